@@ -1,0 +1,1 @@
+"""PET checkpoints: names, files, hashes, loading."""

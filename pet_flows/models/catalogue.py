@@ -1,0 +1,185 @@
+"""Names and paths → a weights file with a known hash, and what is known about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pet_flows.errors import PetFlowsError
+
+#: name-size[-vX.Y.Z] as on the upet hub
+UPET_NAME = re.compile(
+    r"^(?P<model>pet-[a-z0-9]+)-(?P<size>xs|s|m|l|xl)(?:-v?(?P<version>\d+\.\d+\.\d+))?$"
+)
+#: level of theory of the upet families, by their training sets
+UPET_FUNCTIONALS = {
+    "pet-mad": "r2SCAN",  # PBEsol before version 1.5
+    "pet-omat": "PBE",
+    "pet-oam": "PBE",
+    "pet-omad": "PBEsol",
+    "pet-omatpes": "r2SCAN",
+    "pet-omol": "wB97M-V",
+    "pet-mols": "wB97M-V",
+    "pet-spice": "wB97M-D3",
+}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A weights file that is there, with its hash and card."""
+
+    name: str
+    path: Path
+    sha256: str
+    trusted: bool
+    """whether a pickle at ``path`` may be opened: bundled, from the hub, or its hash was given"""
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def functional(self) -> str | None:
+        """Exchange–correlation functional of the training data, if known."""
+        return self.card.get("functional")
+
+
+def bundled() -> dict[str, dict[str, Any]]:
+    """Cards of the models that ship with the package, by name."""
+    folder = Path(str(files("pet_flows.models"))) / "data"
+    cards = {}
+    for file in sorted(folder.glob("*.json")):
+        card = json.loads(file.read_text())
+        cards[file.stem] = {**card, "path": str(file.with_suffix(".ckpt"))}
+    return cards
+
+
+@lru_cache(maxsize=64)
+def _hash(path: str, size: int, modified: int) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, remembered while size and modification time stay."""
+    stat = path.stat()
+    return _hash(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+
+
+def find(model: str, sha256: str | None = None, trust: bool = False) -> ModelFile:
+    """Resolve a bundled name, a ``.ckpt`` or ``.pt`` path, or a upet name to a file.
+
+    Parameters
+    ----------
+    model
+        Name or path.
+    sha256
+        Expected hash; another one is refused.
+    trust
+        The user vouches for the file: a pickled checkpoint may be opened.
+
+    Raises
+    ------
+    PetFlowsError
+        Unknown name, missing file, other hash than expected, no network for a download.
+    """
+    cards = bundled()
+    if model in cards:
+        card = cards[model]
+        file = _model_file(model, Path(card["path"]), True, card)
+    elif model.endswith((".ckpt", ".pt")) or os.sep in model:
+        path = Path(model).expanduser()
+        if path.suffix not in (".ckpt", ".pt"):
+            raise PetFlowsError(
+                f"{model} is neither a metatrain checkpoint (.ckpt) nor an exported metatomic "
+                "model (.pt); give a file with one of these endings."
+            )
+        if not path.is_file():
+            raise PetFlowsError(f"No model file at {path}; check the path.")
+        file = _model_file(path.stem, path, trust or path.suffix == ".pt", {})
+    elif UPET_NAME.match(model):
+        file = _from_hub(model)
+    else:
+        raise PetFlowsError(
+            f"No model is called {model!r}: use {', '.join(cards) or 'a bundled name'}, a upet "
+            "name such as pet-mad-s or pet-oam-xl-v1.0.0, or the path of a .ckpt or .pt file "
+            "(`pet-flows models` lists what there is)."
+        )
+    if sha256 is not None and file.sha256 != sha256:
+        raise PetFlowsError(
+            f"The weights of {model} at {file.path} have sha256 {file.sha256[:12]}…, but "
+            f"{sha256[:12]}… was asked for; use the file with that hash, or drop the hash."
+        )
+    if not (file.trusted or sha256 is not None or _in_settings(file.sha256)):
+        raise PetFlowsError(
+            f"{file.path} is a pickled checkpoint, which can run any code when it is opened. If "
+            f"you trust its origin, say --trust (trust=True), or give its hash {file.sha256}."
+        )
+    return file
+
+
+def _in_settings(sha256: str) -> bool:
+    from pet_flows.settings import get_settings
+
+    return sha256 in get_settings().trusted
+
+
+def _model_file(name: str, path: Path, trusted: bool, card: dict[str, Any]) -> ModelFile:
+    if not path.is_file():
+        raise PetFlowsError(f"The weights of {name} are missing at {path}; reinstall pet-flows.")
+    return ModelFile(name, path, sha256_of(path), trusted, card)
+
+
+def _from_hub(model: str) -> ModelFile:
+    """Download (or take from the hub's own cache) a upet checkpoint."""
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from upet._models import upet_resolve_model
+
+    parts = UPET_NAME.match(model)
+    assert parts is not None
+    family, size, version = parts["model"], parts["size"], parts["version"]
+    try:
+        if version is None:
+            size, version = upet_resolve_model(family, size, None)
+        path = _hub_download(f"{family}-{size}-v{version}.ckpt")
+    except Exception as error:  # each HTTP library has its own tree of what a dead line raises
+        known = isinstance(error, ValueError | EntryNotFoundError)
+        if known and not isinstance(error, LocalEntryNotFoundError):
+            raise PetFlowsError(f"The upet hub has no {model}: {error}") from None
+        cached = _cached_checkpoint(family, size, version)
+        if cached is None:
+            raise PetFlowsError(
+                f"Cannot download {model} from the upet hub ({type(error).__name__}): go online "
+                "once, or copy the checkpoint here and pass its path with --trust."
+            ) from None
+        path = cached
+    functional = UPET_FUNCTIONALS.get(family)
+    release = UPET_FILE_VERSION.search(path.name)
+    if family == "pet-mad" and release and tuple(map(int, release[1].split("."))) < (1, 5, 0):
+        functional = "PBEsol"
+    return _model_file(path.stem, path, True, {"functional": functional})
+
+
+UPET_FILE_VERSION = re.compile(r"-v(\d+\.\d+\.\d+)\.ckpt$")
+
+
+def _hub_download(filename: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(repo_id="lab-cosmo/upet", filename=filename, subfolder="models"))
+
+
+def _cached_checkpoint(family: str, size: str, version: str | None) -> Path | None:
+    """Newest matching checkpoint that an earlier download left in the hub's cache."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    pattern = f"models--lab-cosmo--upet/snapshots/*/models/{family}-{size}-v{version or '*'}.ckpt"
+    found = sorted(
+        Path(HF_HUB_CACHE).glob(pattern),
+        key=lambda p: tuple(map(int, UPET_FILE_VERSION.search(p.name)[1].split("."))),  # type: ignore[index]
+    )
+    return found[-1] if found else None

@@ -1,0 +1,118 @@
+"""Weights file → metatomic model in the wanted dtype and device; one copy per process."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.models.catalogue import ModelFile, find
+from pet_flows.models.spec import PotentialSpec
+
+if TYPE_CHECKING:
+    from metatomic.torch import AtomisticModel
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the first CUDA device, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise PetFlowsError(
+            f"There is no device {name!r}; use auto, cpu, cuda or cuda:N."
+        ) from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise PetFlowsError(
+            f"Device {name} was asked for, but torch sees no CUDA; use auto or cpu."
+        )
+    return device
+
+
+def load_model(spec: PotentialSpec, trust: bool = False) -> AtomisticModel:
+    """Metatomic model of a spec, from the process-wide cache where it was loaded before.
+
+    Raises
+    ------
+    PetFlowsError
+        As :func:`pet_flows.models.catalogue.find`; also a truncated file or one of another kind.
+    """
+    file = find(spec.model, spec.sha256, trust)
+    return _load(file.sha256, str(file.path), spec.dtype, pick_device(spec.device))
+
+
+@lru_cache(maxsize=4)
+def _load(sha256: str, path: str, dtype: str, device: torch.device) -> AtomisticModel:
+    from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations of the file formats, not of ours
+        if path.endswith(".ckpt"):
+            module = _open_checkpoint(path)
+            model = module.to(DTYPES[dtype]).export()  # type: ignore[operator]
+        else:
+            try:
+                model = load_atomistic_model(path)
+            except (RuntimeError, ValueError) as error:
+                raise _unreadable(path, error) from None
+            old = model.capabilities()
+            if old.dtype != dtype:
+                capabilities = ModelCapabilities(
+                    outputs=old.outputs,
+                    atomic_types=old.atomic_types,
+                    interaction_range=old.interaction_range,
+                    length_unit=old.length_unit,
+                    supported_devices=old.supported_devices,
+                    dtype=dtype,
+                )
+                model = AtomisticModel(
+                    model.module.to(DTYPES[dtype]), model.metadata(), capabilities
+                )
+    if not any(name.split("/")[0] == "energy" for name in model.capabilities().outputs):
+        raise PetFlowsError(f"{path} has no energy output; it is not an interatomic potential.")
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval().to(device)
+
+
+def _open_checkpoint(path: str) -> torch.nn.Module:
+    from metatomic.torch import ModelMetadata  # noqa: F401  registers the class that is unpickled
+    from metatrain.utils.io import model_from_checkpoint
+
+    try:
+        checkpoint = torch.load(path, weights_only=False, map_location="cpu")
+    except Exception as error:  # unpickling fails in as many ways as there are damaged files
+        raise _unreadable(path, error) from None
+    if not isinstance(checkpoint, dict) or "architecture_name" not in checkpoint:
+        raise PetFlowsError(f"{path} is no metatrain checkpoint: it names no architecture.")
+    try:
+        return model_from_checkpoint(checkpoint, context="export")
+    except (ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise PetFlowsError(
+            f"The checkpoint {path} ({checkpoint['architecture_name']}) cannot be used by the "
+            f"installed metatrain: {reason}"
+        ) from None
+
+
+def _unreadable(path: str, error: Exception) -> PetFlowsError:
+    first = (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return PetFlowsError(
+        f"{path} cannot be read as a model; it may be truncated, download it again ({first})."
+    )
+
+
+def describe(file: ModelFile) -> dict[str, object]:
+    """Elements, architecture, parameters: what only the opened file can tell."""
+    model = load_model(PotentialSpec(model=str(file.path), sha256=file.sha256, device="cpu"))
+    return {
+        "elements": list(model.capabilities().atomic_types),
+        "interaction_range": model.capabilities().interaction_range,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }

@@ -1,0 +1,68 @@
+"""PotentialSpec: which potential, in a few JSON words that travel with jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Dtype = Literal["float32", "float64"]
+
+
+class PotentialSpec(BaseModel):
+    """A model with its symmetrization, dtype and device; weights never travel, their hash does.
+
+    A spec is *resolved* once ``sha256`` is known (:func:`pet_flows.engines.resolve.resolve`).
+    Two specs with the same hash, symmetrization and dtype are the same potential, wherever the
+    file lies and whatever device runs it.
+
+    Examples
+    --------
+    >>> PotentialSpec(model="pet-mvl").symmetrization
+    'crystal'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "pet-mvl"
+    """bundled name, upet name, or path of a .ckpt or .pt"""
+    sha256: str | None = None
+    """of the weights file"""
+    symmetrization: str = "crystal"
+    """strategy string"""
+    dtype: Dtype = "float64"
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; not part of the digest"""
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of (sha256, symmetrization, dtype).
+
+        Raises
+        ------
+        ValueError
+            The spec is not resolved.
+        """
+        if self.sha256 is None:
+            raise ValueError(f"PotentialSpec of {self.model!r} has no sha256 yet: resolve it first")
+        words = json.dumps([self.sha256, self.symmetrization, self.dtype])
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+    def with_(self, **changes: Any) -> PotentialSpec:
+        """Copy with some fields changed (validated)."""
+        return PotentialSpec(**{**self.model_dump(), **changes})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give monty's form: without it FireWorks would keep the spec as its printed text."""
+        return {
+            "@module": type(self).__module__,
+            "@class": type(self).__name__,
+            **self.model_dump(),
+        }
+
+    @classmethod
+    def from_dict(cls, described: dict[str, Any]) -> PotentialSpec:
+        """Inverse of :meth:`as_dict`."""
+        return cls(**{name: v for name, v in described.items() if not name.startswith("@")})

@@ -1,0 +1,162 @@
+"""Names, files, hashes, and the sentence for each way in which they can be wrong."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pet_flows.engines.resolve import resolve
+from pet_flows.errors import PetFlowsError
+from pet_flows.models import catalogue
+from pet_flows.models.catalogue import find, sha256_of
+from pet_flows.models.load import load_model
+from pet_flows.models.spec import PotentialSpec
+from tests.rough import rough_model, save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return save_checkpoint(tmp_path_factory.mktemp("models") / "mine.ckpt")
+
+
+def test_bundled_model_has_a_card_and_loads():
+    file = find("pet-mvl")
+    assert file.functional == "PBE"
+    assert file.path.stat().st_size < 10e6
+    model = load_model(PotentialSpec(model="pet-mvl", device="cpu"))
+    assert list(model.capabilities().atomic_types) == [3, 14, 28, 29, 32, 41, 42, 73, 74]
+
+
+def test_pickle_is_opened_only_when_trusted(checkpoint):
+    with pytest.raises(PetFlowsError, match="--trust") as refused:
+        find(str(checkpoint))
+    assert sha256_of(checkpoint) in str(refused.value)
+    assert find(str(checkpoint), trust=True).trusted
+    assert find(str(checkpoint), sha256=sha256_of(checkpoint)).path == checkpoint
+
+
+def test_resolved_spec_travels_without_asking_again(checkpoint):
+    spec = resolve(PotentialSpec(model=str(checkpoint), device="cpu"), trust=True)
+    assert spec.sha256 == sha256_of(checkpoint)
+    again = PotentialSpec.model_validate_json(spec.model_dump_json())
+    assert again.digest == spec.digest
+    assert load_model(again) is load_model(spec)  # one copy in the process
+
+
+def test_digest_ignores_path_and_device_but_not_physics(checkpoint):
+    spec = resolve(PotentialSpec(model=str(checkpoint)), trust=True)
+    assert spec.digest == spec.with_(device="cpu", model="elsewhere.ckpt").digest
+    assert spec.digest != spec.with_(dtype="float32").digest
+    assert spec.digest != spec.with_(symmetrization="none").digest
+
+
+def test_exported_model_loads_in_both_precisions(tmp_path):
+    path = tmp_path / "exported.pt"
+    rough_model().save(str(path))
+    for dtype in ("float64", "float32"):
+        model = load_model(PotentialSpec(model=str(path), dtype=dtype, device="cpu"))
+        assert model.capabilities().dtype == dtype
+        assert next(model.parameters()).dtype == getattr(torch, dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("pet-mvll", "No model is called 'pet-mvll'"),
+        ("nowhere.ckpt", "No model file at nowhere.ckpt"),
+        ("folder/model.onnx", "neither a metatrain checkpoint"),
+    ],
+)
+def test_wrong_names_get_one_sentence(name, sentence):
+    with pytest.raises(PetFlowsError, match=sentence):
+        find(name)
+
+
+def test_other_hash_than_asked_for(checkpoint):
+    with pytest.raises(PetFlowsError, match="was asked for"):
+        find(str(checkpoint), sha256="0" * 64)
+
+
+def test_truncated_and_foreign_files(tmp_path, checkpoint):
+    truncated = tmp_path / "half.ckpt"
+    truncated.write_bytes(checkpoint.read_bytes()[:20_000])
+    with pytest.raises(PetFlowsError, match="truncated"):
+        load_model(PotentialSpec(model=str(truncated)), trust=True)
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"weights": torch.zeros(3)}, foreign)
+    with pytest.raises(PetFlowsError, match="names no architecture"):
+        load_model(PotentialSpec(model=str(foreign)), trust=True)
+    other = tmp_path / "other.ckpt"
+    torch.save({"architecture_name": "nonsense", "best_epoch": 0}, other)
+    with pytest.raises(PetFlowsError, match="nonsense"):
+        load_model(PotentialSpec(model=str(other)), trust=True)
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(PetFlowsError, match="truncated"):
+        load_model(PotentialSpec(model=str(broken)))
+
+
+def test_upet_name_offline_is_one_sentence(monkeypatch, tmp_path):
+    _go_offline(monkeypatch, tmp_path)
+    with pytest.raises(PetFlowsError, match="go online once") as caught:
+        find("pet-mad-s")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(PetFlowsError, match="go online once"):
+        find("pet-oam-xl-v1.0.0")
+
+
+def test_upet_checkpoint_in_the_hub_cache_is_used(monkeypatch, tmp_path):
+    """A checkpoint of the hub's format, where an earlier download would have left it."""
+    _go_offline(monkeypatch, tmp_path)
+    folder = tmp_path / "models--lab-cosmo--upet" / "snapshots" / "abc" / "models"
+    folder.mkdir(parents=True)
+    save_checkpoint(folder / "pet-mad-s-v1.0.2.ckpt")
+    save_checkpoint(folder / "pet-mad-s-v1.10.0.ckpt", seed=1)
+    newest = find("pet-mad-s")
+    assert newest.name == "pet-mad-s-v1.10.0"
+    assert newest.functional == "r2SCAN"
+    assert find("pet-mad-s-v1.0.2").functional == "PBEsol"
+    model = load_model(PotentialSpec(model="pet-mad-s-v1.0.2", device="cpu"))
+    assert 14 in model.capabilities().atomic_types
+
+
+def test_upet_name_without_a_line_is_one_sentence(monkeypatch, tmp_path):
+    """The real client, its requests going to a port where nobody listens."""
+    code = (
+        "from pet_flows.models.catalogue import find\n"
+        "from pet_flows.errors import PetFlowsError\n"
+        "try: find('pet-mad-s')\n"
+        "except PetFlowsError as error: print(error)"
+    )
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "go online once" in done.stdout, done.stderr
+
+
+def _go_offline(monkeypatch, cache):
+    """No network, whatever the machine has, and an empty cache of the hub."""
+    import huggingface_hub.constants
+    import upet._models
+
+    def no_network(*args, **kwargs):
+        raise ConnectionError("no network in this test")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(upet._models, "get_versions_for_model", no_network)
+    monkeypatch.setattr(upet._models, "get_sizes_for_model", no_network)
+    monkeypatch.setattr(catalogue, "_hub_download", no_network)
+
+
+def test_unknown_device_is_one_sentence(checkpoint):
+    spec = PotentialSpec(model=str(checkpoint), sha256=sha256_of(checkpoint), device="gpu7")
+    with pytest.raises(PetFlowsError, match="cuda:N"):
+        load_model(spec)
