@@ -1,0 +1,1 @@
+"""Structure → (rotations, weights): what makes an unconstrained model rotationally exact."""

@@ -1,0 +1,269 @@
+"""How symmetric a calculator really is: turn, reflect, permute, shift, re-set the cell, compare.
+
+Works on any ASE calculator; nothing here knows of PET or of our strategies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError
+from scipy.spatial.transform import Rotation
+
+#: what is done to a structure, in the order of the table
+TRANSFORMATIONS = ("rotation", "inversion", "permutation", "translation", "cell setting")
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Largest deviation from what an exact symmetry would give."""
+
+    energy: float
+    """eV/atom"""
+    forces: float
+    """eV/Å"""
+    stress: float | None
+    """eV/Å³; None without a stress"""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The audit of one calculator on one structure."""
+
+    structure: str
+    n_atoms: int
+    errors: dict[str, Errors]
+    """by transformation; only those that the structure allows"""
+    mean_distance: Errors | None
+    """from the O(3) mean of the underlying model, where one was given"""
+    conservation: float
+    """eV/Å, largest difference between forces and fourth-order finite differences"""
+    site_symmetry: float | None
+    """eV/Å, largest force that the crystal's symmetry forbids; None in P1"""
+    n_evaluations: int | None
+    """model evaluations per call, where the calculator tells"""
+    milliseconds: float
+    """per call, median"""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Result:
+    energy: float
+    forces: np.ndarray
+    stress: np.ndarray | None
+
+
+def audit(
+    calculator: Calculator,
+    atoms: Atoms,
+    *,
+    raw: Calculator | None = None,
+    n_rotations: int = 4,
+    n_mean: int = 60,
+    seed: int = 0,
+) -> Audit:
+    """Measure every symmetry of a calculator on one structure.
+
+    Parameters
+    ----------
+    calculator
+        Any ASE calculator; used as it is, one structure after another.
+    atoms
+        Not changed. Rattle it first where a perfect crystal would hide errors.
+    raw
+        The model without symmetrization, for the distance from its O(3) mean.
+    n_rotations
+        Random rotations, and as many improper ones.
+    n_mean
+        Random rotations (each with its mirror image) in that mean.
+    seed
+        Of all that is random here.
+    """
+    rng = np.random.default_rng(seed)
+    base = _evaluate(calculator, atoms)
+    errors: dict[str, Errors] = {}
+    for name in ("rotation", "inversion"):
+        sign = -1.0 if name == "inversion" else 1.0
+        turns = Rotation.random(n_rotations, random_state=seed).as_matrix() * sign
+        found = [_turned(calculator, atoms, turn) for turn in turns]
+        errors[name] = _worst([_difference(base, one, len(atoms)) for one in found])
+    order = rng.permutation(len(atoms))
+    permuted = _evaluate(calculator, atoms[order])
+    back = _Result(permuted.energy, permuted.forces[np.argsort(order)], permuted.stress)
+    errors["permutation"] = _difference(base, back, len(atoms))
+    shifted = atoms.copy()
+    shifted.positions += rng.normal(size=3)
+    errors["translation"] = _difference(base, _evaluate(calculator, shifted), len(atoms))
+    if atoms.pbc.all():
+        found = [_evaluate(calculator, _other_setting(atoms, m)) for m in _SETTINGS]
+        errors["cell setting"] = _worst([_difference(base, one, len(atoms)) for one in found])
+    conservation = _conservation(calculator, atoms, base, rng)
+    milliseconds = _milliseconds(calculator, atoms)  # the last call is on the structure itself
+    return Audit(
+        structure=atoms.get_chemical_formula(empirical=True),
+        n_atoms=len(atoms),
+        errors=errors,
+        mean_distance=None if raw is None else _from_mean(base, raw, atoms, n_mean, seed),
+        conservation=conservation,
+        site_symmetry=_forbidden_force(atoms, base),
+        n_evaluations=getattr(calculator, "results", {}).get("n_evaluations"),
+        milliseconds=milliseconds,
+    )
+
+
+#: unimodular changes of the lattice basis, one of them left-handed
+_SETTINGS = (
+    np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]]),
+    np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]]),
+    np.array([[1, 0, 0], [0, -1, 0], [1, 0, 1]]),
+)
+
+
+def _evaluate(calculator: Calculator, atoms: Atoms) -> _Result:
+    work = atoms.copy()
+    work.calc = calculator
+    calculator.reset()
+    energy, forces = float(work.get_potential_energy()), work.get_forces().copy()
+    stress = None
+    if atoms.pbc.all():
+        try:
+            stress = work.get_stress(voigt=False).copy()
+        except PropertyNotImplementedError:
+            stress = None
+    return _Result(energy, forces, stress)
+
+
+def _turned(calculator: Calculator, atoms: Atoms, turn: np.ndarray) -> _Result:
+    """Result for the turned structure (row vectors, x' = x turn), turned back."""
+    work = atoms.copy()
+    work.set_cell(atoms.cell.array @ turn)
+    work.positions = atoms.positions @ turn
+    result = _evaluate(calculator, work)
+    stress = None if result.stress is None else turn @ result.stress @ turn.T
+    return _Result(result.energy, result.forces @ turn.T, stress)
+
+
+def _other_setting(atoms: Atoms, change: np.ndarray) -> Atoms:
+    work = atoms.copy()
+    work.set_cell(change @ atoms.cell.array)
+    return work
+
+
+def _difference(a: _Result, b: _Result, n: int) -> Errors:
+    stress = None
+    if a.stress is not None and b.stress is not None:
+        stress = float(np.abs(a.stress - b.stress).max())
+    forces = float(np.abs(a.forces - b.forces).max())
+    return Errors(abs(a.energy - b.energy) / n, forces, stress)
+
+
+def _worst(found: Sequence[Errors]) -> Errors:
+    stresses = [one.stress for one in found if one.stress is not None]
+    return Errors(
+        max(one.energy for one in found),
+        max(one.forces for one in found),
+        max(stresses) if stresses else None,
+    )
+
+
+def _from_mean(base: _Result, raw: Calculator, atoms: Atoms, n: int, seed: int) -> Errors:
+    turns = Rotation.random(n, random_state=seed + 1).as_matrix()
+    found = [_turned(raw, atoms, sign * turn) for turn in turns for sign in (1.0, -1.0)]
+    stresses = [one.stress for one in found if one.stress is not None]
+    mean = _Result(
+        float(np.mean([one.energy for one in found])),
+        np.mean([one.forces for one in found], axis=0),
+        np.mean(stresses, axis=0) if stresses else None,
+    )
+    return _difference(base, mean, len(atoms))
+
+
+def _conservation(
+    calculator: Calculator, atoms: Atoms, base: _Result, rng: np.random.Generator, h: float = 1e-3
+) -> float:
+    """Forces along three random directions against fourth-order differences of the energy."""
+    worst = 0.0
+    for _ in range(3):
+        direction = rng.normal(size=atoms.positions.shape)
+        direction /= np.linalg.norm(direction)
+
+        def energy(step: float, direction: np.ndarray = direction) -> float:
+            work = atoms.copy()
+            work.positions += step * direction
+            return _evaluate(calculator, work).energy
+
+        slope = (8 * (energy(h) - energy(-h)) - (energy(2 * h) - energy(-2 * h))) / (12 * h)
+        worst = max(worst, abs(slope + float((base.forces * direction).sum())))
+    return worst
+
+
+def _forbidden_force(atoms: Atoms, base: _Result, symprec: float = 1e-6) -> float | None:
+    """Largest part of the forces that is not invariant under the space group."""
+    import spglib
+
+    if not atoms.pbc.all():
+        return None
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    found = spglib.get_symmetry(cell, symprec=symprec)
+    if found is None or len(found["rotations"]) == 1:
+        return None
+    scaled = cell[1]
+    projected = np.zeros_like(base.forces)
+    lattice = atoms.cell.array
+    for rotation, shift in zip(found["rotations"], found["translations"], strict=True):
+        image = scaled @ rotation.T + shift
+        distance = image[:, None] - scaled[None]
+        distance -= np.rint(distance)
+        where = np.linalg.norm(distance @ lattice, axis=-1).argmin(1)
+        turn = np.linalg.inv(lattice) @ rotation.T @ lattice  # row vectors
+        projected[where] += base.forces @ turn
+    return float(np.abs(base.forces - projected / len(found["rotations"])).max())
+
+
+def _milliseconds(calculator: Calculator, atoms: Atoms, repeats: int = 3) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        _evaluate(calculator, atoms)
+        times.append(1e3 * (time.perf_counter() - start))
+    return float(np.median(times))
+
+
+def audit_all(
+    make: Callable[[str], Calculator],
+    strategies: Sequence[str],
+    structures: dict[str, Atoms],
+    **kwargs: Any,
+) -> dict[str, dict[str, Audit | str]]:
+    """Audit several symmetrizations of one model: strategy → structure → audit, or why not.
+
+    Parameters
+    ----------
+    make
+        Strategy string → calculator; ``"none"`` gives the model itself.
+    strategies, structures
+        What is combined with what.
+    **kwargs
+        For :func:`audit`.
+    """
+    from pet_flows.errors import StructureError
+
+    raw = make("none")
+    table: dict[str, dict[str, Audit | str]] = {}
+    for strategy in strategies:
+        table[strategy] = {}
+        for name, atoms in structures.items():
+            try:
+                table[strategy][name] = audit(make(strategy), atoms, raw=raw, **kwargs)
+            except StructureError as refused:
+                table[strategy][name] = refused.message
+    return table

@@ -1,0 +1,45 @@
+"""In how many directions matter is connected: crystal, slab, chain or molecule in its cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import vesin
+from ase import Atoms
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+
+def periodic_rank(atoms: Atoms, cutoff: float) -> int:
+    """Directions along which atoms closer than ``cutoff`` (Å) are linked without end.
+
+    Returns
+    -------
+    int
+        3 for a crystal, 2 for a slab in vacuum, 1 for a chain, 0 for molecules in a box: the
+        largest over the connected pieces.
+    """
+    search = vesin.NeighborList(cutoff=cutoff, full_list=True)
+    i, j, shift = search.compute(
+        points=np.ascontiguousarray(atoms.positions), box=np.ascontiguousarray(atoms.cell.array),
+        periodic=True, quantities="ijS",
+    )  # fmt: skip
+    if not len(i):
+        return 0
+    i, j, shift = i.astype(int), j.astype(int), shift.astype(int)
+    n = len(atoms)
+    graph = coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)).tocsr()
+    first = {(a, b): s for a, b, s in zip(i.tolist(), j.tolist(), shift, strict=True)}
+    offset = np.zeros((n, 3), dtype=int)
+    pieces, label = connected_components(graph, directed=False)
+    for piece in range(pieces):
+        root = int(np.nonzero(label == piece)[0][0])
+        order, parent = breadth_first_order(graph, root, directed=False)
+        for atom in order[1:].tolist():
+            above = int(parent[atom])
+            offset[atom] = offset[above] + first[above, atom]
+    loops = offset[i] + shift - offset[j]
+    return max(_rank(loops[label[i] == piece]) for piece in np.unique(label[i]))
+
+
+def _rank(vectors: np.ndarray) -> int:
+    return int(np.linalg.matrix_rank(np.unique(vectors, axis=0)))

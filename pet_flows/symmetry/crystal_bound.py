@@ -1,0 +1,255 @@
+"""A crystal bound to its reference: the plan of any geometry, cheap enough for every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from pet_flows.errors import StructureError
+from pet_flows.symmetry.exact import (
+    EXACT,
+    Primitive,
+    find_operations,
+    find_primitive,
+    lattice_residual,
+    operations_residual,
+)
+from pet_flows.symmetry.grid import off_axis_group
+from pet_flows.symmetry.lattice import CrystalReference
+from pet_flows.symmetry.polar import polar_rotation
+from pet_flows.symmetry.setting import traceless_strain
+from pet_flows.symmetry.strategy import Plan
+
+#: traceless logarithmic strain against the reference that is refused, and warned about
+LIMIT, DOUBTFUL = 0.15, 0.08
+#: Å; a symmetry that was found exactly is kept while it holds to this, which float32 can do
+KEPT = 5e-6
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """Symmetry of one structure, in words that no rotation or strain changes.
+
+    Attributes
+    ----------
+    primitive
+        Its primitive cell.
+    operations
+        ``(m,)`` int, indices into the reference's holohedry; the identity (0) included.
+    permutations
+        ``(m, n)`` int, of the atoms of the primitive cell.
+    """
+
+    primitive: Primitive
+    operations: np.ndarray
+    permutations: np.ndarray
+
+    @property
+    def order(self) -> int:
+        """Operations of the whole cell, translations included."""
+        return len(self.operations) * len(self.primitive.image) // len(self.primitive.atoms)
+
+    def respects(self, numbers: np.ndarray) -> bool:
+        """Whether it maps each atom on one of its own kind: a substituted atom breaks it."""
+        own = numbers[self.primitive.atoms]
+        same = (own[self.primitive.image] == numbers).all()
+        return bool(same and (own[self.permutations] == own).all())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "atoms": self.primitive.atoms.tolist(),
+            "supercell": self.primitive.supercell.tolist(),
+            "image": self.primitive.image.tolist(),
+            "operations": self.operations.tolist(),
+            "permutations": self.permutations.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Symmetry:
+        """Inverse of :meth:`as_dict`."""
+        basis = np.linalg.inv(np.array(data["supercell"], dtype=float))
+        primitive = Primitive(np.array(data["atoms"]), basis, np.array(data["image"]))
+        return cls(primitive, np.array(data["operations"]), np.array(data["permutations"]))
+
+
+class CrystalBound:
+    """See :class:`pet_flows.symmetry.crystal.Crystal`, which makes it.
+
+    Parameters
+    ----------
+    reference
+        Frozen lattice.
+    setting
+        ``(3, 3)`` int N, ``cell = N h0 F``.
+    variant
+        Of the strategy.
+    atoms
+        Structure whose exact symmetry is looked for.
+    warnings
+        Collected so far.
+    group
+        A symmetry carried from an earlier binding; used wherever it holds.
+    """
+
+    def __init__(
+        self,
+        reference: CrystalReference,
+        setting: np.ndarray,
+        variant: str | None,
+        atoms: Atoms,
+        warnings: tuple[str, ...] = (),
+        group: dict[str, Any] | None = None,
+    ):
+        self.reference = reference
+        self.setting = setting
+        self._oriented = variant == "orientation"
+        grouped = variant in ("tetrahedral", "icosahedral")
+        self._turns = off_axis_group(str(variant)) if grouped else np.eye(3)[None]
+        self._numbers = atoms.numbers.copy()
+        self._inverse = torch.tensor(np.linalg.inv(setting @ reference.h0))
+        self._frames: dict[tuple[int, ...], torch.Tensor] = {}
+        strain = traceless_strain(self._inverse.numpy() @ atoms.cell.array)
+        self._refuse(strain)
+        self.warnings = warnings
+        if strain > DOUBTFUL:
+            self.warnings += (
+                f"The cell is strained by {strain:.3f} against its crystal reference (refused "
+                f"above {LIMIT}); bind it anew if it has become another crystal.",
+            )
+        found = self._find(atoms.positions, atoms.cell.array)
+        self._known = [found]
+        if group is not None and len(group["image"]) == len(atoms):
+            parent = self._inherited(Symmetry.from_dict(group))
+            # a parent that knew less, being oriented only or distorted, is no help
+            if parent.respects(self._numbers) and parent.order > found.order:
+                self._known.insert(0, parent)
+        self.symmetry = self._symmetry(atoms.positions, atoms.cell.array)
+
+    @property
+    def reference_digest(self) -> str:
+        """Digest of the reference."""
+        return self.reference.digest
+
+    def as_dict(self) -> dict[str, Any]:
+        """Reference, setting and exact symmetry: what a later binding of this crystal needs."""
+        return {
+            "reference": self.reference.as_dict(),
+            "N": self.setting.tolist(),
+            "group": self.symmetry.as_dict(),
+        }
+
+    @property
+    def turns(self) -> np.ndarray:
+        """``(k, 3, 3)``, the group K that follows the holohedry."""
+        return self._turns
+
+    def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
+        """Rotations ``Rᵀ g k`` for one g of each coset, on the primitive cell.
+
+        Raises
+        ------
+        StructureError
+            ``symmetrization_refused``: the cell has left the range of its reference.
+        """
+        deformation = self._inverse @ cell
+        self._refuse(traceless_strain(deformation.detach().numpy()))
+        rotation = polar_rotation(deformation)
+        symmetry = self._symmetry(positions.detach().numpy(), cell.detach().numpy())
+        rotations = rotation.T @ self._representatives(symmetry)
+        n = len(symmetry.primitive.atoms)
+        weights = torch.full((len(rotations), n), 1.0 / len(rotations), dtype=torch.float64)
+        operations = None
+        if len(symmetry.operations) > 1:
+            turn = rotation.detach()
+            own = torch.tensor(self.reference.holohedry[symmetry.operations])
+            operations = (turn.T @ own @ turn, torch.tensor(symmetry.permutations))
+        if n == len(self._numbers):
+            return Plan(rotations, weights, operations=operations)
+        primitive = symmetry.primitive
+        return Plan(
+            rotations,
+            weights,
+            atoms=torch.tensor(primitive.atoms),
+            basis=torch.tensor(primitive.basis),
+            image=torch.tensor(primitive.image),
+            operations=operations,
+        )
+
+    def _refuse(self, strain: float) -> None:
+        if not strain <= LIMIT:
+            raise StructureError(
+                "symmetrization_refused",
+                f"The cell is strained by {strain:.3f} against its crystal reference, more than "
+                f"{LIMIT}: it is another crystal by now; bind it anew or use ecse.",
+            )
+
+    def _representatives(self, symmetry: Symmetry) -> torch.Tensor:
+        """(K, 3, 3) products s k, s one element of each coset of the structure's group in H."""
+        key = tuple(symmetry.operations.tolist())
+        if key not in self._frames:
+            if self._oriented:
+                chosen = [0]
+            else:
+                # the coset of s is {g s}: X g s is X s for an operation g of X
+                cosets = self.reference.table[symmetry.operations].min(0)
+                chosen = np.unique(cosets).tolist()
+            own = self.reference.holohedry[chosen]
+            products = (own[:, None] @ self._turns[None]).reshape(-1, 3, 3)
+            self._frames[key] = torch.tensor(products)
+        return self._frames[key]
+
+    def _symmetry(self, positions: np.ndarray, cell: np.ndarray) -> Symmetry:
+        """The symmetry carried or bound with, where it holds; otherwise what is found exactly."""
+        for known in self._known:
+            if self._holds(known, positions, cell):
+                return known
+        return self._find(positions, cell)
+
+    def _holds(self, symmetry: Symmetry, positions: np.ndarray, cell: np.ndarray) -> bool:
+        primitive = symmetry.primitive
+        if primitive.residual(positions, cell) > KEPT:
+            return False
+        if len(symmetry.operations) == 1:
+            return True
+        lattice = primitive.basis @ cell
+        matrices = self._lab(cell)[symmetry.operations]
+        if lattice_residual(lattice, matrices).max() > KEPT:
+            return False
+        chosen = positions[primitive.atoms]
+        return operations_residual(lattice, chosen, matrices, symmetry.permutations) <= KEPT
+
+    def _find(self, positions: np.ndarray, cell: np.ndarray) -> Symmetry:
+        primitive = find_primitive(self._numbers, cell, positions, EXACT)
+        n = len(primitive.atoms)
+        alone = Symmetry(primitive, np.array([0]), np.arange(n)[None])
+        if self._oriented:  # one orientation alone does not have the crystal's symmetry
+            return alone
+        operations, permutations = find_operations(
+            self._numbers[primitive.atoms],
+            primitive.basis @ cell,
+            positions[primitive.atoms],
+            self._lab(cell),
+            EXACT,
+        )
+        # residuals near the tolerance can pass for some products and not for others
+        if not np.isin(self.reference.table[np.ix_(operations, operations)], operations).all():
+            return alone
+        return Symmetry(primitive, operations, permutations)
+
+    def _inherited(self, parent: Symmetry) -> Symmetry:
+        """What of a parent's symmetry, found under another variant perhaps, this one has."""
+        if not self._oriented:
+            return parent
+        n = len(parent.primitive.atoms)
+        return Symmetry(parent.primitive, np.array([0]), np.arange(n)[None])
+
+    def _lab(self, cell: np.ndarray) -> np.ndarray:
+        """(m, 3, 3) holohedry in the frame of the given cell."""
+        left, _, right = np.linalg.svd(self._inverse.numpy() @ cell)
+        turn = left @ right
+        return turn.T @ self.reference.holohedry @ turn
