@@ -1,0 +1,1 @@
+"""The evaluator of Σ W f, and its faces towards ASE and torch-sim."""

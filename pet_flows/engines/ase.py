@@ -1,0 +1,96 @@
+"""ASE calculator of a symmetrized potential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.potential import Potential, get_potential
+from pet_flows.errors import StructureError
+from pet_flows.models.spec import PotentialSpec
+
+
+class SymmetrizedCalculator(Calculator):
+    """Energy, forces and stress of a potential, for ASE and everything built on it.
+
+    Parameters
+    ----------
+    potential
+        A loaded potential, a spec, or a model name such as ``"pet-mvl"``.
+    symmetrization, dtype, device
+        Override those of the potential.
+    carried
+        ``Bound.as_dict()`` of the crystal these structures derive from; without it the crystal
+        reference is found once, for the first structure, and kept as long as the same lattice
+        is moved (same atoms in the same order); :meth:`reset` forgets it.
+    trust
+        Open a pickled checkpoint of unknown hash.
+    """
+
+    implemented_properties = [  # noqa: RUF012  ASE's own way
+        "energy", "free_energy", "energies", "forces", "stress",
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        potential: Potential | PotentialSpec | str = "pet-mvl",
+        *,
+        symmetrization: str | None = None,
+        dtype: str | None = None,
+        device: str | None = None,
+        carried: dict[str, Any] | None = None,
+        trust: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(potential, Potential):
+            potential = get_potential(potential, trust)
+        wanted = {"symmetrization": symmetrization, "dtype": dtype, "device": device}
+        changes = {key: value for key, value in wanted.items() if value is not None}
+        self.potential = potential.with_(**changes) if changes else potential
+        self._carried = carried
+        self._bound: tuple[Any, Any] | None = None
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Fill ``results`` with fresh arrays (eV, eV/Å, eV/Å³)."""
+        super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
+        evaluation = self._evaluate(self.atoms)
+        self.results = {
+            "energy": evaluation.energy,
+            "free_energy": evaluation.energy,
+            "energies": evaluation.energies,
+            "forces": evaluation.forces,
+            "n_evaluations": evaluation.n_evaluations,
+            "energy_spread": evaluation.energy_spread,
+            "force_spread": evaluation.force_spread,
+        }
+        if evaluation.stress is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(evaluation.stress)
+
+    def reset(self) -> None:
+        """Forget results and the crystal reference."""
+        super().reset()
+        self._bound = None
+
+    def _evaluate(self, atoms: Atoms) -> Evaluation:
+        """Evaluate with the binding of the crystal being moved, a new one for another crystal."""
+        evaluate = self.potential.evaluator.evaluate
+        key = (tuple(atoms.numbers), tuple(atoms.pbc))
+        if self._bound is not None and self._bound[0] == key:
+            try:
+                return evaluate([System.of(atoms, self._bound[1])])[0]
+            except StructureError as error:
+                if error.reason != "symmetrization_refused":
+                    raise
+        self._bound = (key, self.potential.bind(atoms, self._carried))
+        return evaluate([System.of(atoms, self._bound[1])])[0]

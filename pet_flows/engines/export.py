@@ -1,0 +1,275 @@
+"""A symmetrized model as one file that needs no ``pet_flows``: any metatomic engine runs it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import spglib
+import torch
+from ase import Atoms
+
+from pet_flows.engines.evaluator import CHUNK_ATOMS
+from pet_flows.engines.pet import PETRaw
+from pet_flows.engines.raw import MetatomicRaw
+from pet_flows.engines.resolve import resolve
+from pet_flows.errors import PetFlowsError
+from pet_flows.models.catalogue import find
+from pet_flows.models.load import load_model
+from pet_flows.models.spec import PotentialSpec
+from pet_flows.symmetry.crystal import Crystal
+from pet_flows.symmetry.crystal_bound import LIMIT
+from pet_flows.symmetry.ecse import Ecse
+from pet_flows.symmetry.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR
+from pet_flows.symmetry.ecse_graph import NEGLIGIBLE
+from pet_flows.symmetry.grid import Grid
+from pet_flows.symmetry.parse import parse_strategy
+from pet_flows.symmetry.strategy import Strategy
+
+if TYPE_CHECKING:
+    from metatomic.torch import AtomisticModel, ModelMetadata, NeighborListOptions
+
+#: devices with double precision, in which rotations are made
+DEVICES = ("cpu", "cuda")
+
+
+def export_model(
+    spec: PotentialSpec | str,
+    path: str | Path,
+    reference_atoms: Atoms | None = None,
+    chunk_atoms: int | None = None,
+    trust: bool = False,
+) -> Path:
+    """Write a potential as a metatomic model file.
+
+    The file gives energies by atom or by system; engines take forces and stress from its
+    gradient, with memory bounded by ``chunk_atoms``, not by the number of rotations. First
+    derivatives only.
+
+    Parameters
+    ----------
+    spec
+        Model, symmetrization and dtype; its device plays no part.
+    path
+        File to write, ending in ``.pt``.
+    reference_atoms
+        For ``crystal``: the crystal that goes into the file. It then serves cells that are
+        integer multiples of that lattice, strained, displaced or with defects.
+    chunk_atoms
+        Atoms in one call of the model; by default as in :mod:`pet_flows.engines.evaluator`.
+    trust
+        Open a pickled checkpoint of unknown hash.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    PetFlowsError
+        The model cannot be used, the symmetrization cannot be exported, or the path is no
+        ``.pt`` file in an existing folder.
+    """
+    path = Path(path)
+    if path.suffix != ".pt":
+        raise PetFlowsError(f"metatomic models are .pt files; write to {path.with_suffix('.pt')}.")
+    if not path.parent.is_dir():
+        raise PetFlowsError(f"There is no folder {path.parent} to write {path.name} into.")
+    spec = resolve(PotentialSpec(model=spec) if isinstance(spec, str) else spec, trust)
+    # a copy on the CPU: saving moves the module it is given
+    model = load_model(spec.with_(device="cpu"))
+    exported = symmetrized_model(
+        model, parse_strategy(spec.symmetrization), reference_atoms, chunk_atoms, spec
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript's own deprecation
+        exported.save(str(path))
+    return path
+
+
+def symmetrized_model(
+    model: AtomisticModel,
+    strategy: Strategy,
+    reference_atoms: Atoms | None = None,
+    chunk_atoms: int | None = None,
+    spec: PotentialSpec | None = None,
+) -> AtomisticModel:
+    """Metatomic model that symmetrizes another one; see :func:`export_model`."""
+    from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
+
+    from pet_flows.engines.export_module import SymmetrizedModule
+
+    # the same choice as in pet_flows.engines.potential: it decides the cutoff that ecse uses;
+    # MetatomicRaw refuses what cannot be symmetrized
+    raw = PETRaw(model) if PETRaw.supports(model) else MetatomicRaw(model)
+    strategy = strategy.configure(raw.cutoff, raw.n_layers)
+    old = model.capabilities()
+    key = pick_output("energy", old.outputs, None)
+    lists = model.requested_neighbor_lists()
+    reach = old.interaction_range
+    extra: dict[str, str] = {}
+    if isinstance(strategy, Grid):
+        frames = _grid_frames(strategy)
+    elif isinstance(strategy, Crystal):
+        frames, extra = _crystal_frames(strategy, reference_atoms, old.length_unit)
+        reach = float("inf")
+    else:
+        assert isinstance(strategy, Ecse)
+        frames, lists, hops = _ecse_frames(strategy, lists, old.length_unit)
+        reach = max(reach, hops * raw.cutoff / to_angstrom(old.length_unit))
+    chunks = [chunk_atoms or CHUNK_ATOMS[d] for d in DEVICES]
+    module = SymmetrizedModule(
+        model.module, frames, key, old.outputs[key].unit, lists,
+        (chunks[0], chunks[1]),
+    )  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scripted = torch.jit.script(module.eval())
+    except RuntimeError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise PetFlowsError(
+            f"This model cannot be compiled to TorchScript, so it cannot be exported ({lines[0]})."
+        ) from None
+    capabilities = ModelCapabilities(
+        outputs={
+            key: ModelOutput(
+                unit=old.outputs[key].unit,
+                sample_kind="atom",
+                description=f"energy symmetrized by {strategy.spec}",
+            )
+        },
+        atomic_types=old.atomic_types,
+        interaction_range=reach,
+        length_unit=old.length_unit,
+        supported_devices=[d for d in old.supported_devices if d in DEVICES],
+        dtype=old.dtype,
+    )
+    return AtomisticModel(
+        scripted, _metadata(model.metadata(), strategy, extra, spec), capabilities
+    )
+
+
+def to_angstrom(length_unit: str) -> float:
+    """Å in a length unit."""
+    from metatomic.torch import unit_conversion_factor
+
+    return float(unit_conversion_factor(length_unit, "angstrom"))
+
+
+def _grid_frames(strategy: Grid) -> torch.nn.Module:
+    from pet_flows.engines.export_frames import GridFrames
+
+    nothing = torch.zeros(3, 3, dtype=torch.float64)
+    plan = strategy.bind(Atoms("H")).plan(nothing[:1], nothing)
+    return GridFrames(plan.rotations, plan.weights[:, 0])
+
+
+def _ecse_frames(
+    strategy: Ecse, lists: list[NeighborListOptions], length_unit: str
+) -> tuple[torch.nn.Module, list[NeighborListOptions], float]:
+    """Frames, the neighbour lists they and the model need, and how far, in cutoffs, they look."""
+    from metatomic.torch import NeighborListOptions
+
+    from pet_flows.engines.export_ecse import EcseFrames
+
+    assert strategy.cutoff is not None
+    unit = to_angstrom(length_unit)
+    full = [n for n, o in enumerate(lists)
+            if o.full_list and abs(o.cutoff * unit - strategy.cutoff) < 1e-9]  # fmt: skip
+    if not full:
+        lists = [*lists, NeighborListOptions(strategy.cutoff / unit, full_list=True, strict=True)]
+        full = [len(lists) - 1]
+    constants = CONSTANTS[strategy.scope]
+    frames = EcseFrames(
+        ecse_partners(strategy), strategy.scope, full[0], unit, strategy.cutoff,
+        strategy.n_layers, constants.beta, constants.kappa, constants.ramp,
+        FADE, NEAR, BENT, LEAST, NEGLIGIBLE,
+    )  # fmt: skip
+    # frames around an atom within the cutoff, made of neighbours of that; axial ones hop on
+    hops = {"atom": 1, "local": 2, "structure": float("inf")}[strategy.scope]
+    return frames, lists, max(hops, strategy.n_layers)
+
+
+def ecse_partners(strategy: Ecse) -> torch.Tensor:
+    """(p, 3, 3) what follows each frame: mirror partners and the group's rotations."""
+    return strategy.bind(Atoms("H"))._partners
+
+
+def _crystal_frames(
+    strategy: Crystal, atoms: Atoms | None, length_unit: str
+) -> tuple[torch.nn.Module, dict[str, str]]:
+    """Frames, and what the metadata should hold."""
+    from pet_flows.engines.export_crystal import CrystalFrames
+
+    if atoms is None:
+        raise PetFlowsError(
+            "The crystal symmetrization is exported for one crystal: give it (--reference, or "
+            "reference_atoms in Python)."
+        )
+    bound = strategy.bind(atoms)
+    oriented = strategy.variant == "orientation"
+    reference = bound.reference
+    own = reference.holohedry[:1] if oriented else reference.holohedry
+    products = (own[:, None] @ bound._turns[None]).reshape(-1, 3, 3)
+    bases = [bound.setting, np.eye(3), _conventional(reference.h0)]
+    copies = abs(round(np.linalg.det(bound.setting)))
+    frames = CrystalFrames(
+        torch.tensor(reference.h0 / to_angstrom(length_unit)),
+        torch.tensor(np.array(bases, dtype=float)),
+        torch.tensor(products),
+        n_primitive=max(1, round(len(atoms) / copies)),
+        strict=oriented,
+        limit=LIMIT,
+    )
+    return frames, {
+        "crystal_reference": json.dumps(reference.as_dict()),
+        "crystal_reference_digest": reference.digest,
+    }
+
+
+def _conventional(h0: np.ndarray) -> np.ndarray:
+    """(3, 3) int, rows of the conventional cell of a lattice in terms of its basis."""
+    cell = (h0.tolist(), [[0.0, 0.0, 0.0]], [1])
+    found: Any = spglib.get_symmetry_dataset(cell, symprec=1e-5)
+    if found is None:
+        return np.eye(3)
+    # spglib: (a, b, c) = (a_std, b_std, c_std) P with vectors as columns
+    rows = np.linalg.inv(found.transformation_matrix).T
+    integer = np.rint(rows)
+    return integer if np.abs(rows - integer).max() < 1e-3 else np.eye(3)
+
+
+def _metadata(
+    old: ModelMetadata, strategy: Strategy, extra: dict[str, str], spec: PotentialSpec | None
+) -> ModelMetadata:
+    """Those of the model, with what was done to it."""
+    from metatomic.torch import ModelMetadata
+
+    from pet_flows import __version__
+
+    words = {
+        "symmetrization": strategy.spec,
+        "pet_flows_version": __version__,
+        "derivatives": "first only",
+        **extra,
+    }
+    if spec is not None and spec.sha256 is not None:
+        words["weights_sha256"] = spec.sha256
+    name = old.name or (find(spec.model, spec.sha256).name if spec is not None else "model")
+    sentence = (
+        f"Averaged over orientations by pet_flows ({strategy.spec}). First derivatives only: "
+        "forces and stress are right, derivatives of these are not. In energies by atom only "
+        "the gradient of their sum has a meaning."
+    )
+    return ModelMetadata(
+        name=f"{name} [{strategy.spec}]",
+        description=f"{old.description}\n\n{sentence}".strip(),
+        authors=old.authors,
+        references=old.references,
+        extra={**dict(old.extra), **words},
+    )

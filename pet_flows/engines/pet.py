@@ -1,0 +1,239 @@
+"""The fast path for PET: what no rotation changes is computed once, only edges are turned.
+
+The backend of a PET checkpoint is a function of edge vectors. Neighbour lists, the dense edge
+layout and the additive terms (atomic energies, ZBL) are shared by all orientations of a
+structure, and the gradient with respect to the *unrotated* edges gives back-rotated forces and
+virials at no cost. Composition, scaler and ZBL are applied here, since the backend does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pet_flows.engines.raw import Copies, Graph, RawResult, _split, build_graph
+
+if TYPE_CHECKING:
+    from metatomic.torch import AtomisticModel
+
+
+class PETRaw:
+    """Raw model over the backend of a metatrain PET.
+
+    Parameters
+    ----------
+    model
+        A metatomic model whose module is metatrain's PET, for which :meth:`supports` is true.
+    """
+
+    def __init__(self, model: AtomisticModel):
+        from metatomic.torch import pick_output
+
+        pet = model.module
+        self._pet = pet
+        self._backend = pet.backend
+        self._key = pick_output("energy", model.capabilities().outputs, None)
+        self.dtype = next(pet.parameters()).dtype
+        self.device = next(pet.parameters()).device
+        self.cutoff = float(self._backend.cutoff)
+        self.n_layers = int(self._backend.num_gnn_layers)
+        self.atomic_types = frozenset(pet.atomic_types)
+        self._zbl = next((m for m in pet.additive_models if type(m).__name__ == "ZBL"), None)
+        self._scale = self._energy_scale()
+        self._baseline = self._atomic_energies()
+
+    @staticmethod
+    def supports(model: AtomisticModel) -> bool:
+        """Whether this path knows every part of the model; otherwise the general one serves."""
+        pet = model.module
+        backend = getattr(pet, "backend", None)
+        if type(pet).__name__ != "PET" or backend is None:
+            return False
+        additive = {type(m).__name__ for m in pet.additive_models}
+        capabilities = model.capabilities()
+        return (
+            backend.num_neighbors_adaptive is None
+            and not pet.long_range
+            and pet.system_conditioning is None
+            and additive <= {"CompositionModel", "ZBL"}
+            and capabilities.length_unit.lower() in ("angstrom", "a")
+            and "energy" in capabilities.outputs
+            and capabilities.outputs["energy"].unit == "eV"
+        )
+
+    def graph(
+        self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
+    ) -> Graph:
+        """Neighbour lists of one structure: PET's, and ZBL's."""
+        cutoffs = [(self.cutoff, True)]
+        if self._zbl is not None:
+            cutoffs.append((float(self._zbl.cutoff_radius), True))
+        return build_graph(cutoffs, numbers, positions, cell, pbc)
+
+    def evaluate(self, copies: Sequence[Copies], gradients: bool = True) -> list[RawResult]:
+        """One backend call over all copies of all structures given."""
+        batch, edges64, neighbor = self._layout([c.graph for c in copies])
+        mask = batch["padding_mask"]
+        width = mask.shape[1]
+        sizes = [len(c.graph) for c in copies]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        rows = torch.cat(
+            [
+                torch.arange(start, start + n).repeat(len(c.rotations))
+                for c, start, n in zip(copies, starts, sizes, strict=False)
+            ]
+        ).to(self.device)
+        counts = torch.tensor([n for c, n in zip(copies, sizes, strict=True) for _ in c.rotations])
+        copy_of_row = torch.arange(len(counts)).repeat_interleave(counts).to(self.device)
+        first_row = torch.cumsum(counts, 0) - counts
+        own_start = torch.tensor(
+            [int(s) for c, s in zip(copies, starts, strict=False) for _ in c.rotations]
+        )
+        moved = (first_row - own_start).to(self.device)[copy_of_row]
+
+        turns = torch.cat([c.rotations for c in copies]).to(self.device, self.dtype)
+        edges = edges64.to(self.dtype)[rows].requires_grad_(gradients)
+        with torch.set_grad_enabled(gradients):
+            rotated = torch.bmm(edges, turns[copy_of_row])
+            energies = self._energies(batch, rows, moved * width, edges, rotated)
+        if not gradients:
+            return _split(copies, energies, None, None)
+
+        weights = torch.cat([c.weights.reshape(-1) for c in copies]).to(energies)
+        (g,) = torch.autograd.grad((energies * weights).sum(), edges)
+        g = (g * mask[rows][:, :, None]).double()
+        vectors = edges64[rows]
+        per_atom = torch.einsum("nma,nmb->nab", vectors, g)
+        virials = g.new_zeros(len(counts), 3, 3).index_add_(0, copy_of_row, per_atom)
+        target = neighbor[rows] + moved[:, None]
+        real = mask[rows]
+        dx = -g.sum(1)
+        dx = dx.index_add(0, target[real], g[real])
+        return _split(copies, energies, dx.cpu(), virials.cpu())
+
+    def _layout(
+        self, graphs: Sequence[Graph]
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Dense edge layout of all graphs: backend tensors, edges float64, neighbour of each."""
+        sizes = [len(g) for g in graphs]
+        offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        i = torch.cat([g.pairs[0][0] + int(o) for g, o in zip(graphs, offsets, strict=True)])
+        j = torch.cat([g.pairs[0][1] + int(o) for g, o in zip(graphs, offsets, strict=True)])
+        shift = torch.cat([g.pairs[0][2] for g in graphs])
+        owner = torch.arange(len(graphs)).repeat_interleave(torch.tensor(sizes))
+        device = self.device
+        batch = self._backend.preprocess(
+            torch.cat([g.positions for g in graphs]).to(device),
+            i.to(device),
+            j.to(device),
+            torch.cat([g.numbers for g in graphs]).to(device),
+            torch.stack([g.cell for g in graphs]).to(device),
+            shift.to(device),
+            owner.to(device),
+            float(getattr(self._pet, "cutoff_width_adaptive", 1.0)),
+        )
+        mask = batch["padding_mask"]
+        neighbor = torch.zeros(mask.shape, dtype=torch.long, device=device)
+        neighbor[batch["centers"], batch["nef_to_edges_neighbor"]] = batch["neighbors"]
+        # padded places refer to themselves, so that they stay inside their own copy
+        own = torch.arange(mask.numel(), device=device).reshape(mask.shape)
+        batch["reverse_neighbor_index"] = torch.where(
+            mask, batch["reverse_neighbor_index"].reshape(mask.shape), own
+        )
+        return batch, batch["edge_vectors"], neighbor
+
+    def _energies(
+        self,
+        batch: dict[str, torch.Tensor],
+        rows: torch.Tensor,
+        offset: torch.Tensor,
+        edges: torch.Tensor,
+        rotated: torch.Tensor,
+    ) -> torch.Tensor:
+        """(rows,) eV without the additive terms."""
+        from metatrain.pet.modules.utilities import cutoff_func_bump, cutoff_func_cosine
+
+        backend = self._backend
+        mask = batch["padding_mask"][rows]
+        # 1e-15 as in the backend's own preprocessing: padded edges have length zero
+        distances = torch.sqrt((edges**2).sum(-1) + 1e-15)
+        cutoff = cutoff_func_bump if backend.cutoff_function == "Bump" else cutoff_func_cosine
+        flat = distances.reshape(-1)
+        factors = cutoff(flat, torch.full_like(flat, self.cutoff), backend.cutoff_width)
+        factors = torch.where(mask, factors.reshape(mask.shape), torch.zeros_like(distances))
+        inputs: dict[str, Any] = {
+            "element_indices_nodes": batch["element_indices_nodes"][rows],
+            "element_indices_neighbors": batch["element_indices_neighbors"][rows],
+            "padding_mask": mask,
+            "reverse_neighbor_index": batch["reverse_neighbor_index"][rows] + offset[:, None],
+            "edge_vectors": rotated,
+            "edge_distances": distances,
+            "cutoff_factors": factors,
+        }
+        nodes, edge_features = backend.calculate_features(inputs)
+        # cells and owners matter to stress-like outputs only
+        cells = torch.zeros(1, 3, 3, dtype=edges.dtype, device=edges.device)
+        owners = torch.zeros(len(rows), dtype=torch.long, device=edges.device)
+        prediction, _, _ = backend.predict(nodes, edge_features, inputs, cells, owners, [self._key])
+        return prediction[self._key][0].reshape(-1) * self._scale
+
+    def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
+        """Atomic energies and ZBL, once per structure."""
+        results = []
+        for graph in graphs:
+            energies = self._baseline[graph.numbers]
+            gradient = torch.zeros(len(graph), 3, dtype=torch.float64)
+            virial = torch.zeros(3, 3, dtype=torch.float64)
+            if self._zbl is not None and len(graph.pairs[1][0]):
+                e, gradient, virial = self._repulsion(graph)
+                energies = energies + e
+            results.append(RawResult(energies[None], gradient[None], virial[None]))
+        return results
+
+    def _repulsion(self, graph: Graph) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """ZBL energies (n,), gradient (n, 3) and virial (3, 3), float64 on the CPU."""
+        i, j, _ = graph.pairs[1]
+        vectors = graph.vectors(1).requires_grad_(True)
+        assert self._zbl is not None
+        zi, zj = graph.numbers[i].to(self.device), graph.numbers[j].to(self.device)
+        distances = vectors.norm(dim=1).to(self.device)
+        pair = self._zbl.get_pairwise_zbl(zi, zj, distances).double().cpu()
+        (g,) = torch.autograd.grad(pair.sum(), vectors)
+        zero = torch.zeros(len(graph), 3, dtype=torch.float64)
+        gradient = zero.index_add(0, j, g).index_add(0, i, -g)
+        energies = torch.zeros(len(graph), dtype=torch.float64).index_add(0, i, pair.detach())
+        return energies, gradient, vectors.detach().T @ g
+
+    def _one_atom_systems(self) -> list[Any]:
+        from metatomic.torch import System
+
+        zero = torch.zeros(1, 3, dtype=self.dtype, device=self.device)
+        cell = torch.zeros(3, 3, dtype=self.dtype, device=self.device)
+        pbc = torch.zeros(3, dtype=torch.bool, device=self.device)
+        return [
+            System(torch.tensor([z], dtype=torch.int32, device=self.device), zero, cell, pbc)
+            for z in sorted(self.atomic_types)
+        ]
+
+    def _energy_scale(self) -> float:
+        """Factor from the backend's output to eV."""
+        from metatomic.torch import ModelOutput
+
+        outputs = {self._key: ModelOutput(unit="eV", sample_kind="atom")}
+        scales = self._pet.scaler.get_scales(self._one_atom_systems()[:1], outputs)
+        return float(scales[self._key].block().values.reshape(-1)[0])
+
+    def _atomic_energies(self) -> torch.Tensor:
+        """(Z,) table of the composition model's energies, float64."""
+        from metatomic.torch import ModelOutput
+
+        outputs = {self._key: ModelOutput(unit="eV", sample_kind="atom")}
+        table = torch.zeros(max(self.atomic_types) + 1, dtype=torch.float64)
+        for model in self._pet.additive_models:
+            if type(model).__name__ == "CompositionModel":
+                values = model(self._one_atom_systems(), outputs)[self._key].block().values
+                table[sorted(self.atomic_types)] += values.reshape(-1).double().cpu()
+        return table
