@@ -1,0 +1,1 @@
+"""Relaxation, statics, equations of state, phonons, dynamics: physics on batches."""

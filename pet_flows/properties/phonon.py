@@ -1,0 +1,273 @@
+"""Harmonic phonons of a batch of crystals, by central differences in float64."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.potential import Potential
+from pet_flows.errors import StructureError
+from pet_flows.properties.batch import (
+    Job,
+    Prepared,
+    Progress,
+    evaluate_each,
+    failure,
+    jobs,
+    snapped,
+)
+from pet_flows.properties.force_constants import Harmonic, fit, harmonic
+from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.phonon_modes import bands, mesh_modes
+from pet_flows.properties.settings import PhononSettings
+from pet_flows.symmetry.crystal import carried_for_supercell
+from pet_flows.symmetry.exact import find_primitive
+from pet_flows.symmetry.strategy import Bound
+
+#: eV/Å; forces that a relaxed structure does not have
+NOT_RELAXED = 0.02
+#: atoms of displaced cells evaluated together; the evaluator bounds memory by itself
+BATCH_ATOMS = 4000
+#: what phonopy, symfc and spglib raise for a cell that they cannot handle
+LIBRARY_ERRORS = (np.linalg.LinAlgError, ArithmeticError, AssertionError, RuntimeError, ValueError)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Task:
+    """One crystal between its displacements and its force constants."""
+
+    job: Job
+    crystal: Harmonic
+    bound: Bound
+    """of the primitive cell"""
+    systems: list[System]
+    """the supercell without displacements first"""
+
+
+def phonon(
+    structures: Sequence[Atoms],
+    potential: Potential,
+    settings: PhononSettings | None = None,
+    carried: Sequence[dict[str, Any] | None] | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Iterator[Outcome]:
+    """Compute phonons of relaxed crystals.
+
+    Displaced supercells of many crystals share batches. They keep the crystal reference of the
+    structure they come from; residual forces are subtracted, and displacements come with their
+    opposites unless symmetry provides them; the force constants obey space group, permutation and
+    acoustic sum rules to round-off.
+
+    Parameters
+    ----------
+    structures
+        Three periodic axes; never changed. Reduced to their primitive cells.
+    potential
+        Evaluated in float64 whatever its own dtype.
+    settings
+        Supercell, displacement, mesh, tolerance.
+    carried
+        Per structure, ``Bound.as_dict()`` of its relaxation.
+    progress
+        Called with (index, displaced cells done, displaced cells) when a crystal is done.
+
+    Yields
+    ------
+    Outcome
+        Result as in ``RECORDS``; ``supercell_matrix`` is phonopy's (columns), for the primitive
+        cell, which is the outcome's ``atoms``. Blob ``phonon``: ``force_constants (n, N, 3, 3)``
+        eV/Å² compact, ``supercell_*`` and ``primitive_*`` cells, ``displacements`` and ``forces``
+        they come from, ``mesh_*`` and ``band_*`` arrays (:mod:`.phonon_modes`). Imaginary modes
+        are results: the state is ``ok``.
+    """
+    settings = settings or PhononSettings()
+    if potential.spec.dtype != "float64":
+        potential = potential.with_(dtype="float64")
+    tasks: list[_Task] = []
+    waiting = 0
+    for job in jobs(structures, potential, carried, partial(_crystal, settings)):
+        if isinstance(job, Outcome):
+            yield job
+            continue
+        try:
+            task = _task(job, potential, settings)
+        except StructureError as error:
+            yield failure(job.index, error, job.wall_time)
+            continue
+        except LIBRARY_ERRORS as error:
+            yield failure(job.index, _broken(error), job.wall_time)
+            continue
+        tasks.append(task)
+        waiting += sum(len(s.numbers) for s in task.systems)
+        if waiting >= BATCH_ATOMS:
+            yield from _run(tasks, potential, settings, progress)
+            tasks, waiting = [], 0
+    yield from _run(tasks, potential, settings, progress)
+
+
+def _crystal(settings: PhononSettings, atoms: Atoms) -> Prepared:
+    """The structure made exactly symmetric."""
+    if not atoms.pbc.all():
+        raise StructureError(
+            "not_periodic", "Phonons need a crystal that is periodic along three axes."
+        )
+    return snapped(atoms, settings.symprec)
+
+
+def _task(job: Job, potential: Potential, settings: PhononSettings) -> _Task:
+    start = perf_counter()
+    atoms = job.atoms
+    found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
+    primitive = Atoms(
+        numbers=atoms.numbers[found.atoms],
+        positions=atoms.positions[found.atoms],
+        cell=found.basis @ atoms.cell.array,
+        pbc=True,
+    )
+    crystal = harmonic(primitive, settings.displacement, settings.min_length, settings.max_atoms)
+    bound = potential.bind(crystal.primitive, _for_primitive(job, crystal.primitive))
+    supercell = crystal.supercell
+    larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), crystal.matrix))
+    cell = supercell.cell.array
+    systems = [
+        System(supercell.numbers, positions, cell, supercell.pbc, larger)
+        for positions in (supercell.positions, *crystal.displaced())
+    ]
+    job.wall_time += perf_counter() - start
+    return _Task(job, crystal, bound, systems)
+
+
+def _broken(error: Exception) -> StructureError:
+    """What a library's error becomes; its traceback goes to the log."""
+    logger.error("no phonons for one structure of a batch", exc_info=error)
+    return StructureError(
+        "no_force_constants",
+        f"Supercell or force constants could not be made ({type(error).__name__}: {error}); check "
+        "that the structure is a sensible crystal.",
+    )
+
+
+def _for_primitive(job: Job, primitive: Atoms) -> dict[str, Any]:
+    """What the primitive cell takes along: N is known from how it was cut, never searched."""
+    carried = job.bound.as_dict()
+    if "N" not in carried:
+        return carried
+    matrix = primitive.cell.array @ np.linalg.inv(job.atoms.cell.array)
+    setting = np.rint(matrix @ np.array(carried["N"])).astype(int)
+    return {"reference": carried["reference"], "N": setting.tolist()}
+
+
+def _run(
+    tasks: list[_Task], potential: Potential, settings: PhononSettings, progress: Progress | None
+) -> Iterator[Outcome]:
+    """Evaluate the displaced cells of some crystals together."""
+    start = perf_counter()
+    results = iter(evaluate_each(potential.evaluator, [s for t in tasks for s in t.systems]))
+    elapsed = perf_counter() - start
+    own = [[next(results) for _ in task.systems] for task in tasks]
+    cost = [_cost(task, mine) for task, mine in zip(tasks, own, strict=True)]
+    for task, mine, c in zip(tasks, own, cost, strict=True):
+        start = perf_counter()
+        wall_time = task.job.wall_time + elapsed * c / sum(cost)
+        if progress is not None:
+            progress(task.job.index, len(mine) - 1, len(mine) - 1)
+        error = next((r for r in mine if isinstance(r, StructureError)), None)
+        if error is not None:
+            yield failure(task.job.index, error, wall_time)
+            continue
+        done = [r for r in mine if isinstance(r, Evaluation)]
+        try:
+            outcome = _outcome(task, done, settings)
+        except LIBRARY_ERRORS as broken:
+            yield failure(task.job.index, _broken(broken), wall_time)
+            continue
+        yield replace(outcome, wall_time=wall_time + perf_counter() - start)
+
+
+def _cost(task: _Task, results: Sequence[Evaluation | StructureError]) -> int:
+    """Atoms × evaluations."""
+    return len(task.crystal.supercell) * sum(
+        r.n_evaluations if isinstance(r, Evaluation) else 1 for r in results
+    )
+
+
+def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -> Outcome:
+    crystal, job = task.crystal, task.job
+    forces = np.array([r.forces for r in results])
+    constants = fit(crystal, forces[1:], forces[0])
+    crystal.phonopy.force_constants = constants
+    modes = mesh_modes(
+        crystal.phonopy, crystal.operations.rotations, settings.mesh or settings.mesh_length
+    )
+    lowest, highest = modes.range
+    imaginary = modes.imaginary(settings.tolerance)
+    residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
+    warnings = [*job.bound.warnings, *job.notes]
+    if residual > NOT_RELAXED:
+        warnings.append(
+            f"The structure is not relaxed: forces of {residual:.3f} eV/Å were subtracted."
+        )
+    if crystal.shortest < settings.min_length - 1e-6:
+        warnings.append(
+            f"The supercell's shortest vector is {crystal.shortest:.1f} Å, less than the "
+            f"{settings.min_length:g} Å asked for, to stay within {settings.max_atoms} atoms."
+        )
+    if imaginary:
+        warnings.append("Thermal properties and zero-point energy leave out imaginary modes.")
+    arrays = {
+        "force_constants": constants,
+        "supercell_matrix": crystal.matrix.T,
+        "supercell_cell": crystal.supercell.cell.array,
+        "supercell_positions": crystal.supercell.positions,
+        "supercell_numbers": crystal.supercell.numbers,
+        "primitive_cell": crystal.primitive.cell.array,
+        "primitive_positions": crystal.primitive.positions,
+        "primitive_numbers": crystal.primitive.numbers,
+        "displaced_atoms": crystal.moved,
+        "displacements": crystal.vectors,
+        "forces": forces[1:],
+        "residual_forces": forces[0],
+        "mesh_qpoints": modes.qpoints,
+        "mesh_weights": modes.weights,
+        "mesh_frequencies": modes.frequencies,
+    }
+    if settings.band_structure:
+        arrays |= bands(crystal.phonopy, settings.band_spacing)
+    spreads = [(r.energy_spread, r.force_spread) for r in results if r.force_spread is not None]
+    return Outcome(
+        index=job.index,
+        state="ok",
+        result={
+            "min_frequency": lowest,
+            "max_frequency": highest,
+            "has_imaginary_modes": bool(imaginary),
+            "tolerance": settings.tolerance,
+            "imaginary": imaginary,
+            "supercell_matrix": crystal.matrix.T.tolist(),
+            "mesh": modes.mesh.tolist(),
+            "displacement": settings.displacement,
+            "residual_force": residual,
+            "has_nac": False,
+            "zero_point_energy_per_atom": modes.zero_point_energy(),
+            "thermal": modes.thermal(settings.temperatures),
+        },
+        atoms=crystal.primitive,
+        blobs={"phonon": arrays},
+        n_evaluations=sum(r.n_evaluations for r in results),
+        energy_spread=max((s[0] for s in spreads if s[0] is not None), default=None),
+        force_spread=max((s[1] for s in spreads if s[1] is not None), default=None),
+        reference_digest=job.bound.reference_digest,
+        carried=task.bound.as_dict(),
+        warnings=tuple(warnings),
+    )

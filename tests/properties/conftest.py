@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from pet_flows.engines.potential import Potential, get_potential
+from tests.properties.stub import AsePotential
+
+
+@pytest.fixture(scope="session")
+def pet() -> Potential:
+    return get_potential("pet-mvl")
+
+
+@pytest.fixture
+def emt() -> AsePotential:
+    return AsePotential()
