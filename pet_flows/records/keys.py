@@ -1,0 +1,155 @@
+"""Identity of inputs, settings and records: digests of canonical JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+from pymatgen.core import Structure
+
+from pet_flows.errors import PetFlowsError
+
+#: digits that count: Å in the cell, fractions of a lattice vector in positions
+RESOLUTION = 1e-8
+
+
+def canonical_json(value: Any) -> str:
+    """Write JSON with one spelling per value: sorted keys, no spaces, ``-0.0`` as ``0.0``.
+
+    Raises
+    ------
+    PetFlowsError
+        NaN and infinity have no identity.
+    """
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def digest(value: Any, length: int = 32) -> str:
+    """Hex digest of anything that JSON can say, ``length`` characters of its sha256."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def structure_digest(structure: Structure) -> str:
+    """Digest of ordered elements, cell and fractional coordinates, nothing else.
+
+    Coordinates are rounded at 1e-8 and taken modulo one along periodic axes, so that an atom at
+    0.0, -0.0, 1.0 or 0.999999999 is the same atom. Which axes are periodic counts only where
+    one of them is not.
+
+    Parameters
+    ----------
+    structure
+        Oxidation states, moments, charges and site properties do not count.
+
+    Raises
+    ------
+    PetFlowsError
+        The cell or a coordinate is NaN or infinite.
+    """
+    cell, scaled = structure.lattice.matrix, structure.frac_coords
+    if not (np.isfinite(cell).all() and np.isfinite(scaled).all()):
+        raise PetFlowsError("A structure with NaN or infinite coordinates has no digest; mend it.")
+    # whole numbers: neither -0.0 nor the last digit of a float can matter
+    positions = np.rint(scaled / RESOLUTION).astype(np.int64)
+    periodic = np.array(structure.lattice.pbc, dtype=bool)
+    positions[:, periodic] %= round(1 / RESOLUTION)
+    words: dict[str, Any] = {
+        "species": [_species(site.species) for site in structure],
+        "cell": np.rint(cell / RESOLUTION).astype(np.int64).tolist(),
+        "positions": positions.tolist(),
+    }
+    if not periodic.all():
+        words["pbc"] = periodic.tolist()
+    return digest(words)
+
+
+def input_digest(
+    structure: Structure | None,
+    source: Mapping[str, Any],
+    problem: tuple[str, str] | None = None,
+) -> str:
+    """Digest of whatever was given: the structure, or where it was that nothing could be read.
+
+    Parameters
+    ----------
+    structure
+        None for an input that could not be read.
+    source
+        Its identifiers, which are all that an unreadable input has.
+    problem
+        (reason, message) of an unreadable input.
+    """
+    if structure is not None:
+        return structure_digest(structure)
+    known = ("material_id", "task_id", "database", "collection", "path")
+    words = {name: source.get(name) for name in known}
+    return digest({"unreadable": words, "reason": problem[0] if problem else None})
+
+
+def settings_digest(settings: BaseModel | Mapping[str, Any]) -> str:
+    """Digest of a property's settings (validated models: 1 and 1.0 are then the same)."""
+    dumped = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else settings
+    return digest(dumped, 16)
+
+
+def potential_digest(potential: BaseModel | Mapping[str, Any]) -> str:
+    """Digest of the potential: the same as :attr:`pet_flows.models.spec.PotentialSpec.digest`.
+
+    Parameters
+    ----------
+    potential
+        With ``sha256``, ``symmetrization`` and ``dtype``; nothing else counts.
+    """
+    given = potential.model_dump() if isinstance(potential, BaseModel) else potential
+    if not given.get("sha256"):
+        raise PetFlowsError("A potential without the sha256 of its weights has no digest.")
+    words = json.dumps([given["sha256"], given["symmetrization"], given["dtype"]])
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def record_key(start: str, property: str, settings_digest: str, potential_digest: str) -> str:
+    """Key (``_id``) of a record.
+
+    Parameters
+    ----------
+    start
+        Digest of the input structure; for a property of a relaxed structure the key of the
+        parent record, never the relaxed floats, which differ between batches and devices.
+    property
+        relax, static, eos, phonon, md, ...
+    settings_digest, potential_digest
+        As the functions of these names give them.
+    """
+    return digest([start, property, settings_digest, potential_digest])
+
+
+def _species(composition: Any) -> Any:
+    """Element of a whole atom; elements and occupancies of a partial one."""
+    amounts = composition.get_el_amt_dict()
+    if len(amounts) == 1 and abs(next(iter(amounts.values())) - 1.0) < RESOLUTION:
+        return next(iter(amounts))
+    return {element: round(amount, 8) for element, amount in amounts.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Give the same value in JSON's own types."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise PetFlowsError(f"{value} cannot be part of an identity; use a finite number.")
+        return value + 0.0
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

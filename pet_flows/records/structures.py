@@ -1,0 +1,130 @@
+"""Structures inside records: what is kept of them, and what is said about them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import spglib
+from ase import Atoms
+from pymatgen.core import Composition, Lattice, Structure
+
+#: symprec of the two space groups, Å
+TIGHT, LOOSE = 1e-5, 0.1
+#: larger structures get no space group: the search would take longer than the calculation
+MAX_SYMMETRY_ATOMS = 2000
+
+
+def bare(structure: Structure) -> Structure:
+    """Elements, cell and positions, in the same order; nothing else."""
+    species = [site.species.element_composition for site in structure]
+    return Structure(structure.lattice, species, structure.frac_coords)
+
+
+def structure_of_atoms(atoms: Atoms) -> Structure:
+    """Turn ASE's atoms into a structure, neither wrapped nor reordered."""
+    lattice = _lattice(atoms.cell.array, atoms.pbc)
+    return Structure(
+        lattice, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True
+    )
+
+
+def structure_arrays(structure: Structure) -> dict[str, np.ndarray]:
+    """Arrays of a bare structure, for a blob.
+
+    Returns
+    -------
+    dict
+        ``species`` (N,) text, ``cell`` (3, 3) Å, ``positions`` (N, 3) fractional, ``pbc`` (3,).
+    """
+    return {
+        "species": np.array(
+            [site.specie.symbol if site.is_ordered else site.species.formula for site in structure]
+        ),
+        "cell": np.array(structure.lattice.matrix),
+        "positions": np.array(structure.frac_coords),
+        "pbc": np.array(structure.lattice.pbc),
+    }
+
+
+def structure_of_arrays(arrays: Mapping[str, np.ndarray]) -> Structure:
+    """Inverse of `structure_arrays`."""
+    lattice = _lattice(arrays["cell"], arrays["pbc"])
+    species = [Composition(str(name)) for name in arrays["species"]]
+    return Structure(lattice, species, arrays["positions"])
+
+
+def space_group(structure: Structure | None) -> dict[str, int | None] | None:
+    """Space group numbers at the tight and the loose tolerance; None without a crystal."""
+    if structure is None or not structure.is_ordered or not all(structure.lattice.pbc):
+        return None
+    if len(structure) > MAX_SYMMETRY_ATOMS:
+        return None
+    content = (
+        np.asarray(structure.lattice.matrix, dtype=float).tobytes(),
+        np.asarray(structure.frac_coords, dtype=float).tobytes(),
+        tuple(structure.atomic_numbers),
+    )
+    return {"tight": _number(*content, TIGHT), "loose": _number(*content, LOOSE)}
+
+
+def metadata(structure: Structure | None, final: Structure | None) -> dict[str, Any]:
+    """Chemistry and volume of a record, under emmet's names.
+
+    Parameters
+    ----------
+    structure
+        The input; None where it could not be read.
+    final
+        Where it ended; volume and density are of this one if it is there.
+    """
+    if structure is None:
+        names = (
+            "formula_pretty", "formula_anonymous", "chemsys", "nelements", "nsites",
+            "composition_reduced", "density", "volume", "volume_per_atom",
+        )  # fmt: skip
+        return {"elements": [], **dict.fromkeys(names)}
+    composition = structure.composition.element_composition
+    elements = sorted(element.symbol for element in composition)
+    last = structure if final is None else final
+    solid = all(last.lattice.pbc) and last.volume > 0
+    return {
+        "formula_pretty": composition.reduced_formula,
+        "formula_anonymous": composition.anonymized_formula,
+        "chemsys": "-".join(elements),
+        "elements": elements,
+        "nelements": len(elements),
+        "nsites": len(structure),
+        "composition_reduced": {
+            str(element): amount for element, amount in composition.reduced_composition.items()
+        },
+        "density": float(last.density) if solid else None,
+        "volume": float(last.volume) if solid else None,
+        "volume_per_atom": float(last.volume / len(last)) if solid else None,
+    }
+
+
+def _lattice(cell: np.ndarray, periodic: np.ndarray) -> Lattice:
+    """Give pymatgen's lattice of a (3, 3) cell and three flags."""
+    a, b, c = (bool(flag) for flag in periodic)
+    return Lattice(cell, pbc=(a, b, c))
+
+
+@lru_cache(maxsize=4096)  # the crystal that a relaxation ends with begins several other records
+def _number(lattice: bytes, scaled: bytes, numbers: tuple[int, ...], symprec: float) -> int | None:
+    """Space group number, or None where spglib finds none."""
+    cell: Any = (
+        np.frombuffer(lattice).reshape(3, 3),
+        np.frombuffer(scaled).reshape(-1, 3),
+        numbers,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spglib announces its future on every call
+        try:
+            found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+        except Exception:  # spglib raises different types in different releases
+            return None
+    return None if found is None else int(found.number)

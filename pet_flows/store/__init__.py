@@ -1,0 +1,1 @@
+"""Where results live: MongoDB or the embedded store, one query language."""

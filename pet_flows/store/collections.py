@@ -1,0 +1,124 @@
+"""The collections of results beside the outputs of a JobStore, and their indexes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maggma.core import Store
+from pymongo.errors import OperationFailure
+
+from pet_flows.store.locate import data_store, embedded_job_store, is_process_local
+from pet_flows.store.patience import patient
+from pet_flows.store.sqlite import SqliteStore
+from pet_flows.store.sqlite_collection import SqliteCollection
+from pet_flows.store.sqlite_file import DatabaseFile
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+logger = logging.getLogger(__name__)
+
+#: word → indexes of the collection ``pet_<word>``; never two lists in one index, which MongoDB
+#: refuses
+INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "records": (
+        ("sources.campaign", "property", "state"),
+        ("sources.material_id", "property"),
+        ("chemsys", "property", "potential.digest"),
+        ("elements",),
+        ("parent",),
+        ("last_updated",),
+    ),
+    "references": (("elements",),),
+    "comparisons": (("record",), ("reference",)),
+    "campaigns": (("campaign", "page"),),
+    "structures": (("chemsys",),),
+}
+#: databases whose indexes this process has made
+_indexed: set[tuple[int, str]] = set()
+
+
+@dataclass(frozen=True)
+class Connected:
+    """Where results are, open.
+
+    Parameters
+    ----------
+    by_word
+        The collections, of pymongo or of the embedded store.
+    data
+        Store of the blobs.
+    resources
+        To be closed at the end.
+    """
+
+    by_word: Mapping[str, Any]
+    data: Store
+    resources: ExitStack = field(default_factory=ExitStack)
+
+
+def connect(job_store: JobStore, read_only: bool = False) -> Connected:
+    """Open the collections beside a JobStore's outputs.
+
+    Parameters
+    ----------
+    job_store
+        On MongoDB or on the embedded store; for any other (in memory, in a JSON file) the
+        embedded store of the settings is taken.
+    read_only
+        Whether indexes are left as they are.
+
+    Raises
+    ------
+    PetFlowsError
+        It has no additional store ``data``, or the embedded store cannot be opened.
+    """
+    resources = ExitStack()
+    if is_process_local(job_store.docs_store):
+        job_store = embedded_job_store(read_only)
+        resources.callback(job_store.close)
+    data = data_store(job_store)
+    docs = job_store.docs_store
+    docs.connect()
+    data.connect()
+    if isinstance(docs, SqliteStore):
+        file = DatabaseFile.open(Path(docs.path), read_only)
+        resources.callback(file.release)
+        by_word: Mapping[str, Any] = _embedded(file)
+        where = (file.path.stat().st_ino, str(file.path))
+    else:
+        database = docs._collection.database
+        by_word = {word: database[f"pet_{word}"] for word in INDEXES}
+        where = (hash(database.client), database.name)
+    if not read_only and where not in _indexed:
+        ensure_indexes(by_word)
+        data.ensure_index("blob_uuid")
+        _indexed.add(where)
+    return Connected(by_word, data, resources)
+
+
+def _embedded(file: DatabaseFile) -> dict[str, SqliteCollection]:
+    """Collections of the embedded store, made in one transaction where they are missing."""
+    if file.read_only:
+        return {word: SqliteCollection(file, f"pet_{word}") for word in INDEXES}
+    with file.writing():
+        by_word = {word: SqliteCollection(file, f"pet_{word}") for word in INDEXES}
+        ensure_indexes(by_word)
+    return by_word
+
+
+@patient
+def ensure_indexes(by_word: Mapping[str, Any]) -> None:
+    """Make the indexes that are missing; without the right to do so, say it and go on."""
+    for word, indexes in INDEXES.items():
+        for fields in indexes:
+            try:
+                by_word[word].create_index([(name, 1) for name in fields])
+            except OperationFailure as error:
+                listed = ", ".join(fields)
+                logger.warning("no index on (%s) of pet_%s: %s", listed, word, error)

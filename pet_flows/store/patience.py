@@ -1,0 +1,94 @@
+"""Waiting for a database that is away for a while."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import pymongo
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+#: s between attempts: first, and at most
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+#: s to find a server that is there
+TIMEOUT = 10.0
+
+
+class ServerAwayError(PetFlowsError):
+    """A database does not answer: it says nothing about the job that needed it."""
+
+
+def check_server(client: Any, named_in: str) -> None:
+    """Ask a MongoDB whether it is there.
+
+    Parameters
+    ----------
+    client
+        Of pymongo.
+    named_in
+        File to mend.
+
+    Raises
+    ------
+    ServerAwayError
+        It does not answer within 10 s, or refuses the user.
+    """
+    try:
+        with pymongo.timeout(TIMEOUT):
+            client.admin.command("ping")
+    except (PyMongoError, ConfigurationError) as error:
+        raise ServerAwayError(
+            f"The MongoDB named in {named_in} does not answer ({brief(error)}); start it, or mend "
+            "host, port, user and password there."
+        ) from None
+
+
+def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
+    """Repeat an idempotent function while the server restarts or the network is away.
+
+    A result that took an hour is not lost because the database was restarted. What is decorated
+    must do no harm when it is done twice: the first attempt may have arrived.
+
+    Raises
+    ------
+    ServerAwayError
+        The server stayed away for ``reconnect_seconds`` of the settings.
+    """
+
+    @wraps(function)
+    def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
+        patience = get_settings().reconnect_seconds
+        deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except (AutoReconnect, ServerSelectionTimeoutError) as error:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise ServerAwayError(
+                        f"MongoDB has not answered for {patience:.0f} s ({brief(error)}); start "
+                        "the server, then run the same again: what was stored is kept."
+                    ) from None
+                logger.warning("MongoDB does not answer (%s); trying again", brief(error))
+                time.sleep(min(pause, left))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    return persistent
+
+
+def brief(error: Exception) -> str:
+    """First words of pymongo's message, which otherwise fills a screen."""
+    return str(error).split(" (configured timeouts", 1)[0].split(", Timeout:", 1)[0][:200]

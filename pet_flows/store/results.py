@@ -1,0 +1,303 @@
+"""ResultStore: the only writer of records, and what reads them."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.core import Structure
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.records.schema import SOURCE_IDENTITY, Source
+from pet_flows.records.structures import structure_of_arrays
+from pet_flows.settings import get_settings
+from pet_flows.store.blobs import Arrays, BlobStore
+from pet_flows.store.campaigns import Campaigns
+from pet_flows.store.collections import Connected, connect, ensure_indexes
+from pet_flows.store.locate import open_job_store
+from pet_flows.store.patience import patient
+from pet_flows.store.structures import Structures
+from pet_flows.store.writes import chunks, refuse_large, replace_all
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+_RANK = {"failed": 0, "unconverged": 1, "ok": 2}
+
+
+class ResultStore:
+    """Records, campaigns, references and comparisons beside the job outputs of one database.
+
+    Every write is idempotent: done twice it changes nothing, and several processes may write the
+    same records to MongoDB at once. Make one with `open` or `from_job_store`.
+
+    Parameters
+    ----------
+    connected
+        The open collections and the store of the blobs.
+    """
+
+    def __init__(self, connected: Connected):
+        by_word = connected.by_word
+        self.records = by_word["records"]
+        self.references = by_word["references"]
+        self.comparisons = by_word["comparisons"]
+        self.blobs = BlobStore(connected.data)
+        self.campaigns = Campaigns(by_word["campaigns"])
+        self.structures = Structures(by_word["structures"], self.blobs)
+        self._by_word = by_word
+        # also when it is merely forgotten: a notebook must not keep the lock of the file
+        self.close = weakref.finalize(self, connected.resources.close)
+
+    @classmethod
+    def open(cls, read_only: bool = False) -> ResultStore:
+        """Results in the user's database, or in the embedded store where there is none.
+
+        Raises
+        ------
+        PetFlowsError
+            jobflow.yaml cannot be used, or the embedded store is being written or is not there.
+        """
+        job_store = open_job_store(read_only)
+        connected = connect(job_store, read_only)
+        connected.resources.callback(job_store.close)
+        return cls(connected)
+
+    @classmethod
+    def from_job_store(cls, job_store: JobStore, read_only: bool = False) -> ResultStore:
+        """Results beside the outputs of a JobStore; see `pet_flows.store.collections.connect`."""
+        return cls(connect(job_store, read_only))
+
+    def __enter__(self) -> ResultStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes that are missing."""
+        ensure_indexes(self._by_word)
+
+    @patient
+    def needs(self, keys: Sequence[str], retry_failed: bool = False) -> list[str]:
+        """Which of these records are to be computed, in the given order, each once.
+
+        Parameters
+        ----------
+        keys
+            Of records.
+        retry_failed
+            Whether every failed one is; otherwise those that are retryable and were tried less
+            than ``max_attempts`` times.
+        """
+        most = get_settings().max_attempts
+        done = set()
+        wanted = list(dict.fromkeys(keys))
+        words = {"state": 1, "retryable": 1, "attempts": 1}
+        for chunk in chunks(wanted):
+            for head in self.records.find({"_id": {"$in": chunk}}, words):
+                again = head["state"] == "failed" and (
+                    retry_failed or (head["retryable"] and head["attempts"] < most)
+                )
+                if not again:
+                    done.add(head["_id"])
+        return [key for key in wanted if key not in done]
+
+    @patient
+    def existing(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Records that are there, by key, without their input structure."""
+        return {
+            record["_id"]: record
+            for chunk in chunks(list(dict.fromkeys(keys)), 200)
+            for record in self.records.find({"_id": {"$in": chunk}}, {"input_structure": 0})
+        }
+
+    @patient
+    def put(self, record: Mapping[str, Any], blobs: Mapping[str, Arrays] | None = None) -> None:
+        """Store a record: new, or in place of a worse one. Otherwise only its sources are added.
+
+        The blobs are written first, so that no document names what is not there.
+
+        Parameters
+        ----------
+        record
+            As `pet_flows.records.build.build_record` makes it, with ``_id``.
+        blobs
+            Name → arrays.
+
+        Raises
+        ------
+        PetFlowsError
+            It is above 1 MB, or MongoDB stays away.
+        """
+        key = record["_id"]
+        sources = _distinct([Source(**source).model_dump() for source in record["sources"]])
+        refuse_large(record, f"Record {key}")
+        replaceable = [s for s, rank in _RANK.items() if rank < max(1, _RANK[record["state"]])]
+        old = self.records.find_one({"_id": key}, {"state": 1, "blobs": 1})
+        if old is None or old["state"] in replaceable:
+            ids = self.blobs.write(key, blobs or {})
+            if self._put_document({**record, "sources": sources, "blobs": ids}, replaceable):
+                self.blobs.remove(set(old["blobs"].values() if old else ()) - set(ids.values()))
+                return
+            # another process was faster with a result as good: its blobs stay, not ours
+            kept = self.records.find_one({"_id": key}, {"blobs": 1}) or {"blobs": {}}
+            self.blobs.remove(set(ids.values()) - set(kept["blobs"].values()))
+        for source in sources:
+            self._add_source(key, source)
+
+    def _put_document(self, record: dict[str, Any], replaceable: list[str]) -> bool:
+        """Insert, or replace where the state allows it; says whether everything is in now."""
+        try:
+            self.records.insert_one(record)
+        except DuplicateKeyError:
+            content = {k: v for k, v in record.items() if k not in ("_id", "sources", "attempts")}
+            replaced = self.records.update_one(
+                {"_id": record["_id"], "state": {"$in": replaceable}},
+                {"$set": content, "$inc": {"attempts": 1}},
+            )
+            if not replaced.matched_count:
+                return False
+            for source in record["sources"]:
+                self._add_source(record["_id"], source)
+        return True
+
+    @patient
+    def add_source(self, key: str, source: Mapping[str, Any]) -> None:
+        """Let one more campaign or identifier refer to a record; the same again changes nothing."""
+        self._add_source(key, Source(**source).model_dump())
+
+    def _add_source(self, key: str, source: dict[str, Any]) -> None:
+        # one atomic step: looking first and adding then would add twice under two writers
+        same = {"$elemMatch": {name: source[name] for name in SOURCE_IDENTITY}}
+        now = datetime.now(UTC).replace(tzinfo=None)
+        self.records.update_one(
+            {"_id": key, "sources": {"$not": same}},
+            {"$push": {"sources": source}, "$set": {"last_updated": now}},
+        )
+
+    @patient
+    def get(self, key: str) -> dict[str, Any] | None:
+        """One whole record, or None."""
+        found: dict[str, Any] | None = self.records.find_one({"_id": key})
+        return found
+
+    def query(
+        self,
+        criteria: Mapping[str, Any] | None = None,
+        properties: Sequence[str] | Mapping[str, Any] | None = None,
+        sort: Mapping[str, int] | None = None,
+        limit: int = 0,
+    ) -> Iterator[dict[str, Any]]:
+        """Records that match a MongoDB query.
+
+        Parameters
+        ----------
+        criteria
+            As for pymongo's ``find``; everything without it.
+        properties
+            Fields that are wanted, all without it.
+        sort
+            Field → 1 or -1.
+        limit
+            At most so many; 0 for all.
+
+        Raises
+        ------
+        PetFlowsError
+            The query is no MongoDB query.
+        """
+        order = list((sort or {}).items())
+        try:
+            yield from self.records.find(
+                dict(criteria or {}), properties or None, sort=order or None, limit=limit
+            )
+        except (OperationFailure, NotImplementedError, re.error) as error:
+            raise PetFlowsError(f"The query was refused ({error}); correct it.") from None
+
+    def count(self, criteria: Mapping[str, Any] | None = None) -> int:
+        """How many records match a MongoDB query."""
+        return int(self.records.count_documents(dict(criteria or {})))
+
+    def blob(self, key: str, name: str) -> dict[str, np.ndarray]:
+        """Arrays of a record.
+
+        Raises
+        ------
+        PetFlowsError
+            There is no such record, or it has no such blob.
+        """
+        record = self.records.find_one({"_id": key}, {"blobs": 1})
+        if record is None:
+            raise PetFlowsError(f"There is no record {key} in this store.")
+        if name not in record["blobs"]:
+            known = ", ".join(record["blobs"]) or "none"
+            raise PetFlowsError(f"Record {key} has no blob {name!r}; it has {known}.")
+        return self.blobs.read(record["blobs"][name])
+
+    def final_structure(self, record: Mapping[str, Any]) -> Structure:
+        """Structure at the end of a record; its input where nothing moved.
+
+        Raises
+        ------
+        PetFlowsError
+            It has neither.
+        """
+        return self._structure(record, ("structure", "input_structure"))
+
+    def input_structure(self, record: Mapping[str, Any]) -> Structure:
+        """Structure that a record started from; PetFlowsError if nothing could be read."""
+        return self._structure(record, ("input_structure",))
+
+    def _structure(self, record: Mapping[str, Any], names: Sequence[str]) -> Structure:
+        for name in names:
+            if record.get(name):
+                return Structure.from_dict(dict(record[name]))
+            if name in record["blobs"]:
+                return structure_of_arrays(self.blobs.read(record["blobs"][name]))
+            if name not in record and (whole := self.get(record["_id"])):
+                return self._structure(whole, names)
+        raise PetFlowsError(f"Record {record['_id']} has no structure: {record['message']}")
+
+    def put_campaign(self, manifest: Mapping[str, Any]) -> str:
+        """Register a campaign; see `Campaigns.put`."""
+        return self.campaigns.put(manifest)
+
+    def add_campaign_keys(self, name: str, keys: Sequence[str]) -> None:
+        """Add records to a campaign; see `Campaigns.add_keys`."""
+        self.campaigns.add_keys(name, keys)
+
+    def campaign(self, name: str) -> dict[str, Any]:
+        """Manifest and keys of a campaign; see `Campaigns.get`."""
+        return self.campaigns.get(name)
+
+    def put_structures(self, structures: Sequence[Structure]) -> list[str]:
+        """Store input structures; see `Structures.put`."""
+        return self.structures.put(structures)
+
+    def get_structures(self, digests: Sequence[str]) -> dict[str, Structure]:
+        """Input structures by digest; see `Structures.get`."""
+        return self.structures.get(digests)
+
+    @patient
+    def put_references(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Store DFT values; the same ``_id`` is replaced."""
+        replace_all(self.references, documents)
+
+    @patient
+    def put_comparisons(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Store comparisons of records with references; the same ``_id`` is replaced."""
+        replace_all(self.comparisons, documents)
+
+
+def _distinct(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drop repeated sources; which job asked makes no difference."""
+    seen: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        seen.setdefault(repr([source[name] for name in SOURCE_IDENTITY]), source)
+    return list(seen.values())

@@ -1,0 +1,216 @@
+"""One SQLite file of a process: the connection that all collections share, the writer's lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import shlex
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from pet_flows.errors import PetFlowsError
+
+#: of the tables below, in the file's ``user_version``
+FORMAT = 1
+#: s that a reader or writer waits for a checkpoint of another process
+PATIENCE = 30.0
+
+_shared: dict[tuple[Path, bool], DatabaseFile] = {}
+_registry_lock = threading.Lock()
+#: connections of the parent process: closing them in a forked child would harm the parent's file
+_inherited: list[DatabaseFile] = []
+
+
+class DatabaseFile:
+    """An open SQLite file; get one with :meth:`open`, give it back with :meth:`release`.
+
+    Writers hold a lock on ``<path>.lock`` from opening to releasing, so that a second process is
+    refused at its start and not in the middle. Readers need no lock: the write-ahead log lets
+    them in while a writer works. ``synchronous=FULL`` makes what was acknowledged survive a kill
+    and a power cut.
+
+    Parameters
+    ----------
+    path
+        On a local disk: SQLite's write-ahead log does not work over NFS.
+    read_only
+        Whether writing is refused.
+    """
+
+    def __init__(self, path: Path, read_only: bool):
+        self.path = path
+        self.read_only = read_only
+        self.mutex = threading.RLock()
+        #: indexed fields by collection; shared, because every write must fill every index
+        self.fields: dict[str, set[str]] = {}
+        self._users = 0
+        self._pid = os.getpid()
+        self._lock = None if read_only else _take_lock(path)
+        try:
+            self._db = _connect(path, read_only)
+        except BaseException:
+            if self._lock is not None:
+                self._lock.close()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, read_only: bool = False) -> DatabaseFile:
+        """Give the process's one open file of this path; a reader may share the writer's.
+
+        Raises
+        ------
+        PetFlowsError
+            Another process writes it, it is not there to be read, or it is no store of ours.
+        """
+        path = Path(os.path.realpath(path))
+        with _registry_lock:
+            found = _shared.get((path, False)) or _shared.get((path, read_only))
+            if found is None:
+                found = _shared[path, read_only] = cls(path, read_only)
+            found._users += 1
+            return found
+
+    def release(self) -> None:
+        """Close the file and free the lock once nobody in this process uses it any more."""
+        with _registry_lock:
+            self._users -= 1
+            if self._users > 0 or self in _inherited:
+                return
+            _shared.pop((self.path, self.read_only), None)
+            self._db.close()
+            if self._lock is not None:
+                self._lock.close()
+
+    def rows(self, sql: str, arguments: tuple | list = ()) -> list[tuple]:
+        """All rows of a SELECT."""
+        self._refuse_after_fork()
+        with self.mutex:
+            return self._db.execute(sql, arguments).fetchall()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Make a transaction: on the disk when it ends, or as if it never began.
+
+        Raises
+        ------
+        PetFlowsError
+            The file was opened for reading, or the disk refuses.
+        """
+        if self.read_only:
+            raise PetFlowsError(f"{self.path} was opened for reading only; nothing was written.")
+        self._refuse_after_fork()
+        with self.mutex:
+            if self._db.in_transaction:  # a write inside of a write is part of it
+                yield self._db
+                return
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                self._undo()
+                raise PetFlowsError(
+                    f"Cannot write {self.path} ({error}); what was stored before is safe: make "
+                    "room or mend the disk, then run the same again."
+                ) from None
+            except BaseException:
+                self._undo()
+                raise
+
+    def _refuse_after_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise PetFlowsError(
+                f"{self.path} was opened by process {self._pid}, and a forked process cannot use "
+                "its connection; call connect(force_reset=True) there, with read_only=True."
+            )
+
+    def _undo(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Open the file, check that it is ours."""
+    if read_only and not path.is_file():
+        raise PetFlowsError(
+            f"There is no result store at {path}; run `pet-flows screen` there first, or set "
+            "PET_FLOWS_STORE to the file that you mean."
+        )
+    try:
+        if read_only:
+            db = _sqlite(f"{path.as_uri()}?mode=ro")
+        else:
+            db = _sqlite(f"{path.as_uri()}?mode=rwc")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and not read_only:
+            db.execute(f"PRAGMA user_version={FORMAT}")
+    except sqlite3.DatabaseError as error:
+        raise PetFlowsError(
+            f"Cannot open the result store {path} ({error}); it must be a file that pet-flows "
+            "made, in a folder that you may write: set PET_FLOWS_STORE to another path."
+        ) from None
+    if version > FORMAT:
+        db.close()
+        raise PetFlowsError(
+            f"{path} was written by a newer pet-flows (format {version}, this one knows {FORMAT}); "
+            "upgrade pet-flows to use it."
+        )
+    return db
+
+
+def _sqlite(uri: str) -> sqlite3.Connection:
+    """Connect; transactions are ours, and threads take turns by `DatabaseFile.mutex`."""
+    return sqlite3.connect(
+        uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+    )
+
+
+def _take_lock(path: Path) -> TextIO:
+    """Lock ``<path>.lock`` for this process; the system frees it however the process ends."""
+    try:
+        stream = open(f"{path}.lock", "a+")  # noqa: SIM115  it stays open as long as the store
+    except OSError as error:
+        raise PetFlowsError(
+            f"Cannot write beside {path} ({error.strerror}); set PET_FLOWS_STORE to a path in a "
+            "folder that exists and that you may write."
+        ) from None
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.seek(0)
+        holder = stream.read().strip() or "another process"
+        stream.close()
+        raise PetFlowsError(
+            f"{path} is being written by {holder}; wait for it, or set PET_FLOWS_STORE to another "
+            "file, or use MongoDB, which several processes may write at once (docs/records.md)."
+        ) from None
+    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:]] if sys.argv else ["python"]
+    command = shlex.join(words)[:200]
+    since = time.strftime("%Y-%m-%d %H:%M")
+    stream.truncate(0)
+    stream.write(f"process {os.getpid()} on {platform.node()} ({command}, since {since})\n")
+    stream.flush()
+    return stream
+
+
+def _forget_in_child() -> None:
+    """After a fork: the files belong to the parent, and so do their locks."""
+    global _registry_lock
+    _registry_lock = threading.Lock()
+    _inherited.extend(_shared.values())
+    for file in _shared.values():
+        if file._lock is not None:
+            file._lock.close()  # the parent's own descriptor keeps the lock
+    _shared.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,66 @@
+"""Input structures by their digest, so that jobs carry references and stay small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymatgen.core import Structure
+
+from pet_flows.records.build import MAX_ATOMS_INSIDE, plain
+from pet_flows.records.keys import structure_digest
+from pet_flows.records.structures import bare, metadata, structure_arrays, structure_of_arrays
+from pet_flows.store.blobs import BlobStore
+from pet_flows.store.patience import patient
+from pet_flows.store.writes import chunks, insert_missing
+
+_SHOWN = ("formula_pretty", "chemsys", "elements", "nelements", "nsites")
+
+
+class Structures:
+    """The collection ``pet_structures``.
+
+    Parameters
+    ----------
+    collection
+        Of pymongo, or of the embedded store.
+    blobs
+        Where structures above 200 atoms go.
+    """
+
+    def __init__(self, collection: Any, blobs: BlobStore):
+        self.collection = collection
+        self.blobs = blobs
+
+    @patient
+    def put(self, structures: Sequence[Structure]) -> list[str]:
+        """Store structures that are not there yet; returns their digests, in order."""
+        digests = [structure_digest(structure) for structure in structures]
+        by_digest = dict(zip(digests, structures, strict=True))
+        for keys in chunks(list(by_digest)):
+            known = {d["_id"] for d in self.collection.find({"_id": {"$in": keys}}, {"_id": 1})}
+            new = [self._document(key, by_digest[key]) for key in keys if key not in known]
+            insert_missing(self.collection, new)
+        return digests
+
+    @patient
+    def get(self, digests: Sequence[str]) -> dict[str, Structure]:
+        """Structures by digest; those that are not there are left out."""
+        found = {}
+        for keys in chunks(list(dict.fromkeys(digests))):
+            for document in self.collection.find({"_id": {"$in": keys}}):
+                if document["structure"] is not None:
+                    found[document["_id"]] = Structure.from_dict(document["structure"])
+                else:
+                    arrays = self.blobs.read(document["blobs"]["structure"])
+                    found[document["_id"]] = structure_of_arrays(arrays)
+        return found
+
+    def _document(self, digest: str, structure: Structure) -> dict[str, Any]:
+        kept = bare(structure)
+        words = metadata(kept, None)
+        document = {"_id": digest, **{name: words[name] for name in _SHOWN}}
+        if len(kept) > MAX_ATOMS_INSIDE:
+            ids = self.blobs.write(digest, {"structure": structure_arrays(kept)})
+            return {**document, "structure": None, "blobs": ids}
+        return {**document, "structure": plain(kept.as_dict()), "blobs": {}}

@@ -1,0 +1,72 @@
+"""Writes of many documents at once, the same on MongoDB and on the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import bson
+from pymongo.errors import DuplicateKeyError
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.sqlite_collection import SqliteCollection
+
+#: bytes of BSON; MongoDB itself stops at 16 MB
+MAX_DOCUMENT = 1_000_000
+
+
+def refuse_large(document: Mapping[str, Any], what: str) -> None:
+    """Refuse documents above 1 MB.
+
+    Raises
+    ------
+    PetFlowsError
+        It is too large, or holds what BSON does not know.
+    """
+    try:
+        size = len(bson.encode(document))
+    except (bson.errors.InvalidDocument, OverflowError) as error:
+        raise PetFlowsError(f"{what} cannot be stored: {error}.") from None
+    if size > MAX_DOCUMENT:
+        raise PetFlowsError(
+            f"{what} has {size / 1e6:.1f} MB, more than the 1 MB of a document; put its arrays "
+            "into blobs."
+        )
+
+
+def at_once(collection: Any) -> AbstractContextManager[Any]:
+    """Make several writes one transaction where that is faster: one flush of the disk, not many."""
+    if isinstance(collection, SqliteCollection):
+        return collection.file.writing()
+    return nullcontext()
+
+
+def insert_missing(collection: Any, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Insert the documents whose ``_id`` is not there yet, also when another process does so."""
+    wanted = {document["_id"]: document for document in documents}
+    known = {
+        document["_id"]
+        for chunk in chunks(list(wanted))
+        for document in collection.find({"_id": {"$in": chunk}}, {"_id": 1})
+    }
+    with at_once(collection):
+        for key, document in wanted.items():
+            if key in known:
+                continue
+            try:
+                collection.insert_one(document)
+            except DuplicateKeyError:
+                continue
+
+
+def replace_all(collection: Any, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Insert documents, or replace those with the same ``_id``."""
+    with at_once(collection):
+        for document in documents:
+            collection.replace_one({"_id": document["_id"]}, document, upsert=True)
+
+
+def chunks[T](items: list[T], size: int = 1000) -> Iterable[list[T]]:
+    """Parts of a list that are small enough for one query."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,118 @@
+"""jobflow.yaml decides where results are; mistakes in it are sentences."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from maggma.stores import JSONStore, MemoryStore, MongoStore
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.settings import get_settings
+from pet_flows.store.locate import (
+    configured_job_store,
+    data_path,
+    is_process_local,
+    open_job_store,
+    user_collection,
+)
+from pet_flows.store.results import ResultStore
+from pet_flows.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    def write(content: str) -> None:
+        path = tmp_path / "jobflow.yaml"
+        path.write_text(content)
+        monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(path))
+
+    return write
+
+
+def mongo(uri: str, database: str, data: bool = True) -> str:
+    place = f'uri: "{uri}", database: {database}'
+    text = f"JOB_STORE:\n  docs_store: {{type: MongoStore, {place}, collection_name: outputs}}\n"
+    if data:
+        text += (
+            f"  additional_stores:\n    data: {{type: GridFSStore, {place}, collection_name: b}}\n"
+        )
+    return text
+
+
+def test_without_configuration_there_is_an_embedded_store(tmp_path):
+    assert configured_job_store() is None
+    store = open_job_store()
+    assert store.docs_store.path == str(tmp_path / "pet_flows.db")
+    assert (tmp_path / "pet_flows_data.db").is_file()
+    assert data_path(get_settings().store) == tmp_path / "pet_flows_data.db"
+    store.close()
+
+
+def test_mongodb_of_jobflow_yaml_is_used(configure, mongodb_uri, mongodb_database):
+    configure(mongo(mongodb_uri, mongodb_database))
+    with ResultStore.open() as store:
+        assert store.records.database.name == mongodb_database
+        names = {tuple(key for key, _ in index["key"])
+                 for index in store.records.index_information().values()}  # fmt: skip
+        assert ("sources.campaign", "property", "state") in names
+    found = user_collection("tasks")
+    assert (found.database, found.collection_name) == (mongodb_database, "tasks")
+
+
+def test_readers_are_let_in_where_jobflow_yaml_names_the_embedded_store(configure, tmp_path):
+    sqlite = '"@module": pet_flows.store.sqlite, "@class": SqliteStore'
+    configure(
+        f"""JOB_STORE:
+  "@module": jobflow.core.store
+  "@class": JobStore
+  docs_store: {{{sqlite}, path: {tmp_path}/a.db, collection_name: outputs}}
+  additional_stores:
+    data: {{{sqlite}, path: {tmp_path}/b.db, collection_name: blobs}}
+"""
+    )
+    writer = open_job_store()
+    code = (
+        "from pet_flows.store.results import ResultStore\n"
+        "print(ResultStore.open(read_only=True).count({}))\n"
+        "ResultStore.open()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    writer.close()
+    assert done.stdout.strip() == "0", done.stderr
+    assert f"process {os.getpid()}" in done.stderr
+
+
+def test_a_store_in_memory_is_no_configuration(configure):
+    configure("JOB_STORE: {docs_store: {type: MemoryStore}}\n")
+    assert configured_job_store() is None
+    assert isinstance(user_collection("tasks"), SqliteStore)
+
+
+def test_no_data_store(configure, mongodb_uri, mongodb_database):
+    configure(mongo(mongodb_uri, mongodb_database, data=False))
+    with pytest.raises(PetFlowsError, match="no additional store called 'data'"):
+        ResultStore.open()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["JOB_STORE: {docs_store: {type: NoSuchStore}}", "JOB_STORE: [", "JOB_STORE: {docs: 1}"],
+)
+def test_a_broken_configuration_is_a_sentence(configure, content):
+    configure(content)
+    with pytest.raises(PetFlowsError, match=r"jobflow.yaml cannot be used .* shows one that works"):
+        open_job_store()
+
+
+def test_a_configuration_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", "/nowhere/jobflow.yaml")
+    with pytest.raises(PetFlowsError, match="names /nowhere"):
+        open_job_store()
+
+
+def test_what_other_processes_see(tmp_path):
+    assert is_process_local(MemoryStore())
+    assert is_process_local(JSONStore(str(tmp_path / "x.json"), read_only=False))
+    assert not is_process_local(SqliteStore("x.db"))
+    assert not is_process_local(MongoStore("x", "y"))

@@ -1,0 +1,219 @@
+"""Records are written once, whoever writes them and however often."""
+
+import numpy as np
+import pytest
+from jobflow import JobConfig, JobStore, run_locally
+from jobflow.core.job import job
+from maggma.stores import JSONStore, MemoryStore
+from pymatgen.core import Lattice, Structure
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.records.keys import structure_digest
+from pet_flows.store.results import ResultStore
+from tests.store.examples import crystal, record
+
+
+def test_a_record_comes_back_as_it_was(results):
+    document, blobs = record()
+    results.put(document, blobs)
+    found = results.get(document["_id"])
+    assert found["blobs"].keys() == {"static"}
+    assert {**found, "blobs": {}} == document
+    assert results.count() == 1
+    arrays = results.blob(document["_id"], "static")
+    np.testing.assert_array_equal(arrays["forces"], blobs["static"]["forces"])
+    assert results.final_structure(found).volume == pytest.approx(document["volume"])
+
+
+def test_writing_twice_changes_nothing(results):
+    document, blobs = record()
+    results.put(document, blobs)
+    before = results.get(document["_id"])
+    later = {**document["sources"][0], "job_uuid": "another run", "fw_id": 7}
+    results.put({**document, "sources": [later]}, blobs)
+    results.add_source(document["_id"], later)
+    assert results.get(document["_id"]) == before
+    assert results.blobs.data.count() == 1
+
+
+def test_an_ok_record_stays(results):
+    results.put(*record(energy=-1.0))
+    key = record()[0]["_id"]
+    results.put(*record(energy=-2.0))
+    results.put(*record(state="failed"))
+    results.put(*record(state="unconverged", energy=-3.0))
+    found = results.get(key)
+    assert (found["state"], found["result"]["energy"], found["attempts"]) == ("ok", -1.0, 1)
+    assert results.blob(key, "static")["forces"][0, 0] == -1.0
+    assert results.blobs.data.count() == 1
+
+
+def test_a_failed_record_is_replaced_and_counted(results):
+    document, _ = record(state="failed")
+    key = document["_id"]
+    for attempt in (1, 2, 3):
+        assert results.needs([key]) == [key]
+        results.put(document)
+        assert results.get(key)["attempts"] == attempt
+    assert results.needs([key]) == []
+    assert results.needs([key], retry_failed=True) == [key]
+    results.put(*record(state="unconverged"))
+    assert results.needs([key], retry_failed=True) == []
+    results.put(*record())
+    found = results.get(key)
+    assert (found["state"], found["reason"], found["attempts"]) == ("ok", None, 5)
+    assert results.blobs.data.count() == 1
+
+
+def test_what_cannot_succeed_is_not_tried_again(results):
+    document, _ = record(state="failed")
+    results.put({**document, "retryable": False})
+    other = record(1)[0]["_id"]
+    assert results.needs([document["_id"], other, other]) == [other]
+
+
+def test_one_crystal_under_two_identifiers_is_one_record(results):
+    document, blobs = record()
+    two = [{"material_id": "mp-149", "campaign": "a"}, {"material_id": "icsd-1", "campaign": "a"}]
+    results.put({**document, "sources": [*two, two[0]]}, blobs)
+    results.add_source(document["_id"], {"material_id": "mp-149", "campaign": "b"})
+    results.add_source(document["_id"], {"material_id": "mp-149", "campaign": "b", "fw_id": 3})
+    found = results.get(document["_id"])
+    assert [(s["material_id"], s["campaign"]) for s in found["sources"]] == [
+        ("mp-149", "a"), ("icsd-1", "a"), ("mp-149", "b"),
+    ]  # fmt: skip
+    assert found["provenance"] == document["provenance"]
+    for name in ("mp-149", "icsd-1"):
+        assert results.count({"sources.material_id": name}) == 1
+    both = {"sources": {"$elemMatch": {"material_id": "icsd-1", "campaign": "b"}}}
+    assert results.count(both) == 0
+
+
+def test_tags_tell_sources_apart(results):
+    document, _ = record()
+    results.put({**document, "sources": []})
+    for tags in (["a"], ["a", "b"], ["a"], []):
+        results.add_source(document["_id"], {"tags": tags})
+    assert len(results.get(document["_id"])["sources"]) == 3
+
+
+def test_existing_and_query(results):
+    keys = []
+    for number, state in enumerate(["ok", "failed", "ok", "unconverged"]):
+        document, blobs = record(number, state)
+        results.put(document, blobs)
+        keys.append(document["_id"])
+    assert set(results.existing([*keys, "f" * 32])) == set(keys)
+    found = results.query({"state": "ok"}, ["property", "result.energy"], {"_id": -1}, limit=1)
+    last = max(keys[0], keys[2])
+    assert list(found) == [{"_id": last, "property": "static", "result": {"energy": -1.0}}]
+    with pytest.raises(PetFlowsError, match="refused"):
+        list(results.query({"state": {"$sounds_like": "oak"}}))
+
+
+def test_campaigns_are_immutable_and_their_keys_a_set(results):
+    manifest = {"name": "c", "n_inputs": 2, "properties": ["relax"], "settings": {"fmax": 0.01}}
+    digest = results.put_campaign(manifest)
+    assert results.put_campaign(dict(reversed(manifest.items()))) == digest
+    with pytest.raises(PetFlowsError, match="other settings"):
+        results.put_campaign({**manifest, "settings": {"fmax": 0.02}})
+    keys = [f"{n:032x}" for n in range(10)]
+    results.add_campaign_keys("c", keys[:6])
+    results.add_campaign_keys("c", keys[4:])
+    found = results.campaign("c")
+    assert sorted(found["keys"]) == keys
+    assert found["manifest"] == manifest
+    with pytest.raises(PetFlowsError, match="there are c"):
+        results.campaign("d")
+
+
+def test_large_campaigns_are_spread_over_documents(results):
+    results.put_campaign({"name": "large", "n_inputs": 20_000, "properties": ["relax"]})
+    keys = [f"{n * 2654435761 % 2**32:08x}{'0' * 24}" for n in range(200)]
+    for _ in range(2):
+        results.add_campaign_keys("large", keys)
+    assert sorted(results.campaign("large")["keys"]) == sorted(keys)
+    assert results.campaigns.collection.count_documents({}) == 4
+    assert results.campaigns.names() == ["large"]
+
+
+def test_a_campaign_without_manifest_can_get_one(results):
+    results.add_campaign_keys("c", ["0" * 32])
+    assert results.campaign("c")["manifest"] is None
+    results.put_campaign({"name": "c", "n_inputs": 1})
+    assert results.campaign("c")["manifest"] == {"name": "c", "n_inputs": 1}
+    assert results.campaign("c")["keys"] == ["0" * 32]
+
+
+def test_structures_come_back_by_digest(results):
+    rng = np.random.default_rng(0)
+    large = Structure(Lattice.cubic(40), ["Si"] * 250, rng.random((250, 3)))
+    charged = crystal(1).add_oxidation_state_by_element({"Si": 4})
+    given = [crystal(0), charged, large, crystal(0)]
+    digests = results.put_structures(given)
+    assert digests[0] == digests[3]
+    assert results.put_structures(given) == digests
+    found = results.get_structures([*digests, "unknown"])
+    assert found.keys() == set(digests)
+    assert found[digests[1]] == crystal(1)
+    assert {key: structure_digest(value) for key, value in found.items()} == {k: k for k in found}
+
+
+def test_references_and_comparisons_are_replaced(results):
+    for value in (1.0, 2.0):
+        results.put_references([{"_id": "r", "value": value, "elements": ["Si"]}])
+        results.put_comparisons([{"_id": "c", "value": value, "record": "x", "reference": "r"}])
+    assert list(results.references.find({})) == [{"_id": "r", "value": 2.0, "elements": ["Si"]}]
+    assert results.comparisons.count_documents({"value": 2.0}) == 1
+
+
+def test_large_documents_are_refused(results):
+    document, _ = record()
+    with pytest.raises(PetFlowsError, match="more than the 1 MB"):
+        results.put({**document, "message": "x" * 1_100_000})
+    assert results.count() == 0
+
+
+def test_records_that_are_not_there(results):
+    assert results.get("nothing") is None
+    with pytest.raises(PetFlowsError, match="no record nothing"):
+        results.blob("nothing", "forces")
+    document, blobs = record()
+    results.put(document, blobs)
+    with pytest.raises(PetFlowsError, match="it has static"):
+        results.blob(document["_id"], "bands")
+
+
+@job(config=JobConfig(expose_store=True))
+def _store_one(number):
+    from jobflow import CURRENT_JOB
+
+    store = ResultStore.from_job_store(CURRENT_JOB.store)
+    document, blobs = record(number)
+    store.put(document, blobs)
+    return document["_id"]
+
+
+def _run(work, store):
+    run_locally(work, store=store, log=False, raise_immediately=True, create_folders=False)
+
+
+def test_records_lie_beside_the_outputs_of_the_job(job_store, results):
+    _run(_store_one(3), job_store)
+    assert job_store.count() == 1
+    assert results.count({"sources.material_id": "m-3"}) == 1
+
+
+def test_results_of_jobs_in_memory_go_to_the_embedded_store(tmp_path):
+    for docs in (MemoryStore(), JSONStore(str(tmp_path / "x.json"), read_only=False)):
+        store = JobStore(docs, {"data": MemoryStore()})
+        store.connect()
+        _run(_store_one(1), store)
+    with ResultStore.open(read_only=True) as found:
+        assert found.count() == 1
+
+
+def test_a_job_store_without_data_is_refused(job_store):
+    without = JobStore(job_store.docs_store, {})
+    with pytest.raises(PetFlowsError, match="no additional store called 'data'"):
+        ResultStore.from_job_store(without)
