@@ -1,0 +1,1 @@
+"""Records next to references: matching, errors, tables."""

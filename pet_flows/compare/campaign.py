@@ -1,0 +1,51 @@
+"""A campaign of the store next to DFT, kept in ``pet_comparisons``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pet_flows.compare.match import Matched, match
+from pet_flows.errors import PetFlowsError
+
+if TYPE_CHECKING:
+    from pet_flows.store.results import ResultStore
+
+
+def compare_campaign(store: ResultStore, campaign: str, *, keep: bool = False) -> Matched:
+    """Match a campaign's records with the references there are.
+
+    Parameters
+    ----------
+    store
+        Where the records are.
+    campaign
+        Its name.
+    keep
+        Also write the comparisons and references they use into the store.
+
+    Raises
+    ------
+    PetFlowsError
+        No record belongs to such a campaign.
+    """
+    records = list(store.query({"sources.campaign": campaign}))
+    if not records:
+        raise PetFlowsError(
+            f"No record belongs to a campaign {campaign!r} in this store; pet-flows query lists "
+            "what there is."
+        )
+    matched = match(records, _training_phases({r["potential"]["sha256"] for r in records}))
+    if keep:
+        store.put_references(matched.reference_documents())
+        store.put_comparisons(matched.comparison_documents())
+    return matched
+
+
+def _training_phases(hashes: set[str]) -> dict[str, list[str]] | None:
+    """Training phases from the card of the bundled model with one of these hashes."""
+    from pet_flows.models.catalogue import bundled, find
+
+    for name, card in bundled().items():
+        if find(name).sha256 in hashes:
+            return card.get("training_phases")
+    return None

@@ -1,0 +1,79 @@
+"""Which simple structure a crystal of one element is, whatever its cell, name or origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import spglib
+from pymatgen.core import Structure
+
+from pet_flows.dft.reference import Crystal
+
+PROTOTYPES = ("sc", "bcc", "fcc", "hcp", "diamond")
+
+SYMPREC = 0.01
+"""Å; relaxed cells are exact far beyond, read ones often rounded to 1e-3."""
+
+HCP_RANGE = (1.3, 2.0)
+"""Range of c/a that is still hcp: Be has 1.57, Cd 1.89, the ideal is 1.633."""
+
+_PROTOTYPES = {(221, 1): "sc", (229, 1): "bcc", (225, 1): "fcc", (227, 2): "diamond"}
+"""(space group, atoms in the primitive cell) → name. In these cubic groups the numbers leave one
+Wyckoff position: 1a, 2a, 4a, 8a (b is the same at another origin)."""
+
+
+def identify(structure: Structure) -> Crystal | None:
+    """Recognize sc, bcc, fcc, hcp and diamond crystals of one element.
+
+    Space group and primitive cell decide, so supercells, other settings, turned and strained
+    (hydrostatically) crystals are the same; a crystal distorted by more than `SYMPREC` is not.
+
+    Returns
+    -------
+    Crystal or None
+        None for compounds and for every other structure.
+    """
+    elements = {specie.symbol for specie in structure.composition.elements}
+    if len(elements) != 1:
+        return None
+    element = elements.pop()
+    lattice, positions = structure.lattice.matrix.tolist(), structure.frac_coords.tolist()
+    cell = (lattice, positions, [1] * len(structure))
+    dataset = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)
+    if dataset is None:
+        return None
+    kind = (dataset.number, len(set(dataset.mapping_to_primitive)))
+    prototype = _PROTOTYPES.get(kind)
+    if kind == (194, 2):
+        # 2a and 2b would have a primitive cell of one atom, so this is 2c or 2d
+        a, _, c = np.linalg.norm(dataset.std_lattice, axis=1)
+        prototype = "hcp" if HCP_RANGE[0] < c / a < HCP_RANGE[1] else None
+    return Crystal(element=element, prototype=prototype) if prototype else None
+
+
+def crystal_of_record(record: Mapping[str, Any]) -> Crystal | None:
+    """Find the crystal of a record: its final geometry, else its input, else its tags.
+
+    A crystal that left its prototype while relaxing is thus no longer taken for it.
+    """
+    if record.get("nelements") not in (1, None):
+        return None
+    for name in ("structure", "input_structure"):
+        content = record.get(name)
+        if isinstance(content, Structure):
+            return identify(content)
+        if isinstance(content, Mapping) and "sites" in content:
+            return identify(Structure.from_dict(dict(content)))
+    return _from_tags(
+        tag for source in record.get("sources") or [] for tag in source.get("tags") or []
+    )
+
+
+def _from_tags(tags: Iterable[str]) -> Crystal | None:
+    """Read ``element:Si`` and ``prototype:diamond``."""
+    said = dict(tag.split(":", 1) for tag in tags if ":" in tag)
+    if "element" in said and said.get("prototype") in PROTOTYPES:
+        return Crystal(element=said["element"], prototype=said["prototype"])
+    return None

@@ -1,0 +1,1 @@
+"""DFT reference data and their levels of theory."""

@@ -1,0 +1,1 @@
+"""Structures from files, folders, databases and prototypes, with their identifiers."""

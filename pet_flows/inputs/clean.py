@@ -1,0 +1,178 @@
+"""Reduce a structure to elements, cell and positions; find what makes it impossible to compute."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from pymatgen.core import Composition, Lattice, Species, Structure
+from pymatgen.core.periodic_table import DummySpecies, Element
+
+MIN_DISTANCE = 0.5
+"""Å; atoms closer than this are a mistake (the shortest bond there is, H2, has 0.74)."""
+
+_WORDS = {
+    "magmom": "magnetic moments",
+    "magmoms": "magnetic moments",
+    "initial_magmoms": "magnetic moments",
+    "charge": "charges",
+    "charges": "charges",
+    "initial_charges": "charges",
+    "selective_dynamics": "selective dynamics",
+    "momenta": "velocities",
+    "velocities": "velocities",
+}
+_MAY_BE_ZERO = {"magnetic moments", "charges", "velocities"}
+"""Where zeros say nothing, so that their loss is not worth a warning."""
+
+
+def strip(structure: Structure) -> tuple[Structure, list[str]]:
+    """Keep elements, cell and positions of a structure; name what it held besides.
+
+    Oxidation states and moments go *before* symmetry is sought: they would make bcc iron with
+    Fe²⁺ and Fe³⁺ a primitive cubic crystal.
+
+    Parameters
+    ----------
+    structure
+        Left as it is. Periodicity and the order of atoms are kept.
+
+    Returns
+    -------
+    structure, dropped
+        Sites may still be partially occupied (`find_problem` says so).
+    """
+    dropped: list[str] = []
+
+    def drop(name: str) -> None:
+        if name not in dropped:
+            dropped.append(name)
+
+    species = []
+    for site in structure:
+        amounts: dict[Element | DummySpecies, float] = {}
+        for specie, occupancy in site.species.items():
+            if isinstance(specie, Species | DummySpecies):
+                if specie.oxi_state:
+                    drop("oxidation states")
+                if getattr(specie, "spin", None):
+                    drop("spins")
+            element = _element(specie)
+            if isinstance(element, Element) and element.name != Element.from_Z(element.Z).name:
+                drop("isotopes")  # pymatgen's D and T
+                element = Element.from_Z(element.Z)
+            amounts[element] = amounts.get(element, 0.0) + occupancy
+        species.append(Composition(amounts))
+    if structure._charge:
+        drop("total charge")
+    for name, values in structure.site_properties.items():
+        word = _WORDS.get(name, f"site property {name}")
+        if _says_something(values, zeros_count=word not in _MAY_BE_ZERO):
+            drop(word)
+    bare = Structure(structure.lattice, species, structure.frac_coords)
+    return bare, dropped
+
+
+def find_problem(structure: Structure) -> tuple[str, str] | None:
+    """Find why a stripped structure cannot be computed by any potential.
+
+    Returns
+    -------
+    (reason, message) or None
+        Reasons: ``empty``, ``not_finite``, ``degenerate_cell``, ``not_periodic``,
+        ``unknown_species``, ``partial_occupancy``, ``overlapping_atoms``.
+    """
+    if len(structure) == 0:
+        return "empty", "There is not one atom in it."
+    cell, positions = structure.lattice.matrix, structure.frac_coords
+    if not (np.isfinite(cell).all() and np.isfinite(positions).all()):
+        return "not_finite", "Its cell or positions hold NaN or infinity: write the file anew."
+    if abs(np.linalg.det(cell)) <= 1e-6 * np.prod(np.linalg.norm(cell, axis=1)):
+        return "degenerate_cell", "Its lattice vectors lie in a plane: it needs three independent."
+    if not any(structure.lattice.pbc):
+        return "not_periodic", "It is periodic in no direction: only crystals are computed."
+    for site in structure:
+        for specie in site.species:
+            if isinstance(specie, DummySpecies):
+                return "unknown_species", f"{specie.symbol!r} is not an element: name one there."
+    for site in structure:
+        if not site.is_ordered:
+            where = ", ".join(f"{x:.3f}" for x in site.frac_coords)
+            return (
+                "partial_occupancy",
+                f"The site at ({where}) holds {site.species_string}: a potential needs whole "
+                "atoms; make an ordered cell first (pymatgen's OrderDisorderedStructure"
+                "Transformation does).",
+            )
+    return _overlap(structure)
+
+
+def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
+    """Turn ASE's atoms into a structure without wrapping or reordering.
+
+    Parameters
+    ----------
+    atoms
+        Left as it is.
+
+    Returns
+    -------
+    structure, dropped
+        The structure is None where there are not three lattice vectors.
+    """
+    dropped = []
+    per_atom = dict(atoms.arrays)
+    results = getattr(atoms.calc, "results", {}) if atoms.calc is not None else {}
+    per_atom |= {name: results[name] for name in ("magmoms", "charges") if name in results}
+    for name, values in per_atom.items():
+        if name in ("numbers", "positions"):
+            continue
+        word = _WORDS.get(name, f"site property {name}")
+        if _says_something(values, zeros_count=False) and word not in dropped:
+            dropped.append(word)
+    if atoms.constraints:
+        dropped.append("constraints")
+    cell = np.array(atoms.cell)
+    if not np.isfinite(cell).all():
+        lattice = Lattice(np.full((3, 3), np.nan))
+        return Structure(lattice, atoms.symbols, np.zeros((len(atoms), 3))), dropped
+    if atoms.cell.rank < 3:
+        return None, dropped
+    # solved here because ASE's get_scaled_positions completes and wraps
+    scaled = np.linalg.solve(cell.T, atoms.positions.T).T
+    symbols = ["X0+" if symbol == "X" else symbol for symbol in atoms.symbols]
+    return Structure(Lattice(cell, pbc=tuple(atoms.pbc)), symbols, scaled), dropped
+
+
+def _element(specie: Element | Species | DummySpecies) -> Element | DummySpecies:
+    """Take oxidation state and spin off."""
+    if isinstance(specie, DummySpecies):
+        return DummySpecies(specie.symbol, 0)
+    return specie.element if isinstance(specie, Species) else specie
+
+
+def _says_something(values: object, *, zeros_count: bool) -> bool:
+    """Whether an array of site values holds more than None (and, unless they count, zeros)."""
+    flat = [value for value in np.ravel(np.array(values, dtype=object)) if value is not None]
+    if zeros_count:
+        return bool(flat)
+    return any(not (isinstance(value, int | float | np.number) and value == 0) for value in flat)
+
+
+def _overlap(structure: Structure) -> tuple[str, str] | None:
+    """Find two atoms, periodic images included, that are closer than `MIN_DISTANCE`."""
+    advice = "remove one of the two, or mend the cell."
+    if all(structure.lattice.pbc):
+        # A tiny cell would make the neighbour search endless, and is an overlap by itself.
+        shortest = min(structure.lattice.get_lll_reduced_lattice().abc)
+        if shortest < MIN_DISTANCE:
+            return (
+                "overlapping_atoms",
+                f"The cell repeats every {shortest:.3f} Å, so atoms overlap their images: {advice}",
+            )
+    first, second, _, distances = structure.get_neighbor_list(MIN_DISTANCE, exclude_self=True)
+    if len(distances) == 0:
+        return None
+    k = int(np.argmin(distances))
+    i, j = sorted((int(first[k]), int(second[k])))
+    names = f"{structure[i].specie.symbol} (atom {i}) and {structure[j].specie.symbol} (atom {j})"
+    return "overlapping_atoms", f"{names} are {distances[k]:.3f} Å apart: {advice}"

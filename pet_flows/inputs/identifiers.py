@@ -1,0 +1,83 @@
+"""Names under which a structure is known: found in documents, info fields, file names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MATERIAL_KEYS = ("material_id", "mp_id", "mat_id", "matid", "mpid", "uid", "id", "entry_id")
+"""In order of preference: Materials Project, its data sets, Alexandria, ASE, entries."""
+
+_COMPRESSED = (".gz", ".bz2", ".xz")
+_NAMELESS_POSCAR = re.compile(r"(?:POSCAR|CONTCAR)(?:[._-](?P<name>.+))?", re.IGNORECASE)
+
+
+def material_id_of(document: Mapping[str, Any]) -> str | None:
+    """Find the identifier of a material in a document.
+
+    Each of `MATERIAL_KEYS` is looked for at the top, in ``data`` (of a ComputedStructureEntry), in
+    the structure's own ``properties``, in the first of ``sources`` (of our records); ``_id`` is
+    the last resort.
+
+    Parameters
+    ----------
+    document
+        A database document, an entry, or an ``info`` dictionary; values may be objects
+        (emmet's MPID, an ObjectId).
+    """
+    structure = document.get("structure")
+    if isinstance(structure, Mapping):
+        properties = structure.get("properties")
+    else:
+        properties = getattr(structure, "properties", None)
+    sources = document.get("sources")
+    first = sources[0] if isinstance(sources, list) and sources else None
+    places = (document, document.get("data"), properties, document.get("properties"), first)
+    for key in MATERIAL_KEYS:
+        for place in places:
+            if isinstance(place, Mapping) and _is_name(place.get(key)):
+                return str(place[key])
+    return str(document["_id"]) if _is_name(document.get("_id")) else None
+
+
+def task_id_of(document: Mapping[str, Any]) -> str | None:
+    """Find the identifier of the calculation that a document came from."""
+    for place in (document, document.get("data")):
+        if isinstance(place, Mapping) and _is_name(place.get("task_id")):
+            return str(place["task_id"])
+    return None
+
+
+def tags_of(document: Mapping[str, Any]) -> list[str]:
+    """Find the tags of a document; one string is split at commas."""
+    tags = document.get("tags")
+    if isinstance(tags, str):
+        return [tag.strip() for tag in tags.split(",") if tag.strip()]
+    if isinstance(tags, list | tuple | set):
+        return [str(tag) for tag in tags]
+    return []
+
+
+def bare_name(path: Path) -> str:
+    """Give the file's name without the ending of a compression."""
+    return path.name.removesuffix(path.suffix) if path.suffix in _COMPRESSED else path.name
+
+
+def name_of_file(path: Path) -> str:
+    """Name the material after its file: ``mp-149`` for ``mp-149.cif.gz``.
+
+    A bare ``POSCAR`` or ``CONTCAR`` is named after its folder, ``POSCAR_mp-149`` after its ending.
+    """
+    name = bare_name(path)
+    if match := _NAMELESS_POSCAR.fullmatch(name):
+        return match["name"] or path.resolve().parent.name
+    return Path(name).stem
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a value can be an identifier: not empty, not a container, not True or False."""
+    if value is None or isinstance(value, bool | float | Mapping | list | tuple | set):
+        return False
+    return bool(str(value).strip())

@@ -1,0 +1,99 @@
+"""One input: a structure reduced to what a potential sees, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monty.json import MSONable
+from pymatgen.core import Structure
+
+from pet_flows.inputs.clean import find_problem, strip
+
+SOURCE_KEYS = ("material_id", "task_id", "database", "collection", "path", "tags")
+"""The keys of a record's ``sources`` that are known when a structure is read."""
+
+
+@dataclass(frozen=True)
+class InputStructure(MSONable):
+    """A structure to compute, with its identifiers; or the reason why it cannot be computed.
+
+    Whatever could not be read is one of these too, so that a broken file becomes a failed
+    record and never stops the others. ``problem`` decides: with a problem, ``structure`` is only
+    what could be understood of the input (None where it was nothing, or holds NaN).
+
+    Parameters
+    ----------
+    structure
+        Elements, cell (Å) and positions, nothing else; the order of atoms is the input's.
+    source
+        The keys of `SOURCE_KEYS`, all present; None where unknown, ``tags`` a list.
+    dropped
+        What the input held besides, in words (``"oxidation states"``).
+    problem
+        (reason code, sentence for a person), or None.
+    """
+
+    structure: Structure | None
+    source: dict[str, Any]
+    dropped: list[str] = field(default_factory=list)
+    problem: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Restore the pair that JSON turned into a list."""
+        if self.problem is not None:
+            object.__setattr__(self, "problem", (str(self.problem[0]), str(self.problem[1])))
+
+    @property
+    def label(self) -> str:
+        """A short name for people: identifier, else path, else formula."""
+        formula = self.structure.composition.reduced_formula if self.structure else "unnamed input"
+        return str(self.source.get("material_id") or self.source.get("path") or formula)
+
+
+def make_source(**known: Any) -> dict[str, Any]:
+    """Make a ``source`` with every key of `SOURCE_KEYS`.
+
+    Parameters
+    ----------
+    **known
+        Any of `SOURCE_KEYS`; identifiers become strings, ``tags`` a list of strings.
+    """
+    source: dict[str, Any] = dict.fromkeys(SOURCE_KEYS)
+    source["tags"] = []
+    for key, value in known.items():
+        if key not in source:
+            raise TypeError(f"a source has no {key!r}, only {', '.join(SOURCE_KEYS)}")
+        if key == "tags":
+            source["tags"] = [str(tag) for tag in value or []]
+        elif value is not None:
+            source[key] = str(value)
+    return source
+
+
+def make_input(
+    structure: Structure, source: Mapping[str, Any], also_dropped: Iterable[str] = ()
+) -> InputStructure:
+    """Strip a structure, check it, and keep what was found.
+
+    Parameters
+    ----------
+    structure
+        As read; left as it is.
+    source
+        From `make_source`.
+    also_dropped
+        What the reader itself left behind before there was a `Structure`.
+    """
+    bare, dropped = strip(structure)
+    dropped = [*also_dropped, *(name for name in dropped if name not in set(also_dropped))]
+    problem = find_problem(bare)
+    # NaN can be neither stored nor hashed; everything else of a bad input is worth keeping
+    kept = None if problem and problem[0] == "not_finite" else bare
+    return InputStructure(kept, dict(source), dropped, problem)
+
+
+def failed_input(source: Mapping[str, Any], reason: str, message: str) -> InputStructure:
+    """Make the input that stands for something that could not be read at all."""
+    return InputStructure(None, dict(source), [], (reason, message))

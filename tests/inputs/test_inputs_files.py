@@ -1,0 +1,425 @@
+"""Every file format keeps atoms, cell and identifiers; every broken file becomes a problem."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import ase.db
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.constraints import FixAtoms
+from ase.io import read, write
+from ase.io.trajectory import Trajectory
+from pymatgen.core import Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
+from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.io.vasp.inputs import Poscar
+
+from pet_flows.inputs.sources import InputStructure, read_inputs
+
+CIF = """data_{name}
+_cell_length_a 5.64
+_cell_length_b 5.64
+_cell_length_c 5.64
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F m -3 m'
+{extra}
+loop_
+ _atom_site_label
+ _atom_site_type_symbol
+ _atom_site_fract_x
+ _atom_site_fract_y
+ _atom_site_fract_z
+ _atom_site_occupancy
+ Na1 Na 0 0 0 {occupancy}
+ Cl1 Cl {x} {x} {x} 1
+"""
+
+
+def cif(name="NaCl", extra="", occupancy="1", x="0.5"):
+    return CIF.format(name=name, extra=extra, occupancy=occupancy, x=x)
+
+
+@pytest.fixture
+def quartz():
+    """A low-symmetry cell with positions outside of it, and atoms in no sorted order."""
+    lattice = Lattice.from_parameters(4.9, 5.1, 5.6, 81, 97, 112)
+    positions = [[0.1, 0.2, 0.3], [1.47, -0.31, 0.0], [0.6, 0.7, 0.81], [0.27, 0.9, 0.45]]
+    return Structure(lattice, ["O", "Si", "O", "Si"], positions)
+
+
+def only(path) -> InputStructure:
+    (found,) = read_inputs([str(path)])
+    return found
+
+
+def same(one: Structure, other: Structure) -> bool:
+    return (
+        [str(s) for s in one.species] == [str(s) for s in other.species]
+        and np.allclose(one.lattice.matrix, other.lattice.matrix, atol=1e-7)
+        and np.allclose(one.cart_coords, other.cart_coords, atol=1e-7)
+    )
+
+
+# CIF ---------------------------------------------------------------------------------------------
+
+
+def test_cif_is_named_after_its_file_if_its_block_only_repeats_the_formula(tmp_path):
+    (tmp_path / "rocksalt.cif").write_text(cif("NaCl"))
+    found = only(tmp_path / "rocksalt.cif")
+    assert found.problem is None
+    assert found.source["material_id"] == found.label == "rocksalt"
+    assert found.source["path"] == str(tmp_path / "rocksalt.cif")
+    assert found.structure.composition.formula == "Na4 Cl4"
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "expected"),
+    [
+        ("mp-22862", "", "mp-22862"),
+        ("9000629", "_cod_database_code 9000629", "9000629"),
+        ("global", "_database_code_ICSD 18189", "18189"),
+        ("global", "_database_code_amcsd 0000105", "0000105"),
+        ("image0", "", "file"),
+        ("1", "_database_code_ICSD ?", "file"),
+    ],
+)
+def test_cif_identifier(tmp_path, name, extra, expected):
+    (tmp_path / "file.cif").write_text(cif(name, extra))
+    assert only(tmp_path / "file.cif").source["material_id"] == expected
+
+
+def test_cif_with_several_blocks_keeps_the_good_ones(tmp_path):
+    blocks = [cif("first"), "data_comment\n_audit_author nobody\n", cif("bad", x="nonsense")]
+    (tmp_path / "many.cif").write_text("\n".join([*blocks, cif("mp-1")]))
+    found = read_inputs([str(tmp_path / "many.cif")])
+    assert [item.label for item in found] == ["first", "bad", "mp-1"]
+    assert [item.problem and item.problem[0] for item in found] == [None, "unreadable", None]
+    assert "bad" in found[1].problem[1]
+
+
+def test_cif_oxidation_states_are_dropped_and_named(tmp_path):
+    extra = """loop_
+ _atom_type_symbol
+ _atom_type_oxidation_number
+ Na 1
+ Cl -1"""
+    (tmp_path / "a.cif").write_text(cif(extra=extra))
+    found = only(tmp_path / "a.cif")
+    assert found.dropped == ["oxidation states"]
+    assert {str(s) for s in found.structure.species} == {"Na", "Cl"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (cif(occupancy="0.5"), "partial_occupancy"),
+        (cif(x="0.0"), "overlapping_atoms"),
+        (cif(x="0.05"), "overlapping_atoms"),
+        (cif(extra="_chemical_formula_sum 'Na4 Cl4 H8'"), "incomplete"),
+        ("data_x\n_cell_length_a 3\n", "unreadable"),
+        ("this is no crystal\n", "unreadable"),
+        ("", "empty_file"),
+        (" \n\n", "empty_file"),
+    ],
+)
+def test_bad_cif(tmp_path, text, reason):
+    (tmp_path / "bad.cif").write_text(text)
+    found = only(tmp_path / "bad.cif")
+    assert found.problem[0] == reason
+    assert found.problem[1].endswith(".")
+    assert found.source["material_id"] == "bad"
+
+
+# POSCAR ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mp-149/POSCAR", "mp-149"),
+        ("mp-149/CONTCAR", "mp-149"),
+        ("x/POSCAR_mp-149", "mp-149"),
+        ("x/POSCAR.mp-149", "mp-149"),
+        ("x/mp-149.vasp", "mp-149"),
+        ("x/mp-149.vasp.gz", "mp-149"),
+        ("mp-149/POSCAR.gz", "mp-149"),
+    ],
+)
+def test_poscar_identifier(tmp_path, quartz, name, expected):
+    path = tmp_path / name
+    path.parent.mkdir()
+    text = Poscar(quartz).get_str(significant_figures=12)
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    found = only(path)
+    assert found.source["material_id"] == expected
+    assert same(found.structure, quartz)
+
+
+def test_poscar_selective_dynamics_and_velocities_are_dropped(tmp_path, quartz):
+    poscar = Poscar(
+        quartz,
+        selective_dynamics=[[True, True, False]] * 4,
+        velocities=[[0.1, 0.0, 0.0]] * 4,
+    )
+    poscar.write_file(tmp_path / "a.vasp", significant_figures=12)
+    found = only(tmp_path / "a.vasp")
+    assert set(found.dropped) == {"selective dynamics", "velocities"}
+    assert not found.structure.site_properties
+    assert same(found.structure, quartz)
+
+
+def test_poscar_without_elements_is_refused_not_guessed(tmp_path, quartz):
+    lines = Poscar(quartz).get_str().splitlines()
+    bare = [" ".join(line.split()[:3]) if number > 6 else line for number, line in enumerate(lines)]
+    (tmp_path / "POSCAR").write_text("\n".join([*bare[:5], *bare[6:]]))
+    found = only(tmp_path / "POSCAR")
+    assert found.problem[0] == "unreadable"
+    assert "symbols" in found.problem[1]
+
+
+# extended XYZ, ASE -------------------------------------------------------------------------------
+
+
+def test_extxyz_frames_identifiers_and_tags(tmp_path):
+    frames = [bulk("Si"), bulk("Cu", cubic=True), bulk("Al")]
+    frames[0].info.update(material_id="mp-149", task_id="mp-149-t", tags="semi, demo")
+    frames[1].info.update(id=30)
+    frames[1].set_initial_magnetic_moments([1, 0, 0, 0])
+    frames[2].set_initial_charges([0.5])
+    frames[2].set_constraint(FixAtoms([0]))
+    write(tmp_path / "some.extxyz", frames)
+    found = read_inputs([str(tmp_path / "some.extxyz")])
+    assert [item.source["material_id"] for item in found] == ["mp-149", "30", "some-2"]
+    assert found[0].source["task_id"] == "mp-149-t"
+    assert found[0].source["tags"] == ["semi", "demo"]
+    assert [item.dropped for item in found] == [
+        [],
+        ["magnetic moments"],
+        ["charges", "constraints"],
+    ]
+    for item, atoms in zip(found, frames, strict=True):
+        assert same(item.structure, AseAtomsAdaptor.get_structure(atoms))
+
+
+def test_extxyz_with_one_bad_frame_and_a_torn_end(tmp_path):
+    write(tmp_path / "good.extxyz", [bulk("Si"), bulk("Cu"), bulk("Ni")])
+    lines = (tmp_path / "good.extxyz").read_text().splitlines()
+    lines[2] = "Si 0.0 nonsense 0.0"
+    (tmp_path / "a.xyz").write_text("\n".join(lines[:-1]))
+    found = read_inputs([str(tmp_path / "a.xyz")])
+    assert [item.problem and item.problem[0] for item in found] == [
+        "unreadable",
+        None,
+        "unreadable",
+    ]
+    assert found[1].structure.formula == "Cu1"
+    assert [item.label for item in found] == ["a-0", "a-1", "a-2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda atoms: atoms.positions.fill(np.nan), "not_finite"),
+        (lambda atoms: atoms.set_cell(None), "no_lattice"),
+        (lambda atoms: atoms.set_pbc(False), "not_periodic"),
+        (lambda atoms: atoms.set_cell([[3, 0, 0], [0, 3, 0], [3, 3, 1e-9]]), "degenerate_cell"),
+        (lambda atoms: atoms.set_cell([0.3, 30, 30]), "overlapping_atoms"),
+    ],
+)
+def test_impossible_geometries(tmp_path, change, reason):
+    atoms = bulk("Si")
+    change(atoms)
+    with Trajectory(tmp_path / "x.traj", "w") as trajectory:
+        trajectory.write(atoms)
+    found = only(tmp_path / "x.traj")
+    assert found.problem[0] == reason
+    assert (found.structure is None) == (reason in ("not_finite", "no_lattice"))
+
+
+def test_slabs_keep_their_periodicity(tmp_path):
+    atoms = bulk("Cu", cubic=True)
+    atoms.pbc = (True, True, False)
+    write(tmp_path / "slab.extxyz", atoms)
+    found = only(tmp_path / "slab.extxyz")
+    assert found.problem is None
+    assert found.structure.lattice.pbc == (True, True, False)
+
+
+@pytest.mark.parametrize("name", ["some.db", "some.json", "some.json.gz", "some.db.gz"])
+def test_ase_database(tmp_path, name):
+    plain = tmp_path / name.removesuffix(".gz")
+    with ase.db.connect(plain) as database:
+        database.write(bulk("Si"), material_id="mp-149", task_id="t-1")
+        database.write(bulk("Cu"), data={"tags": ["metal"]})
+        database.write(Atoms("N2", positions=[[0, 0, 0], [0, 0, 1.1]]), uid="n2")
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(plain.read_bytes()))
+        plain.unlink()
+    found = read_inputs([str(tmp_path / name)])
+    assert [item.source["material_id"] for item in found] == ["mp-149", "some-2", "n2"]
+    assert found[0].source["task_id"] == "t-1"
+    assert found[1].source["tags"] == ["metal"]
+    assert found[2].problem[0] == "no_lattice"
+    assert same(found[0].structure, AseAtomsAdaptor.get_structure(bulk("Si")))
+
+
+# JSON --------------------------------------------------------------------------------------------
+
+
+def test_json_shapes_and_their_identifiers(tmp_path, quartz):
+    with_name = quartz.copy()
+    with_name.properties["material_id"] = "mp-7"
+    entry = ComputedStructureEntry(quartz, -1.0, entry_id="mp-8-GGA", data={"task_id": "mp-9"})
+    entry_with_material = ComputedStructureEntry(
+        quartz, -1.0, entry_id="mp-8-GGA", data={"material_id": "mp-8"}
+    )
+    shapes = {
+        "one": (quartz.as_dict(), ["one"]),
+        "two": (with_name.as_dict(), ["mp-7"]),
+        "three": (entry.as_dict(), ["mp-8-GGA"]),
+        "four": ([entry_with_material.as_dict(), quartz.as_dict()], ["mp-8", "four-1"]),
+        "five": ({"mp-1": quartz.as_dict(), "mp-2": entry.as_dict()}, ["mp-1", "mp-8-GGA"]),
+        "six": ({"entries": [entry.as_dict()]}, ["mp-8-GGA"]),
+        "seven": (
+            [{"mp_id": "mp-3", "formula": "SiO", "structure": quartz.as_dict(), "k": 1.0}],
+            ["mp-3"],
+        ),
+        "eight": ({"structure": with_name.as_dict(), "energy": 1.0}, ["mp-7"]),
+    }
+    for name, (content, expected) in shapes.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        found = read_inputs([str(tmp_path / f"{name}.json")])
+        assert [item.source["material_id"] for item in found] == expected, name
+        assert all(same(item.structure, quartz) for item in found), name
+    assert read_inputs([str(tmp_path / "three.json")])[0].source["task_id"] == "mp-9"
+
+
+def test_json_spins_charges_and_site_properties_are_dropped(tmp_path, quartz):
+    rich = quartz.copy(site_properties={"magmom": [0.0, 1.0, 0, 0], "coordination": [2, 4, 2, 4]})
+    rich.add_oxidation_state_by_element({"Si": 4, "O": -2})
+    rich.add_spin_by_element({"Si": 1})
+    rich.set_charge(1)
+    (tmp_path / "a.json").write_text(rich.to_json())
+    found = only(tmp_path / "a.json")
+    assert set(found.dropped) == {
+        "oxidation states",
+        "spins",
+        "total charge",
+        "magnetic moments",
+        "site property coordination",
+    }
+    assert same(found.structure, quartz)
+
+
+def test_mixed_valence_on_one_site_is_one_whole_atom(tmp_path):
+    mixed = Structure(Lattice.cubic(2.8), [{"Fe2+": 0.5, "Fe3+": 0.5}], [[0, 0, 0]])
+    (tmp_path / "a.json").write_text(mixed.to_json())
+    found = only(tmp_path / "a.json")
+    assert found.problem is None
+    assert found.structure.formula == "Fe1"
+
+
+def test_json_never_imports_what_it_names(tmp_path, monkeypatch, quartz):
+    (tmp_path / "rogue.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    content = quartz.as_dict()
+    content["@module"], content["@class"] = "rogue", "Structure"
+    content["sites"][0]["properties"] = {"x": {"@module": "rogue", "@class": "X"}}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    found = only(tmp_path / "a.json")
+    assert found.problem is None
+    assert same(found.structure, quartz)
+
+
+def test_a_cell_that_repeats_too_soon(tmp_path):
+    write(tmp_path / "a.extxyz", Atoms("Si", cell=[0.001, 30, 30], pbc=True))
+    assert "repeats every 0.001 Å" in only(tmp_path / "a.extxyz").problem[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"sites": [', "unreadable"),
+        ('{"temperature": 300}', "no_structure"),
+        ('{"lattice": {}, "sites": [{}]}', "unreadable"),
+        ('{"sites": [{"name": "C"}], "charge": 0}', "no_lattice"),
+    ],
+)
+def test_bad_json(tmp_path, text, reason):
+    (tmp_path / "bad.json").write_text(text)
+    assert only(tmp_path / "bad.json").problem[0] == reason
+
+
+# all formats -------------------------------------------------------------------------------------
+
+
+def test_all_formats_give_the_same_crystal(tmp_path, quartz):
+    atoms = AseAtomsAdaptor.get_atoms(quartz)
+    quartz.to(str(tmp_path / "a.json"))
+    write(tmp_path / "b.extxyz", atoms)
+    write(tmp_path / "c.traj", atoms)
+    (tmp_path / "d.vasp").write_text(Poscar(quartz).get_str(significant_figures=14))
+    ase.db.connect(tmp_path / "e.db").write(atoms)
+    found = read_inputs([str(tmp_path)])
+    assert len(found) == 5
+    for item in found:
+        assert item.dropped == []
+        assert same(item.structure, quartz), item.label
+
+
+def test_cif_gives_the_same_crystal_in_another_orientation(tmp_path, quartz):
+    quartz.to(str(tmp_path / "pymatgen.cif"))
+    write(tmp_path / "ase.cif", AseAtomsAdaptor.get_atoms(quartz))
+    for item in read_inputs([str(tmp_path)]):
+        assert item.label in ("pymatgen", "ase")
+        assert np.allclose(item.structure.lattice.parameters, quartz.lattice.parameters, atol=1e-6)
+        assert np.allclose(
+            np.sort(item.structure.distance_matrix, axis=None),
+            np.sort(quartz.distance_matrix, axis=None),
+            atol=1e-5,
+        )
+
+
+def test_round_trips_through_ase_and_pymatgen(tmp_path, quartz):
+    write(tmp_path / "a.extxyz", AseAtomsAdaptor.get_atoms(quartz))
+    found = only(tmp_path / "a.extxyz")
+    there = AseAtomsAdaptor.get_atoms(found.structure)
+    assert np.allclose(there.positions, read(tmp_path / "a.extxyz").positions, atol=1e-12)
+    write(tmp_path / "b.extxyz", there)
+    assert same(only(tmp_path / "b.extxyz").structure, quartz)
+    assert InputStructure.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    (tmp_path / "c.json").write_text(found.structure.to_json())
+    assert same(only(tmp_path / "c.json").structure, found.structure)
+
+
+def test_problems_survive_json_too(tmp_path):
+    (tmp_path / "x.cif").write_text("")
+    found = only(tmp_path / "x.cif")
+    assert InputStructure.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+
+
+def test_torn_gzip(tmp_path, quartz):
+    packed = gzip.compress(quartz.to_json().encode())
+    (tmp_path / "a.json.gz").write_bytes(packed[: len(packed) // 2])
+    assert only(tmp_path / "a.json.gz").problem[0] == "unreadable"
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path):
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("CREATE TABLE documents (x)")
+    before = (tmp_path / "store.db").read_bytes()
+    assert only(tmp_path / "store.db").problem[0] == "no_structure"
+    (tmp_path / "a.cif").write_text(cif())
+    assert [item.label for item in read_inputs([str(tmp_path)])] == ["a"]
+    assert (tmp_path / "store.db").read_bytes() == before
