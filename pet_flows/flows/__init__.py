@@ -1,0 +1,5 @@
+"""Screening campaigns."""
+
+from pet_flows.flows.screen import ScreenMaker
+
+__all__ = ["ScreenMaker"]

@@ -1,0 +1,1 @@
+"""FireWorks: submission and the resident worker."""

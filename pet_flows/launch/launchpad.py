@@ -1,0 +1,117 @@
+"""The user's LaunchPad and worker files: found, checked, and explained when they are not right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pet_flows import START_DIRECTORY
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.locate import configured_job_store, data_store
+from pet_flows.store.patience import brief, check_server
+
+if TYPE_CHECKING:
+    from fireworks import FWorker, LaunchPad
+    from jobflow import JobStore
+
+#: ``_category`` of all our fireworks: the only ones that our worker takes
+CATEGORIES = ("pet-gpu", "pet-cpu")
+
+
+def load_launchpad(path: str | Path | None = None) -> LaunchPad:
+    """Connect to the LaunchPad of ``my_launchpad.yaml``.
+
+    Parameters
+    ----------
+    path
+        The file; without it FireWorks' own rules (``LAUNCHPAD_LOC``, the working directory,
+        ``~/.fireworks``).
+
+    Raises
+    ------
+    PetFlowsError
+        No file, a broken file, or no server where it points.
+    """
+    from fireworks import LaunchPad, fw_config
+
+    found = path or fw_config.LAUNCHPAD_LOC
+    if found is None:
+        raise PetFlowsError(
+            "There is no my_launchpad.yaml: put one into ~/.fireworks or this folder, as "
+            "configs/my_launchpad.yaml of pet-flows shows, or name it (--launchpad)."
+        )
+    file = START_DIRECTORY / Path(found).expanduser()
+    if not file.is_file():
+        raise PetFlowsError(f"There is no LaunchPad file at {file}; mend the path.")
+    try:
+        launchpad = LaunchPad.from_file(str(file))
+    except Exception as error:  # yaml, pymongo and FireWorks each raise their own
+        raise PetFlowsError(
+            f"{file} is no LaunchPad file ({type(error).__name__}: {brief(error)}); "
+            "configs/my_launchpad.yaml of pet-flows shows one that works."
+        ) from None
+    check_server(launchpad.connection, str(file))
+    return launchpad
+
+
+def load_fworker(categories: tuple[str, ...], path: str | Path | None = None) -> FWorker:
+    """Give the worker of ``my_fworker.yaml`` (name, query, env), restricted to our categories.
+
+    Whatever category the file names is for ``rlaunch``: ours stay within `categories`, so that
+    nothing foreign is ever taken from a shared LaunchPad.
+
+    Parameters
+    ----------
+    categories
+        Of `CATEGORIES`.
+    path
+        The file; without it FireWorks' own rules, and without any file a worker of this host.
+
+    Raises
+    ------
+    PetFlowsError
+        The file cannot be read, or a category is not ours.
+    """
+    import platform
+
+    from fireworks import FWorker, fw_config
+
+    unknown = [name for name in categories if name not in CATEGORIES]
+    if unknown or not categories:
+        raise PetFlowsError(
+            f"A worker of ours takes {' and '.join(CATEGORIES)}, not {', '.join(unknown) or 'none'}"
+            "; other fireworks are for rlaunch."
+        )
+    found = path or fw_config.FWORKER_LOC
+    if found is None:
+        return FWorker(name=platform.node() or "pet-flows", category=list(categories))
+    try:
+        given = FWorker.from_file(str(START_DIRECTORY / Path(found).expanduser()))
+    except Exception as error:
+        raise PetFlowsError(
+            f"{found} is no FWorker file ({type(error).__name__}: {error}); "
+            "configs/my_fworker.yaml of pet-flows shows one that works."
+        ) from None
+    return FWorker(given.name, list(categories), given._query, given.env)
+
+
+def shared_job_store() -> JobStore:
+    """Give the JobStore that submitting and working processes share, connected.
+
+    Raises
+    ------
+    PetFlowsError
+        There is no jobflow.yaml, it names no server, it has no ``data``, or nobody answers.
+    """
+    from pet_flows.store.sqlite import SqliteStore
+
+    store = configured_job_store()
+    if store is None or isinstance(store.docs_store, SqliteStore):
+        raise PetFlowsError(
+            "FireWorks needs a database that all workers reach: name a MongoDB in ~/.jobflow.yaml "
+            "(or JOBFLOW_CONFIG_FILE), as configs/jobflow.yaml of pet-flows shows."
+        )
+    data_store(store)
+    store.connect()
+    check_server(store.docs_store._collection.database.client, "jobflow.yaml")
+    return store

@@ -1,0 +1,95 @@
+"""Fireworks that a lost connection left in a state which nobody would ever change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad
+
+logger = logging.getLogger(__name__)
+
+#: a checkout takes some tens of milliseconds; what is reserved so long without a launch is stuck
+STUCK_AFTER = timedelta(minutes=2)
+#: exceptions of a job that say nothing about the job
+_CONNECTION_ERRORS = (
+    "pymongo.errors.AutoReconnect",
+    "pymongo.errors.NetworkTimeout",
+    "pymongo.errors.ServerSelectionTimeoutError",
+    "pymongo.errors.NotPrimaryError",
+    "pet_flows.store.patience.ServerAwayError",
+)
+#: launches after which a firework that always loses its connection is left fizzled
+_MOST_LAUNCHES = 5
+
+
+def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
+    """Make what a worker could not bring to its end ready again; records that exist stay.
+
+    These are launches in the worker's own folder that the LaunchPad believes to be running
+    (their end could not be reported), and fizzled ones whose exception is a lost connection.
+
+    Parameters
+    ----------
+    launchpad
+        Reachable.
+    folder
+        Launch directory that no other worker uses.
+
+    Returns
+    -------
+    list of int
+        Ids of the fireworks.
+    """
+    rerun = []
+    query = {"launch_dir": folder, "state": {"$in": ["RUNNING", "FIZZLED"]}}
+    for launch in launchpad.launches.find(query):
+        fw_id, launch_id = launch["fw_id"], launch["launch_id"]
+        firework = launchpad.fireworks.find_one({"fw_id": fw_id, "launches": launch_id})
+        if firework is None or firework["state"] not in ("RUNNING", "FIZZLED"):
+            continue  # it was run again since
+        tries = len(firework["launches"]) + len(firework.get("archived_launches", []))
+        if tries > _MOST_LAUNCHES:
+            continue
+        if launch["state"] == "FIZZLED" and not _lost_connection(launch):
+            continue
+        logger.warning("firework %d was interrupted and is ready again", fw_id)
+        launchpad.rerun_fw(fw_id)
+        rerun.append(fw_id)
+    return rerun
+
+
+def release_stuck(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
+    """Make fireworks of ours ready again that are reserved without any launch.
+
+    A server or a worker that ends between reserving and launching leaves this; FireWorks'
+    ``detect_lostruns`` and ``detect_unreserved`` look at launches only, and never see it.
+
+    Returns
+    -------
+    list of int
+        Ids of the fireworks.
+    """
+    stuck = {
+        "state": "RESERVED",
+        "launches": [],
+        "spec._category": {"$in": list(categories)},
+        "updated_on": {"$lt": (datetime.now(UTC) - STUCK_AFTER).replace(tzinfo=None)},
+    }
+    released = []
+    for firework in launchpad.fireworks.find(stuck, {"fw_id": 1}):
+        logger.warning("firework %d was stuck and is ready again", firework["fw_id"])
+        launchpad.rerun_fw(firework["fw_id"])
+        released.append(firework["fw_id"])
+    return released
+
+
+def _lost_connection(launch: dict) -> bool:
+    """Whether the exception of a launch is one of the connection."""
+    stored = (launch.get("action") or {}).get("stored_data") or {}
+    trace = str((stored.get("_exception") or {}).get("_stacktrace", "")).strip()
+    last = trace.splitlines()[-1] if trace else ""
+    return last.startswith(_CONNECTION_ERRORS)

@@ -1,0 +1,145 @@
+"""A flow → fireworks on the LaunchPad that only workers for it take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pymatgen.core import Structure
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.inputs.structure import InputStructure, make_input, make_source
+from pet_flows.jobs.items import by_reference
+from pet_flows.launch.launchpad import CATEGORIES, load_launchpad, shared_job_store
+from pet_flows.store.results import ResultStore
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad, Workflow
+    from jobflow import Flow, Job
+
+
+def submit(
+    flow: Flow | Job,
+    *,
+    category: str | None = None,
+    launchpad: LaunchPad | str | Path | None = None,
+    priority: int | None = None,
+) -> list[int]:
+    """Put a flow on the LaunchPad.
+
+    Structures given to our jobs are put into ``pet_structures`` first, so that fireworks carry
+    their digests only. Nothing is computed here.
+
+    Parameters
+    ----------
+    flow
+        Of our makers, or of atomate2's with ours inside.
+    category
+        ``pet-gpu`` or ``pet-cpu`` for all jobs that name none themselves; by default what the
+        potential's device says: ``pet-cpu`` for cpu, ``pet-gpu`` otherwise.
+    launchpad
+        Or its file; by default that of FireWorks' own configuration.
+    priority
+        FireWorks runs larger numbers first.
+
+    Returns
+    -------
+    list of int
+        Ids of the fireworks, in the order of the flow's jobs.
+
+    Raises
+    ------
+    PetFlowsError
+        No LaunchPad, no jobflow.yaml with a server, or an unknown category.
+    """
+    from fireworks import LaunchPad
+
+    if category is not None and category not in CATEGORIES:
+        raise PetFlowsError(f"The category is {' or '.join(CATEGORIES)}, not {category!r}.")
+    job_store = shared_job_store()
+    try:
+        pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
+        with ResultStore.from_job_store(job_store) as results:
+            workflow = to_workflow(flow, results, category=category, priority=priority)
+    finally:
+        job_store.close()
+    old_ids = [firework.fw_id for firework in workflow.fws]
+    new_ids: dict[int, int] = pad.add_wf(workflow)
+    return [new_ids[old] for old in old_ids]
+
+
+def to_workflow(
+    flow: Flow | Job,
+    results: ResultStore,
+    *,
+    category: str | None = None,
+    priority: int | None = None,
+) -> Workflow:
+    """Convert a flow with jobflow's own FireWorks manager, our fireworks marked.
+
+    Parameters
+    ----------
+    flow
+        Its jobs are changed: they refer to their structures, and know their category.
+    results
+        Where the structures go.
+    category, priority
+        As for `submit`.
+    """
+    from jobflow.core.flow import get_flow
+    from jobflow.managers.fireworks import flow_to_workflow
+
+    whole = get_flow(flow)
+    for job, _ in whole.iterflow():
+        _refer(job, results)
+        marks: dict[str, Any] = {"_category": category or category_of(job)}
+        if campaign := _field(job, "campaign"):
+            marks["campaign"] = campaign
+        if priority is not None:
+            marks["_priority"] = priority
+        # what the user set on the job wins
+        job.config.manager_config = {**marks, **job.config.manager_config}
+    campaigns = [_field(job, "campaign") for job, _ in whole.iterflow()]
+    name = next((campaign for campaign in campaigns if campaign), whole.name)
+    return flow_to_workflow(whole, name=name)
+
+
+def category_of(job: Job) -> str:
+    """Give the category of a job by the device that its maker asks for."""
+    return "pet-cpu" if str(_field(job, "device") or "").startswith("cpu") else "pet-gpu"
+
+
+def _field(job: Job, name: str) -> Any:
+    """Field of the maker of a job, or of its potential; None for other jobs."""
+    maker = getattr(job, "maker", None)
+    found = getattr(maker, name, None)
+    return found if found is not None else getattr(getattr(maker, "potential", None), name, None)
+
+
+def _refer(job: Job, results: ResultStore) -> None:
+    """Put the structures among a job's arguments into the store."""
+    from pet_flows.jobs.base import PropertyMaker
+
+    if not isinstance(getattr(job, "maker", None), PropertyMaker):
+        return
+    job.function_args = tuple(_referred(value, results) for value in job.function_args)
+    job.function_kwargs = {
+        name: _referred(value, results) for name, value in job.function_kwargs.items()
+    }
+
+
+def _referred(value: Any, results: ResultStore) -> Any:
+    if isinstance(value, list):
+        whole = [n for n, item in enumerate(value) if isinstance(item, Structure | InputStructure)]
+        referred = by_reference([_input(value[n]) for n in whole], results)
+        known = dict(zip(whole, referred, strict=True))
+        return [known.get(n, item) for n, item in enumerate(value)]
+    if isinstance(value, Structure | InputStructure):
+        return by_reference([_input(value)], results)[0]
+    return value
+
+
+def _input(given: Structure | InputStructure) -> InputStructure:
+    if isinstance(given, InputStructure):
+        return given
+    return make_input(given, make_source(material_id=given.properties.get("material_id")))

@@ -1,0 +1,66 @@
+"""Makers: what they hash, what they are when JSON brings them back, what one structure gives."""
+
+import json
+
+import pytest
+from ase.build import bulk
+from jobflow import run_locally
+from monty.json import MontyDecoder, MontyEncoder
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from pet_flows.jobs import EOSMaker, MDMaker, PhononMaker, RelaxMaker, StaticMaker
+from pet_flows.models.spec import PotentialSpec
+from pet_flows.store.locate import open_job_store
+from pet_flows.store.results import ResultStore
+
+MAKERS = [RelaxMaker, StaticMaker, EOSMaker, PhononMaker, MDMaker]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_survives_json(maker):
+    whole = maker(potential=PotentialSpec(model="pet-mvl"), campaign="c", tags=["a"])
+    again = json.loads(json.dumps(whole, cls=MontyEncoder), cls=MontyDecoder)
+    assert type(again) is maker
+    assert again.settings() == whole.settings()
+    assert again.spec() == whole.spec()
+
+
+def test_each_property_uses_the_potential_it_must():
+    assert PhononMaker(dtype="float32").spec().dtype == "float64"
+    assert StaticMaker(phase_comparison=True).spec().symmetrization == "crystal:icosahedral"
+    assert StaticMaker(phase_comparison=True, symmetrization="none").spec().symmetrization == "none"
+    assert MDMaker().spec().symmetrization == "crystal:orientation"
+    assert RelaxMaker().spec().symmetrization == "crystal"
+
+
+def test_fields_reach_the_settings():
+    assert RelaxMaker(relax_cell=False, steps=7, fmax=0.02).settings().steps == 7
+    assert EOSMaker(n_volumes=9).settings().n_volumes == 9
+    assert PhononMaker(min_length=8.0).settings().min_length == 8.0
+    assert MDMaker(ensemble="nve", steps=5).settings().ensemble == "nve"
+    with pytest.raises(ValueError, match="ensemble"):
+        MDMaker(ensemble="npt").settings()
+
+
+def test_one_structure_that_fails_fizzles():
+    xenon = AseAtomsAdaptor.get_structure(bulk("Xe", "fcc", a=6.0))
+    job = RelaxMaker().make(xenon)
+    store = open_job_store()
+    with pytest.raises(Exception, match="Xe"):
+        run_locally(job, store=store, log=False, raise_immediately=True)
+    (record,) = ResultStore.from_job_store(store).query({})
+    store.close()
+    assert record["reason"] == "unknown_element"
+
+
+def test_md_record_and_trajectory():
+    silicon = AseAtomsAdaptor.get_structure(bulk("Si"))
+    job = MDMaker(ensemble="nve", steps=20, temperature=300.0, seed=1).make(silicon)
+    store = open_job_store()
+    record = run_locally(job, store=store, log=False, ensure_success=True)[job.uuid][1].output
+    results = ResultStore.from_job_store(store)
+    assert record["state"] == "ok"
+    assert record["potential"]["symmetrization"] == "crystal:orientation"
+    assert record["result"]["time"] == pytest.approx(0.02)
+    assert results.blob(record["_id"], "trajectory")
+    store.close()

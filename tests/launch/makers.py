@@ -1,0 +1,50 @@
+"""A maker of ours that needs no model: it says when it ran, and waits when it is told to."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jobflow import job
+
+from pet_flows.jobs.base import PropertyMaker, job_result_store
+from pet_flows.jobs.items import load_items
+from pet_flows.properties.settings import StaticSettings
+from tests.store.examples import record
+
+
+@dataclass
+class FakeMaker(PropertyMaker):
+    name: str = "fake"
+    log: str = ""
+    seconds: float = 0.0
+    fail: str = ""
+
+    property_name: ClassVar[str] = "static"
+    settings_class: ClassVar[type] = StaticSettings
+
+    @job
+    def make(self, structure: Any, prev_dir: Any = None) -> Any:
+        return self.run(structure)
+
+    def run(self, given: Any) -> Any:
+        with open(self.log, "a") as stream:
+            stream.write(f"start {os.getpid()} {self.name}\n")
+        time.sleep(self.seconds)
+        if self.fail and not Path(f"{self.log}.{self.name}.failed").exists():
+            Path(f"{self.log}.{self.name}.failed").touch()
+            from pymongo import errors
+
+            raise getattr(errors, self.fail)("gone")
+        store = job_result_store()
+        keys = []
+        for item in load_items(given, store):
+            document, blobs = record(input_structure=item.structure, sources=[item.source])
+            store.put(document, blobs)
+            keys.append({"key": document["_id"], "state": "ok"})
+        with open(self.log, "a") as stream:
+            stream.write(f"end {os.getpid()} {self.name}\n")
+        return keys

@@ -1,0 +1,65 @@
+"""The real campaign through FireWorks: two workers find what ``screen`` finds."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pet_flows.settings import get_settings
+from pet_flows.store.results import ResultStore
+
+INPUTS = ("prototypes:Si,Cu,W", "--properties", "relax,eos,static", "--name", "both")
+
+#: a worker that tells how often it loaded weights
+WORKER = """
+from pet_flows.cli import main
+try:
+    main(["worker", "--idle-timeout", "20", "--launchpad", {launchpad!r}])
+finally:
+    from pet_flows.models.load import _load
+    print("loaded", _load.cache_info().misses)
+"""
+
+
+def records(store):
+    return {r["_id"]: r for r in store.query({"sources.campaign": "both"})}
+
+
+def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, tmp_path, monkeypatch):
+    here = [sys.executable, "-m", "pet_flows.cli"]
+    subprocess.run(
+        [*here, "submit", *INPUTS, "--batch-size", "3", "--launchpad", str(site.launchpad_file)],
+        env=site.environment, check=True, capture_output=True,
+    )  # fmt: skip
+    names = [fw["name"] for fw in launchpad.fireworks.find({}, sort=[("fw_id", 1)])]
+    assert "both relax 1/5" in names
+    assert len(names) == 15
+    workers = [
+        site.start("-c", WORKER.format(launchpad=str(site.launchpad_file))) for _ in range(2)
+    ]
+    for worker in workers:
+        said = worker.communicate(timeout=500)[0]
+        assert worker.returncode == 0, said
+        loads = int(said.rsplit("loaded ", 1)[1])
+        assert loads <= 1, said  # one model, however many jobs
+    assert launchpad.fireworks.count_documents({"state": "COMPLETED"}) == 15
+    with site.results() as results:
+        by_workers = records(results)
+        assert all(record["attempts"] == 1 for record in by_workers.values())
+        assert {s["fw_id"] for r in by_workers.values() for s in r["sources"]} <= set(range(1, 16))
+
+    # the same campaign in one process, into the embedded store
+    monkeypatch.delenv("JOBFLOW_CONFIG_FILE")
+    get_settings.cache_clear()
+    done = subprocess.run([*here, "screen", *INPUTS], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 3), done.stderr
+    with ResultStore.open(read_only=True) as results:
+        by_screen = records(results)
+    assert by_workers.keys() == by_screen.keys()
+    for key, record in by_screen.items():
+        other = by_workers[key]
+        assert other["state"] == record["state"]
+        if "energy_per_atom" in record["result"]:
+            assert other["result"]["energy_per_atom"] == pytest.approx(
+                record["result"]["energy_per_atom"], abs=1e-6
+            )

@@ -1,0 +1,187 @@
+"""Workers run what is ours, once, and nothing else; whatever happens to them."""
+
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fireworks import Firework, LaunchPad, PyTask
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.launch.launchpad import load_fworker
+from pet_flows.launch.recovery import release_stuck, rerun_interrupted
+from pet_flows.launch.submit import submit
+from pet_flows.launch.worker import Worker, run_worker
+from tests.launch.conftest import script
+from tests.mongodb_server.start import running, wait_until
+
+
+def states(launchpad) -> list[str]:
+    return [fw["state"] for fw in launchpad.fireworks.find({}, sort=[("fw_id", 1)])]
+
+
+def state(launchpad, fw_id: int) -> str:
+    return launchpad.fireworks.find_one({"fw_id": fw_id})["state"]
+
+
+@pytest.fixture
+def here(launchpad, tmp_path, monkeypatch):
+    """Run a worker in this process; gives how many jobs it ran."""
+
+    def run(categories=("pet-gpu", "pet-cpu"), **options) -> int:
+        folder = tmp_path / "worker"
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)  # and back at the end
+        return Worker(
+            launchpad, load_fworker(categories), folder, **{"idle_timeout": 0.5, **options}
+        ).run()
+
+    return run
+
+
+def foreign(category: str | None) -> Firework:
+    spec = {} if category is None else {"_category": category}
+    return Firework([PyTask(func="time.sleep", args=[0])], spec=spec, name="foreign")
+
+
+def test_two_workers_run_every_job_once(site, launchpad):
+    submit(site.flow(12, seconds=0.1))
+    workers = [site.worker(idle_timeout=3.0) for _ in range(2)]
+    for worker in workers:
+        assert "ran" in worker.communicate(timeout=120)[0]
+        assert worker.returncode == 0
+    assert states(launchpad) == ["COMPLETED"] * 12
+    assert sorted(name for _, _, name in site.lines("start")) == sorted(
+        f"fake {number}" for number in range(12)
+    )
+    assert len({pid for _, pid, _ in site.lines()}) == 2
+    with site.results() as results:
+        assert results.count({"state": "ok"}) == 24
+    assert not (site.folder / "pet_flows_workers").exists()
+
+
+def test_nothing_foreign_is_touched(site, launchpad, here):
+    for category in (None, "vasp"):
+        launchpad.add_wf(foreign(category))
+    submit(site.flow(1), category="pet-cpu")
+    submit(site.flow(1), category="pet-gpu")
+    assert here(("pet-cpu",)) == 1
+    assert states(launchpad) == ["READY", "READY", "COMPLETED", "READY"]
+
+
+def rlaunch(site, category: str) -> str:
+    fworker = site.folder / "my_fworker.yaml"
+    fworker.write_text(f"name: here\ncategory: {category}\nquery: '{{}}'\n")
+    command = [script("rlaunch"), "-l", str(site.launchpad_file), "-w", str(fworker), "singleshot"]
+    done = subprocess.run(
+        command, env=site.environment, cwd=site.folder, capture_output=True, text=True, timeout=120
+    )
+    return done.stdout + done.stderr
+
+
+def test_plain_rlaunch_runs_ours_and_leaves_ours_alone(site, launchpad):
+    submit(site.flow(1), category="pet-cpu")
+    rlaunch(site, "vasp")
+    assert states(launchpad) == ["READY"]
+    rlaunch(site, "pet-cpu")
+    assert states(launchpad) == ["COMPLETED"]
+    with site.results() as results:
+        assert results.count({"sources.0": {"$exists": True}}) == 2
+
+
+def test_sigterm_lets_the_job_finish(site, launchpad):
+    submit(site.flow(3, seconds=2.0))
+    worker = site.worker()
+    assert wait_until(lambda: site.lines("start"))
+    worker.send_signal(signal.SIGTERM)
+    said, _ = worker.communicate(timeout=60)
+    assert "ran 1" in said
+    assert "SIGTERM: the worker ends after this job" in said
+    assert states(launchpad) == ["COMPLETED", "READY", "READY"]
+
+
+def test_a_worker_ends_after_so_many_jobs(site, launchpad, here):
+    submit(site.flow(3))
+    counted = []
+    assert here(nlaunches=2, on_launch=counted.append) == 2
+    assert counted == [1, 2]
+    assert sorted(states(launchpad)) == ["COMPLETED", "COMPLETED", "READY"]
+
+
+def test_a_lost_connection_does_not_fizzle_a_job(site, launchpad, here):
+    submit(site.flow(1, fail="AutoReconnect"))
+    assert here() == 1
+    assert states(launchpad) == ["COMPLETED"]
+    assert len(site.lines("start")) == 2
+
+
+def test_a_job_that_fails_fizzles(site, launchpad, here):
+    submit(site.flow(1, fail="InvalidName"))
+    assert here() == 1
+    assert states(launchpad) == ["FIZZLED"]
+    assert len(site.lines("start")) == 1
+
+
+def test_stuck_reservations_are_released_and_others_left_to_their_owners(site, launchpad, here):
+    ids = [*submit(site.flow(3)), *launchpad.add_wf(foreign("vasp")).values()]
+    now = datetime.now(UTC).replace(tzinfo=None)
+    ages = [timedelta(minutes=5), timedelta(seconds=5), timedelta(0), timedelta(minutes=5)]
+    for fw_id, age in zip(ids, ages, strict=True):
+        if age:
+            launchpad.fireworks.update_one(
+                {"fw_id": fw_id}, {"$set": {"state": "RESERVED", "updated_on": now - age}}
+            )
+    assert release_stuck(launchpad, ["pet-gpu", "pet-cpu"]) == [ids[0]]
+    assert [state(launchpad, n) for n in ids] == ["READY", "RESERVED", "READY", "RESERVED"]
+    # what another worker has just reserved must not be run twice
+    assert here() == 2
+    assert [state(launchpad, n) for n in ids] == ["COMPLETED", "RESERVED", "COMPLETED", "RESERVED"]
+
+
+def test_only_launches_in_the_own_folder_are_run_again(site, launchpad):
+    ids = submit(site.flow(2))
+    fworker = load_fworker(("pet-gpu",))
+    for folder, fw_id in zip(("/mine", "/other"), ids, strict=True):
+        launchpad.checkout_fw(fworker, folder, fw_id)
+    assert states(launchpad) == ["RUNNING", "RUNNING"]
+    assert rerun_interrupted(launchpad, "/mine") == [ids[0]]
+    assert rerun_interrupted(launchpad, "/mine") == []
+    assert [state(launchpad, n) for n in ids] == ["READY", "RUNNING"]
+
+
+def test_a_server_that_restarts_is_waited_for(tmp_path, site, monkeypatch):
+    data = tmp_path / "server.mv"
+    with running(data) as (uri, server):
+        site.uri = uri
+        site.__post_init__()
+        pad = LaunchPad.from_file(str(site.launchpad_file))
+        pad.reset("", require_password=False, max_reset_wo_password=10**9)
+        submit(site.flow(4, seconds=0.7), launchpad=pad)
+        worker = site.worker(idle_timeout=4.0)
+        assert wait_until(lambda: len(site.lines("start")) == 2)
+        server.kill()
+        server.wait()
+    time.sleep(1.5)
+    with running(data, int(uri.rpartition(":")[2])):
+        said, _ = worker.communicate(timeout=150)
+        assert worker.returncode == 0, said
+        assert states(pad) == ["COMPLETED"] * 4, said
+        pad.connection.close()
+
+
+def test_sentences(site, tmp_path):
+    with pytest.raises(PetFlowsError, match="takes pet-gpu and pet-cpu, not vasp"):
+        run_worker(categories=("vasp",))
+    (tmp_path / "jobflow.yaml").write_text("DIRECTORY_FORMAT: '%Y'\n")
+    with pytest.raises(PetFlowsError, match="needs a database that all workers reach"):
+        run_worker()
+
+
+def test_my_fworker_gives_name_and_query_but_not_its_category(tmp_path):
+    file = tmp_path / "w.yaml"
+    file.write_text('name: node7\ncategory: vasp\nquery: \'{"spec.campaign": "x"}\'\n')
+    fworker = load_fworker(("pet-cpu",), file)
+    assert (fworker.name, fworker.category) == ("node7", ["pet-cpu"])
+    assert fworker.query["spec.campaign"] == "x"
+    assert fworker.query["spec._category"] == {"$in": ["pet-cpu"]}
