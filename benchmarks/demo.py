@@ -1,0 +1,57 @@
+"""The demo campaign, cold and again: seconds, states, and errors against all-electron PBE.
+
+    python benchmarks/demo.py [--folder runs/demo-benchmark] [--picture docs/img/demo.png]
+
+Prints what README says of it: wall time of the two runs (whole processes, model loading and
+imports included), records per state, and the mean absolute errors of ``pet-flows compare``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+SCREEN = (
+    "screen", "prototypes:Li,Si,Ni,Cu,Ge,Nb,Mo,Ta,W",
+    "--properties", "relax,eos,phonon,static", "--name", "demo",
+)  # fmt: skip
+
+
+def pet_flows(folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "pet_flows.cli", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 3):
+        sys.exit(done.stderr)
+    return done.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/demo-benchmark"))
+    parser.add_argument("--picture", type=Path)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for old in args.folder.glob("pet_flows*.db*"):
+        old.unlink()
+    for label in ("cold", "again"):
+        start = time.perf_counter()
+        pet_flows(args.folder, *SCREEN)
+        print(f"{label:6} {time.perf_counter() - start:6.1f} s")
+    records = json.loads(pet_flows(args.folder, "query", "demo", "--format", "json"))
+    states = Counter((r["property"], r["state"]) for r in records)
+    for (prop, state), count in sorted(states.items()):
+        print(f"{prop:7} {state:12} {count}")
+    words = ["compare", "demo", "--format", "json"]
+    if args.picture:
+        words += ["--picture", str(args.picture.resolve())]
+    for row in json.loads(pet_flows(args.folder, *words))["metrics"]:
+        print(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The ``pet-flows`` command: a table of subcommands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from importlib import import_module
+
+#: subcommand → one line of help; kept here so that ``--help`` imports nothing else
+COMMANDS = {
+    "screen": "Compute properties of structures here and now, and store the records.",
+    "query": "List the records of a campaign, or whatever a MongoDB query finds.",
+    "compare": "Set a campaign's records next to DFT.",
+    "audit": "Measure how symmetric a model is, per symmetrization and cost.",
+    "models": "List the potentials there are.",
+    "export": "Write a symmetrized model as one file for ASE, torch-sim and other engines.",
+    "submit": "Put a campaign on the FireWorks LaunchPad.",
+    "worker": "Run what is ready on the LaunchPad, with the model loaded once.",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: a user's mistake ends in one sentence and exit code 1."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help", "help"):
+        _print(_help())
+        return
+    if words[0] == "--version":
+        from pet_flows import __version__
+
+        _print(__version__)
+        return
+    name = words[0]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}."
+        sys.exit(f"Error: pet-flows has no command {name!r}; {hint}")
+    import typer
+
+    from pet_flows.errors import PetFlowsError
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(help=None)(import_module(f"pet_flows.cli.{name}").command)
+    try:
+        app(args=words[1:], prog_name=f"pet-flows {name}")
+    except PetFlowsError as error:
+        sys.exit(f"Error: {error}")
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+
+
+def _help() -> str:
+    from pet_flows import __doc__ as line
+
+    rows = "\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items())
+    return (
+        f"{line.strip()}\n\nUsage: pet-flows COMMAND [OPTIONS]\n\n{rows}\n\n"
+        "pet-flows COMMAND --help tells more; pet-flows --version prints the version."
+    )
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")

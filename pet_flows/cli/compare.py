@@ -1,0 +1,37 @@
+"""``pet-flows compare``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pet_flows.cli.query import Format, Shape
+
+Campaign = Annotated[str, typer.Argument(help="Name of the campaign.")]
+Picture = Annotated[
+    Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf).")
+]
+
+
+def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = None) -> None:
+    """Set the equations of state of a campaign next to all-electron DFT."""
+    from pet_flows.compare.campaign import compare_campaign
+    from pet_flows.compare.table import as_dict, render
+    from pet_flows.store.results import ResultStore
+
+    matched = compare_campaign(ResultStore.open(read_only=True), campaign)
+    if shape is Format.json:
+        sys.stdout.write(json.dumps(as_dict(matched), indent=1) + "\n")
+    else:
+        from rich.console import Console
+
+        Console(width=None if sys.stdout.isatty() else 110).print(render(matched))
+    if picture is not None:
+        from pet_flows.compare.parity import draw_parity
+
+        draw_parity(matched.rows, picture)
+        typer.echo(f"Picture in {picture}", err=True)

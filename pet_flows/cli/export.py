@@ -1,0 +1,59 @@
+"""``pet-flows export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Model: a bundled name, a upet name or a file.")],
+    symmetrize: Annotated[
+        str, typer.Option(help="Symmetrization, such as grid:icosahedral or crystal.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, ending in .pt.")],
+    reference: Annotated[
+        str | None,
+        typer.Option(help="For crystal: a file with the crystal that goes into the model file."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    chunk_atoms: Annotated[
+        int | None, typer.Option(min=1, help="Atoms evaluated together; bounds the memory.")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Open this pickled checkpoint.")] = False,
+) -> None:
+    """Write a symmetrized model as one file, which any metatomic engine runs by itself."""
+    from pet_flows.engines.export import export_model
+    from pet_flows.errors import PetFlowsError
+    from pet_flows.models.spec import PotentialSpec
+
+    if dtype not in ("float32", "float64"):
+        raise PetFlowsError(f"--dtype is float32 or float64, not {dtype!r}.")
+    spec = PotentialSpec(model=model, symmetrization=symmetrize, dtype=dtype)  # type: ignore[arg-type]
+    atoms = None if reference is None else _only_structure(reference)
+    path = export_model(spec, output, atoms, chunk_atoms, trust)
+    typer.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB): {model} with {symmetrize}, {dtype}")
+
+
+def _only_structure(source: str) -> Atoms:
+    """The one structure of a source."""
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from pet_flows.errors import PetFlowsError
+    from pet_flows.inputs.sources import read_inputs
+
+    found = read_inputs([source])
+    if len(found) != 1:
+        raise PetFlowsError(
+            f"--reference needs one structure, but {source} holds {len(found)}; give a file with "
+            "the crystal alone."
+        )
+    structure = found[0].structure
+    if structure is None or found[0].problem is not None:
+        raise PetFlowsError(f"The reference {source} cannot be used: {found[0].problem}")
+    return AseAtomsAdaptor.get_atoms(structure, msonable=False)

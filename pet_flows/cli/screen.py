@@ -1,0 +1,116 @@
+"""``pet-flows screen``."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from typing import Any
+
+import typer
+
+from pet_flows.cli.campaign import (
+    BatchSize,
+    Campaign,
+    Device,
+    Dtype,
+    FromStore,
+    Inputs,
+    Model,
+    Name,
+    Properties,
+    Query,
+    RetryFailed,
+    StructurePath,
+    Symmetrize,
+    Trust,
+    build_campaign,
+)
+
+STATES = ("ok", "unconverged", "failed", "skipped")
+#: exit code of a campaign that ran to its end but has failed records
+SOME_FAILED = 3
+
+
+def command(
+    inputs: Inputs = None,
+    properties: Properties = "relax,eos,phonon,static",
+    model: Model = None,
+    symmetrize: Symmetrize = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    name: Name = "screen",
+    batch_size: BatchSize = 64,
+    from_store: FromStore = None,
+    query: Query = "{}",
+    structure_path: StructurePath = "structure",
+    trust: Trust = False,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Relax structures and compute their properties; store one record for each.
+
+    Run again, it computes only what is missing. The exit code is 0 when every record is ok or
+    unconverged, 3 when some failed (with reasons), 1 when nothing could be started.
+    """
+    started = time.monotonic()
+    campaign = build_campaign(
+        inputs=inputs, properties=properties, model=model, symmetrize=symmetrize, dtype=dtype,
+        device=device, name=name, batch_size=batch_size, from_store=from_store, query=query,
+        structure_path=structure_path, trust=trust, retry_failed=retry_failed,
+    )  # fmt: skip
+    outcomes = _run(campaign)
+    typer.echo(_summary(name, campaign, outcomes, time.monotonic() - started))
+    if any(_state(slim) == "failed" for _, slim, _ in outcomes):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
+    """Run the flow in this process; (property, slim result, computed?) per record."""
+    from jobflow import run_locally
+
+    from pet_flows.cli.progress import progress_bar
+    from pet_flows.jobs import base
+
+    outcomes: list[tuple[str, dict[str, Any], bool]] = []
+    total = campaign.n_inputs * len(campaign.properties)
+    with progress_bar(total) as advance:
+
+        def observe(name: str, slim: dict[str, Any], computed: bool) -> None:
+            outcomes.append((name, slim, computed))
+            advance(name, slim, computed)
+
+        base.observers.append(observe)
+        try:
+            warnings.simplefilter("ignore")  # of other packages; ours are in the records
+            run_locally(campaign.flow, store=campaign.store, log=False, raise_immediately=True)
+        finally:
+            base.observers.remove(observe)
+    return outcomes
+
+
+def _state(slim: dict[str, Any]) -> str:
+    """State of a result; what has no relaxed structure to start from is skipped, not failed."""
+    return "skipped" if str(slim["reason"]).startswith("parent_") else str(slim["state"])
+
+
+def _summary(
+    name: str, campaign: Campaign, outcomes: list[tuple[str, dict[str, Any], bool]], seconds: float
+) -> str:
+    computed = sum(new for _, _, new in outcomes)
+    states = Counter((prop, _state(slim)) for prop, slim, _ in outcomes)
+    lines = [
+        f"Campaign {name}: {campaign.n_inputs} structures, {len(outcomes)} results, "
+        + (f"{computed} computed" if computed else "nothing computed: all of it was there")
+        + f", {seconds:.0f} s."
+    ]
+    for prop in campaign.properties:
+        counts = [f"{states[prop, state]} {state}" for state in STATES if states[prop, state]]
+        lines.append(f"  {prop:8} {', '.join(counts)}")
+    shown = set()
+    for prop, slim, _ in outcomes:
+        label = slim["source"].get("material_id") or slim["source"].get("path") or "?"
+        if _state(slim) == "failed" and (label, slim["reason"]) not in shown:
+            shown.add((label, slim["reason"]))
+            lines.append(f"  failed: {label} ({prop}): {slim['message']}")
+    lines.append(f"See pet-flows query {name}, pet-flows compare {name}.")
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""``pet-flows worker``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pet_flows.cli.submit import LaunchpadFile
+
+Categories = Annotated[str, typer.Option("--category", help="pet-gpu, pet-cpu, or both.")]
+Launches = Annotated[int, typer.Option(min=0, help="Stop after so many jobs; 0 for never.")]
+Idle = Annotated[
+    float | None, typer.Option(min=0, help="Seconds without work after which to stop. [never]")
+]
+WorkerFile = Annotated[
+    Path | None, typer.Option("--fworker", "-w", help="my_fworker.yaml, if not the usual one.")
+]
+Folder = Annotated[Path, typer.Option(help="Where each worker makes a folder of its own.")]
+
+
+def command(
+    category: Categories = "pet-gpu,pet-cpu",
+    nlaunches: Launches = 0,
+    idle_timeout: Idle = None,
+    launchpad: LaunchpadFile = None,
+    fworker: WorkerFile = None,
+    folder: Folder = Path("pet_flows_workers"),
+) -> None:
+    """Run what is ready on the LaunchPad and ours, in this process, the model loaded once.
+
+    Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. SIGTERM and
+    Ctrl-C let the current job finish.
+    """
+    from pet_flows.jobs import base
+    from pet_flows.launch.worker import run_worker
+
+    def observe(name: str, slim: dict[str, object], computed: bool) -> None:
+        if computed:
+            sys.stderr.write(f"{name}: {slim['key']} {slim['state']}\n")
+
+    base.observers.append(observe)
+    categories = tuple(word.strip() for word in category.split(",") if word.strip())
+    done = run_worker(
+        categories=categories, nlaunches=nlaunches, idle_timeout=idle_timeout,
+        launchpad=launchpad, fworker=fworker, folder=folder,
+    )  # fmt: skip
+    typer.echo(f"{done} jobs run.")

@@ -1,0 +1,146 @@
+"""Train the bundled PET, ``pet-mvl``: Li, Si, Ni, Cu, Ge, Nb, Mo, Ta, W at the PBE level.
+
+The data are the training sets of Zuo et al., J. Phys. Chem. A 124, 731 (2020) (``mlearn``) and
+Li et al., npj Comput. Mater. 6, 70 (2020) (``monbtaw``) as gzipped extended XYZ. The script
+
+1. merges them, shifts the Mo of ``mlearn`` onto the Mo of ``monbtaw`` (the two sources used
+   different pseudopotentials), marks absent stresses as NaN so that the loss skips them, and
+   splits off a validation set stratified by group; of the binary solid solutions, which are 60 %
+   of all structures, a part is kept for training (``--alloys``);
+2. runs ``mtt train`` with ``configs/train_pet_mvl.yaml``, or, given ``--finetune CKPT``, the
+   second stage with ``configs/finetune_pet_mvl.yaml``;
+3. leaves ``<out>/pet-mvl.ckpt`` (and the exported ``.pt``) behind.
+
+    python workflows/train_pet_mvl.py DATA --out runs/one
+    python workflows/train_pet_mvl.py DATA --out runs/two --finetune runs/one/pet-mvl.ckpt
+    python workflows/model_card.py runs/two/pet-mvl.ckpt --data runs/two/validation.extxyz ...
+
+``--epochs`` and ``--device`` override the options file, ``--restart CKPT`` continues a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import random
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+VALIDATION_FRACTION = 0.08
+
+
+def load(folder: Path) -> list[Atoms]:
+    """Every labelled structure, with ``ref_energy``, ``ref_forces``, ``ref_stress``, ``group``."""
+    structures = []
+    for file in sorted([*folder.glob("mlearn_*.extxyz.gz"), folder / "monbtaw.extxyz.gz"]):
+        with gzip.open(file, "rt") as stream:
+            frames = read(io.StringIO(stream.read()), ":", format="extxyz")
+        for frame in frames:
+            labels = frame.calc.results
+            atoms = Atoms(frame.numbers, positions=frame.positions, cell=frame.cell, pbc=True)
+            atoms.info["ref_energy"] = float(labels["energy"])
+            atoms.info["ref_stress"] = full_stress(labels.get("stress"))
+            atoms.info["group"] = f"{file.name.split('.')[0]}:{frame.info.get('group', 'all')}"
+            atoms.arrays["ref_forces"] = labels["forces"]
+            structures.append(atoms)
+    return structures
+
+
+def full_stress(stress: np.ndarray | None) -> np.ndarray:
+    """3x3 stress; NaN where the source has none."""
+    if stress is None:
+        return np.full((3, 3), np.nan)
+    if np.shape(stress) == (3, 3):
+        return np.asarray(stress)
+    xx, yy, zz, yz, xz, xy = stress
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def align_molybdenum(structures: list[Atoms]) -> float:
+    """Shift ``mlearn`` Mo so that its bcc ground state has the energy of ``monbtaw``'s.
+
+    Returns the shift in eV/atom.
+    """
+
+    def ground_state(group: str) -> float:
+        return min(a.info["ref_energy"] / len(a) for a in structures if a.info["group"] == group)
+
+    shift = ground_state("monbtaw:Mo_Elastic") - ground_state("mlearn_Mo:Elastic")
+    for atoms in structures:
+        if atoms.info["group"].startswith("mlearn_Mo"):
+            atoms.info["ref_energy"] += shift * len(atoms)
+    return shift
+
+
+def split(structures: list[Atoms], seed: int = 0) -> tuple[list[Atoms], list[Atoms]]:
+    """(training, validation), stratified by group."""
+    groups = defaultdict(list)
+    for atoms in structures:
+        groups[atoms.info["group"]].append(atoms)
+    rng = random.Random(seed)
+    training, validation = [], []
+    for name in sorted(groups):
+        members = groups[name]
+        rng.shuffle(members)
+        n = max(1, round(VALIDATION_FRACTION * len(members)))
+        validation += members[:n]
+        training += members[n:]
+    rng.shuffle(training)
+    return training, validation
+
+
+def thin(training: list[Atoms], fraction: float, seed: int = 0) -> list[Atoms]:
+    """Keep this fraction of the binary solid solutions and everything else."""
+    rng = random.Random(seed)
+    return [a for a in training if not a.info["group"].endswith("_SS") or rng.random() < fraction]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "data", type=Path, help="folder with mlearn_*.extxyz.gz and monbtaw.extxyz.gz"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/pet-mvl"))
+    parser.add_argument("--alloys", type=float, default=0.33, help="fraction of solid solutions")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--restart", type=Path, help="checkpoint to continue from")
+    parser.add_argument("--finetune", type=Path, help="checkpoint to start the second stage from")
+    args = parser.parse_args()
+
+    structures = load(args.data)
+    shift = align_molybdenum(structures)
+    training, validation = split(structures)
+    training = thin(training, args.alloys)
+    print(f"{len(training)} training and {len(validation)} validation structures; "
+          f"mlearn Mo shifted by {1e3 * shift:.2f} meV/atom")  # fmt: skip
+    args.out.mkdir(parents=True, exist_ok=True)
+    write(args.out / "training.extxyz", training)
+    write(args.out / "validation.extxyz", validation)
+
+    # a bare output name: `mtt train -o folder/name.pt` fails after training
+    options = CONFIGS / f"{'finetune' if args.finetune else 'train'}_pet_mvl.yaml"
+    command = [sys.executable, "-m", "metatrain", "train", str(options), "-o", "pet-mvl.pt"]
+    overrides = [f"device={args.device}"]
+    if args.finetune:
+        start = args.finetune.resolve()
+        overrides.append(f"architecture.training.finetune.read_from={start}")
+    if args.epochs:
+        overrides.append(f"architecture.training.num_epochs={args.epochs}")
+    for override in overrides:
+        command += ["-r", override]
+    if args.restart:
+        command += ["--restart", str(args.restart.resolve())]
+    sys.exit(subprocess.run(command, cwd=args.out, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
