@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.geometry import minkowski_reduce
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import get_primitive_matrix
@@ -84,9 +85,44 @@ def harmonic(primitive: Atoms, displacement: float, min_length: float, max_atoms
         cell, found.rotations, conventional, min_length, max(1, max_atoms // len(primitive))
     )
     operations = Operations.of(cell, scaled, found.rotations, found.translations)
+    return _displaced(primitive, matrix, shortest, operations, displacement)
+
+
+def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmonic:
+    """The same crystal at another volume: its operations and the same multiples of its vectors.
+
+    Parameters
+    ----------
+    crystal
+        Where supercell and space group were found.
+    primitive
+        ``crystal.primitive`` with another cell and positions of the same symmetry, atoms in the
+        same order.
+    displacement
+        Å.
+    """
+    cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
+    known = crystal.operations
+    operations = Operations.of(cell, scaled, known.rotations, known.translations)
+    shortest = float(np.linalg.norm(minkowski_reduce(crystal.matrix @ cell)[0], axis=1).min())
+    return _displaced(primitive, crystal.matrix, shortest, operations, displacement)
+
+
+def _displaced(
+    primitive: Atoms,
+    matrix: np.ndarray,
+    shortest: float,
+    operations: Operations,
+    displacement: float,
+) -> Harmonic:
+    """Supercell and displacements of a crystal whose symmetry is known."""
     wanted = displacements(operations, displacement)
     phonopy = Phonopy(
-        PhonopyAtoms(numbers=primitive.numbers, cell=cell, scaled_positions=scaled),
+        PhonopyAtoms(
+            numbers=primitive.numbers,
+            cell=primitive.cell.array,
+            scaled_positions=primitive.get_scaled_positions(wrap=False),
+        ),
         supercell_matrix=matrix.T,
         primitive_matrix="P",
         is_symmetry=False,  # ours is passed where it is needed; finding it again takes 0.3 s

@@ -106,7 +106,7 @@ def phonon(
             yield failure(job.index, error, job.wall_time)
             continue
         except LIBRARY_ERRORS as error:
-            yield failure(job.index, _broken(error), job.wall_time)
+            yield failure(job.index, no_phonons(error), job.wall_time)
             continue
         tasks.append(task)
         waiting += sum(len(s.numbers) for s in task.systems)
@@ -127,16 +127,9 @@ def _crystal(settings: PhononSettings, atoms: Atoms) -> Prepared:
 
 def _task(job: Job, potential: Potential, settings: PhononSettings) -> _Task:
     start = perf_counter()
-    atoms = job.atoms
-    found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
-    primitive = Atoms(
-        numbers=atoms.numbers[found.atoms],
-        positions=atoms.positions[found.atoms],
-        cell=found.basis @ atoms.cell.array,
-        pbc=True,
-    )
+    primitive = primitive_of(job.atoms)
     crystal = harmonic(primitive, settings.displacement, settings.min_length, settings.max_atoms)
-    bound = potential.bind(crystal.primitive, _for_primitive(job, crystal.primitive))
+    bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     supercell = crystal.supercell
     larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), crystal.matrix))
     cell = supercell.cell.array
@@ -148,7 +141,18 @@ def _task(job: Job, potential: Potential, settings: PhononSettings) -> _Task:
     return _Task(job, crystal, bound, systems)
 
 
-def _broken(error: Exception) -> StructureError:
+def primitive_of(atoms: Atoms) -> Atoms:
+    """Primitive cell of a crystal whose symmetry is exact, neither turned nor shifted."""
+    found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
+    return Atoms(
+        numbers=atoms.numbers[found.atoms],
+        positions=atoms.positions[found.atoms],
+        cell=found.basis @ atoms.cell.array,
+        pbc=True,
+    )
+
+
+def no_phonons(error: Exception) -> StructureError:
     """What a library's error becomes; its traceback goes to the log."""
     logger.error("no phonons for one structure of a batch", exc_info=error)
     return StructureError(
@@ -158,7 +162,7 @@ def _broken(error: Exception) -> StructureError:
     )
 
 
-def _for_primitive(job: Job, primitive: Atoms) -> dict[str, Any]:
+def carried_for_primitive(job: Job, primitive: Atoms) -> dict[str, Any]:
     """What the primitive cell takes along: N is known from how it was cut, never searched."""
     carried = job.bound.as_dict()
     if "N" not in carried:
@@ -190,7 +194,7 @@ def _run(
         try:
             outcome = _outcome(task, done, settings)
         except LIBRARY_ERRORS as broken:
-            yield failure(task.job.index, _broken(broken), wall_time)
+            yield failure(task.job.index, no_phonons(broken), wall_time)
             continue
         yield replace(outcome, wall_time=wall_time + perf_counter() - start)
 
