@@ -20,7 +20,7 @@ STRATEGIES = (
     "none,grid:tetrahedral,grid:icosahedral,crystal:orientation,crystal,crystal:icosahedral"
 )
 
-Model = Annotated[str | None, typer.Option(help="Model to audit. [pet-mvl]")]
+Model = Annotated[str | None, typer.Option(help="Model to audit (default: pet-mvl).")]
 Structures = Annotated[
     list[str] | None,
     typer.Option(help="Files or prototypes:Si,...; by default a perfect and a rattled crystal."),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -26,14 +28,15 @@ Properties = Annotated[
     str, typer.Option("--properties", "-p", help="Of relax, static, eos, phonon, md.")
 ]
 Model = Annotated[
-    str | None, typer.Option(help="Bundled name, upet name, or a .ckpt or .pt file. [pet-mvl]")
+    str | None,
+    typer.Option(help="Bundled name, upet name, or a .ckpt or .pt file (default: pet-mvl)."),
 ]
 Symmetrize = Annotated[
     str | None,
-    typer.Option(help="none, grid:icosahedral, crystal, crystal:icosahedral, ... [crystal]"),
+    typer.Option(help="none, crystal, ecse, grid:icosahedral, ... (default: crystal)."),
 ]
-Dtype = Annotated[str | None, typer.Option(help="float64 or float32. [float64]")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. [auto]")]
+Dtype = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]
+Device = Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")]
 Name = Annotated[str, typer.Option("--name", "-n", help="Name of the campaign.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Structures per job.")]
 FromStore = Annotated[
@@ -48,6 +51,46 @@ RetryFailed = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A campaign as asked for on the command line."""
+
+    inputs: Inputs = None
+    properties: Properties = "relax,eos,phonon,static"
+    model: Model = None
+    symmetrize: Symmetrize = None
+    dtype: Dtype = None
+    device: Device = None
+    name: Name = "screen"
+    batch_size: BatchSize = 64
+    from_store: FromStore = None
+    query: Query = "{}"
+    structure_path: StructurePath = "structure"
+    trust: Trust = False
+    retry_failed: RetryFailed = False
+
+
+def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command with the arguments of `Asked` before its own; the function is given an `Asked`."""
+
+    def command(**given: Any) -> None:
+        asked = Asked(**{field.name: given.pop(field.name) for field in fields(Asked)})
+        function(asked, **given)
+
+    def parameters(of: Callable[..., Any], leave_out: int) -> list[inspect.Parameter]:
+        hints = get_type_hints(of, include_extras=True)
+        known = list(inspect.signature(of).parameters.values())[leave_out:]
+        return [
+            p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in known
+        ]
+
+    accepted = [*parameters(Asked, 0), *parameters(function, 1)]
+    command.__signature__ = inspect.Signature(accepted)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in accepted}
+    command.__doc__ = function.__doc__
+    return command
+
+
 @dataclass
 class Campaign:
     """A flow, the store it writes to, and how many structures it has."""
@@ -58,22 +101,7 @@ class Campaign:
     properties: tuple[str, ...]
 
 
-def build_campaign(
-    *,
-    inputs: list[str] | None,
-    properties: str,
-    model: str | None,
-    symmetrize: str | None,
-    dtype: str | None,
-    device: str | None,
-    name: str,
-    batch_size: int,
-    from_store: str | None,
-    query: str,
-    structure_path: str,
-    trust: bool,
-    retry_failed: bool,
-) -> Campaign:
+def build_campaign(asked: Asked) -> Campaign:
     """Read the inputs, register the campaign, and make its flow.
 
     Raises
@@ -91,46 +119,44 @@ def build_campaign(
 
     settings = get_settings()
     wanted = {
-        "model": model or settings.model,
-        "symmetrization": symmetrize or settings.symmetrization,
-        "dtype": dtype or settings.dtype,
-        "device": device or settings.device,
+        "model": asked.model or settings.model,
+        "symmetrization": asked.symmetrize or settings.symmetrization,
+        "dtype": asked.dtype or settings.dtype,
+        "device": asked.device or settings.device,
     }
     if wanted["dtype"] not in ("float32", "float64"):
-        raise PetFlowsError(f"--dtype is float64 or float32, not {dtype!r}.")
-    chosen = tuple(word.strip() for word in properties.split(",") if word.strip())
+        raise PetFlowsError(f"--dtype is float64 or float32, not {asked.dtype!r}.")
+    chosen = tuple(word.strip() for word in asked.properties.split(",") if word.strip())
     maker = ScreenMaker(
-        name=name,
+        name=asked.name,
         properties=chosen,
-        potential=resolve(PotentialSpec(**wanted), trust),  # type: ignore[arg-type]
-        batch_size=batch_size,
-        retry_failed=retry_failed,
+        potential=resolve(PotentialSpec(**wanted), asked.trust),  # type: ignore[arg-type]
+        batch_size=asked.batch_size,
+        retry_failed=asked.retry_failed,
     )
     job_store = open_job_store()
-    structures = _read(inputs, job_store, from_store, query, structure_path)
+    structures = _read(asked, job_store)
     results = ResultStore.from_job_store(job_store)
     results.put_campaign(maker.manifest(structures))
     flow = maker.make(by_reference(structures, results))
     return Campaign(flow, job_store, len(structures), chosen)
 
 
-def _read(
-    inputs: list[str] | None,
-    job_store: JobStore,
-    from_store: str | None,
-    query: str,
-    structure_path: str,
-) -> list[InputStructure]:
+def _read(asked: Asked, job_store: JobStore) -> list[InputStructure]:
     from pet_flows.inputs.sources import read_inputs
 
     found: list[InputStructure] = []
-    if inputs:
-        found += read_inputs(inputs)
-    if from_store:
+    if asked.inputs:
+        found += read_inputs(asked.inputs)
+    if asked.from_store:
         from pet_flows.inputs.database import read_store
 
-        documents = job_store.docs_store
-        found += read_store(documents, parse_query(query), structure_path, collection=from_store)
+        found += read_store(
+            job_store.docs_store,
+            parse_query(asked.query),
+            asked.structure_path,
+            collection=asked.from_store,
+        )
     if not found:
         raise PetFlowsError(
             "There is nothing to screen: give files, folders, prototypes:Li,Si or --from-store."

@@ -9,57 +9,24 @@ from typing import Any
 
 import typer
 
-from pet_flows.cli.campaign import (
-    BatchSize,
-    Campaign,
-    Device,
-    Dtype,
-    FromStore,
-    Inputs,
-    Model,
-    Name,
-    Properties,
-    Query,
-    RetryFailed,
-    StructurePath,
-    Symmetrize,
-    Trust,
-    build_campaign,
-)
+from pet_flows.cli.campaign import Asked, Campaign, build_campaign, campaign_command
 
 STATES = ("ok", "unconverged", "failed", "skipped")
 #: exit code of a campaign that ran to its end but has failed records
 SOME_FAILED = 3
 
 
-def command(
-    inputs: Inputs = None,
-    properties: Properties = "relax,eos,phonon,static",
-    model: Model = None,
-    symmetrize: Symmetrize = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    name: Name = "screen",
-    batch_size: BatchSize = 64,
-    from_store: FromStore = None,
-    query: Query = "{}",
-    structure_path: StructurePath = "structure",
-    trust: Trust = False,
-    retry_failed: RetryFailed = False,
-) -> None:
+@campaign_command
+def command(asked: Asked) -> None:
     """Relax structures and compute their properties; store one record for each.
 
     Run again, it computes only what is missing. The exit code is 0 when every record is ok or
     unconverged, 3 when some failed (with reasons), 1 when nothing could be started.
     """
     started = time.monotonic()
-    campaign = build_campaign(
-        inputs=inputs, properties=properties, model=model, symmetrize=symmetrize, dtype=dtype,
-        device=device, name=name, batch_size=batch_size, from_store=from_store, query=query,
-        structure_path=structure_path, trust=trust, retry_failed=retry_failed,
-    )  # fmt: skip
+    campaign = build_campaign(asked)
     outcomes = _run(campaign)
-    typer.echo(_summary(name, campaign, outcomes, time.monotonic() - started))
+    typer.echo(_summary(asked.name, campaign, outcomes, time.monotonic() - started))
     if any(_state(slim) == "failed" for _, slim, _ in outcomes):
         raise typer.Exit(SOME_FAILED)
 

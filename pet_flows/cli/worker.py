@@ -13,7 +13,8 @@ from pet_flows.cli.submit import LaunchpadFile
 Categories = Annotated[str, typer.Option("--category", help="pet-gpu, pet-cpu, or both.")]
 Launches = Annotated[int, typer.Option(min=0, help="Stop after so many jobs; 0 for never.")]
 Idle = Annotated[
-    float | None, typer.Option(min=0, help="Seconds without work after which to stop. [never]")
+    float | None,
+    typer.Option(min=0, help="Seconds without work after which to stop (default: never)."),
 ]
 WorkerFile = Annotated[
     Path | None, typer.Option("--fworker", "-w", help="my_fworker.yaml, if not the usual one.")
