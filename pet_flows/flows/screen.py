@@ -10,7 +10,7 @@ from jobflow import Flow, Maker
 from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.inputs.structure import InputStructure, make_input, make_source
+from pet_flows.inputs.structure import InputStructure, as_input
 from pet_flows.jobs import EOSMaker, MDMaker, PhononMaker, RelaxMaker, StaticMaker
 from pet_flows.jobs.base import PropertyMaker, with_settings
 from pet_flows.jobs.items import JobInput
@@ -122,12 +122,7 @@ class ScreenMaker(Maker):
         """
         if not inputs:
             raise PetFlowsError("A campaign needs at least one structure.")
-        whole = [
-            make_input(given, make_source(material_id=given.properties.get("material_id")))
-            if isinstance(given, Structure)
-            else given
-            for given in inputs
-        ]
+        whole = [as_input(given) if isinstance(given, Structure) else given for given in inputs]
         manifest = self.manifest(whole)
         jobs, outputs = [], {name: [] for name in self.properties}  # type: ignore[var-annotated]
         n_batches = -(-len(whole) // self.batch_size)

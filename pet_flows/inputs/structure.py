@@ -94,6 +94,11 @@ def make_input(
     return InputStructure(kept, dict(source), dropped, problem)
 
 
+def as_input(structure: Structure) -> InputStructure:
+    """Make the input of a structure given in Python; it may name its own ``material_id``."""
+    return make_input(structure, make_source(material_id=structure.properties.get("material_id")))
+
+
 def failed_input(source: Mapping[str, Any], reason: str, message: str) -> InputStructure:
     """Make the input that stands for something that could not be read at all."""
     return InputStructure(None, dict(source), [], (reason, message))

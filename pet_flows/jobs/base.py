@@ -143,13 +143,13 @@ def run_batch(
         Per input, in order: ``key``, ``state``, ``reason``, ``message``, ``energy_per_atom`` (eV),
         ``source``.
     """
-    from pet_flows.records.keys import input_digest, potential_digest, record_key, settings_digest
+    from pet_flows.records.keys import input_digest, record_key, settings_digest
 
     if maker.manifest is not None:
         store.put_campaign(maker.manifest)
     items = load_items(given, store)
     settings, spec = maker.settings(), maker.spec()
-    words = (maker.property_name, settings_digest(settings), potential_digest(spec.model_dump()))
+    words = (maker.property_name, settings_digest(settings), spec.digest)
     keys: list[str | None] = []
     for item in items:
         if item.parent is not None:

@@ -10,7 +10,7 @@ from monty.json import MSONable
 from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.inputs.structure import InputStructure, make_input, make_source
+from pet_flows.inputs.structure import InputStructure, as_input, make_source
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
@@ -86,7 +86,7 @@ def _load(
     if isinstance(entry, InputStructure):
         return Item(entry.structure, entry.source, entry.dropped, entry.problem)
     if isinstance(entry, Structure):
-        found = make_input(entry, make_source(material_id=entry.properties.get("material_id")))
+        found = as_input(entry)
         return Item(found.structure, found.source, found.dropped, found.problem)
     if isinstance(entry, dict) and "key" in entry and "state" in entry:
         return _child(entry, parents, store)

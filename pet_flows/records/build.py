@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 #: larger structures are blobs
 MAX_ATOMS_INSIDE = 200
-#: bytes of BSON; no document is larger
+#: bytes of BSON; no document is larger (MongoDB itself stops at 16 MB)
 MAX_DOCUMENT = 1_000_000
 
 Blobs = dict[str, dict[str, np.ndarray]]

@@ -99,21 +99,6 @@ def settings_digest(settings: BaseModel | Mapping[str, Any]) -> str:
     return digest(dumped, 16)
 
 
-def potential_digest(potential: BaseModel | Mapping[str, Any]) -> str:
-    """Digest of the potential: the same as :attr:`pet_flows.models.spec.PotentialSpec.digest`.
-
-    Parameters
-    ----------
-    potential
-        With ``sha256``, ``symmetrization`` and ``dtype``; nothing else counts.
-    """
-    given = potential.model_dump() if isinstance(potential, BaseModel) else potential
-    if not given.get("sha256"):
-        raise PetFlowsError("A potential without the sha256 of its weights has no digest.")
-    words = json.dumps([given["sha256"], given["symmetrization"], given["dtype"]])
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
-
-
 def record_key(start: str, property: str, settings_digest: str, potential_digest: str) -> str:
     """Key (``_id``) of a record.
 
@@ -124,8 +109,10 @@ def record_key(start: str, property: str, settings_digest: str, potential_digest
         parent record, never the relaxed floats, which differ between batches and devices.
     property
         relax, static, eos, phonon, md, ...
-    settings_digest, potential_digest
-        As the functions of these names give them.
+    settings_digest
+        From `settings_digest`.
+    potential_digest
+        `PotentialSpec.digest`.
     """
     return digest([start, property, settings_digest, potential_digest])
 

@@ -117,19 +117,3 @@ def data_store(job_store: JobStore) -> Store:
             "add one under additional_stores, as configs/jobflow.yaml of pet-flows shows."
         )
     return found
-
-
-def user_collection(name: str) -> Store:
-    """Give another collection of the user's database, to read structures from.
-
-    Raises
-    ------
-    PetFlowsError
-        jobflow.yaml cannot be used.
-    """
-    configured = configured_job_store()
-    if configured is None:
-        return SqliteStore(str(get_settings().store), name, read_only=True)
-    described = {**configured.docs_store.as_dict(), "collection_name": name}
-    sibling: Store = type(configured.docs_store).from_dict(described)  # type: ignore[assignment]
-    return sibling

@@ -10,10 +10,8 @@ import bson
 from pymongo.errors import DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.records.build import MAX_DOCUMENT
 from pet_flows.store.sqlite_collection import SqliteCollection
-
-#: bytes of BSON; MongoDB itself stops at 16 MB
-MAX_DOCUMENT = 1_000_000
 
 
 def refuse_large(document: Mapping[str, Any], what: str) -> None:

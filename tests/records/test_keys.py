@@ -5,12 +5,10 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import RelaxSettings, StaticSettings
 from pet_flows.records.keys import (
     canonical_json,
     input_digest,
-    potential_digest,
     record_key,
     settings_digest,
     structure_digest,
@@ -88,14 +86,6 @@ def test_settings_differ_by_physics_only():
     assert settings_digest(RelaxSettings()) != settings_digest(RelaxSettings(steps=3))
     settings = StaticSettings()
     assert settings_digest(settings) == settings_digest(settings.model_dump())
-
-
-def test_potential_digest_is_that_of_the_spec():
-    spec = PotentialSpec(sha256="ab" * 32, symmetrization="crystal", device="cuda")
-    assert potential_digest(spec) == spec.digest == potential_digest(spec.model_dump())
-    assert potential_digest(spec.with_(device="cpu", model="/elsewhere/x.pt")) == spec.digest
-    with pytest.raises(PetFlowsError, match="sha256"):
-        potential_digest(PotentialSpec())
 
 
 def test_keys_do_not_change_between_releases():

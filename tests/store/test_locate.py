@@ -14,7 +14,6 @@ from pet_flows.store.locate import (
     data_path,
     is_process_local,
     open_job_store,
-    user_collection,
 )
 from pet_flows.store.results import ResultStore
 from pet_flows.store.sqlite import SqliteStore
@@ -56,8 +55,6 @@ def test_mongodb_of_jobflow_yaml_is_used(configure, mongodb_uri, mongodb_databas
         names = {tuple(key for key, _ in index["key"])
                  for index in store.records.index_information().values()}  # fmt: skip
         assert ("sources.campaign", "property", "state") in names
-    found = user_collection("tasks")
-    assert (found.database, found.collection_name) == (mongodb_database, "tasks")
 
 
 def test_readers_are_let_in_where_jobflow_yaml_names_the_embedded_store(configure, tmp_path):
@@ -86,7 +83,6 @@ def test_readers_are_let_in_where_jobflow_yaml_names_the_embedded_store(configur
 def test_a_store_in_memory_is_no_configuration(configure):
     configure("JOB_STORE: {docs_store: {type: MemoryStore}}\n")
     assert configured_job_store() is None
-    assert isinstance(user_collection("tasks"), SqliteStore)
 
 
 def test_no_data_store(configure, mongodb_uri, mongodb_database):
