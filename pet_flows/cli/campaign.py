@@ -25,7 +25,7 @@ Inputs = Annotated[
     ),
 ]
 Properties = Annotated[
-    str, typer.Option("--properties", "-p", help="Of relax, static, eos, phonon, md.")
+    str, typer.Option("--properties", "-p", help="Of relax, static, eos, phonon, qha, md.")
 ]
 Model = Annotated[
     str | None,

@@ -89,6 +89,7 @@ def headline(record: dict[str, Any]) -> str:
         "static": "{energy_per_atom:.4f} eV/atom, p {pressure:.2f} GPa",
         "eos": "V0 {v0_per_atom:.3f} Å³/atom, B0 {b0:.1f} GPa",
         "phonon": "{min_frequency:.2f} to {max_frequency:.2f} THz",
+        "qha": "{n_volumes} volumes, mean mode Grüneisen {mode_gruneisen_mean:.2f}",
         "md": "{time:.2f} ps, drift {drift:.1e} eV/atom/ps",
     }
     try:

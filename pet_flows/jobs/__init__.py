@@ -3,7 +3,8 @@
 from pet_flows.jobs.eos import EOSMaker
 from pet_flows.jobs.md import MDMaker
 from pet_flows.jobs.phonon import PhononMaker
+from pet_flows.jobs.qha import QHAMaker
 from pet_flows.jobs.relax import RelaxMaker
 from pet_flows.jobs.static import StaticMaker
 
-__all__ = ["EOSMaker", "MDMaker", "PhononMaker", "RelaxMaker", "StaticMaker"]
+__all__ = ["EOSMaker", "MDMaker", "PhononMaker", "QHAMaker", "RelaxMaker", "StaticMaker"]

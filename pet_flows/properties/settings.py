@@ -7,11 +7,16 @@ Nothing here imports torch or ase.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+#: Å; atoms closer than this are one atom written twice (H2, the shortest bond, has 0.74)
+OVERLAP = 0.5
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -43,8 +48,9 @@ class _Optimization(PropertySettings):
         ),
     )
     steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
-    optimizer: Literal["lbfgs", "fire"] = Field(
-        default="lbfgs", description="torch-sim's optimizer"
+    optimizer: Literal["lbfgs", "bfgs", "fire"] = Field(
+        default="lbfgs",
+        description="torch-sim's optimizer; `bfgs` keeps whole Hessians: small cells only",
     )
     max_strain: Positive = Field(
         default=0.4,
@@ -61,18 +67,25 @@ class RelaxSettings(_Optimization):
     relax_cell: bool = Field(
         default=True, description="relax the cell too; needs three periodic axes"
     )
+    cell_constraint: Literal["volume", "shape"] | None = Field(
+        default=None,
+        description="what of a relaxing cell stays as it is: its volume, its shape, or nothing",
+    )
+    pressure: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=0.0, description="GPa; outside, on a cell whose volume relaxes"
+    )
+
+    @model_validator(mode="after")
+    def _cell_is_free_enough(self) -> RelaxSettings:
+        if self.cell_constraint is not None and not self.relax_cell:
+            raise ValueError("cell_constraint says how a cell relaxes; relax_cell must be true")
+        if self.pressure != 0 and (not self.relax_cell or self.cell_constraint == "volume"):
+            raise ValueError("pressure needs a cell whose volume relaxes")
+        return self
 
 
 class StaticSettings(PropertySettings):
-    """Energy, forces and stress of a structure as it is."""
-
-    symmetrization: str | None = Field(
-        default=None,
-        description=(
-            "strategy instead of the potential's own, such as 'crystal:icosahedral' for energies "
-            "that are compared between phases; its crystal reference is then derived anew"
-        ),
-    )
+    """Energy, forces and stress of a structure as it is: the potential says it all."""
 
 
 class EOSSettings(_Optimization):
@@ -96,6 +109,85 @@ class EOSSettings(_Optimization):
         default=0.3,
         description="how far the range may be moved towards a minimum, as |V/V_input - 1|",
     )
+
+
+class ElasticSettings(PropertySettings):
+    """Elastic tensor from stresses of strained cells; always evaluated in float64."""
+
+    strain_magnitudes: tuple[Positive, ...] = Field(
+        default=(0.001, 0.002),
+        min_length=1,
+        description=(
+            "of the unit strains of Voigt's notation; each is applied with both signs (a list like "
+            "atomate2's, which writes both, is taken as such): n of them give central differences "
+            "of order 2 n"
+        ),
+    )
+    relax_ions: bool = Field(
+        default=True, description="relax the ions of each strained cell; else they are clamped"
+    )
+    fix_symmetry: bool = Field(
+        default=True,
+        description=(
+            "keep the space group that the input has at `symprec`, and of it what each strain "
+            "leaves; without, the tensor is a triclinic one"
+        ),
+    )
+    symprec: Positive = Field(
+        default=0.01, description="Å; the input's symmetry is sought with it, then made exact once"
+    )
+    fmax: Positive = Field(
+        default=1e-5,
+        description=(
+            "eV/Å; largest norm of the force on an atom. Small: a strain of 0.1 % moves ions by less "
+            "than 1e-3 Å, and 1e-3 eV/Å would leave a tenth of that undone"
+        ),
+    )
+    steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
+    optimizer: Literal["lbfgs", "bfgs", "fire"] = Field(
+        default="lbfgs",
+        description="torch-sim's optimizer; `bfgs` keeps whole Hessians: small cells only",
+    )
+    max_stress: Positive = Field(
+        default=1.0,
+        description=(
+            "GPa; a crystal with a larger principal stress is refused: the constants would be off "
+            "by about as much"
+        ),
+    )
+
+    @field_validator("strain_magnitudes", mode="before")
+    @classmethod
+    def _both_signs(cls, given: Any) -> Any:
+        """Magnitudes once each, smallest first."""
+        if isinstance(given, list | tuple) and all(isinstance(m, int | float) for m in given):
+            return tuple(sorted({abs(m) for m in given if m != 0}))
+        return given
+
+    @field_validator("strain_magnitudes")
+    @classmethod
+    def _small_and_apart(cls, given: tuple[float, ...]) -> tuple[float, ...]:
+        if given[-1] > 0.05:
+            raise ValueError("strain_magnitudes must be at most 0.05")
+        if any(b < 1.1 * a for a, b in pairwise(given)):
+            raise ValueError("strain_magnitudes must differ by a tenth at least")
+        return given
+
+
+_Row = tuple[Finite, Finite, Finite]
+Tensor = tuple[_Row, _Row, _Row]
+
+
+class NonAnalytical(PropertySettings):
+    """What long-range electric fields do to the phonons of one polar crystal.
+
+    Tensors are Cartesian, in the orientation of the structure that is given.
+    """
+
+    born_charges: tuple[Tensor, ...] = Field(
+        description="e; of each atom of the given structure, in its order"
+    )
+    dielectric: Tensor = Field(description="electronic (high-frequency) dielectric tensor")
 
 
 class PhononSettings(PropertySettings):
@@ -127,6 +219,69 @@ class PhononSettings(PropertySettings):
     band_spacing: Positive = Field(
         default=0.02, description="1/Å; distance of q-points along the path"
     )
+    dos: bool = Field(
+        default=True, description="densities of states and thermal displacements on the mesh"
+    )
+    dos_spacing: Positive = Field(default=0.05, description="THz; between frequencies")
+    dos_sigma: Positive | None = Field(
+        default=0.1,
+        description=(
+            "THz; width of the Gaussian for each mode; None for linear tetrahedra, sharper on a "
+            "dense mesh"
+        ),
+    )
+    nac: NonAnalytical | None = Field(
+        default=None, description="non-analytical correction; its values are of one structure"
+    )
+
+
+class QHASettings(_Optimization):
+    """Quasi-harmonic approximation: phonons at several volumes; always evaluated in float64."""
+
+    volume_step: Annotated[float, Field(gt=0, le=0.05)] = Field(
+        default=0.015, description="relative to the volume given; distance of the volumes"
+    )
+    n_compressed: int = Field(
+        default=3, ge=1, description="volumes below the one given (the mode Grüneisen needs one)"
+    )
+    n_expanded: int = Field(default=5, ge=1, description="volumes above it")
+    relax: Literal["shape", "ions", "none"] = Field(
+        default="shape", description="what relaxes at each fixed volume, as for `eos`"
+    )
+    equation: Literal["vinet", "birch_murnaghan", "murnaghan"] = Field(
+        default="vinet", description="fitted to the free energy against volume"
+    )
+    min_length: Positive = Field(
+        default=10.0,
+        description="Å; as for `phonon`, at the volume given; all volumes have that supercell",
+    )
+    max_atoms: int = Field(
+        default=400, ge=1, description="atoms; larger supercells are made shorter"
+    )
+    displacement: Positive = Field(default=0.01, description="Å")
+    mesh_length: Positive = Field(
+        default=60.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
+    )
+    mesh: tuple[int, int, int] | None = Field(
+        default=None, description="q-mesh instead of mesh_length"
+    )
+    temperatures: tuple[NotNegative, ...] = Field(
+        default=(0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0),
+        description="K, ascending",
+    )
+    temperature_step: Positive = Field(
+        default=5.0, description="K; derivatives are central differences over ± this"
+    )
+
+    @model_validator(mode="after")
+    def _enough(self) -> QHASettings:
+        if self.n_compressed + self.n_expanded < 4:
+            raise ValueError("n_compressed + n_expanded must be at least 4: a fit needs 5 volumes")
+        if self.n_compressed * self.volume_step >= 0.3:
+            raise ValueError("n_compressed * volume_step must stay below 0.3")
+        if list(self.temperatures) != sorted(set(self.temperatures)) or not self.temperatures:
+            raise ValueError("temperatures must ascend")
+        return self
 
 
 class MDSettings(PropertySettings):

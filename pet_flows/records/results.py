@@ -12,6 +12,11 @@ IntMatrix = Annotated[
     list[Annotated[list[int], Field(min_length=3, max_length=3)]], Field(min_length=3, max_length=3)
 ]
 
+Matrix6 = Annotated[
+    list[Annotated[list[FiniteFloat], Field(min_length=6, max_length=6)]],
+    Field(min_length=6, max_length=6),
+]
+
 
 class Strict(BaseModel):
     """No unknown field, nothing changed afterwards."""
@@ -43,8 +48,17 @@ class StaticResult(Strict):
 class RelaxResult(StaticResult):
     """Where a relaxation ended."""
 
-    n_steps: int = Field(description="optimizer steps")
+    n_steps: int = Field(description="optimizer steps, both stages together")
+    n_steps_float64: int = Field(
+        description="of these, steps in float64 after a float32 potential got no further"
+    )
     converged: bool
+    enthalpy_per_atom: FiniteFloat = Field(
+        description="eV, energy plus the pressure asked for times the volume"
+    )
+    energy_change: FiniteFloat | None = Field(
+        description="eV per atom, final minus first; None where the crystal reference changed"
+    )
     volume_change: FiniteFloat = Field(description="final over input volume, minus one")
     lattice: LatticeParameters
     rmsd: FiniteFloat | None = Field(
@@ -64,12 +78,47 @@ class EOSResult(Strict):
     energies: list[FiniteFloat] = Field(description="eV per atom")
 
 
+class ElasticResult(Strict):
+    """Elastic tensor, derivatives of the Cauchy stress, and what follows from it."""
+
+    tensor: Matrix6 = Field(description="GPa, Voigt's notation, axes of the record's `structure`")
+    tensor_ieee: Matrix6 = Field(description="GPa, Voigt's notation, axes of IEEE 176-1987")
+    stable: bool = Field(description="Born's criterion: `min_eigenvalue` is positive")
+    min_eigenvalue: FiniteFloat = Field(
+        description="GPa, smallest of the tensor in Mandel's notation, where axes do not matter"
+    )
+    k_voigt: FiniteFloat = Field(description="GPa")
+    g_voigt: FiniteFloat = Field(description="GPa")
+    k_reuss: FiniteFloat | None = Field(description="GPa; this and what follows: None if unstable")
+    g_reuss: FiniteFloat | None = Field(description="GPa")
+    k_vrh: FiniteFloat | None = Field(description="GPa, Hill's mean of Voigt and Reuss")
+    g_vrh: FiniteFloat | None = Field(description="GPa, Hill's mean of Voigt and Reuss")
+    young: FiniteFloat | None = Field(description="GPa, of Hill's moduli")
+    poisson: FiniteFloat | None = Field(description="of Hill's moduli")
+    anisotropy: FiniteFloat | None = Field(description="universal; 0 for an isotropic solid")
+    debye_temperature: FiniteFloat | None = Field(description="K, from Hill's sound velocities")
+    residual: FiniteFloat = Field(
+        description="GPa, largest misfit of a measured stress derivative and the tensor"
+    )
+    nonlinearity: FiniteFloat | None = Field(
+        description="GPa, by how much the largest strain changes a constant; None with only one"
+    )
+    residual_stress: FiniteFloat = Field(
+        description="GPa, largest principal stress of the unstrained crystal"
+    )
+    ions_relaxed: bool = Field(description="else the ions were clamped to the strained cell")
+    n_strains: int = Field(description="strained cells that were computed")
+
+
 class ImaginaryMode(Strict):
     """One mode below the tolerance."""
 
     q: Vector = Field(description="fractions of the reciprocal lattice vectors")
     frequency: FiniteFloat = Field(description="THz, negative")
-    irrep: str | None = None
+    degeneracy: int = Field(default=1, description="modes of this frequency at this q")
+    irrep: str | None = Field(
+        default=None, description="Mulliken symbol in the little co-group of q; None without one"
+    )
 
 
 class ThermalPoint(Strict):
@@ -98,6 +147,37 @@ class PhononResult(Strict):
     thermal: list[ThermalPoint]
 
 
+class QHAResult(Strict):
+    """Quasi-harmonic approximation at zero pressure; lists run over the temperatures."""
+
+    temperatures: list[FiniteFloat] = Field(
+        description="K; those up to which the free energy has a minimum among the volumes"
+    )
+    volume_per_atom: list[FiniteFloat] = Field(description="Å³")
+    thermal_expansion: list[FiniteFloat] = Field(
+        description="1/K, of the volume: three times the linear one of a cubic crystal"
+    )
+    bulk_modulus: list[FiniteFloat] = Field(description="GPa, isothermal")
+    cp: list[FiniteFloat] = Field(description="J/K/mol per atom, at constant pressure")
+    cv: list[FiniteFloat] = Field(description="J/K/mol per atom, at the volume of that temperature")
+    gruneisen: list[FiniteFloat | None] = Field(
+        description="α B V / C_v; None where C_v is below 0.025 J/K/mol"
+    )
+    free_energy_per_atom: list[FiniteFloat] = Field(description="eV, lattice and phonons")
+    mode_gruneisen_mean: FiniteFloat | None = Field(
+        description="mean of -d ln ω / d ln V over the modes on the mesh, at the volume given"
+    )
+    mode_gruneisen_min: FiniteFloat | None
+    mode_gruneisen_max: FiniteFloat | None
+    n_volumes: int = Field(description="volumes in the fits")
+    volumes: list[FiniteFloat] = Field(description="Å³ per atom")
+    energies: list[FiniteFloat] = Field(description="eV per atom, of the static lattice")
+    equation: str = Field(description="equation of state fitted to the free energy")
+    supercell_matrix: IntMatrix
+    mesh: Annotated[list[int], Field(min_length=3, max_length=3)]
+    displacement: FiniteFloat = Field(description="Å")
+
+
 class Sampled(Strict):
     """A quantity along a trajectory."""
 
@@ -124,7 +204,9 @@ RESULTS: dict[str, type[Strict]] = {
     "relax": RelaxResult,
     "static": StaticResult,
     "eos": EOSResult,
+    "elastic": ElasticResult,
     "phonon": PhononResult,
+    "qha": QHAResult,
     "md": MDResult,
 }
 
