@@ -25,7 +25,8 @@ Inputs = Annotated[
     ),
 ]
 Properties = Annotated[
-    str, typer.Option("--properties", "-p", help="Of relax, static, eos, phonon, qha, md.")
+    str,
+    typer.Option("--properties", "-p", help="Of relax, static, eos, elastic, phonon, qha, md."),
 ]
 Model = Annotated[
     str | None,

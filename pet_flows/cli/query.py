@@ -88,6 +88,7 @@ def headline(record: dict[str, Any]) -> str:
         "relax": "{energy_per_atom:.4f} eV/atom, {n_steps} steps, dV {volume_change:+.2%}",
         "static": "{energy_per_atom:.4f} eV/atom, p {pressure:.2f} GPa",
         "eos": "V0 {v0_per_atom:.3f} Å³/atom, B0 {b0:.1f} GPa",
+        "elastic": "K {k_vrh:.1f}, G {g_vrh:.1f} GPa",
         "phonon": "{min_frequency:.2f} to {max_frequency:.2f} THz",
         "qha": "{n_volumes} volumes, mean mode Grüneisen {mode_gruneisen_mean:.2f}",
         "md": "{time:.2f} ps, drift {drift:.1e} eV/atom/ps",
@@ -96,6 +97,8 @@ def headline(record: dict[str, Any]) -> str:
         text = lines[record["property"]].format(**result)
     except (KeyError, TypeError, ValueError):
         text = record.get("message") or ""
+    if record["property"] == "elastic" and result.get("stable") is False:
+        text = f"unstable: smallest eigenvalue {result['min_eigenvalue']:.1f} GPa"
     if record["property"] == "phonon" and result.get("has_imaginary_modes"):
         text += ", imaginary modes"
     return text if record["state"] == "ok" else f"{record['reason']}: {text}"

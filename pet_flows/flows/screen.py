@@ -11,13 +11,21 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input
-from pet_flows.jobs import EOSMaker, MDMaker, PhononMaker, QHAMaker, RelaxMaker, StaticMaker
+from pet_flows.jobs import (
+    ElasticMaker,
+    EOSMaker,
+    MDMaker,
+    PhononMaker,
+    QHAMaker,
+    RelaxMaker,
+    StaticMaker,
+)
 from pet_flows.jobs.base import PropertyMaker, with_settings
 from pet_flows.jobs.items import JobInput
 from pet_flows.models.spec import PotentialSpec
 
 #: the order in which a batch's properties are computed
-PROPERTIES = ("relax", "static", "eos", "phonon", "qha", "md")
+PROPERTIES = ("relax", "static", "eos", "elastic", "phonon", "qha", "md")
 
 
 @dataclass
@@ -29,8 +37,8 @@ class ScreenMaker(Maker):
     name
         The campaign; its records carry the name in ``sources``.
     properties
-        Any of relax, static, eos, phonon, qha, md. With ``relax`` the others start from the relaxed
-        structure, without it from the input.
+        Any of relax, static, eos, elastic, phonon, qha, md. With ``relax`` the others start from
+        the relaxed structure, without it from the input.
     potential
         Model name, path or spec.
     symmetrization, dtype, device
@@ -39,7 +47,7 @@ class ScreenMaker(Maker):
         Structures per job.
     retry_failed
         Compute failed records again, whatever their reason.
-    relax_maker, static_maker, eos_maker, phonon_maker, qha_maker, md_maker
+    relax_maker, static_maker, eos_maker, elastic_maker, phonon_maker, qha_maker, md_maker
         Settings of the single properties; their potential and campaign are set from here.
     """
 
@@ -54,6 +62,7 @@ class ScreenMaker(Maker):
     relax_maker: RelaxMaker = field(default_factory=RelaxMaker)
     static_maker: StaticMaker = field(default_factory=lambda: StaticMaker(phase_comparison=True))
     eos_maker: EOSMaker = field(default_factory=EOSMaker)
+    elastic_maker: ElasticMaker = field(default_factory=ElasticMaker)
     phonon_maker: PhononMaker = field(default_factory=PhononMaker)
     qha_maker: QHAMaker = field(default_factory=QHAMaker)
     md_maker: MDMaker = field(default_factory=MDMaker)

@@ -1,5 +1,6 @@
 """Jobflow makers: thin adapters over properties and store."""
 
+from pet_flows.jobs.elastic import ElasticMaker
 from pet_flows.jobs.eos import EOSMaker
 from pet_flows.jobs.md import MDMaker
 from pet_flows.jobs.phonon import PhononMaker
@@ -7,4 +8,12 @@ from pet_flows.jobs.qha import QHAMaker
 from pet_flows.jobs.relax import RelaxMaker
 from pet_flows.jobs.static import StaticMaker
 
-__all__ = ["EOSMaker", "MDMaker", "PhononMaker", "QHAMaker", "RelaxMaker", "StaticMaker"]
+__all__ = [
+    "EOSMaker",
+    "ElasticMaker",
+    "MDMaker",
+    "PhononMaker",
+    "QHAMaker",
+    "RelaxMaker",
+    "StaticMaker",
+]

@@ -139,8 +139,8 @@ class ElasticSettings(PropertySettings):
     fmax: Positive = Field(
         default=1e-5,
         description=(
-            "eV/Å; largest norm of the force on an atom. Small: a strain of 0.1 % moves ions by less "
-            "than 1e-3 Å, and 1e-3 eV/Å would leave a tenth of that undone"
+            "eV/Å; largest norm of the force on an atom. Small: a strain of 0.1 % moves ions by "
+            "less than 1e-3 Å, and 1e-3 eV/Å would leave a tenth of that undone"
         ),
     )
     steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
