@@ -20,7 +20,7 @@ class StructureError(PetFlowsError):
     message
         The sentence for a person.
     retryable
-        Whether the same input may succeed another time (killed, out of memory, device error).
+        Whether the same input may succeed another time (out of memory, device error).
     """
 
     def __init__(self, reason: str, message: str, *, retryable: bool = False):

@@ -52,6 +52,8 @@ class Body:
     """s, its share of the evaluations"""
     latest: tuple[np.ndarray, np.ndarray, Evaluation] | None = None
     """positions, cell and result of the last evaluation"""
+    first_energy: float | None = None
+    """eV, of the first evaluation"""
     error: StructureError | None = None
     _given: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
 
@@ -217,6 +219,8 @@ class BatchedModel(ModelInterface):
                 body.error = result
                 continue
             body.n_evaluations += result.n_evaluations
+            if body.first_energy is None:
+                body.first_energy = result.energy
             result = body.symmetrized(result, system.cell)
             body.latest = (system.positions, system.cell, result)
 

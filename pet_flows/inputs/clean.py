@@ -7,8 +7,7 @@ from ase import Atoms
 from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
-MIN_DISTANCE = 0.5
-"""Å; atoms closer than this are a mistake (the shortest bond there is, H2, has 0.74)."""
+from pet_flows.properties.settings import OVERLAP
 
 _WORDS = {
     "magmom": "magnetic moments",
@@ -159,17 +158,17 @@ def _says_something(values: object, *, zeros_count: bool) -> bool:
 
 
 def _overlap(structure: Structure) -> tuple[str, str] | None:
-    """Find two atoms, periodic images included, that are closer than `MIN_DISTANCE`."""
+    """Find two atoms, periodic images included, that are closer than `OVERLAP`."""
     advice = "remove one of the two, or mend the cell."
     if all(structure.lattice.pbc):
         # A tiny cell would make the neighbour search endless, and is an overlap by itself.
         shortest = min(structure.lattice.get_lll_reduced_lattice().abc)
-        if shortest < MIN_DISTANCE:
+        if shortest < OVERLAP:
             return (
                 "overlapping_atoms",
                 f"The cell repeats every {shortest:.3f} Å, so atoms overlap their images: {advice}",
             )
-    first, second, _, distances = structure.get_neighbor_list(MIN_DISTANCE, exclude_self=True)
+    first, second, _, distances = structure.get_neighbor_list(OVERLAP, exclude_self=True)
     if len(distances) == 0:
         return None
     k = int(np.argmin(distances))

@@ -33,21 +33,30 @@ class RelaxMaker(PropertyMaker):
     ----------
     relax_cell
         Relax the cell too, as atomate2's ``ForceFieldRelaxMaker``.
+    cell_constraint
+        ``volume`` or ``shape``: what of the cell stays as it is.
+    pressure
+        GPa, outside.
     fix_symmetry
         Keep the space group of the input.
     symprec
         Å, tolerance with which that space group is found.
     fmax
         eV/Å.
+    optimizer
+        ``lbfgs``, ``bfgs`` or ``fire``.
     steps
         Largest number of steps; more is ``unconverged``.
     """
 
     name: str = "PET relax"
     relax_cell: bool = True
+    cell_constraint: str | None = None
+    pressure: float = 0.0
     fix_symmetry: bool = True
     symprec: float | None = None
     fmax: float | None = None
+    optimizer: str | None = None
     steps: int = 500
 
     property_name: ClassVar[str] = "relax"

@@ -20,14 +20,13 @@ from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.settings import OVERLAP
 from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.group import SpaceGroup
 from pet_flows.symmetry.strategy import Bound
 
 logger = logging.getLogger(__name__)
 
-#: Å; atoms closer than this are one atom written twice
-OVERLAP = 0.5
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
 

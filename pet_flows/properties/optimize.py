@@ -1,9 +1,7 @@
 """Batched optimization with torch-sim: each structure leaves the moment it is done.
 
-torch-sim's own runner stops silently at its last step, leaves the cell out of its criterion and,
-when a larger structure enters a running LBFGS batch, pads the histories of the others in the wrong
-place (after the cell's rows, and after the newest pair). The loop here keeps its optimizers and
-replaces what is around them.
+torch-sim's own runner stops silently at its last step and leaves the cell out of its criterion;
+the loop here keeps its optimizers and replaces what is around them.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from time import perf_counter
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
 import torch_sim as ts
 
 from pet_flows.engines.torchsim import (
@@ -25,9 +22,14 @@ from pet_flows.engines.torchsim import (
     numbers_of,
 )
 from pet_flows.errors import StructureError
+from pet_flows.properties.optimizers import OPTIMIZERS, Freedom
 
-Freedom = Literal["cell", "shape", "ions"]
-"""what moves besides the atoms: the whole cell, the cell at fixed volume, nothing"""
+__all__ = ["Criteria", "Freedom", "Optimization", "Optimized", "run"]
+
+#: bytes that an optimizer may remember of all structures inside
+OPTIMIZER_MEMORY = 256 * 2**20
+#: a residual must fall to this part of its least value to count as progress
+PROGRESS = 0.9
 
 
 class Criteria(Protocol):
@@ -36,7 +38,7 @@ class Criteria(Protocol):
     fmax: float
     smax: float
     steps: int
-    optimizer: Literal["lbfgs", "fire"]
+    optimizer: Literal["lbfgs", "bfgs", "fire"]
     max_strain: float
 
 
@@ -52,8 +54,28 @@ class Optimized:
     max_force: float
     """eV/Å; of the last geometry"""
     max_cell_force: float
-    """eV; largest eigenvalue of V σ / N, of its deviator where the volume is fixed"""
+    """eV; largest eigenvalue of V (σ + p) / N, of the part that may move"""
     error: StructureError | None = None
+    stalled: bool = False
+    """it left because it got no further, not for want of steps"""
+
+
+@dataclass
+class _Course:
+    """How a structure inside is getting on."""
+
+    steps: int
+    least: float = np.inf
+    """least residual so far, in units of the criteria"""
+    since: int = 0
+    """steps since that last fell"""
+
+    def stepped(self, residual: float) -> None:
+        self.steps += 1
+        if residual < PROGRESS * self.least:
+            self.least, self.since = residual, 0
+        else:
+            self.since += 1
 
 
 class Optimization:
@@ -71,20 +93,33 @@ class Optimization:
         What moves, the same for all structures.
     room
         Atoms × evaluations that one step of the batch may hold; a single structure may exceed it.
+    pressure
+        eV/Å³; outside, so that the cell's equilibrium is at a stress of -pressure.
+    notice_stalls
+        Let a structure leave, as ``stalled``, when round-off keeps it from getting further.
     """
 
     def __init__(
-        self, evaluate: EvaluateEach, criteria: Criteria, freedom: Freedom, room: int = 2000
+        self,
+        evaluate: EvaluateEach,
+        criteria: Criteria,
+        freedom: Freedom,
+        room: int = 2000,
+        *,
+        pressure: float = 0.0,
+        notice_stalls: bool = False,
     ):
         self.model = BatchedModel(evaluate)
         self.criteria = criteria
         self.freedom = freedom
         self.room = room
-        self._optimizer = _OPTIMIZERS[criteria.optimizer]()
+        self.pressure = pressure
+        self.notice_stalls = notice_stalls
+        self._optimizer = OPTIMIZERS[criteria.optimizer]()
         self._waiting: list[int] = []
         self._tags: dict[int, Any] = {}
         self._cost: dict[int, int] = {}
-        self._steps: dict[int, int] = {}
+        self._courses: dict[int, _Course] = {}
         self._state: ts.SimState | None = None
 
     def add(self, tag: Any, body: Body, steps: int = 0) -> None:
@@ -97,7 +132,7 @@ class Optimization:
             body.error = error
             self._cost[number] = 0
         self._tags[number] = tag
-        self._steps[number] = steps
+        self._courses[number] = _Course(steps)
         self._waiting.append(number)
 
     def __iter__(self) -> Iterator[Optimized]:
@@ -112,50 +147,54 @@ class Optimization:
             start, before = perf_counter(), self.model.evaluation_time
             self._optimizer.step(self._state, self.model)
             for number in numbers_of(self._state):
-                self._steps[number] += 1
+                self._courses[number].stepped(self._residual(self.model.bodies[number])[2])
             self._charge(perf_counter() - start - (self.model.evaluation_time - before))
 
     def _admit(self) -> None:
         """Let waiting structures in while there is room."""
         inside = [] if self._state is None else numbers_of(self._state)
         used = sum(self._cost[n] for n in inside)
+        largest = max((len(self.model.bodies[n]) for n in inside), default=0)
         entering: list[int] = []
         while self._waiting:
-            cost = self._cost[self._waiting[0]]
-            if (inside or entering) and used + cost > self.room:
+            first = self._waiting[0]
+            largest = max(largest, len(self.model.bodies[first]))
+            remembered = self._optimizer.memory(len(inside) + len(entering) + 1, largest)
+            full = used + self._cost[first] > self.room or remembered > OPTIMIZER_MEMORY
+            if (inside or entering) and full:
                 break
             entering.append(self._waiting.pop(0))
-            used += cost
+            used += self._cost[first]
         if not entering:
             return
-        fresh = self._optimizer.start(self.model, self.model.state(entering), self.freedom)
+        fresh = self._optimizer.start(
+            self.model, self.model.state(entering), self.freedom, self.pressure
+        )
         if self._state is None:
             self._state = fresh
         else:
             self._state = self._optimizer.join(self._state, fresh)
 
     def _collect(self) -> list[Optimized]:
-        """Take out what is converged, out of steps or broken."""
+        """Take out what is converged, out of steps, broken or stuck."""
         if self._state is None:
             return []
         leaving: list[int] = []
         done: list[Optimized] = []
         for place, number in enumerate(numbers_of(self._state)):
-            body = self.model.bodies[number]
-            force, cell_force = self._residual(body)
-            converged = (
-                body.error is None
-                and force <= self.criteria.fmax
-                and cell_force <= self.criteria.smax
-            )
-            steps = self._steps[number]
-            if converged or body.error is not None or steps >= self.criteria.steps:
+            body, course = self.model.bodies[number], self._courses[number]
+            force, cell_force, residual = self._residual(body)
+            converged = body.error is None and residual <= 1.0
+            spent = course.steps >= self.criteria.steps
+            stalled = self.notice_stalls and not spent and course.since >= self._optimizer.patience
+            if converged or body.error is not None or spent or stalled:
                 leaving.append(place)
                 self.model.leave(number)
+                del self._courses[number], self._cost[number]
                 done.append(
                     Optimized(
-                        self._tags.pop(number), body, converged, steps, force, cell_force,
-                        body.error,
+                        self._tags.pop(number), body, converged, course.steps, force, cell_force,
+                        body.error, stalled and not converged,
                     )
                 )  # fmt: skip
         if len(leaving) == self._state.n_systems:
@@ -164,18 +203,23 @@ class Optimization:
             self._state.pop(leaving)
         return done
 
-    def _residual(self, body: Body) -> tuple[float, float]:
-        """Largest force (eV/Å) and largest eigenvalue of V σ / N (eV)."""
+    def _residual(self, body: Body) -> tuple[float, float, float]:
+        """Force (eV/Å), cell force (eV), the worse of both in units of its criterion."""
         if body.latest is None:
-            return np.inf, np.inf
+            return np.inf, np.inf, np.inf
         _, cell, result = body.latest
         force = float(np.sqrt((result.forces**2).sum(1).max()))
         if self.freedom == "ions" or result.stress is None:
-            return force, 0.0
-        stress = result.stress * abs(np.linalg.det(cell)) / len(body)
+            return force, 0.0, force / self.criteria.fmax
+        excess = result.stress + self.pressure * np.eye(3)
+        hydrostatic = np.trace(excess) / 3 * np.eye(3)
         if self.freedom == "shape":
-            stress = stress - np.trace(stress) / 3 * np.eye(3)
-        return force, float(np.abs(np.linalg.eigvalsh(stress)).max())
+            excess = excess - hydrostatic
+        elif self.freedom == "volume":
+            excess = hydrostatic
+        volume = abs(np.linalg.det(cell))
+        cell_force = float(np.abs(np.linalg.eigvalsh(excess)).max()) * volume / len(body)
+        return force, cell_force, max(force / self.criteria.fmax, cell_force / self.criteria.smax)
 
     def _charge(self, seconds: float) -> None:
         """Share time spent beside the model among the structures inside."""
@@ -183,88 +227,6 @@ class Optimization:
             inside = numbers_of(self._state)
             for number in inside:
                 self.model.bodies[number].wall_time += max(0.0, seconds) / len(inside)
-
-
-def _filter(state: ts.SimState, freedom: Freedom) -> dict[str, Any]:
-    """torch-sim's keywords for what moves.
-
-    The cell's coordinate is √N log F: its curvature, of the order of B V / N, is then that of an
-    atom's position whatever N. With ASE's N log F it falls as 1/N, and the limit on a step, then
-    0.2/N in log F, keeps a cell of 64 atoms crawling: 24 steps instead of 3, or 26 instead of 13
-    with positions free as well.
-    """
-    if freedom == "ions":
-        return {"cell_filter": None}
-    return {
-        "cell_filter": ts.CellFilter.frechet,
-        "cell_factor": state.n_atoms_per_system.to(torch.float64).sqrt(),
-        "constant_volume": freedom == "shape",
-    }
-
-
-class _LBFGS:
-    """torch-sim's L-BFGS with steps that stay descents.
-
-    Without a usable newest pair torch-sim's scaling of the inverse Hessian is 1 Å²/eV, many times
-    too long a step; there (at the start, and where the curvature along the last step was not
-    positive) ASE's 1/70 is used instead.
-    """
-
-    stiffness = 70.0
-    """eV/Å²"""
-
-    def start(self, model: BatchedModel, state: ts.SimState, freedom: Freedom) -> ts.SimState:
-        fresh = ts.lbfgs_init(state, model, alpha=self.stiffness, **_filter(state, freedom))
-        fresh.alpha = fresh.alpha.clone()
-        return fresh
-
-    def join(self, state: ts.SimState, fresh: ts.SimState) -> ts.SimState:
-        extra = 3 if hasattr(state, "cell_positions") else 0
-        width = max(state.s_history.shape[2], fresh.s_history.shape[2])
-        for name in ("s_history", "y_history"):
-            setattr(state, name, _widen(getattr(state, name), width, extra))
-            history = getattr(state, name)
-            setattr(fresh, name, history.new_zeros((fresh.n_systems, *history.shape[1:])))
-        return ts.concatenate_states([state, fresh])
-
-    def step(self, state: Any, model: BatchedModel) -> None:
-        ts.lbfgs_step(state, model)
-        s, y = state.s_history[:, -1], state.y_history[:, -1]
-        curvature = (s * y).sum((1, 2))
-        usable = curvature > 1e-3 * (s * s).sum((1, 2))  # eV/Å²
-        state.s_history[:, -1] = torch.where(usable[:, None, None], s, 0.0)
-        state.y_history[:, -1] = torch.where(usable[:, None, None], y, 0.0)
-        state.alpha = torch.where(usable, 0.0, self.stiffness).to(state.alpha.dtype)
-
-
-class _FIRE:
-    """torch-sim's FIRE, every structure starting at rest whoever else is in the batch."""
-
-    def start(self, model: BatchedModel, state: ts.SimState, freedom: Freedom) -> ts.SimState:
-        fresh = ts.fire_init(state, model, **_filter(state, freedom))
-        fresh.velocities.zero_()
-        if hasattr(fresh, "cell_velocities"):
-            fresh.cell_velocities.zero_()
-        return fresh
-
-    def join(self, state: ts.SimState, fresh: ts.SimState) -> ts.SimState:
-        return ts.concatenate_states([state, fresh])
-
-    def step(self, state: Any, model: BatchedModel) -> None:
-        ts.fire_step(state, model)
-
-
-_OPTIMIZERS: dict[str, type[_LBFGS | _FIRE]] = {"lbfgs": _LBFGS, "fire": _FIRE}
-
-
-def _widen(history: torch.Tensor, width: int, extra: int) -> torch.Tensor:
-    """History (S, H, M, 3) with room for larger structures; the last ``extra`` rows stay last."""
-    missing = width - history.shape[2]
-    if missing <= 0:
-        return history
-    atoms = history.shape[2] - extra
-    gap = history.new_zeros((*history.shape[:2], missing, 3))
-    return torch.cat([history[:, :, :atoms], gap, history[:, :, atoms:]], dim=2)
 
 
 def run(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.units import GPa
 
 from pet_flows.engines.potential import Potential
 from pet_flows.engines.torchsim import Body
-from pet_flows.errors import StructureError
+from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.batch import (
     Job,
+    Prepared,
     Progress,
     as_given,
     check,
@@ -32,8 +34,10 @@ from pet_flows.properties.settings import RelaxSettings
 #: batches hold this many chunks of the evaluator: enough that the optimizer's own time is small
 CHUNKS_IN_FLIGHT = 4
 
-#: Å; tolerance for the symmetry of a structure whose cell stays as it is
+#: Å; tolerance for the symmetry of a structure whose cell keeps its shape
 FIXED_CELL = 1e-5
+#: what of the cell moves, by what of it does not
+MOVES: dict[str | None, Freedom] = {None: "cell", "volume": "shape", "shape": "volume"}
 
 
 def relax(
@@ -62,34 +66,84 @@ def relax(
     Yields
     ------
     Outcome
-        As structures finish. ``ok`` and ``unconverged`` (reason ``steps_exhausted``) have the
-        result of ``RECORDS``; ``failed`` covers unusable input, ``cell_runaway`` and results that
-        are not finite.
+        As structures finish. ``ok`` and ``unconverged`` (reason ``steps_exhausted``, or
+        ``stalled`` where round-off was in the way) have the result of ``RECORDS``; ``failed``
+        covers unusable input, ``cell_runaway`` and results that are not finite. What a float32
+        potential cannot bring to the criteria is finished in float64, with a warning.
     """
     settings = settings or RelaxSettings()
-    ready: dict[Freedom, list[Job]] = {"cell": [], "ions": []}
-    # a cell that is not to change must not be snapped either: a small strain may be its point
-    symprec = settings.symprec if settings.relax_cell else min(settings.symprec, FIXED_CELL)
-    prepare = partial(snapped, symprec=symprec) if settings.fix_symmetry else as_given
-    for job in jobs(structures, potential, carried, prepare):
+    moving: Freedom = "ions"
+    if settings.relax_cell:
+        moving = MOVES[settings.cell_constraint]
+    ready: dict[Freedom, list[Job]] = {moving: [], "ions": []}
+    for job in jobs(structures, potential, carried, partial(_prepared, settings)):
         if isinstance(job, Outcome):
             yield job
-            continue
-        cell_too = settings.relax_cell and bool(job.atoms.pbc.all())
-        ready["cell" if cell_too else "ions"].append(job)
+        else:
+            ready[moving if job.atoms.pbc.all() else "ions"].append(job)
+
+    def outcome(done: Optimized, stalled_at: int | None) -> Outcome:
+        if progress is not None:
+            progress(done.tag.index, done.n_steps, settings.steps)
+        return _outcome(done, structures[done.tag.index], settings, stalled_at)
+
     for freedom, batch in ready.items():
-        optimization = Optimization(
-            partial(evaluate_each, potential.evaluator), settings, freedom, room_of(potential)
-        )
-        for job in batch:
-            optimization.add(job, body_of(job.atoms, job))
-        for optimized in optimization:
-            job = optimized.tag
-            if _bind_anew(optimized, potential, optimization):
-                continue
-            if progress is not None:
-                progress(job.index, optimized.n_steps, settings.steps)
-            yield _outcome(optimized, job, structures[job.index], settings)
+        stuck: list[Optimized] = []
+        fresh = [(job, body_of(job.atoms, job), 0) for job in batch]
+        for done in _optimize(potential, settings, freedom, fresh):
+            if done.stalled:
+                stuck.append(done)
+            else:
+                yield outcome(done, None)
+        if not stuck:
+            continue
+        stalled_at = {done.tag.index: done.n_steps for done in stuck}
+        try:
+            precise = potential.with_(dtype="float64")
+        except PetFlowsError as error:
+            for done in stuck:
+                done.tag.notes += (f"It cannot be finished in float64: {error}",)
+                yield outcome(done, None)
+            continue
+        halfway = [(done.tag, _continued(done), done.n_steps) for done in stuck]
+        for done in _optimize(precise, settings, freedom, halfway):
+            yield outcome(done, stalled_at[done.tag.index])
+
+
+def _optimize(
+    potential: Potential,
+    settings: RelaxSettings,
+    freedom: Freedom,
+    entries: Iterable[tuple[Job, Body, int]],
+) -> Iterator[Optimized]:
+    """Optimize (job, geometry, steps taken before) until each is done or gets no further."""
+    optimization = Optimization(
+        partial(evaluate_each, potential.evaluator),
+        settings,
+        freedom,
+        room_of(potential),
+        pressure=settings.pressure * GPa,
+        notice_stalls=potential.spec.dtype == "float32",
+    )
+    for job, body, steps in entries:
+        optimization.add(job, body, steps)
+    for done in optimization:
+        if not _bind_anew(done, potential, optimization):
+            yield done
+
+
+def _prepared(settings: RelaxSettings, atoms: Atoms) -> Prepared:
+    """What is relaxed: the structure as given, or snapped to the symmetry that is kept."""
+    if not settings.fix_symmetry:
+        return as_given(atoms)
+    # a shape that is not to change must not be snapped either: a small strain may be its point
+    loose = settings.relax_cell and settings.cell_constraint != "shape"
+    prepared = snapped(atoms, settings.symprec if loose else min(settings.symprec, FIXED_CELL))
+    if settings.cell_constraint == "volume" and atoms.pbc.all():
+        cell = prepared.atoms.cell.array
+        ratio = abs(np.linalg.det(atoms.cell.array) / np.linalg.det(cell))
+        prepared.atoms.set_cell(cell * ratio ** (1 / 3), scale_atoms=True)
+    return prepared
 
 
 def body_of(atoms: Atoms, job: Job) -> Body:
@@ -116,8 +170,19 @@ def final_atoms(body: Body) -> Atoms:
     return Atoms(numbers=body.numbers, positions=positions, cell=cell, pbc=body.pbc)
 
 
-def _outcome(optimized: Optimized, job: Job, given: Atoms, settings: RelaxSettings) -> Outcome:
+def _continued(optimized: Optimized) -> Body:
+    """The same structure where it is now, with what it has cost so far."""
     body = optimized.body
+    fresh = body_of(final_atoms(body), optimized.tag)
+    fresh.n_evaluations, fresh.wall_time = body.n_evaluations, body.wall_time
+    fresh.first_energy = body.first_energy
+    return fresh
+
+
+def _outcome(
+    optimized: Optimized, given: Atoms, settings: RelaxSettings, stalled_at: int | None
+) -> Outcome:
+    body, job = optimized.body, optimized.tag
     known: dict[str, Any] = {
         "n_evaluations": body.n_evaluations,
         "reference_digest": job.bound.reference_digest,
@@ -139,13 +204,22 @@ def _outcome(optimized: Optimized, job: Job, given: Atoms, settings: RelaxSettin
     warnings = [*job.bound.warnings, *job.notes]
     if settings.relax_cell and not given.pbc.all():
         warnings.append("The cell was kept: it is not periodic along all three axes.")
-    message = None
+    if stalled_at is not None:
+        warnings.append(
+            f"Round-off of float32 kept it from the criteria after {stalled_at} steps; it was "
+            "finished in float64."
+        )
+    reason = message = None
     if not optimized.converged:
+        reason = "stalled" if optimized.stalled else "steps_exhausted"
+        advice = "use float64" if optimized.stalled else "allow more steps"
         message = (
             f"Not converged after {optimized.n_steps} steps: largest force "
             f"{optimized.max_force:.2g} eV/Å (asked for {settings.fmax:g}), largest cell force "
-            f"{optimized.max_cell_force:.2g} eV (asked for {settings.smax:g}); allow more steps."
+            f"{optimized.max_cell_force:.2g} eV (asked for {settings.smax:g}); {advice}."
         )
+    volume = atoms.get_volume() if atoms.pbc.all() else 0.0
+    assert body.first_energy is not None
     result = {
         "energy": final.energy,
         "energy_per_atom": final.energy / len(atoms),
@@ -153,7 +227,11 @@ def _outcome(optimized: Optimized, job: Job, given: Atoms, settings: RelaxSettin
         "stress": stress_in_gpa(final.stress),
         "pressure": pressure_in_gpa(final.stress),
         "n_steps": optimized.n_steps,
+        "n_steps_float64": 0 if stalled_at is None else optimized.n_steps - stalled_at,
         "converged": optimized.converged,
+        "enthalpy_per_atom": (final.energy + settings.pressure * GPa * volume) / len(atoms),
+        # energies of one crystal under two references are not to be subtracted
+        "energy_change": (None if job.rebound else (final.energy - body.first_energy) / len(atoms)),
         "volume_change": _volume_change(given, atoms),
         "lattice": lattice(atoms),
         "rmsd": rmsd(given, atoms),
@@ -163,7 +241,7 @@ def _outcome(optimized: Optimized, job: Job, given: Atoms, settings: RelaxSettin
         state="ok" if optimized.converged else "unconverged",
         result=result,
         atoms=atoms,
-        reason=None if optimized.converged else "steps_exhausted",
+        reason=reason,
         message=message,
         energy_spread=final.energy_spread,
         force_spread=final.force_spread,
@@ -180,14 +258,13 @@ def _bind_anew(optimized: Optimized, potential: Potential, optimization: Optimiz
     Its input was so far from the minimum that it became another crystal on the way: the reference
     of that one is taken from here on.
     """
-    job, body, error = optimized.tag, optimized.body, optimized.error
-    if error is None or error.reason != "symmetrization_refused" or body.latest is None:
+    job, error = optimized.tag, optimized.error
+    if error is None or error.reason != "symmetrization_refused" or job.rebound == 2:
         return False
-    if job.rebound == 2:
+    if optimized.body.latest is None:
         return False
-    atoms = final_atoms(body)
     try:
-        bound = potential.bind(atoms)
+        bound = potential.bind(final_atoms(optimized.body))
     except StructureError:
         return False
     job.rebound += 1
@@ -196,9 +273,7 @@ def _bind_anew(optimized: Optimized, potential: Potential, optimization: Optimiz
         f"The cell left the range of its crystal reference after {optimized.n_steps} steps and "
         "was bound anew there.",
     )
-    fresh = body_of(atoms, job)
-    fresh.n_evaluations, fresh.wall_time = body.n_evaluations, body.wall_time
-    optimization.add(job, fresh, steps=optimized.n_steps)
+    optimization.add(job, _continued(optimized), steps=optimized.n_steps)
     return True
 
 

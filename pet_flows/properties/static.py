@@ -26,7 +26,8 @@ from pet_flows.properties.settings import StaticSettings
 
 #: structures evaluated together; the evaluator bounds memory by itself
 BATCH = 64
-#: strategies whose energies may be subtracted between phases
+#: strategies that average over a group of orientations as well, so that energies of different
+#: phases may be subtracted
 COMPARES_PHASES = ("crystal:icosahedral", "crystal:tetrahedral")
 
 
@@ -45,13 +46,13 @@ def static(
     structures
         Never changed.
     potential
-        What evaluates them, with its own strategy unless the settings name another.
+        What evaluates them. With ``crystal:icosahedral`` as symmetrization
+        (``potential.with_(symmetrization=...)``) energies of different phases may be subtracted.
     settings
-        With ``symmetrization="crystal:icosahedral"`` (or that of the potential) the energies of
-        different phases may be subtracted: the reference is then derived anew and ``carried`` is
-        not used, because an inherited one remembers the phase it came from.
+        There are none yet.
     carried
-        Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal.
+        Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal; not used
+        where phases are compared, because an inherited reference remembers the phase it came from.
     progress
         Called with (index, 1, 1) when a structure is done.
 
@@ -62,9 +63,6 @@ def static(
         GPa), ``pressure`` (GPa); blob ``static`` with ``forces (N, 3)`` eV/Å and
         ``energies (N,)`` eV.
     """
-    settings = settings or StaticSettings()
-    if settings.symmetrization not in (None, potential.spec.symmetrization):
-        potential = potential.with_(symmetrization=settings.symmetrization)
     if potential.spec.symmetrization in COMPARES_PHASES:
         carried = None
     batch: list[Job] = []

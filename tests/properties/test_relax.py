@@ -16,7 +16,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.relax import relax
-from pet_flows.properties.settings import RelaxSettings, StaticSettings
+from pet_flows.properties.settings import RelaxSettings
 from pet_flows.properties.static import static
 from pet_flows.records.results import RESULTS
 from pet_flows.symmetry.strategy import Fixed, Plan
@@ -235,8 +235,8 @@ def test_memory_that_runs_out_halves_the_batch(emt: AsePotential) -> None:
 
 def test_phase_comparison_averages_over_the_group(pet: Potential, relaxed: list[Outcome]) -> None:
     silicon = relaxed[0]
-    settings = StaticSettings(symmetrization="crystal:icosahedral")
-    outcome = next(static([silicon.atoms], pet, settings, [silicon.carried]))
+    compared = pet.with_(symmetrization="crystal:icosahedral")
+    outcome = next(static([silicon.atoms], compared, None, [silicon.carried]))
     RESULTS["static"].model_validate(outcome.result)
     assert outcome.n_evaluations == 60
     assert outcome.energy_spread is not None
