@@ -103,7 +103,12 @@ def elastic(
             yield job
             continue
         symprec = settings.symprec if job.group is None else FIXED_CELL
-        crystal = _Crystal(job, plan(job.atoms, job.group, symprec))
+        try:
+            crystal = _Crystal(job, plan(job.atoms, job.group, symprec))
+        except (np.linalg.LinAlgError, ArithmeticError, AssertionError, ValueError) as error:
+            wrong = StructureError("not_prepared", f"No strains fit this crystal: {error}.")
+            yield failure(job.index, wrong, job.wall_time)
+            continue
         crystal.open.add(None)
         optimization.add((crystal, None), body_of(job.atoms, job))
     for optimized in optimization:

@@ -9,8 +9,10 @@ in a triclinic or orthorhombic one are an error.)
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import spglib
@@ -140,11 +142,13 @@ def ieee_axes(atoms: Atoms, symprec: float) -> np.ndarray:
     shortest and y normal to the plane of the two shortest. Where spglib finds no symmetry: the
     laboratory's.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(wrap=False), atoms.numbers)
-    try:
-        dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
-    except spglib.SpglibError:
-        dataset = None
+    cell: Any = (atoms.cell.array, atoms.get_scaled_positions(wrap=False), atoms.numbers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+        except spglib.SpglibError:
+            dataset = None
     if dataset is None:
         return np.eye(3)
     conventional = np.linalg.inv(dataset.transformation_matrix).T @ atoms.cell.array

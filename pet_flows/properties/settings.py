@@ -161,7 +161,7 @@ class ElasticSettings(PropertySettings):
     def _both_signs(cls, given: Any) -> Any:
         """Magnitudes once each, smallest first."""
         if isinstance(given, list | tuple) and all(isinstance(m, int | float) for m in given):
-            return tuple(sorted({abs(m) for m in given if m != 0}))
+            return tuple(sorted({round(abs(m), 12) for m in given if m != 0}))
         return given
 
     @field_validator("strain_magnitudes")
