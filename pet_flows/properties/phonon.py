@@ -25,9 +25,10 @@ from pet_flows.properties.batch import (
     snapped,
 )
 from pet_flows.properties.force_constants import Harmonic, fit, harmonic
+from pet_flows.properties.nonanalytical import check_nac, primitive_nac
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonon_modes import bands, mesh_modes
-from pet_flows.properties.settings import PhononSettings
+from pet_flows.properties.phonon_result import analyse
+from pet_flows.properties.settings import NonAnalytical, PhononSettings
 from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.exact import find_primitive
 from pet_flows.symmetry.strategy import Bound
@@ -37,7 +38,9 @@ NOT_RELAXED = 0.02
 #: atoms of displaced cells evaluated together; the evaluator bounds memory by itself
 BATCH_ATOMS = 4000
 #: what phonopy, symfc and spglib raise for a cell that they cannot handle
-LIBRARY_ERRORS = (np.linalg.LinAlgError, ArithmeticError, AssertionError, RuntimeError, ValueError)
+LIBRARY_ERRORS = (
+    np.linalg.LinAlgError, ArithmeticError, AssertionError, LookupError, RuntimeError, ValueError,
+)  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,11 @@ class _Task:
     """of the primitive cell"""
     systems: list[System]
     """the supercell without displacements first"""
+    nac: NonAnalytical | None
+    max_atoms: int
+    """that the supercell was allowed"""
+    notes: tuple[str, ...]
+    """warnings"""
 
 
 def phonon(
@@ -60,6 +68,7 @@ def phonon(
     settings: PhononSettings | None = None,
     carried: Sequence[dict[str, Any] | None] | None = None,
     *,
+    nac: Sequence[NonAnalytical | None] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
     """Compute phonons of relaxed crystals.
@@ -79,6 +88,9 @@ def phonon(
         Supercell, displacement, mesh, tolerance.
     carried
         Per structure, ``Bound.as_dict()`` of its relaxation.
+    nac
+        Per structure, its Born charges and dielectric tensor; instead of ``settings.nac``, which
+        is for a single one.
     progress
         Called with (index, displaced cells done, displaced cells) when a crystal is done.
 
@@ -88,8 +100,9 @@ def phonon(
         Result as in ``RECORDS``; ``supercell_matrix`` is phonopy's (columns), for the primitive
         cell, which is the outcome's ``atoms``. Blob ``phonon``: ``force_constants (n, N, 3, 3)``
         eV/Å² compact, ``supercell_*`` and ``primitive_*`` cells, ``displacements`` and ``forces``
-        they come from, ``mesh_*`` and ``band_*`` arrays (:mod:`.phonon_modes`). Imaginary modes
-        are results: the state is ``ok``.
+        they come from, ``mesh_*`` and ``band_*`` arrays (:mod:`.phonon_modes`), densities of
+        states and ``thermal_displacements`` (:mod:`.phonon_density`), ``born_charges`` and
+        ``dielectric`` as they were used. Imaginary modes are results: the state is ``ok``.
     """
     settings = settings or PhononSettings()
     if potential.spec.dtype != "float64":
@@ -101,7 +114,8 @@ def phonon(
             yield job
             continue
         try:
-            task = _task(job, potential, settings)
+            given = settings.nac if nac is None else nac[job.index]
+            task = _task(job, potential, settings, settings.max_atoms, given)
         except StructureError as error:
             yield failure(job.index, error, job.wall_time)
             continue
@@ -125,10 +139,21 @@ def _crystal(settings: PhononSettings, atoms: Atoms) -> Prepared:
     return snapped(atoms, settings.symprec)
 
 
-def _task(job: Job, potential: Potential, settings: PhononSettings) -> _Task:
+def _task(
+    job: Job,
+    potential: Potential,
+    settings: PhononSettings,
+    max_atoms: int,
+    nac: NonAnalytical | None,
+) -> _Task:
     start = perf_counter()
+    if nac is not None:
+        check_nac(nac, len(job.atoms))
     primitive = primitive_of(job.atoms)
-    crystal = harmonic(primitive, settings.displacement, settings.min_length, settings.max_atoms)
+    crystal = harmonic(primitive, settings.displacement, settings.min_length, max_atoms)
+    notes: tuple[str, ...] = ()
+    if nac is not None:
+        crystal.phonopy.nac_params, notes = primitive_nac(nac, job.atoms, crystal.phonopy.primitive)
     bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     supercell = crystal.supercell
     larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), crystal.matrix))
@@ -138,7 +163,7 @@ def _task(job: Job, potential: Potential, settings: PhononSettings) -> _Task:
         for positions in (supercell.positions, *crystal.displaced())
     ]
     job.wall_time += perf_counter() - start
-    return _Task(job, crystal, bound, systems)
+    return _Task(job, crystal, bound, systems, nac, max_atoms, notes)
 
 
 def primitive_of(atoms: Atoms) -> Atoms:
@@ -188,7 +213,12 @@ def _run(
             progress(task.job.index, len(mine) - 1, len(mine) - 1)
         error = next((r for r in mine if isinstance(r, StructureError)), None)
         if error is not None:
-            yield failure(task.job.index, error, wall_time)
+            task.job.wall_time = wall_time
+            smaller = _smaller(task, potential, settings, error)
+            if smaller is not None:
+                yield from _run([smaller], potential, settings, progress)
+            else:
+                yield failure(task.job.index, error, wall_time)
             continue
         done = [r for r in mine if isinstance(r, Evaluation)]
         try:
@@ -206,72 +236,74 @@ def _cost(task: _Task, results: Sequence[Evaluation | StructureError]) -> int:
     )
 
 
+def _smaller(
+    task: _Task, potential: Potential, settings: PhononSettings, error: StructureError
+) -> _Task | None:
+    """The same crystal in a supercell of half the size, when memory is what was missing."""
+    size = len(task.crystal.supercell)
+    if error.reason != "out_of_memory" or size // 2 < len(task.crystal.primitive):
+        return None
+    task.job.notes += (
+        f"A supercell of {size} atoms did not fit into memory; a smaller one was used.",
+    )
+    return _task(task.job, potential, settings, size // 2, task.nac)
+
+
 def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -> Outcome:
     crystal, job = task.crystal, task.job
     forces = np.array([r.forces for r in results])
     constants = fit(crystal, forces[1:], forces[0])
     crystal.phonopy.force_constants = constants
-    modes = mesh_modes(
-        crystal.phonopy, crystal.operations.rotations, settings.mesh or settings.mesh_length
-    )
-    lowest, highest = modes.range
-    imaginary = modes.imaginary(settings.tolerance)
+    result, arrays = analyse(crystal, settings)
     residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
-    warnings = [*job.bound.warnings, *job.notes]
-    if residual > NOT_RELAXED:
-        warnings.append(
-            f"The structure is not relaxed: forces of {residual:.3f} eV/Å were subtracted."
-        )
-    if crystal.shortest < settings.min_length - 1e-6:
-        warnings.append(
-            f"The supercell's shortest vector is {crystal.shortest:.1f} Å, less than the "
-            f"{settings.min_length:g} Å asked for, to stay within {settings.max_atoms} atoms."
-        )
-    if imaginary:
-        warnings.append("Thermal properties and zero-point energy leave out imaginary modes.")
-    arrays = {
-        "force_constants": constants,
-        "supercell_matrix": crystal.matrix.T,
-        "supercell_cell": crystal.supercell.cell.array,
-        "supercell_positions": crystal.supercell.positions,
-        "supercell_numbers": crystal.supercell.numbers,
-        "primitive_cell": crystal.primitive.cell.array,
-        "primitive_positions": crystal.primitive.positions,
-        "primitive_numbers": crystal.primitive.numbers,
-        "displaced_atoms": crystal.moved,
-        "displacements": crystal.vectors,
-        "forces": forces[1:],
-        "residual_forces": forces[0],
-        "mesh_qpoints": modes.qpoints,
-        "mesh_weights": modes.weights,
-        "mesh_frequencies": modes.frequencies,
-    }
-    if settings.band_structure:
-        arrays |= bands(crystal.phonopy, settings.band_spacing)
     spreads = [(r.energy_spread, r.force_spread) for r in results if r.force_spread is not None]
     return Outcome(
         index=job.index,
         state="ok",
         result={
-            "min_frequency": lowest,
-            "max_frequency": highest,
-            "has_imaginary_modes": bool(imaginary),
-            "tolerance": settings.tolerance,
-            "imaginary": imaginary,
+            **result,
             "supercell_matrix": crystal.matrix.T.tolist(),
-            "mesh": modes.mesh.tolist(),
             "displacement": settings.displacement,
             "residual_force": residual,
-            "has_nac": False,
-            "zero_point_energy_per_atom": modes.zero_point_energy(),
-            "thermal": modes.thermal(settings.temperatures),
         },
         atoms=crystal.primitive,
-        blobs={"phonon": arrays},
+        blobs={
+            "phonon": {
+                "force_constants": constants,
+                "supercell_matrix": crystal.matrix.T,
+                "supercell_cell": crystal.supercell.cell.array,
+                "supercell_positions": crystal.supercell.positions,
+                "supercell_numbers": crystal.supercell.numbers,
+                "primitive_cell": crystal.primitive.cell.array,
+                "primitive_positions": crystal.primitive.positions,
+                "primitive_numbers": crystal.primitive.numbers,
+                "displaced_atoms": crystal.moved,
+                "displacements": crystal.vectors,
+                "forces": forces[1:],
+                "residual_forces": forces[0],
+                **arrays,
+            }
+        },
         n_evaluations=sum(r.n_evaluations for r in results),
         energy_spread=max((s[0] for s in spreads if s[0] is not None), default=None),
         force_spread=max((s[1] for s in spreads if s[1] is not None), default=None),
         reference_digest=job.bound.reference_digest,
         carried=task.bound.as_dict(),
-        warnings=tuple(warnings),
+        warnings=tuple(_warnings(task, settings, result, residual)),
     )
+
+
+def _warnings(
+    task: _Task, settings: PhononSettings, result: dict[str, Any], residual: float
+) -> Iterator[str]:
+    """What a reader of the record should know."""
+    yield from (*task.job.bound.warnings, *task.job.notes, *task.notes)
+    if residual > NOT_RELAXED:
+        yield f"The structure is not relaxed: forces of {residual:.3f} eV/Å were subtracted."
+    if task.crystal.shortest < settings.min_length - 1e-6:
+        yield (
+            f"The supercell's shortest vector is {task.crystal.shortest:.1f} Å, less than the "
+            f"{settings.min_length:g} Å asked for, to stay within {task.max_atoms} atoms."
+        )
+    if result["has_imaginary_modes"]:
+        yield "Thermal properties and zero-point energy leave out imaginary modes."

@@ -12,12 +12,17 @@ from ase.units import _e, _hplanck
 from phonopy import Phonopy
 from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.thermal_properties import ThermalProperties
+from phonopy.structure.symmetry import Symmetry
 
 #: THz; the acoustic modes at Γ are zero by the sum rule, others below this are left out of the
 #: thermal properties with the imaginary ones
 ZERO = 1e-3
 #: imaginary modes that a record lists, the worst first
 LISTED = 30
+#: THz; modes of one q-point closer than this are degenerate
+_DEGENERATE = 1e-4
+#: Å; of cells that have been made exact
+_EXACT = 1e-5
 
 _EV_PER_THZ = _hplanck * 1e12 / _e
 
@@ -38,6 +43,12 @@ class MeshModes:
         ``(q, 3n)`` THz, ascending; imaginary ones negative.
     acoustic
         ``(q, 3n)`` bool, the three modes at Γ that are translations.
+    eigenvectors
+        ``(q, 3n, 3n)`` complex, a mode in each column, if they were asked for.
+    phonopy_mesh
+        phonopy's own object.
+    symmetry
+        phonopy's, of the primitive cell.
     """
 
     mesh: np.ndarray
@@ -45,7 +56,9 @@ class MeshModes:
     weights: np.ndarray
     frequencies: np.ndarray
     acoustic: np.ndarray
-    _mesh: Mesh
+    eigenvectors: np.ndarray | None
+    phonopy_mesh: Mesh
+    symmetry: Symmetry
 
     @property
     def range(self) -> tuple[float, float]:
@@ -56,18 +69,25 @@ class MeshModes:
         return float(rest.min()), float(rest.max())
 
     def imaginary(self, tolerance: float) -> list[dict[str, Any]]:
-        """Modes below ``-tolerance`` THz, the worst first, at most :data:`LISTED`."""
+        """Modes below ``-tolerance`` THz, the worst first, at most :data:`LISTED`.
+
+        Degenerate ones are one entry; ``irrep`` is for :func:`.phonon_irreps.label`.
+        """
         below = (self.frequencies < -tolerance) & ~self.acoustic
-        where = np.argwhere(below)
-        order = np.argsort(self.frequencies[below], kind="stable")[:LISTED]
-        return [
-            {
-                "q": self.qpoints[q].tolist(),
-                "frequency": float(self.frequencies[q, band]),
-                "irrep": None,
-            }
-            for q, band in where[order]
-        ]
+        found: list[dict[str, Any]] = []
+        for q in np.nonzero(below.any(1))[0]:
+            values = self.frequencies[q, below[q]]
+            starts = np.concatenate([[0], np.nonzero(np.diff(values) > _DEGENERATE)[0] + 1])
+            for group in np.split(values, starts[1:]):
+                found.append(
+                    {
+                        "q": self.qpoints[q].tolist(),
+                        "frequency": float(group[0]),
+                        "degeneracy": len(group),
+                        "irrep": None,
+                    }
+                )
+        return sorted(found, key=lambda mode: mode["frequency"])[:LISTED]
 
     def zero_point_energy(self) -> float:
         """EV per atom, half a quantum for each real mode."""
@@ -78,7 +98,7 @@ class MeshModes:
 
     def thermal(self, temperatures: tuple[float, ...]) -> list[dict[str, float]]:
         """Heat capacity, entropy (J/K/mol) and free energy (kJ/mol) per atom, real modes only."""
-        found = ThermalProperties(self._mesh, cutoff_frequency=ZERO)
+        found = ThermalProperties(self.phonopy_mesh, cutoff_frequency=ZERO)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of modes below the cutoff; the record says so itself
             found.temperatures = np.array(temperatures)
@@ -89,7 +109,11 @@ class MeshModes:
 
 
 def mesh_modes(
-    phonopy: Phonopy, rotations: np.ndarray, mesh: tuple[int, int, int] | float
+    phonopy: Phonopy,
+    rotations: np.ndarray,
+    mesh: tuple[int, int, int] | float,
+    *,
+    eigenvectors: bool = False,
 ) -> MeshModes:
     """Phonons on a mesh, given as numbers or as a length in Å.
 
@@ -98,16 +122,24 @@ def mesh_modes(
     phonopy
         With force constants.
     rotations
-        ``(m, 3, 3)`` int, point operations of the primitive cell.
+        ``(m, 3, 3)`` int, point operations of the primitive cell that the force constants obey;
+        the mesh is reduced if they are those that spglib finds.
+    eigenvectors
+        Keep them, for projections.
     """
     assert phonopy.dynamical_matrix is not None
-    modes = Mesh(
-        phonopy.dynamical_matrix,
-        mesh,
-        rotations=np.ascontiguousarray(rotations, dtype="int64"),
-        is_gamma_center=True,
-        factor=phonopy.unit_conversion_factor,
-    )
+    symmetry = Symmetry(phonopy.primitive, _EXACT)
+    reduced = len(symmetry.symmetry_operations["rotations"]) == len(rotations)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numbers that break symmetry: then nothing is reduced
+        modes = Mesh(
+            phonopy.dynamical_matrix,
+            mesh,
+            with_eigenvectors=eigenvectors,
+            is_gamma_center=True,
+            primitive_symmetry=symmetry if reduced else None,
+            factor=phonopy.unit_conversion_factor,
+        )
     modes.run()
     frequencies = np.array(modes.frequencies)
     acoustic = np.zeros(frequencies.shape, dtype=bool)
@@ -120,7 +152,9 @@ def mesh_modes(
         weights=np.array(modes.weights),
         frequencies=frequencies,
         acoustic=acoustic,
-        _mesh=modes,
+        eigenvectors=modes.eigenvectors,
+        phonopy_mesh=modes,
+        symmetry=symmetry,
     )
 
 
@@ -156,10 +190,19 @@ def bands(phonopy: Phonopy, spacing: float) -> dict[str, np.ndarray]:
         travelled, count = travelled + length, count + n
     every = np.concatenate(qpoints)
     phonopy.run_qpoints(every)
+    assert phonopy.qpoints is not None
+    frequencies = np.array(phonopy.qpoints.frequencies)
+    if phonopy.nac_params is not None:
+        # at Γ the correction depends on the direction from which a line comes
+        for first, last in segments:
+            for at in (first, last):
+                if np.abs(every[at] - np.rint(every[at])).max() < 1e-9:
+                    phonopy.run_qpoints([every[at]], nac_q_direction=every[last] - every[first])
+                    frequencies[at] = phonopy.qpoints.frequencies[0]
     return {
         "band_qpoints": every,
         "band_distances": np.concatenate(distances),
-        "band_frequencies": np.array(phonopy.get_qpoints_dict()["frequencies"]),
+        "band_frequencies": frequencies,
         "band_segments": np.array(segments),
         "band_labels": np.array(labels),
     }

@@ -10,6 +10,7 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.properties.nonanalytical import nac_params
 
 #: Å; a supercell that phonopy builds anew lies on the stored one, or their atoms differ in order
 _SAME = 1e-6
@@ -53,10 +54,7 @@ def to_phonopy(arrays: Mapping[str, np.ndarray]) -> Phonopy:
                 "computed it; use the version in the record's provenance."
             )
     if "born_charges" in arrays:
-        phonopy.nac_params = {
-            "born": np.array(arrays["born_charges"]),
-            "dielectric": np.array(arrays["dielectric"]),
-        }
+        phonopy.nac_params = nac_params(arrays["born_charges"], arrays["dielectric"])
     phonopy.force_constants = arrays["force_constants"]
     return phonopy
 
