@@ -9,12 +9,13 @@ virials at no cost. Composition, scaler and ZBL are applied here, since the back
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from pet_flows.engines.raw import Copies, Graph, RawResult, _split, build_graph
+from pet_flows.engines.raw import Copies, Graph, MetatomicRaw, RawResult, _split, build_graph
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
@@ -33,13 +34,14 @@ class PETRaw:
         from metatomic.torch import pick_output
 
         pet = model.module
+        self._model = model
         self._pet = pet
         self._backend = pet.backend
         self._key = pick_output("energy", model.capabilities().outputs, None)
         self.dtype = next(pet.parameters()).dtype
         self.device = next(pet.parameters()).device
         self.cutoff = float(self._backend.cutoff)
-        self.n_layers = int(self._backend.num_gnn_layers)
+        self.n_layers = self.hops = int(self._backend.num_gnn_layers)
         self.atomic_types = frozenset(pet.atomic_types)
         self._zbl = next((m for m in pet.additive_models if type(m).__name__ == "ZBL"), None)
         self._scale = self._energy_scale()
@@ -63,6 +65,11 @@ class PETRaw:
             and "energy" in capabilities.outputs
             and capabilities.outputs["energy"].unit == "eV"
         )
+
+    @cached_property
+    def general(self) -> MetatomicRaw:
+        """The same weights on the general path."""
+        return MetatomicRaw(self._model)
 
     def graph(
         self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
@@ -182,30 +189,51 @@ class PETRaw:
 
     def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
         """Atomic energies and ZBL, once per structure."""
-        results = []
-        for graph in graphs:
-            energies = self._baseline[graph.numbers]
-            gradient = torch.zeros(len(graph), 3, dtype=torch.float64)
-            virial = torch.zeros(3, 3, dtype=torch.float64)
-            if self._zbl is not None and len(graph.pairs[1][0]):
-                e, gradient, virial = self._repulsion(graph)
-                energies = energies + e
-            results.append(RawResult(energies[None], gradient[None], virial[None]))
+        results = [
+            RawResult(
+                self._baseline[graph.numbers][None],
+                torch.zeros(1, len(graph), 3, dtype=torch.float64),
+                torch.zeros(1, 3, 3, dtype=torch.float64),
+            )
+            for graph in graphs
+        ]
+        if self._zbl is None:
+            return results
+        near = [n for n, graph in enumerate(graphs) if len(graph.pairs[1][0])]
+        for n, repulsion in zip(near, self._repulsion([graphs[n] for n in near]), strict=True):
+            for values, more in zip(
+                (results[n].energies, results[n].gradients, results[n].virials),
+                repulsion,
+                strict=True,
+            ):
+                assert values is not None
+                values += more
         return results
 
-    def _repulsion(self, graph: Graph) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """ZBL energies (n,), gradient (n, 3) and virial (3, 3), float64 on the CPU."""
-        i, j, _ = graph.pairs[1]
-        vectors = graph.vectors(1).requires_grad_(True)
+    def _repulsion(
+        self, graphs: Sequence[Graph]
+    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """ZBL energies (n,), gradient (n, 3) and virial (3, 3) of each, float64 on the CPU."""
         assert self._zbl is not None
-        zi, zj = graph.numbers[i].to(self.device), graph.numbers[j].to(self.device)
-        distances = vectors.norm(dim=1).to(self.device)
-        pair = self._zbl.get_pairwise_zbl(zi, zj, distances).double().cpu()
-        (g,) = torch.autograd.grad(pair.sum(), vectors)
-        zero = torch.zeros(len(graph), 3, dtype=torch.float64)
-        gradient = zero.index_add(0, j, g).index_add(0, i, -g)
-        energies = torch.zeros(len(graph), dtype=torch.float64).index_add(0, i, pair.detach())
-        return energies, gradient, vectors.detach().T @ g
+        if not graphs:
+            return []
+        vectors = torch.cat([graph.vectors(1) for graph in graphs]).requires_grad_(True)
+        first = torch.cat([graph.numbers[graph.pairs[1][0]] for graph in graphs])
+        second = torch.cat([graph.numbers[graph.pairs[1][1]] for graph in graphs])
+        pair = self._zbl.get_pairwise_zbl(
+            first.to(self.device), second.to(self.device), vectors.norm(dim=1).to(self.device)
+        )
+        pair = pair.double().cpu()
+        (slope,) = torch.autograd.grad(pair.sum(), vectors)
+        counts = [len(graph.pairs[1][0]) for graph in graphs]
+        parts = (torch.split(t.detach(), counts) for t in (pair, slope, vectors))
+        found = []
+        for graph, e, g, v in zip(graphs, *parts, strict=True):
+            i, j, _ = graph.pairs[1]
+            zero = torch.zeros(len(graph), 3, dtype=torch.float64)
+            gradient = zero.index_add(0, j, g).index_add(0, i, -g)
+            found.append((zero[:, 0].index_add(0, i, e), gradient, v.T @ g))
+        return found
 
     def _one_atom_systems(self) -> list[Any]:
         from metatomic.torch import System

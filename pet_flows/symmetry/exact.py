@@ -15,6 +15,8 @@ from scipy.spatial import cKDTree
 
 #: Å; beyond this two places are not the same in exact arithmetic
 EXACT = 1e-9
+#: places (candidates × atoms) looked up at once: some ten MB
+PLACES = 500_000
 
 
 @dataclass(frozen=True)
@@ -221,14 +223,19 @@ def find_operations(
     """
     sites = Sites(numbers, cell, positions)
     like = rarest_class(sites.numbers, sites.cell, positions, tolerance)
+    candidates = np.nonzero(lattice_residual(sites.cell, matrices) <= tolerance)[0]
+    turned = positions @ matrices[candidates] @ sites.inverse
+    shifts = sites.fractional[like] - turned[:, like[0], None]
     indices, permutations = [], []
-    for n in np.nonzero(lattice_residual(sites.cell, matrices) <= tolerance)[0]:
-        turned = positions @ matrices[n] @ sites.inverse
-        shifts = sites.fractional[like] - turned[like[0]]
-        found, perms = sites.match(turned + shifts[:, None, :], tolerance)
-        if len(found):
-            indices.append(n)
-            permutations.append(perms[0])
+    at_once = max(1, PLACES // (len(like) * len(sites)))
+    for start in range(0, len(candidates), at_once):
+        block = slice(start, start + at_once)
+        places = turned[block, None] + shifts[block, :, None]
+        found, perms = sites.match(places.reshape(-1, len(sites), 3), tolerance)
+        # one translation is enough of each operation
+        which, first = np.unique(found // len(like), return_index=True)
+        indices.extend(candidates[block][which])
+        permutations.extend(perms[first])
     return np.array(indices, dtype=int), np.array(permutations, dtype=int)
 
 

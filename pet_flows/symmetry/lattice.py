@@ -58,7 +58,7 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
     own = np.linalg.norm(basis, axis=1)
     # twice the tolerance, so that what is just beyond it is seen and can be warned about
     rows = [_SMALL[np.abs(lengths / n - 1) <= 2 * tolerance + 1e-9] for n in own]
-    ops = np.array([np.array(t) for t in itertools.product(*rows)])
+    ops = _combined(rows)
     ops = ops[np.abs(np.rint(np.linalg.det(ops))) == 1]
     stretches = np.linalg.svd(inverse @ ops @ basis, compute_uv=False)
     strains = np.abs(stretches - 1).max(1)
@@ -73,9 +73,19 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
 
 def closed(ops: np.ndarray) -> bool:
     """Whether integer matrices ``(m, 3, 3)`` contain all their products."""
-    keys = {w.tobytes() for w in ops}
-    products = np.einsum("aij,bjk->abik", ops, ops).reshape(-1, 3, 3)
-    return all(w.tobytes() in keys for w in np.ascontiguousarray(products))
+    products = np.einsum("aij,bjk->abik", ops, ops)
+    return bool(np.isin(_words(products), _words(ops)).all())
+
+
+def _words(ops: np.ndarray) -> np.ndarray:
+    """One number for each integer matrix ``(..., 3, 3)`` with entries below 32."""
+    return ops.reshape(*ops.shape[:-2], 9) @ 64 ** np.arange(9)
+
+
+def _combined(rows: list[np.ndarray]) -> np.ndarray:
+    """All matrices ``(m, 3, 3)`` with one of ``rows[i]`` as their row i."""
+    chosen = np.meshgrid(*(np.arange(len(r)) for r in rows), indexing="ij")
+    return np.stack([r[c.ravel()] for r, c in zip(rows, chosen, strict=True)], axis=1)
 
 
 def canonical_bases(metric: np.ndarray) -> np.ndarray:
@@ -100,7 +110,7 @@ def canonical_bases(metric: np.ndarray) -> np.ndarray:
     squares = ((_SMALL @ basis) ** 2).sum(1)
     own = (basis**2).sum(1)
     rows = [_SMALL[np.abs(squares - n) <= TIGHT * scale] for n in own]
-    combos = np.array([np.array(t) for t in itertools.product(*rows)])
+    combos = _combined(rows)
     combos = combos[np.abs(np.rint(np.linalg.det(combos))) == 1]
     gram = combos @ (basis @ basis.T) @ combos.transpose(0, 2, 1) / scale
     for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
@@ -147,11 +157,10 @@ class CrystalReference:
     @cached_property
     def table(self) -> np.ndarray:
         """``(m, m)`` int: ``table[a, b]`` is the index of ``g_a g_b``."""
-        index = {w.tobytes(): n for n, w in enumerate(self.integers)}
-        m = len(self.integers)
         products = np.einsum("aij,bjk->abik", self.integers, self.integers)
-        flat = np.ascontiguousarray(products.reshape(-1, 3, 3))
-        return np.array([index[w.tobytes()] for w in flat]).reshape(m, m)
+        own = _words(self.integers)
+        order = np.argsort(own)
+        return order[np.searchsorted(own[order], _words(products))]
 
     @cached_property
     def digest(self) -> str:

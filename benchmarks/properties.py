@@ -1,0 +1,148 @@
+"""Every property against its peers, same weights, same process, one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/properties.py [--only phonon eos] [--json properties.json]
+    python benchmarks/properties.py --device cuda        # the GPU column
+
+Times are CPU seconds of this process on a CPU (they do not count what else the machine does) and
+wall seconds on a GPU, models loaded and imports done before. The *share* is how much of our own
+time is model evaluations, neighbour lists included; *agreement* is what both sides find, so that
+nobody is fast by being wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import properties_cases as cases
+import torch
+
+from pet_flows.engines.potential import get_potential
+from pet_flows.models.spec import PotentialSpec
+
+
+class Clock:
+    """Seconds that a call takes, and those of them inside the model.
+
+    Parameters
+    ----------
+    device
+        CPU seconds of the process on a CPU, wall seconds after synchronization otherwise.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.inside = 0.0
+
+    def now(self) -> float:
+        """Seconds since some moment."""
+        if self.device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def time[T](self, call: Callable[[], T]) -> tuple[float, T]:
+        """Seconds that a call takes, and what it gives."""
+        start = self.now()
+        result = call()
+        return self.now() - start, result
+
+    @contextmanager
+    def watching(self, raw: Any) -> Iterator[None]:
+        """Add up what a model takes: neighbour lists, evaluations, invariant terms."""
+        kind = type(raw)
+        names = ("graph", "evaluate", "invariant")
+        kept = {name: getattr(kind, name) for name in names}
+
+        def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                start = self.now()
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    self.inside += self.now() - start
+
+            return call
+
+        for name, function in kept.items():
+            setattr(kind, name, timed(function))
+        try:
+            yield
+        finally:
+            for name, function in kept.items():
+                setattr(kind, name, function)
+
+
+def measure(name: str, clock: Clock, spec: PotentialSpec) -> dict[str, Any]:
+    """One row: ours, the peers, ratios, share, agreement."""
+    case = cases.CASES[name](spec)
+    case.warm_up()
+    clock.inside = 0.0
+    with clock.watching(get_potential(spec).raw):
+        ours, found = clock.time(case.ours)
+    row: dict[str, Any] = {
+        "property": name,
+        "what": case.what,
+        "ours_s": ours,
+        "share_in_model": clock.inside / ours,
+        "outside_model_s": ours - clock.inside,
+        "peers": {},
+    }
+    for peer, call in case.peers.items():
+        seconds, theirs = clock.time(call)
+        row["peers"][peer] = {
+            "s": seconds,
+            "ratio": seconds / ours,
+            "agreement": case.compare(found, theirs),
+        }
+    return row
+
+
+def table(rows: list[dict[str, Any]], device: str) -> str:
+    lines = [
+        f"| property | ours, s ({device}) | in the model | peer | peer, s | peer / ours | both find |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        first = f"| {row['property']}: {row['what']} | {row['ours_s']:.2f} | "
+        first += f"{100 * row['share_in_model']:.0f} % |"
+        peers = row["peers"] or {"-": None}
+        for peer, found in peers.items():
+            rest = (
+                " - | - | - | - |"
+                if found is None
+                else f" {peer} | {found['s']:.2f} | {found['ratio']:.1f} | {found['agreement']} |"
+            )
+            lines.append(first + rest)
+            first = "| | | |"
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=sorted(cases.CASES))
+    parser.add_argument("--model", default="pet-mvl")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    spec = get_potential(PotentialSpec(model=args.model, device=args.device)).spec
+    clock = Clock(torch.device(args.device))
+    rows = []
+    for name in args.only or cases.CASES:
+        rows.append(measure(name, clock, spec))
+        print(json.dumps(rows[-1]), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps({"device": args.device, "rows": rows}, indent=1) + "\n")
+    print(table(rows, args.device))
+
+
+if __name__ == "__main__":
+    main()
