@@ -1,0 +1,113 @@
+"""How much memory a model call needs, and how much there is.
+
+A device that is full says so, and the batch is halved. A computer's own memory does not: Linux
+promises more than there is and kills the process that believes it. What a call needs is therefore
+known beforehand: what autograd keeps grows with the number of edges (atoms × neighbours), and how
+much that is for one edge is measured once per model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from pet_flows.engines.raw import Copies, Graph, RawModel
+
+#: part of the free memory that a chunk of many copies may take, and one copy alone
+SHARE, ALONE = 0.5, 0.9
+#: peak of a model call over what autograd keeps of it, measured at 1.6
+PEAK = 2.0
+
+_PER_EDGE: WeakKeyDictionary[RawModel, float] = WeakKeyDictionary()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory has run out: PyTorch says it with several types, TorchScript in words."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that can still be used on a device."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + unused)
+    return min(_available(), _left_in_control_group())
+
+
+def _available() -> float:
+    """Bytes that Linux can give without swapping; infinite where that is not known."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return np.inf
+    words = dict(line.split(":", 1) for line in lines if ":" in line)
+    return 1024.0 * int(words["MemAvailable"].split()[0]) if "MemAvailable" in words else np.inf
+
+
+def _left_in_control_group() -> float:
+    """Bytes left of a container's or batch system's limit; infinite without one."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return np.inf
+    return np.inf if most == "max" else float(max(0, int(most) - used))
+
+
+def bytes_per_edge(raw: RawModel) -> float:
+    """Bytes at the peak of a model call with gradients, for each atom and neighbour in it.
+
+    Measured by what autograd keeps of one and of two copies of a small crystal.
+    """
+    if raw not in _PER_EDGE:
+        graph = _small_crystal(raw)
+        kept = [_kept(raw, graph, copies) for copies in (1, 2)]
+        _PER_EDGE[raw] = PEAK * (kept[1] - kept[0]) / (len(graph) * neighbours(graph))
+    return _PER_EDGE[raw]
+
+
+def neighbours(graph: Graph) -> int:
+    """Most neighbours of an atom in the model's own list: dense layouts are padded to it."""
+    first = graph.pairs[0][0] if graph.pairs else torch.zeros(0, dtype=torch.long)
+    return max(1, int(torch.bincount(first).max())) if len(first) else 1
+
+
+def expected_neighbours(cutoff: float, n_atoms: int, cell: np.ndarray, pbc: np.ndarray) -> float:
+    """Neighbours of an atom by the mean density of a crystal; one where there is no cell."""
+    if not np.all(pbc):
+        return 1.0
+    volume = max(abs(float(np.linalg.det(cell))), 1e-9)
+    return max(1.0, 4 / 3 * np.pi * cutoff**3 * n_atoms / volume)
+
+
+def _small_crystal(raw: RawModel) -> Graph:
+    """Body-centred cubic crystal of two atoms, about 50 neighbours each."""
+    side = raw.cutoff * (4 / 3 * np.pi * 2 / 50) ** (1 / 3)
+    positions = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]) * side
+    numbers = np.full(2, min(raw.atomic_types))
+    return raw.graph(numbers, positions, side * np.eye(3), np.ones(3, dtype=bool))
+
+
+def _kept(raw: RawModel, graph: Graph, copies: int) -> int:
+    """Bytes that autograd keeps for the backward pass of a call."""
+    sizes: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    turns = torch.eye(3, dtype=torch.float64).repeat(copies, 1, 1)
+    weights = torch.ones(copies, len(graph), dtype=torch.float64)
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        raw.evaluate([Copies(graph, turns, weights)])
+    return sum(sizes.values())
