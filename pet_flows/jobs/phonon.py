@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from jobflow import job
 
+from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.base import STORE_EXPOSED, PropertyMaker, job_result_store
 from pet_flows.jobs.items import JobInput
 from pet_flows.models.spec import PotentialSpec
@@ -43,35 +45,99 @@ class PhononMaker(PropertyMaker):
 
     Parameters
     ----------
-    min_length
-        Å, smallest width of the supercell.
+    min_length, max_atoms
+        Å, smallest width of the supercell; atoms that it may have.
     displacement
         Å.
-    mesh
-        q-mesh instead of one by length.
+    mesh_length, mesh
+        Å or numbers, of the q-mesh.
+    temperatures
+        K, of thermal properties and displacements.
     tolerance
         THz; a mode counts as imaginary below minus this.
+    band_structure, dos, dos_sigma
+        Whether there are bands; densities of states and thermal displacements; THz, their width.
     write_phonopy_yaml
         Write ``phonopy.yaml`` into the job's folder; for a list, ``phonopy-<key>.yaml`` each.
     """
 
     name: str = "PET phonon"
     min_length: float | None = None
+    max_atoms: int | None = None
     displacement: float | None = None
+    mesh_length: float | None = None
     mesh: tuple[int, int, int] | None = None
+    temperatures: tuple[float, ...] | None = None
     tolerance: float | None = None
+    band_structure: bool | None = None
+    dos: bool | None = None
+    dos_sigma: float | None = None
+    nac: dict[str, Any] | None = None
+    """filled by :meth:`make` from Born charges and dielectric tensor"""
     write_phonopy_yaml: bool = False
 
     property_name: ClassVar[str] = "phonon"
     settings_class: ClassVar[type] = PhononSettings
 
     @job(config=STORE_EXPOSED)
-    def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
-        """Phonons of one relaxed structure or a list of them; ``prev_dir`` is unused."""
-        output = self.run(structure)
+    def make(
+        self,
+        structure: JobInput | list[JobInput],
+        prev_dir: str | Path | None = None,
+        born: list | None = None,
+        epsilon_static: list | None = None,
+    ) -> Any:
+        """Phonons of one relaxed structure or a list of them.
+
+        Parameters
+        ----------
+        structure
+            What is computed.
+        prev_dir
+            Unused.
+        born, epsilon_static
+            As atomate2's: Born charges ``(N, 3, 3)`` in e of each atom and the high-frequency
+            dielectric tensor ``(3, 3)``, for LO-TO splitting. For a list of structures a list of
+            each, None where there are none; those that have some do not share batches.
+        """
+        if born is None and epsilon_static is None:
+            output = self.run(structure)
+        elif isinstance(structure, list):
+            output = self._each(structure, born, epsilon_static)
+        else:
+            output = self._polar(born, epsilon_static).run(structure)
         if self.write_phonopy_yaml:
             write_yaml_files(output)
         return output
+
+    def _polar(self, born: list | None, epsilon: list | None) -> PhononMaker:
+        """The maker for one structure with its Born charges."""
+        if born is None and epsilon is None:
+            return self
+        if born is None or epsilon is None:
+            raise PetFlowsError(
+                "A non-analytical correction needs both born and epsilon_static; give both or "
+                "neither."
+            )
+        values = {"born_charges": born, "dielectric": epsilon}
+        return replace(self, nac={k: np.asarray(v).tolist() for k, v in values.items()})
+
+    def _each(
+        self, structures: list[JobInput], born: list | None, epsilon: list | None
+    ) -> list[dict[str, Any]]:
+        """Slim results of structures that have values of their own, in order."""
+        if born is None or epsilon is None or {len(born), len(epsilon)} != {len(structures)}:
+            raise PetFlowsError(
+                f"For a list of {len(structures)} structures, born and epsilon_static must be "
+                "lists as long, with None where there are no values."
+            )
+        makers = [self._polar(b, e) for b, e in zip(born, epsilon, strict=True)]
+        without = [s for s, maker in zip(structures, makers, strict=True) if maker is self]
+        shared = iter(self.run(without) if without else [])
+        return [
+            next(shared) if maker is self else maker.run([s])[0]
+            for s, maker in zip(structures, makers, strict=True)
+        ]
 
     def spec(self) -> PotentialSpec:
         """Potential in float64: a rigid shift by 0.01 Å moves a float32 Γ mode by 0.015 THz."""

@@ -86,11 +86,9 @@ def thermal_displacements(
     quantum = _hplanck * omega / (2 * np.pi)
     found = []
     for temperature in temperatures:
-        thermal = 1.0
+        amplitude = share * _hbar / (2 * omega)
         if temperature > 0.0:
-            # coth, which would overflow nowhere but divide by zero where kT vanishes
-            thermal = 1.0 / np.tanh(np.minimum(quantum / (2 * _k * temperature), 50.0))
-        amplitude = share * thermal * _hbar / (2 * omega)
+            amplitude /= np.tanh(np.minimum(quantum / (2 * _k * temperature), 50.0))
         found.append(np.einsum("qm,qnam,qnbm->nab", amplitude, vectors, vectors.conj()).real)
     per_mass = np.array(found) / (masses * _amu)[:, None, None] * 1e20
     turned = np.zeros_like(per_mass)

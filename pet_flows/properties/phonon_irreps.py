@@ -10,7 +10,6 @@ from phonopy import Phonopy
 from phonopy.phonon.irreps import IrRepLabels
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 from phonopy.structure.symmetry import Symmetry
-from phonopy.utils import similarity_transformation
 
 #: THz; modes of a mesh belong to the symmetry-adapted mode nearer than this
 _SAME_FREQUENCY = 1e-3
@@ -40,7 +39,7 @@ def label(phonopy: Phonopy, symmetry: Symmetry, modes: list[dict[str, Any]]) -> 
         if q not in known:
             try:
                 known[q] = _labels(phonopy, symmetry, np.array(q))
-            except (RuntimeError, ValueError, ArithmeticError, np.linalg.LinAlgError):
+            except (AssertionError, ArithmeticError, LookupError, RuntimeError, ValueError):
                 known[q] = []  # not in the tables; a missing name must not cost the result
         close = [name for f, name in known[q] if abs(f - mode["frequency"]) < _SAME_FREQUENCY]
         names = [name for name in close if name is not None]
@@ -62,9 +61,10 @@ def _labels(phonopy: Phonopy, symmetry: Symmetry, q: np.ndarray) -> list[tuple[f
     if np.abs(q).max() < 1e-9:
         conventional, group = symmetry.dataset.transformation_matrix, symmetry.pointgroup_symbol
     else:
-        group, _, basis = spglib.get_pointgroup(rotations)
-        conventional = np.linalg.inv(basis)
-    turned = np.rint([similarity_transformation(conventional, r) for r in rotations]).astype(int)
+        found = spglib.get_pointgroup(rotations)
+        assert found is not None
+        group, conventional = found[0], np.linalg.inv(found[2])
+    turned = np.rint(conventional @ rotations @ np.linalg.inv(conventional)).astype(int)
     names = IrRepLabels(characters, turned, group.strip(), False).irrep_labels or []
     lowest = [modes.frequencies[bands[0]] for bands in modes.degenerate_sets]
     return list(zip(map(float, lowest), names, strict=True))

@@ -13,6 +13,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from scipy.spatial.transform import Rotation
 
 from pet_flows.engines.ase import SymmetrizedCalculator
+from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.properties.displacements import Operations, displacements
 from pet_flows.properties.outcome import Outcome
@@ -207,6 +208,26 @@ def test_large_cells_stay_within_their_bound(emt: AsePotential) -> None:
     outcome = next(phonon([bulk("Cu")], emt, settings))
     assert abs(round(np.linalg.det(outcome.result["supercell_matrix"]))) <= 30
     assert any("less than the 20 Å" in w for w in outcome.warnings)
+
+
+def test_memory_that_is_too_small_makes_the_supercell_smaller() -> None:
+    potential = AsePotential()
+    whole = potential.evaluator.evaluate
+
+    def evaluate(systems: list[System], forces: bool = True) -> list[Evaluation]:
+        if any(len(s.numbers) > 20 for s in systems):
+            raise MemoryError
+        return whole(systems, forces)
+
+    potential.evaluator.evaluate = evaluate  # type: ignore[method-assign]
+    crystals = [bulk("Cu"), bulk("Cu", "sc", a=2.4), bulk("Ni", "bcc", a=2.8).repeat(3)]
+    found = sorted(phonon(crystals, potential, SMALL), key=lambda o: o.index)
+    for outcome in found:
+        assert outcome.state == "ok", outcome.message
+        atoms = len(outcome.blobs["phonon"]["supercell_numbers"])
+        assert atoms <= 20
+        assert any("did not fit into memory" in w for w in outcome.warnings)
+        assert any(f"less than the {SMALL.min_length:g} Å" in w for w in outcome.warnings)
 
 
 def symmetry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, Operations]:
