@@ -36,12 +36,15 @@ class ElasticMaker(PropertyMaker):
         As atomate2's, in Voigt's notation; each is applied with both signs.
     symprec
         Å, tolerance with which the space group is found that reduces the strains.
+    max_stress
+        GPa; a structure under a larger stress is refused.
     """
 
     name: str = "PET elastic"
     relax_ions: bool = True
     strain_magnitudes: Sequence[float] | None = None
     symprec: float | None = None
+    max_stress: float | None = None
 
     property_name: ClassVar[str] = "elastic"
     settings_class: ClassVar[type] = ElasticSettings
