@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class MDMaker(PropertyMaker):
-    """Molecular dynamics: NVE, or NVT with a Langevin thermostat.
+    """Molecular dynamics at constant energy, temperature, or pressure.
 
     Given one structure, the output is its record; given a list, slim results. With ``crystal`` as
     symmetrization the runs use ``crystal:orientation``: thermal motion leaves no symmetry that a
@@ -33,23 +33,44 @@ class MDMaker(PropertyMaker):
     Parameters
     ----------
     ensemble
-        ``nve`` or ``nvt_langevin``.
-    temperature
-        K.
+        ``nve``, ``nvt_langevin``, ``nvt_nose_hoover`` or ``npt_langevin``.
+    temperature, final_temperature
+        K; with a final one the target goes there linearly over the run.
+    pressure, final_pressure
+        GPa, of ``npt_langevin``; likewise.
+    cell_motion
+        Of ``npt_langevin``: ``isotropic`` or ``full``.
     timestep
         fs.
     steps
         Number of time steps.
+    equilibration
+        Steps at the start that averages leave out.
+    stride
+        Steps between stored frames.
+    min_length
+        Å; the cell is repeated until it is this high along each axis; 0: never.
     seed
         Of the initial velocities and the thermostat.
+    traj_file
+        Also write each trajectory to a file that ASE reads, in the format of its suffix
+        (``md.extxyz.gz``, ``md.traj``); given a list of structures, ``md-0.extxyz.gz`` and so on.
     """
 
     name: str = "PET MD"
     ensemble: str | None = None
     temperature: float | None = None
+    final_temperature: float | None = None
+    pressure: float | None = None
+    final_pressure: float | None = None
+    cell_motion: str | None = None
     timestep: float | None = None
     steps: int | None = None
+    equilibration: int | None = None
+    stride: int | None = None
+    min_length: float | None = None
     seed: int | None = None
+    traj_file: str | None = None
 
     property_name: ClassVar[str] = "md"
     settings_class: ClassVar[type] = MDSettings
@@ -74,7 +95,16 @@ class MDMaker(PropertyMaker):
     ) -> Iterator[Outcome]:
         """See :func:`pet_flows.properties.md.md`."""
         from pet_flows.properties.md import md
+        from pet_flows.properties.trajectory import write_trajectory
         from pet_flows.settings import get_settings
 
         checkpoints = get_settings().store.parent / "pet_flows_md"
-        return md(structures, potential, self.settings(), carried, checkpoints=checkpoints)
+        outcomes = md(structures, potential, self.settings(), carried, checkpoints=checkpoints)
+        for outcome in outcomes:
+            if self.traj_file is not None and "trajectory" in outcome.blobs:
+                path = Path(self.traj_file)
+                if len(structures) > 1:
+                    stem, dot, suffixes = path.name.partition(".")
+                    path = path.with_name(f"{stem}-{outcome.index}{dot}{suffixes}")
+                write_trajectory(outcome.blobs["trajectory"], path)
+            yield outcome

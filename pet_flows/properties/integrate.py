@@ -1,4 +1,4 @@
-"""Batched molecular dynamics: torch-sim's steps, one generator for each structure.
+"""Batched molecular dynamics: torch-sim's states, one generator, chain or piston for each run.
 
 torch-sim draws the thermostat's noise of a whole batch from one generator, so that a trajectory
 would depend on who else is in the batch. Here each structure has its own, which its checkpoint
@@ -8,19 +8,13 @@ carries: it repeats itself alone, in company, and after a kill.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch_sim as ts
 from ase import units
-from torch_sim.integrators.md import (
-    MDState,
-    initialize_momenta,
-    momentum_step,
-    position_step,
-)
+from torch_sim.integrators.md import MDState, momentum_step, position_step
 
 from pet_flows.engines.torchsim import (
     BatchedModel,
@@ -30,29 +24,14 @@ from pet_flows.engines.torchsim import (
     numbers_of,
 )
 from pet_flows.errors import StructureError
+from pet_flows.properties.integrate_run import Run, Schedule
 from pet_flows.properties.settings import MDSettings
-from pet_flows.properties.trajectory import Trajectory
-
-
-@dataclass
-class Run:
-    """One trajectory on its way."""
-
-    tag: Any
-    body: Body
-    trajectory: Trajectory
-    generator: torch.Generator
-    step: int = 0
-    heat: float = 0.0
-    """eV, what the thermostat has given so far"""
-    momenta: np.ndarray | None = None
-    """(N, 3) to start from; drawn if None"""
-    degrees: int = 0
-    exploded: StructureError | None = None
-
-    def temperature(self, kinetic: float) -> float:
-        """K, of a kinetic energy in eV."""
-        return 2.0 * kinetic / (self.degrees * units.kB)
+from pet_flows.properties.thermostat import (
+    kinetic_energy,
+    maxwell_boltzmann,
+    ornstein_uhlenbeck,
+)
+from pet_flows.properties.trajectory import Snapshot, Trajectory
 
 
 class Integration:
@@ -72,25 +51,19 @@ class Integration:
         self.model = BatchedModel(evaluate)
         self.settings = settings
         self.room = room
-        self.dt = torch.tensor(settings.timestep * units.fs, dtype=torch.float64)
-        self.kT = settings.temperature * units.kB
+        self.dt = settings.timestep * units.fs
+        self._time = torch.tensor(self.dt, dtype=torch.float64)
+        self.schedule = Schedule(settings)
         self._decay = float(np.exp(-settings.friction * 1e-3 * settings.timestep))
+        self._cell_decay = float(np.exp(-2e-3 * settings.timestep / settings.barostat_time))
         self._waiting: list[Run] = []
         self._runs: dict[int, Run] = {}
         self._state: MDState | None = None
 
     def add(self, tag: Any, body: Body, trajectory: Trajectory) -> None:
         """Queue a structure; it goes on from its checkpoint if there is one."""
-        run = Run(tag, body, trajectory, torch.Generator().manual_seed(self.settings.seed))
-        n = len(body)
-        run.degrees = 3 * n - 3 if self.settings.ensemble == "nve" and n > 1 else 3 * n
-        saved = trajectory.resume()
-        if saved is not None:
-            run.step, run.heat = int(saved["step"]), float(saved["heat"])
-            run.momenta = saved["momenta"]
-            body.positions = saved["positions"]
-            body.n_evaluations = int(saved["n_evaluations"])
-            run.generator.set_state(torch.from_numpy(saved["generator"]))
+        run = Run.start(tag, body, trajectory, self.settings)
+        run.resume()
         self._waiting.append(run)
 
     def __iter__(self) -> Iterator[Run]:
@@ -111,72 +84,146 @@ class Integration:
             self._enter(self._waiting.pop(0))
 
     def _enter(self, run: Run) -> None:
-        number = self.model.enter(run.body)
+        body = run.body
+        number = self.model.enter(body)
         self._runs[number] = run
         state = self.model.state([number])
-        output = self.model(state)
         if run.momenta is None:
-            momenta = initialize_momenta(
-                state.positions,
-                state.masses,
-                state.system_idx,
-                torch.tensor(self.kT, dtype=torch.float64),
-                run.generator,
-            )
-        else:
-            momenta = torch.from_numpy(run.momenta)
+            masses = state.masses.numpy()
+            run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
+        if run.positions is not None and run.cell is not None:  # not where the body began
+            state.positions[:] = torch.from_numpy(run.positions)
+            state.cell[0] = torch.from_numpy(body.hand * run.cell.T)
+        output = self.model(state)
         fresh = MDState.from_state(
-            state, momenta=momenta, energy=output["energy"], forces=output["forces"]
+            state,
+            momenta=torch.from_numpy(run.momenta.copy()),
+            energy=output["energy"],
+            forces=output["forces"],
         )
-        if not run.trajectory.frames:
-            self._record(run, fresh.positions, momenta, fresh.masses)
+        if run.step == 0 and body.error is None:
+            self._observe(run, Phase(run, fresh, 0, slice(None)))
         self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
 
     def _advance(self, state: MDState) -> None:
-        """One step of velocity Verlet, or of BAOAB (B. Leimkuhler, C. Matthews, Proc. R. Soc. A
-        472, 20160138 (2016)).
-        """  # noqa: D205
-        momentum_step(state, self.dt / 2)
-        if self.settings.ensemble == "nve":
-            position_step(state, self.dt)
+        """One time step of all."""
+        phases = self._phases(state)
+        if self.settings.ensemble == "npt_langevin":
+            for phase in phases:
+                self._pushed(phase)
         else:
-            position_step(state, self.dt / 2)
-            self._thermostat(state)
-            position_step(state, self.dt / 2)
+            self._thermostatted(state, phases)
         output = self.model(state)
         state.energy, state.forces = output["energy"], output["forces"]
-        momentum_step(state, self.dt / 2)
-        settings = self.settings
-        for number, span in zip(numbers_of(state), _spans(state), strict=True):
-            run = self._runs[number]
-            run.step += 1
-            last = run.step == settings.steps
-            if run.body.error is not None:
-                run.exploded = run.body.error
-                continue
-            kinetic = _kinetic(state.momenta[span], state.masses[span])
-            hot = run.temperature(kinetic)
-            if not hot <= settings.max_temperature:
-                run.exploded = StructureError(
-                    "exploded",
-                    f"The run exploded: {hot:.0f} K after {run.step} steps of "
-                    f"{settings.timestep:g} fs; use a shorter time step, a relaxed structure, or "
-                    "a model trained for these conditions.",
-                )
-            if run.step % settings.stride == 0 or last or run.exploded is not None:
-                self._record(run, state.positions[span], state.momenta[span], state.masses[span])
-            if run.step % settings.checkpoint_every == 0 or last:
-                self._save(run, state.positions[span], state.momenta[span])
+        phases = self._phases(state)
+        if self.settings.ensemble == "npt_langevin":
+            for phase in phases:
+                self._pushed_after(phase)
+        else:
+            momentum_step(state, self._time / 2)
+            if self.settings.ensemble == "nvt_nose_hoover":
+                self._chained(self._phases(state))
+        for phase in self._phases(state):
+            phase.run.step += 1
+            self._watch(phase)
 
-    def _thermostat(self, state: MDState) -> None:
-        """Ornstein–Uhlenbeck step; the heat it gives is added up."""
-        for number, span in zip(numbers_of(state), _spans(state), strict=True):
-            run, masses = self._runs[number], state.masses[span]
-            before = _kinetic(state.momenta[span], masses)
-            noise = torch.randn((len(masses), 3), dtype=torch.float64, generator=run.generator)
-            width = torch.sqrt(masses * self.kT * (1.0 - self._decay**2))[:, None]
-            state.momenta[span] = self._decay * state.momenta[span] + width * noise
-            run.heat += _kinetic(state.momenta[span], masses) - before
+    def _phases(self, state: MDState) -> list[Phase]:
+        """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""
+        ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
+        found = []
+        for place, number in enumerate(numbers_of(state)):
+            run = self._runs[number]
+            span = slice(ends[place - 1] if place else 0, ends[place])
+            found.append(Phase(run, state, place, span))
+        return found
+
+    def _thermostatted(self, state: MDState, phases: list[Phase]) -> None:
+        """Constant volume up to the evaluation: velocity Verlet, Nosé–Hoover around it, or BAOAB.
+
+        BAOAB: B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016).
+        """
+        ensemble, dt = self.settings.ensemble, self._time
+        if ensemble == "nvt_nose_hoover":
+            self._chained(phases)
+        momentum_step(state, dt / 2)
+        if ensemble != "nvt_langevin":
+            position_step(state, dt)
+            return
+        position_step(state, dt / 2)
+        for phase in self._phases(state):
+            kT = self.schedule.kT(phase.run.step)
+            phase.run.heat += ornstein_uhlenbeck(
+                phase.momenta, phase.masses, kT, self._decay, phase.run.generator
+            )
+        position_step(state, dt / 2)
+
+    def _chained(self, phases: list[Phase]) -> None:
+        """Half a step of the chains."""
+        for phase in phases:
+            chain = phase.run.chain
+            assert chain is not None
+            kT = self.schedule.kT(phase.run.step)
+            phase.momenta[:] *= chain.advance(phase.kinetic, kT, self.dt / 2)
+
+    def _pushed(self, phase: Phase) -> None:
+        """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
+        run, piston, dt = phase.run, phase.run.piston, self.dt
+        assert piston is not None
+        if run.body.error is not None or run.body.latest is None:
+            return
+        step = run.step
+        pressure, kT = self.schedule.pressure(step), self.schedule.kT(step)
+        p, m = phase.momenta, phase.masses
+        piston.push(p, m, phase.stress, phase.volume, pressure, dt / 2)
+        if not np.isfinite(piston.momentum).all():
+            run.body.error = StructureError("exploded", "The cell's motion grew beyond any number.")
+            return
+        piston.kick(p, phase.forces, dt / 2)
+        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+        run.heat += ornstein_uhlenbeck(p, m, kT, self._decay, run.generator)
+        piston.thermalize(kT, self._cell_decay, run.generator)
+        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+
+    def _pushed_after(self, phase: Phase) -> None:
+        """The same kicks in reverse."""
+        run, piston, dt = phase.run, phase.run.piston, self.dt
+        assert piston is not None
+        if run.body.error is not None:
+            return
+        pressure = self.schedule.pressure(run.step)
+        piston.kick(phase.momenta, phase.forces, dt / 2)
+        piston.push(phase.momenta, phase.masses, phase.stress, phase.volume, pressure, dt / 2)
+
+    def _watch(self, phase: Phase) -> None:
+        """Observe, store, and stop what exploded."""
+        run, settings = phase.run, self.settings
+        if run.body.error is not None:
+            run.exploded = run.body.error
+            return
+        last = run.step == settings.steps
+        hot = run.temperature(phase.kinetic)
+        if not hot <= settings.max_temperature:
+            run.exploded = StructureError(
+                "exploded",
+                f"The run exploded: {hot:.0f} K after {run.step} steps of "
+                f"{settings.timestep:g} fs; use a shorter time step, a relaxed structure, or "
+                "a model trained for these conditions.",
+            )
+        self._observe(run, phase, last or run.exploded is not None)
+        if run.exploded is None and (run.step % settings.checkpoint_every == 0 or last):
+            run.save(phase.positions, phase.cell, phase.momenta)
+
+    def _observe(self, run: Run, phase: Phase, always: bool = False) -> None:
+        """Sample the run, and store a frame."""
+        store = always or run.step % self.settings.stride == 0
+        sample = run.observables.wants(run.step) and run.exploded is None
+        if not (store or sample):
+            return
+        now = phase.snapshot()
+        if sample:
+            run.observables.add(now)
+        if store:
+            run.trajectory.append(now)
 
     def _collect(self) -> list[Run]:
         """Take out what has ended or exploded."""
@@ -198,41 +245,49 @@ class Integration:
             self._state.pop(leaving)
         return done
 
-    def _record(
-        self, run: Run, positions: torch.Tensor, momenta: torch.Tensor, masses: torch.Tensor
-    ) -> None:
-        if run.body.latest is None:
-            return
+
+class Phase:
+    """One run's part of a batch's state, as NumPy views that share its memory."""
+
+    def __init__(self, run: Run, state: MDState, place: int, span: slice):
+        self.run = run
+        self.positions: np.ndarray = state.positions[span].numpy()
+        self.momenta: np.ndarray = state.momenta[span].numpy()
+        self.forces: np.ndarray = state.forces[span].numpy()
+        self.masses: np.ndarray = state.masses[span].numpy()
+        self.cell: np.ndarray = state.cell[place].numpy().T
+        """rows; of the other hand than the body's if that one's is left"""
+
+    @property
+    def kinetic(self) -> float:
+        """EV."""
+        return kinetic_energy(self.momenta, self.masses)
+
+    @property
+    def volume(self) -> float:
+        """Å³."""
+        return abs(float(np.linalg.det(self.cell)))
+
+    @property
+    def stress(self) -> np.ndarray:
+        """(3, 3) eV/Å³, zero where there is none."""
+        assert self.run.body.latest is not None
+        stress = self.run.body.latest[2].stress
+        return np.zeros((3, 3)) if stress is None else stress
+
+    def snapshot(self) -> Snapshot:
+        """What is observed and stored of it."""
+        run, kinetic = self.run, self.kinetic
+        assert run.body.latest is not None
         result = run.body.latest[2]
-        kinetic = _kinetic(momenta, masses)
-        run.trajectory.append(
+        return Snapshot(
             step=run.step,
             potential=result.energy,
             kinetic=kinetic,
-            conserved=result.energy + kinetic - run.heat,
-            stress=np.zeros((3, 3)) if result.stress is None else result.stress,
-            positions=positions.numpy(),
-            momenta=momenta.numpy(),
+            conserved=run.conserved(result.energy, kinetic),
+            stress=self.stress,
+            cell=run.body.hand * self.cell,
+            positions=self.positions,
+            momenta=self.momenta,
+            forces=self.forces,
         )
-
-    def _save(self, run: Run, positions: torch.Tensor, momenta: torch.Tensor) -> None:
-        run.trajectory.checkpoint(
-            {
-                "step": np.array(run.step),
-                "heat": np.array(run.heat),
-                "positions": positions.numpy(),
-                "momenta": momenta.numpy(),
-                "n_evaluations": np.array(run.body.n_evaluations),
-                "generator": run.generator.get_state().numpy(),
-            }
-        )
-
-
-def _spans(state: MDState) -> list[slice]:
-    ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
-    return [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-
-
-def _kinetic(momenta: torch.Tensor, masses: torch.Tensor) -> float:
-    """EV."""
-    return float((momenta**2 / masses[:, None]).sum() / 2.0)

@@ -1,4 +1,4 @@
-"""Molecular dynamics of a batch of structures at constant volume."""
+"""Molecular dynamics of a batch of structures."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.units import GPa
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs
-from pet_flows.properties.integrate import Integration, Run
+from pet_flows.properties.batch import (
+    Job,
+    Prepared,
+    Progress,
+    as_given,
+    evaluate_each,
+    failure,
+    jobs,
+)
+from pet_flows.properties.integrate import Integration
+from pet_flows.properties.integrate_run import Run
+from pet_flows.properties.observables import MELTED
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.relax import body_of, room_of
 from pet_flows.properties.settings import MDSettings
-from pet_flows.properties.trajectory import Trajectory
+from pet_flows.properties.trajectory import LAYOUT, Trajectory
+from pet_flows.symmetry.connectivity import periodic_rank
 
 #: evaluations of each step beyond which another symmetrization is worth a warning
 MANY = 12
@@ -34,7 +44,11 @@ def md(
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
-    """Run a trajectory of each structure: NVE (velocity Verlet) or NVT (Langevin, BAOAB).
+    """Run a trajectory of each structure at constant energy, temperature, or pressure.
+
+    ``nve``: velocity Verlet. ``nvt_langevin``: BAOAB. ``nvt_nose_hoover``: chain of three.
+    ``npt_langevin``: Langevin piston, the volume alone or the whole cell
+    (:mod:`~pet_flows.properties.barostat`).
 
     Parameters
     ----------
@@ -42,9 +56,10 @@ def md(
         Never changed; repeated to ``settings.min_length``.
     potential
         Bound once to each structure: ``crystal:orientation``, ``grid`` or ``ecse`` suit thermal
-        motion, ``crystal`` evaluates a whole holohedry at each step.
+        motion, ``crystal`` evaluates a whole holohedry at each step. A crystal's reference and
+        integer map stay those of the first geometry, also when the cell moves.
     settings
-        Ensemble, temperature, time step, seed.
+        Ensemble, targets, time step, seed.
     carried
         Per structure, ``Bound.as_dict()`` of its relaxation.
     checkpoints
@@ -57,27 +72,44 @@ def md(
     Yields
     ------
     Outcome
-        Result as in ``RECORDS``; blob ``trajectory`` (:func:`.trajectory.read_trajectory`).
-        A run that explodes is ``failed`` (``exploded``, ``not_finite``) and keeps the frames it
-        had. ``drift`` is a linear fit to the conserved energy, which for Langevin is the total
-        energy minus the heat given by the thermostat.
+        Result as in ``RECORDS``; blobs ``trajectory`` (:func:`.trajectory.read_trajectory`) and
+        ``observables`` (:meth:`.observables.Observables.arrays`).
+        A run that explodes is ``failed`` (``exploded``, ``not_finite``, ``cell_runaway``, or
+        ``symmetrization_refused`` by a crystal's reference) and keeps what it had; so is a slab
+        or a molecule at constant pressure (``no_volume``). ``drift`` is a linear fit to the
+        conserved energy: the total energy, plus that of chain or piston, minus the heat that
+        random noise has given.
     """
     settings = settings or MDSettings()
     integration = Integration(
         partial(evaluate_each, potential.evaluator), settings, room_of(potential)
     )
-    for job in jobs(structures, potential, carried, repeats=partial(_repeats, settings.min_length)):
+    prepare = partial(_prepared, settings, potential.cutoff)
+    repeats = partial(_repeats, settings.min_length)
+    for job in jobs(structures, potential, carried, prepare, repeats):
         if isinstance(job, Outcome):
             yield job
             continue
-        name = _name(job.atoms, settings, potential)
-        trajectory = Trajectory(len(job.atoms), checkpoints, name)
+        trajectory = Trajectory(len(job.atoms), checkpoints, _name(job, settings, potential))
         integration.add(job, body_of(job.atoms, job), trajectory)
     for run in integration:
         if progress is not None:
             progress(run.tag.index, run.step, settings.steps)
-        yield _outcome(run, settings)
+        yield _outcome(run, settings, potential.spec.symmetrization)
         run.trajectory.remove()
+
+
+def _prepared(settings: MDSettings, cutoff: float, atoms: Atoms) -> Prepared:
+    """A copy; without a volume there is no pressure to hold."""
+    if settings.ensemble == "npt_langevin" and not (
+        atoms.pbc.all() and periodic_rank(atoms, cutoff) == 3
+    ):
+        raise StructureError(
+            "no_volume",
+            "Constant pressure needs a crystal or a liquid that fills its cell along all three "
+            "axes; run slabs, chains and molecules with nvt_langevin or nvt_nose_hoover.",
+        )
+    return as_given(atoms)
 
 
 def _repeats(min_length: float, atoms: Atoms) -> tuple[int, int, int]:
@@ -90,41 +122,42 @@ def _repeats(min_length: float, atoms: Atoms) -> tuple[int, int, int]:
     return a, b, c
 
 
-def _name(atoms: Atoms, settings: MDSettings, potential: Potential) -> str:
+def _name(job: Job, settings: MDSettings, potential: Potential) -> str:
     """File name of a run: the same for the same run, another for any other."""
+    atoms = job.atoms
     words = hashlib.sha256()
     for array in (atoms.numbers.astype("<i8"), atoms.positions, atoms.cell.array, atoms.pbc):
         words.update(np.ascontiguousarray(array).tobytes())
     words.update(settings.model_dump_json().encode())
-    words.update(potential.spec.digest.encode())
+    words.update(f"{potential.spec.digest} {job.bound.reference_digest} {LAYOUT}".encode())
     return f"md-{words.hexdigest()[:16]}"
 
 
-def _outcome(run: Run, settings: MDSettings) -> Outcome:
+def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
     job: Job = run.tag
     body, trajectory = run.body, run.trajectory
     known: dict[str, Any] = {
         "n_evaluations": body.n_evaluations,
         "reference_digest": job.bound.reference_digest,
+        "warnings": (*job.bound.warnings, *job.notes, *_warnings(run, symmetrization)),
     }
     wall_time = job.wall_time + body.wall_time
-    if not trajectory.frames:
+    if not len(trajectory):
         error = run.exploded or StructureError("no_frames", "The run gave no frame.")
         return failure(job.index, error, wall_time, **known)
     arrays = trajectory.arrays(job.atoms, settings.timestep)
     blobs = {"trajectory": arrays}
+    if run.observables.count:
+        blobs["observables"] = run.observables.arrays()
     atoms = job.atoms.copy()
+    atoms.set_cell(arrays["cell"][-1])
     atoms.positions = arrays["positions"][-1]
     atoms.set_momenta(arrays["momenta"][-1])
-    result = summary(arrays, run, settings)
+    result = _result(run, settings)
     if run.exploded is not None:
         return failure(
             job.index, run.exploded, wall_time, result=result, blobs=blobs, atoms=atoms, **known
         )
-    warnings = [*job.bound.warnings, *job.notes]
-    each = body.n_evaluations / (run.step + 1)
-    if each > MANY:
-        warnings.append(f"Each step took {each:.0f} evaluations; 'crystal:orientation' takes one.")
     assert body.latest is not None
     final = body.latest[2]
     return Outcome(
@@ -136,40 +169,33 @@ def _outcome(run: Run, settings: MDSettings) -> Outcome:
         energy_spread=final.energy_spread,
         force_spread=final.force_spread,
         carried=job.bound.as_dict(),
-        warnings=tuple(warnings),
         wall_time=wall_time,
         **known,
     )
 
 
-def summary(arrays: dict[str, np.ndarray], run: Run, settings: MDSettings) -> dict[str, Any]:
-    """Result of a run from its frames, equilibration left out of averages and drift."""
-    kept = arrays["step"] >= settings.equilibration
-    if kept.sum() < 2:
-        kept[:] = True
-    temperature = np.array([run.temperature(k) for k in arrays["kinetic"][kept]])
-    pressure = None
-    if arrays["pbc"].all():
-        volume = abs(float(np.linalg.det(arrays["cell"])))
-        static = -np.trace(arrays["stress"][kept], axis1=1, axis2=2) / 3
-        pressure = _sampled((static + 2 * arrays["kinetic"][kept] / (3 * volume)) / GPa, None)
-    time = arrays["time"][kept]
-    conserved = arrays["conserved"][kept] / len(arrays["numbers"])
-    moved = len(time) > 2 and np.ptp(time) > 0
+def _result(run: Run, settings: MDSettings) -> dict[str, Any]:
+    """Of a record; a run that exploded before its averages began has none."""
     return {
         "ensemble": settings.ensemble,
-        "temperature": _sampled(
-            temperature, settings.temperature if settings.ensemble != "nve" else None
-        ),
-        "pressure": pressure,
         "time": float(run.step * settings.timestep * 1e-3),
         "timestep": settings.timestep,
-        "drift": float(np.polyfit(time, conserved, 1)[0]) if moved else None,
-        "diffusion": None,
         "seed": settings.seed,
         "exploded": run.exploded is not None,
+        **(run.observables.result() if run.observables.count else {}),
     }
 
 
-def _sampled(values: np.ndarray, target: float | None) -> dict[str, float | None]:
-    return {"target": target, "mean": float(values.mean()), "std": float(values.std())}
+def _warnings(run: Run, symmetrization: str) -> list[str]:
+    """What a person should know who reads the result."""
+    found = []
+    each = run.body.n_evaluations / (run.step + 1)
+    if each > MANY:
+        found.append(f"Each step took {each:.0f} evaluations; 'crystal:orientation' takes one.")
+    lindemann = run.observables.lindemann if run.observables.count else None
+    if symmetrization.startswith("crystal") and lindemann is not None and lindemann > MELTED:
+        found.append(
+            f"The crystal melted (Lindemann ratio {lindemann:.2f}): its reference frame follows "
+            "the cell and means little for a liquid; 'ecse' or 'grid:icosahedral' suits it."
+        )
+    return found

@@ -284,22 +284,94 @@ class QHASettings(_Optimization):
         return self
 
 
-class MDSettings(PropertySettings):
-    """Molecular dynamics at constant volume."""
+class ConductivitySettings(PropertySettings):
+    """Lattice thermal conductivity from three-phonon scattering; always evaluated in float64."""
 
-    ensemble: Literal["nve", "nvt_langevin"] = Field(
-        default="nvt_langevin", description="what is sampled"
+    min_length: Positive = Field(
+        default=10.0, description="Å; supercell of the second-order force constants, as in phonons"
+    )
+    max_atoms: int = Field(default=400, ge=1, description="atoms of that supercell")
+    displacement: Positive = Field(default=0.01, description="Å; in that supercell")
+    third_min_length: Positive = Field(
+        default=7.5, description="Å; supercell of the third-order force constants"
+    )
+    third_max_atoms: int = Field(default=150, ge=1, description="atoms of that supercell")
+    third_displacement: Positive = Field(
+        default=0.03, description="Å; of one and of two atoms in that supercell"
+    )
+    pair_cutoff: Positive | None = Field(
+        default=None, description="Å; pairs farther apart are not displaced, and do not interact"
+    )
+    max_displacements: int = Field(
+        default=2000, ge=1, description="displaced cells beyond which a structure is refused"
+    )
+    symprec: Positive = Field(default=1e-3, description="Å; symmetry of the crystal")
+    mesh_length: Positive = Field(
+        default=40.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
+    )
+    mesh: tuple[int, int, int] | None = Field(
+        default=None, description="q-mesh instead of mesh_length"
+    )
+    temperatures: tuple[Positive, ...] = Field(
+        default=(100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0), description="K"
+    )
+    isotopes: bool = Field(
+        default=False, description="scattering by the natural mixture of isotopes"
+    )
+    tolerance: NotNegative = Field(
+        default=0.05, description="THz; a mode is imaginary below minus this"
+    )
+    nac: NonAnalytical | None = Field(
+        default=None, description="non-analytical correction; its values are of one structure"
+    )
+
+
+class MDSettings(PropertySettings):
+    """Molecular dynamics."""
+
+    ensemble: Literal["nve", "nvt_langevin", "nvt_nose_hoover", "npt_langevin"] = Field(
+        default="nvt_langevin", description="what is sampled, and with which thermostat"
     )
     temperature: Positive = Field(
         default=300.0, description="K; target, and that of the first velocities"
     )
+    final_temperature: Positive | None = Field(
+        default=None, description="K; the target goes there linearly over the run"
+    )
+    pressure: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=0.0, description="GPa; target of npt_langevin"
+    )
+    final_pressure: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        default=None, description="GPa; the target goes there linearly over the run"
+    )
+    cell_motion: Literal["isotropic", "full"] = Field(
+        default="isotropic", description="of npt_langevin: the volume alone, or the shape too"
+    )
     timestep: Positive = Field(default=1.0, description="fs")
     steps: int = Field(default=1000, ge=1, description="integration steps")
-    friction: Positive = Field(default=10.0, description="1/ps; of the Langevin thermostat")
+    friction: Positive = Field(default=10.0, description="1/ps; of the Langevin thermostats")
+    thermostat_time: Positive = Field(
+        default=0.1, description="ps; period of the Nosé–Hoover chain"
+    )
+    barostat_time: Positive = Field(
+        default=1.0,
+        description="ps; sets the inertia of the cell, whose own friction is two over it",
+    )
     seed: int = Field(default=0, ge=0, description="of velocities and noise")
-    stride: int = Field(default=10, ge=1, description="steps between stored frames")
+    stride: int = Field(
+        default=10, ge=1, description="steps between stored frames and pair distributions"
+    )
+    observe_every: int = Field(
+        default=5,
+        ge=1,
+        description="steps between samples of every average; 5 fs see vibrations up to 100 THz",
+    )
+    correlation_time: Positive = Field(
+        default=2.0, description="ps; longest lag of the velocity autocorrelation"
+    )
+    rdf_cutoff: Positive = Field(default=8.0, description="Å; of the pair distributions")
     equilibration: int = Field(
-        default=0, ge=0, description="steps at the start that temperature and drift leave out"
+        default=0, ge=0, description="steps at the start that all averages leave out"
     )
     checkpoint_every: int = Field(default=100, ge=1, description="steps between checkpoints")
     min_length: NotNegative = Field(
@@ -309,9 +381,20 @@ class MDSettings(PropertySettings):
     max_temperature: Positive = Field(
         default=20_000.0, description="K; hotter than this the run has exploded"
     )
+    max_strain: Positive = Field(
+        default=0.4, description="a cell whose principal stretch leaves exp(±max_strain) ran away"
+    )
 
     @model_validator(mode="after")
     def _equilibrates_before_the_end(self) -> MDSettings:
         if self.equilibration >= self.steps:
             raise ValueError("equilibration must be shorter than steps")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_have_somebody_to_hold_them(self) -> MDSettings:
+        if self.ensemble == "nve" and self.final_temperature is not None:
+            raise ValueError("final_temperature needs a thermostat: choose another ensemble")
+        if self.ensemble != "npt_langevin" and (self.pressure or self.final_pressure is not None):
+            raise ValueError("a pressure can only be held with ensemble npt_langevin")
         return self

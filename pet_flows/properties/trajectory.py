@@ -9,18 +9,46 @@ that is whole; frames beyond it are cut off when the run goes on.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
+
+#: of the files below and of what runs keep in them; a run never goes on from another
+LAYOUT = 2
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one step: views of its arrays, not copies."""
+
+    step: int
+    potential: float
+    """eV"""
+    kinetic: float
+    """eV"""
+    conserved: float
+    """eV"""
+    stress: np.ndarray
+    """(3, 3) eV/Å³, the potential's part"""
+    cell: np.ndarray
+    """(3, 3) Å, rows"""
+    positions: np.ndarray
+    """(N, 3) Å, never wrapped"""
+    momenta: np.ndarray
+    """(N, 3) ASE units"""
+    forces: np.ndarray
+    """(N, 3) eV/Å"""
 
 
 def frame_type(n_atoms: int) -> np.dtype:
-    """One frame: positions Å, momenta ASE units, energies eV, stress eV/Å³ (potential part)."""
+    """One frame: a :class:`Snapshot`."""
     return np.dtype(
         [
             ("step", "<i8"),
@@ -28,15 +56,17 @@ def frame_type(n_atoms: int) -> np.dtype:
             ("kinetic", "<f8"),
             ("conserved", "<f8"),
             ("stress", "<f8", (3, 3)),
+            ("cell", "<f8", (3, 3)),
             ("positions", "<f8", (n_atoms, 3)),
             ("momenta", "<f8", (n_atoms, 3)),
+            ("forces", "<f8", (n_atoms, 3)),
         ]
     )
 
 
 @dataclass
 class Trajectory:
-    """Frames of one run, in memory and, with a folder, on disk.
+    """Frames of one run: with a folder on disk as soon as a checkpoint is made, else in memory.
 
     Parameters
     ----------
@@ -49,55 +79,67 @@ class Trajectory:
     n_atoms: int
     folder: Path | None = None
     name: str = "md"
-    frames: list[np.ndarray] = field(default_factory=list)
+    _fresh: list[np.ndarray] = field(default_factory=list)
     _written: int = 0
 
-    def append(self, **values: Any) -> None:
+    def __len__(self) -> int:
+        """Frames so far."""
+        return self._written + len(self._fresh)
+
+    def append(self, snapshot: Snapshot) -> None:
         """Add one frame."""
         frame = np.zeros((), dtype=frame_type(self.n_atoms))
-        for key, value in values.items():
-            frame[key] = value
-        self.frames.append(frame)
+        for key in frame.dtype.names or ():
+            frame[key] = getattr(snapshot, key)
+        self._fresh.append(frame)
 
     def checkpoint(self, state: dict[str, Any]) -> None:
         """Make everything so far survive a kill; ``state`` is what the run needs to go on."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        fresh = self.frames[self._written :]
-        if fresh:
-            with open(self._frames_file, "ab") as file:
-                file.write(np.array(fresh).tobytes())
+        if self._fresh:
+            with self._open(self._frames_file, "ab") as file:
+                file.write(np.array(self._fresh).tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-            self._written = len(self.frames)
+            self._written += len(self._fresh)
+            self._fresh.clear()
         beside = self._checkpoint_file.with_suffix(".part")
-        with open(beside, "wb") as file:
-            np.savez(file, n_frames=len(self.frames), **state)
+        with self._open(beside, "wb") as file:
+            np.savez(file, n_frames=self._written, **state)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self._checkpoint_file)
 
     def resume(self) -> dict[str, np.ndarray] | None:
-        """The last checkpoint's state with its frames loaded; None if there is none."""
+        """The last checkpoint's state with its frames kept; None if there is none."""
         if self.folder is None or not self._checkpoint_file.exists():
             if self.folder is not None:
                 self._frames_file.unlink(missing_ok=True)
             return None
         with np.load(self._checkpoint_file) as file:
             state = {key: file[key] for key in file.files}
-        n, size = int(state.pop("n_frames")), frame_type(self.n_atoms).itemsize
-        if n:
-            os.truncate(self._frames_file, n * size)
-        self.frames = list(np.fromfile(self._frames_file, frame_type(self.n_atoms))) if n else []
-        self._written = n
+        self._written = int(state.pop("n_frames"))
+        if self._written:
+            os.truncate(self._frames_file, self._written * frame_type(self.n_atoms).itemsize)
         return state
 
     def remove(self) -> None:
-        """Delete the files: the result holds everything now."""
-        if self.folder is not None:
-            self._checkpoint_file.unlink(missing_ok=True)
-            self._frames_file.unlink(missing_ok=True)
+        """Delete the files, and the folder with the last of them: the result holds everything."""
+        if self.folder is None:
+            return
+        for path in (self._checkpoint_file, self._frames_file):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # other runs are in it, or it was never made
+            self.folder.rmdir()
+
+    def _open(self, path: Path, mode: str) -> IO[bytes]:
+        """Open a file of a folder that another process may just be removing as empty."""
+        for _ in range(100):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                return open(path, mode)
+        return open(path, mode)
 
     @property
     def _frames_file(self) -> Path:
@@ -115,44 +157,59 @@ class Trajectory:
         Parameters
         ----------
         atoms
-            Whose numbers and cell all frames share.
+            Whose numbers and periodicity all frames share.
         timestep
             fs.
         """
-        frames = np.array(self.frames, dtype=frame_type(self.n_atoms))
+        kind = frame_type(self.n_atoms)
+        frames = np.array(self._fresh, dtype=kind)
+        if self._written:
+            written = np.fromfile(self._frames_file, kind, count=self._written)
+            frames = np.concatenate([written, frames])
         return {
             "numbers": atoms.numbers,
-            "cell": atoms.cell.array,
             "pbc": atoms.pbc,
             "time": frames["step"] * timestep * 1e-3,
-            **{key: frames[key] for key in frames.dtype.names or ()},
+            **{key: frames[key] for key in kind.names or ()},
         }
 
 
 def read_trajectory(arrays: dict[str, np.ndarray]) -> list[Atoms]:
-    """ASE structures of a ``trajectory`` blob, with momenta, energies and stresses.
+    """ASE structures of a ``trajectory`` blob, with momenta, energies, forces and stresses.
 
     Parameters
     ----------
     arrays
-        ``numbers (N,)``, ``cell (3, 3)``, ``pbc (3,)``, and per frame ``time`` ps, ``step``,
-        ``potential``, ``kinetic``, ``conserved`` eV, ``stress (3, 3)`` eV/Å³, ``positions (N, 3)``
-        Å, ``momenta (N, 3)`` in ASE's units.
+        ``numbers (N,)``, ``pbc (3,)``, and per frame ``time`` ps, ``step``, ``potential``,
+        ``kinetic``, ``conserved`` eV, ``stress (3, 3)`` eV/Å³ (the potential's part), ``cell (3,
+        3)`` and ``positions (N, 3)`` Å (never wrapped), ``momenta (N, 3)`` in ASE's units,
+        ``forces (N, 3)`` eV/Å.
     """
     found = []
     for t in range(len(arrays["step"])):
         atoms = Atoms(
             numbers=arrays["numbers"],
             positions=arrays["positions"][t],
-            cell=arrays["cell"],
+            cell=arrays["cell"][t],
             pbc=arrays["pbc"],
             momenta=arrays["momenta"][t],
             info={"time": float(arrays["time"][t])},
         )
-        atoms.calc = SinglePointCalculator(
-            atoms,
-            energy=float(arrays["potential"][t]),
-            stress=full_3x3_to_voigt_6_stress(arrays["stress"][t]),
-        )
+        results = {"energy": float(arrays["potential"][t]), "forces": arrays["forces"][t]}
+        if atoms.pbc.all():
+            results["stress"] = full_3x3_to_voigt_6_stress(arrays["stress"][t])
+        atoms.calc = SinglePointCalculator(atoms, **results)
         found.append(atoms)
     return found
+
+
+def write_trajectory(arrays: dict[str, np.ndarray], path: Path | str) -> None:
+    """Write a ``trajectory`` blob as one file that ``ase.io.read(path, ":")`` reads.
+
+    Parameters
+    ----------
+    path
+        Its suffix is the format; ``.extxyz.gz`` (``.xz``, ``.bz2``) is compressed, ``.traj`` is
+        binary.
+    """
+    write(path, read_trajectory(arrays))

@@ -181,21 +181,37 @@ class QHAResult(Strict):
 class Sampled(Strict):
     """A quantity along a trajectory."""
 
-    target: FiniteFloat | None
+    target: FiniteFloat | None = Field(description="what held it; null if nothing did, or a ramp")
     mean: FiniteFloat
     std: FiniteFloat
+    error: FiniteFloat | None = Field(
+        description="standard error of the mean from blocks; null for a short series"
+    )
 
 
 class MDResult(Strict):
-    """Molecular dynamics."""
+    """Molecular dynamics; averages from the end of the equilibration on."""
 
     ensemble: str
     temperature: Sampled = Field(description="K")
-    pressure: Sampled | None = Field(description="GPa")
+    temperature_std_canonical: FiniteFloat | None = Field(
+        description="K, T √(2/f): the std that the canonical ensemble has; null without thermostat"
+    )
+    pressure: Sampled | None = Field(description="GPa, the kinetic part included")
+    potential_energy_per_atom: Sampled = Field(description="eV")
+    volume_per_atom: Sampled | None = Field(description="Å³")
+    lattice: LatticeParameters | None = Field(description="of the mean cell")
     time: FiniteFloat = Field(description="ps")
     timestep: FiniteFloat = Field(description="fs")
     drift: FiniteFloat | None = Field(description="eV/atom/ps, of the conserved quantity")
-    diffusion: dict[str, FiniteFloat] | None = Field(description="cm²/s by element")
+    momentum: FiniteFloat = Field(description="u Å/fs, largest norm of the total momentum")
+    diffusion: dict[str, FiniteFloat] | None = Field(
+        description="cm²/s by element; null if none diffuses, or the run is too short to tell"
+    )
+    diffusion_error: dict[str, FiniteFloat] | None = Field(description="cm²/s, from the three axes")
+    lindemann: FiniteFloat | None = Field(
+        description="rms distance from the mean position over the nearest-neighbour distance"
+    )
     seed: int
     exploded: bool
 

@@ -1,0 +1,98 @@
+"""Averages of a series whose values are not kept: mean, deviation, error by blocking, slope."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: blocks that an estimate of the error needs
+FEWEST_BLOCKS = 16
+_LEVELS = 48
+
+
+class RunningMean:
+    """Mean, standard deviation and error of the mean of a correlated series.
+
+    Blocking on the fly after H. Flyvbjerg, H. G. Petersen, J. Chem. Phys. 91, 461 (1989): level l
+    sees means of 2ˡ values; the largest error of the levels with enough blocks is taken.
+    """
+
+    def __init__(self) -> None:
+        #: per level: blocks, their mean, sum of squared deviations, a block waiting for its pair
+        self._levels = np.zeros((_LEVELS, 4))
+        self._waiting = np.zeros(_LEVELS, dtype=bool)
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        for level, waiting in zip(self._levels, range(_LEVELS), strict=True):
+            level[0] += 1
+            apart = value - level[1]
+            level[1] += apart / level[0]
+            level[2] += apart * (value - level[1])
+            self._waiting[waiting] = not self._waiting[waiting]
+            if self._waiting[waiting]:
+                level[3] = value
+                return
+            value = (value + level[3]) / 2.0
+
+    @property
+    def count(self) -> int:
+        """Values so far."""
+        return int(self._levels[0, 0])
+
+    @property
+    def mean(self) -> float:
+        """Of all values."""
+        return float(self._levels[0, 1])
+
+    @property
+    def std(self) -> float:
+        """Of all values."""
+        return float(np.sqrt(self._levels[0, 2] / max(1, self.count)))
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of the mean; None for a short series."""
+        counts = self._levels[:, 0]
+        enough = self._levels[counts >= FEWEST_BLOCKS]
+        if not len(enough):
+            return None
+        return float(np.sqrt(enough[:, 2] / (enough[:, 0] * (enough[:, 0] - 1))).max())
+
+    def state(self) -> np.ndarray:
+        """What a checkpoint must hold."""
+        return np.column_stack([self._levels, self._waiting])
+
+    def restore(self, state: np.ndarray) -> None:
+        """Inverse of :meth:`state`."""
+        self._levels, self._waiting = state[:, :4].copy(), state[:, 4].astype(bool)
+
+
+class RunningSlope:
+    """Least squares slope of y(x)."""
+
+    def __init__(self) -> None:
+        #: count, means of x and y, sums of (x - x̄)² and (x - x̄)(y - ȳ)
+        self._sums = np.zeros(5)
+
+    def add(self, x: float, y: float) -> None:
+        """One more point."""
+        sums = self._sums
+        sums[0] += 1
+        dx, dy = x - sums[1], y - sums[2]
+        sums[1] += dx / sums[0]
+        sums[2] += dy / sums[0]
+        sums[3] += dx * (x - sums[1])
+        sums[4] += dx * (y - sums[2])
+
+    @property
+    def slope(self) -> float | None:
+        """None of fewer than three points."""
+        return float(self._sums[4] / self._sums[3]) if self._sums[0] > 2 else None
+
+    def state(self) -> np.ndarray:
+        """What a checkpoint must hold."""
+        return self._sums.copy()
+
+    def restore(self, state: np.ndarray) -> None:
+        """Inverse of :meth:`state`."""
+        self._sums = state.copy()

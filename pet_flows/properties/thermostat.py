@@ -1,0 +1,143 @@
+"""Thermostats of single runs: first velocities, Langevin noise, Nosé–Hoover chains.
+
+torch-sim's draw one noise for a whole batch, and its chains cannot be swapped with their systems;
+here each run has its own generator or chain, which its checkpoint carries.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+#: fourth-order composition of H. Yoshida, Phys. Lett. A 150, 262 (1990)
+_W = 1.0 / (2.0 - 2.0 ** (1.0 / 3.0))
+YOSHIDA = (_W, 1.0 - 2.0 * _W, _W)
+
+
+def maxwell_boltzmann(masses: np.ndarray, kT: float, generator: torch.Generator) -> np.ndarray:
+    """Momenta (N, 3) at a temperature, the velocity of the centre of mass taken out.
+
+    Parameters
+    ----------
+    masses
+        (N,) u.
+    kT
+        eV.
+    generator
+        Its state moves on.
+    """
+    momenta = noise((len(masses), 3), generator) * np.sqrt(masses * kT)[:, None]
+    if len(masses) > 1:
+        momenta -= masses[:, None] * (momenta.sum(0) / masses.sum())
+    return momenta
+
+
+def noise(shape: tuple[int, ...], generator: torch.Generator) -> np.ndarray:
+    """Standard normal numbers in float64."""
+    drawn: np.ndarray = torch.randn(shape, dtype=torch.float64, generator=generator).numpy()
+    return drawn
+
+
+def ornstein_uhlenbeck(
+    momenta: np.ndarray, masses: np.ndarray, kT: float, decay: float, generator: torch.Generator
+) -> float:
+    """Exact Ornstein–Uhlenbeck step of momenta (N, 3), in place.
+
+    The O of BAOAB (B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016)).
+
+    Parameters
+    ----------
+    decay
+        exp(-friction × time).
+
+    Returns
+    -------
+    float
+        eV, the heat that it gave.
+    """
+    before = kinetic_energy(momenta, masses)
+    width = np.sqrt(masses * kT * (1.0 - decay**2))[:, None]
+    momenta *= decay
+    momenta += width * noise(momenta.shape, generator)
+    return kinetic_energy(momenta, masses) - before
+
+
+def kinetic_energy(momenta: np.ndarray, masses: np.ndarray) -> float:
+    """EV, of momenta (N, 3) in ASE's units and masses (N,) in u."""
+    return float((momenta**2 / masses[:, None]).sum() / 2.0)
+
+
+class NoseHooverChain:
+    """Chain of thermostats on the kinetic energy of one system.
+
+    Equations and factorization of G. J. Martyna, M. E. Tuckerman, D. J. Tobias, M. L. Klein,
+    Mol. Phys. 87, 1117 (1996), with Yoshida's fourth-order weights.
+
+    Parameters
+    ----------
+    degrees
+        Degrees of freedom of the momenta.
+    kT
+        eV; sets the masses of the chain, which stay the same when the temperature is ramped.
+    time
+        ASE units; period of the chain.
+    length
+        Thermostats in the chain.
+    """
+
+    def __init__(self, degrees: int, kT: float, time: float, length: int = 3):
+        self.degrees = degrees
+        self.masses = np.full(length, kT * time**2)
+        self.masses[0] *= degrees
+        self.momenta = np.zeros(length)
+        self.stored = 0.0
+        """eV, ∫ kT (degrees dξ₁ + dξ₂ + ...): the chain's potential energy, ramps included"""
+
+    @property
+    def energy(self) -> float:
+        """EV; with kinetic and potential energy of the atoms it is conserved."""
+        return float((self.momenta**2 / self.masses).sum() / 2.0) + self.stored
+
+    def advance(self, kinetic: float, kT: float, time: float) -> float:
+        """Move the chain on by ``time`` (ASE units).
+
+        Parameters
+        ----------
+        kinetic
+            eV, of the atoms now.
+
+        Returns
+        -------
+        float
+            Factor by which the atoms' momenta must be multiplied.
+        """
+        factor = 1.0
+        for weight in YOSHIDA:
+            step = weight * time
+            for j in reversed(range(len(self.momenta))):
+                self._push(j, 2.0 * kinetic, kT, step / 2.0)
+            turned = step * self.momenta / self.masses
+            self.stored += kT * float(self.degrees * turned[0] + turned[1:].sum())
+            scale = float(np.exp(-turned[0]))
+            factor *= scale
+            kinetic *= scale**2
+            for j in range(len(self.momenta)):
+                self._push(j, 2.0 * kinetic, kT, step / 2.0)
+        return factor
+
+    def _push(self, j: int, twice_kinetic: float, kT: float, step: float) -> None:
+        """Force of what a thermostat holds, damped by the next one."""
+        p, q = self.momenta, self.masses
+        damping = 1.0
+        if j + 1 < len(p):
+            damping = float(np.exp(-step / 2.0 * p[j + 1] / q[j + 1]))
+        held = twice_kinetic - self.degrees * kT if j == 0 else p[j - 1] ** 2 / q[j - 1] - kT
+        p[j] = damping * (damping * p[j] + step * held)
+
+    def state(self) -> np.ndarray:
+        """What a checkpoint must hold."""
+        return np.append(self.momenta, self.stored)
+
+    def restore(self, state: np.ndarray) -> None:
+        """Inverse of :meth:`state`."""
+        self.momenta, self.stored = state[:-1].copy(), float(state[-1])
