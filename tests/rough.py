@@ -1,4 +1,4 @@
-"""A deliberately rough PET with random weights: nothing about it is rotationally invariant."""
+"""Models with random weights: a rough PET, about which nothing is invariant, and a soap-bpnn."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,12 +8,36 @@ import torch
 TYPES = (1, 6, 7, 8, 11, 12, 13, 14, 16, 17, 22, 26, 28, 29, 30, 32, 42, 56, 74)
 
 
-def build_pet(types=TYPES, seed=0, roughness=2.0, n_layers=2, zbl=False, adaptive=None):
+#: name → quantity, unit, rank and sample kind of the outputs that turn with the structure
+TENSORS = {
+    "non_conservative_forces": ("force", "eV/A", 1, "atom"),
+    "non_conservative_stress": ("pressure", "eV/A^3", 2, "system"),
+    "mtt::polarizability": ("", "", 2, "system"),
+}
+
+
+def dataset_info(types, tensors=False):
+    """What metatrain wants to know of the data: elements and targets."""
+    from metatrain.utils.data import DatasetInfo
+    from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
+
+    section = {
+        "quantity": "energy", "unit": "eV", "num_subtargets": 1, "type": "scalar",
+        "sample_kind": "system", "per_atom": False, "description": "",
+    }  # fmt: skip
+    targets = {"energy": get_energy_target_info("energy", section, True, True)}
+    for name, (quantity, unit, rank, kind) in TENSORS.items() if tensors else ():
+        own = {"quantity": quantity, "unit": unit, "type": {"cartesian": {"rank": rank}}}
+        targets[name] = get_generic_target_info(name, {**section, **own, "sample_kind": kind})
+    return DatasetInfo(length_unit="angstrom", atomic_types=sorted(types), targets=targets)
+
+
+def build_pet(
+    types=TYPES, seed=0, roughness=2.0, n_layers=2, zbl=False, adaptive=None, tensors=False
+):
     """metatrain PET module in float64 with edge embeddings scaled by ``roughness``."""
     from metatrain.pet import __model__ as PET
     from metatrain.utils.architectures import get_default_hypers
-    from metatrain.utils.data import DatasetInfo
-    from metatrain.utils.data.target_info import get_energy_target_info
 
     torch.manual_seed(seed)
     hypers = get_default_hypers("pet")["model"]
@@ -21,26 +45,39 @@ def build_pet(types=TYPES, seed=0, roughness=2.0, n_layers=2, zbl=False, adaptiv
         cutoff=4.5, d_pet=32, d_node=64, d_head=32, d_feedforward=64, num_heads=2,
         num_attention_layers=1, num_gnn_layers=n_layers, zbl=zbl, num_neighbors_adaptive=adaptive,
     )  # fmt: skip
-    section = {
-        "quantity": "energy", "unit": "eV", "num_subtargets": 1, "type": "scalar",
-        "sample_kind": "system", "per_atom": False, "description": "",
-    }  # fmt: skip
-    target = get_energy_target_info(
-        "energy", section, add_position_gradients=True, add_strain_gradients=True
-    )
-    info = DatasetInfo(
-        length_unit="angstrom", atomic_types=sorted(types), targets={"energy": target}
-    )
-    pet = PET(hypers, info).eval().to(torch.float64)
+    pet = PET(hypers, dataset_info(types, tensors)).eval().to(torch.float64)
     for layer in pet.backend.gnn_layers:
         layer.edge_embedder.weight.data.mul_(roughness)
     return pet
 
 
+def build_soap_bpnn(types=TYPES, seed=0, tensors=False):
+    """metatrain soap-bpnn module in float64: invariant by construction, random weights."""
+    from metatrain.soap_bpnn import __model__ as SoapBpnn
+    from metatrain.utils.architectures import get_default_hypers
+
+    torch.manual_seed(seed)
+    hypers = get_default_hypers("soap_bpnn")["model"]
+    hypers["soap"].update(max_angular=3, max_radial=4)
+    hypers["soap"]["cutoff"].update(radius=4.5, width=0.5)
+    hypers["bpnn"].update(num_neurons_per_layer=16)
+    return SoapBpnn(hypers, dataset_info(types, tensors)).eval().to(torch.float64)
+
+
+@lru_cache(maxsize=2)
+def soap_model(**kwargs):
+    """Exported metatomic model of :func:`build_soap_bpnn`."""
+    return _frozen(build_soap_bpnn(**kwargs))
+
+
 @lru_cache(maxsize=8)
 def rough_model(**kwargs):
     """Exported metatomic model of :func:`build_pet`; same arguments, same object."""
-    model = build_pet(**kwargs).export()
+    return _frozen(build_pet(**kwargs))
+
+
+def _frozen(module):
+    model = module.export()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential, get_potential
-from pet_flows.errors import StructureError
+from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.models.spec import PotentialSpec
 
 
@@ -82,15 +84,43 @@ class SymmetrizedCalculator(Calculator):
         super().reset()
         self._bound = None
 
+    def covariant(
+        self, output: str, atoms: Atoms | None = None, per_atom: bool = True
+    ) -> np.ndarray:
+        """Another output of the model, a vector or tensor by atom or of the structure.
+
+        Parameters
+        ----------
+        output
+            Such as ``non_conservative_forces`` or ``non_conservative_stress``.
+        atoms
+            The structure; the one last calculated if left out.
+        per_atom
+            Values ``(N, 3, ...)`` of the atoms, or ``(3, ...)`` of the whole structure.
+            See :func:`pet_flows.engines.covariant.covariant`.
+        """
+        from pet_flows.engines.covariant import covariant
+
+        chosen = atoms if atoms is not None else self.atoms
+        if chosen is None:
+            raise PetFlowsError("There is no structure yet: give the atoms.")
+        evaluator = self.potential.evaluator
+        return self._with_binding(
+            chosen, lambda system: covariant(evaluator, [system], output, per_atom)[0]
+        )
+
     def _evaluate(self, atoms: Atoms) -> Evaluation:
+        evaluator = self.potential.evaluator
+        return self._with_binding(atoms, lambda system: evaluator.evaluate([system])[0])
+
+    def _with_binding[T](self, atoms: Atoms, evaluate: Callable[[System], T]) -> T:
         """Evaluate with the binding of the crystal being moved, a new one for another crystal."""
-        evaluate = self.potential.evaluator.evaluate
         key = (tuple(atoms.numbers), tuple(atoms.pbc))
         if self._bound is not None and self._bound[0] == key:
             try:
-                return evaluate([System.of(atoms, self._bound[1])])[0]
+                return evaluate(System.of(atoms, self._bound[1]))
             except StructureError as error:
                 if error.reason != "symmetrization_refused":
                     raise
         self._bound = (key, self.potential.bind(atoms, self._carried))
-        return evaluate([System.of(atoms, self._bound[1])])[0]
+        return evaluate(System.of(atoms, self._bound[1]))

@@ -8,7 +8,7 @@ backward pass carries ∂E/∂Q = T_k Q_k and ∂E/∂W = f through the strategy
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,19 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from pet_flows.engines.clusters import Part, parts
 from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.memory import Memory, is_out_of_memory
 from pet_flows.engines.raw import Copies, Graph, RawModel, RawResult
+from pet_flows.engines.spread import ForceSpread, energy_spread
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.strategy import Bound, Plan, Strategy
 
 #: atoms in one model call; on a CPU more than this falls out of the cache
 CHUNK_ATOMS = {"cpu": 500, "cuda": 20_000}
+
+#: work, part of it, first copy, last copy + 1
+type _Piece = tuple[int, int, int, int]
 
 
 @dataclass
@@ -34,12 +40,13 @@ class _Work:
     strain: torch.Tensor
     plan: Plan
     graph: Graph
+    parts: list[Part]
+    spread: ForceSpread
     energies: torch.Tensor
     gradient: torch.Tensor
     virial: torch.Tensor
     grad_rotations: torch.Tensor
     grad_weights: torch.Tensor
-    moments: torch.Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))
 
 
 class Evaluator:
@@ -52,13 +59,22 @@ class Evaluator:
     strategy
         Its symmetrization.
     chunk_atoms
-        Atoms in one model call; halved by itself when memory runs out.
+        Most atoms in one model call; fewer where memory is short, and halved when it runs out.
+    memory
+        Bytes that model calls may use; what is free on the device without it.
     """
 
-    def __init__(self, raw: RawModel, strategy: Strategy, chunk_atoms: int | None = None):
+    def __init__(
+        self,
+        raw: RawModel,
+        strategy: Strategy,
+        chunk_atoms: int | None = None,
+        memory: float | None = None,
+    ):
         self.raw = raw
         self.strategy = strategy
         self.chunk_atoms = chunk_atoms or CHUNK_ATOMS.get(raw.device.type, 500)
+        self.memory = Memory(raw, memory)
 
     def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> Bound:
         """Bind the strategy to a structure whose elements the model knows.
@@ -94,7 +110,9 @@ class Evaluator:
             memory (``out_of_memory``). Which one is at fault is known for a batch of one only.
         """
         works = [self._start(system, forces) for system in systems]
-        for chunk in self._chunks(works):
+        graphs = [part.graph for work in works for part in work.parts]
+        room = min(self.chunk_atoms, self.memory.room(graphs))
+        for chunk in self._chunks(works, room):
             self._run(works, chunk, forces)
         invariant = self.raw.invariant([w.graph for w in works])
         return [
@@ -111,12 +129,16 @@ class Evaluator:
             plan = system.bound.plan(positions @ deform, cell)
         chosen = slice(None) if plan.atoms is None else plan.atoms.numpy()
         lattice = system.cell if plan.basis is None else plan.basis.numpy() @ system.cell
+        self.memory.refuse_graph(len(system.numbers[chosen]), lattice, system.pbc)
         graph = self.raw.graph(
             system.numbers[chosen], system.positions[chosen], lattice, system.pbc
         )
         n = len(graph)
+        weights = plan.weights.detach()
         return _Work(
             system, positions, strain, plan, graph,
+            parts=parts(graph, weights, self.raw.hops),
+            spread=ForceSpread(weights),
             energies=torch.zeros(n, dtype=torch.float64),
             gradient=torch.zeros(n, 3, dtype=torch.float64),
             virial=torch.zeros(3, 3, dtype=torch.float64),
@@ -124,35 +146,36 @@ class Evaluator:
             grad_weights=torch.zeros_like(plan.weights, requires_grad=False),
         )  # fmt: skip
 
-    def _chunks(self, works: list[_Work]) -> list[list[tuple[int, int, int]]]:
-        """Chunks of (work, first copy, last copy + 1), each near ``chunk_atoms`` atoms."""
-        chunks: list[list[tuple[int, int, int]]] = [[]]
-        room = self.chunk_atoms
+    def _chunks(self, works: list[_Work], most: int) -> list[list[_Piece]]:
+        """Chunks of (work, part, first copy, last copy + 1), each near ``most`` atoms."""
+        chunks: list[list[_Piece]] = [[]]
+        room = most
         for w, work in enumerate(works):
-            copy, total, n = 0, len(work.plan.rotations), max(1, len(work.graph))
-            while copy < total:
-                if room < n and chunks[-1]:
-                    chunks.append([])
-                    room = self.chunk_atoms
-                take = min(total - copy, max(1, room // n))
-                chunks[-1].append((w, copy, copy + take))
-                copy += take
-                room -= take * n
+            for p, part in enumerate(work.parts):
+                copy, total, n = 0, len(part.copies), max(1, len(part.graph))
+                while copy < total:
+                    if room < n and chunks[-1]:
+                        chunks.append([])
+                        room = most
+                    take = min(total - copy, max(1, room // n))
+                    chunks[-1].append((w, p, copy, copy + take))
+                    copy += take
+                    room -= take * n
         return chunks
 
-    def _run(self, works: list[_Work], chunk: list[tuple[int, int, int]], forces: bool) -> None:
+    def _run(self, works: list[_Work], chunk: list[_Piece], forces: bool) -> None:
         """Evaluate one chunk and add it up; halve it when memory runs out."""
-        copies = [
-            Copies(
-                works[w].graph,
-                works[w].plan.rotations[a:b].detach(),
-                works[w].plan.weights[a:b].detach(),
-            )
-            for w, a, b in chunk
-        ]
+        copies = []
+        for w, p, a, b in chunk:
+            plan, part = works[w].plan, works[w].parts[p]
+            rows = part.copies[a:b]
+            weights = part.weights(plan.weights.detach(), rows)
+            copies.append(Copies(part.graph, plan.rotations[rows].detach(), weights))
         try:
             results = self.raw.evaluate(copies, forces)
-        except (torch.OutOfMemoryError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if self.raw.device.type == "cuda":
                 torch.cuda.empty_cache()
             halves = _halve(chunk)
@@ -164,17 +187,20 @@ class Evaluator:
                     f"{self.raw.device}; use a larger device or a smaller cell.",
                     retryable=True,
                 ) from None
-            self.chunk_atoms = max(1, self.chunk_atoms // 2)
+            atoms = sum(len(c.graph) * len(c.rotations) for c in copies)
+            self.chunk_atoms = max(1, min(self.chunk_atoms, atoms // 2))
             for half in halves:
                 self._run(works, half, forces)
             return
-        for (w, a, b), part, result in zip(chunk, copies, results, strict=True):
-            _add(works[w], slice(a, b), part, result)
+        for (w, p, a, b), turned, result in zip(chunk, copies, results, strict=True):
+            part = works[w].parts[p]
+            _add(works[w], part, part.copies[a:b], turned, result)
 
     def _finish(self, work: _Work, invariant: RawResult | None, forces: bool) -> Evaluation:
         plan, system = work.plan, work.system
         n_atoms, n = len(system.numbers), len(work.graph)
         energies, gradient, virial = work.energies, work.gradient, work.virial
+        mean = gradient
         through = [
             (out, grad)
             for out, grad in (
@@ -190,15 +216,15 @@ class Evaluator:
                 [grad for _, grad in through],
                 allow_unused=True,
             )
-            if dx is not None and plan.atoms is None:
-                gradient = gradient + dx
+            if dx is not None:
+                gradient = gradient + (dx if plan.atoms is None else dx[plan.atoms])
             if ds is not None:
                 virial = virial + ds
         if plan.operations is not None:
             energies = _average_energies(energies, plan.operations[1])
+            mean = _average(mean, virial, *plan.operations)[0]
             gradient, virial = _average(gradient, virial, *plan.operations)
         k = len(plan.rotations)
-        spreads = _spread(work.moments, gradient, n) if k > 1 else (None, None)
         if invariant is not None:
             energies = energies + invariant.energies[0]
             assert invariant.gradients is not None
@@ -224,33 +250,34 @@ class Evaluator:
             forces=-gradient.numpy(),
             stress=stress,
             n_evaluations=k,
-            energy_spread=spreads[0],
-            force_spread=spreads[1] if forces else None,
+            energy_spread=(
+                energy_spread(plan.weights.detach(), work.grad_weights) if k > 1 else None
+            ),
+            force_spread=work.spread.value(mean) if forces and k > 1 else None,
         )
 
 
-def _add(work: _Work, copies: slice, part: Copies, result: RawResult) -> None:
+def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: RawResult) -> None:
     """Add one structure's share of a chunk."""
-    work.energies += (part.weights * result.energies).sum(0)
-    work.grad_weights[copies] = result.energies
-    weight = part.weights.mean(1)
-    mean_energy = result.energies.mean(1)
-    work.moments[0] += (weight * mean_energy).sum()
-    work.moments[1] += (weight * mean_energy**2).sum()
-    if result.gradients is not None and result.virials is not None:
+    served = part.served
+    if part.centres is None:
+        weights, energies = copies.weights, result.energies
+    else:
+        weights, energies = copies.weights[:, part.centres], result.energies[:, part.centres]
+    work.energies[served] += (weights * energies).sum(0)
+    if isinstance(served, slice):
+        work.grad_weights[rows] = energies
+    else:
+        work.grad_weights[rows[:, None], served] = energies
+    if result.gradients is None or result.virials is None:
+        return
+    work.virial += result.virials.sum(0)
+    work.grad_rotations[rows] = result.virials @ copies.rotations
+    if part.atoms is None:
         work.gradient += result.gradients.sum(0)
-        work.virial += result.virials.sum(0)
-        work.grad_rotations[copies] = result.virials @ part.rotations
-        squares = (result.gradients**2).sum((1, 2))
-        work.moments[2] += (squares / weight.clamp_min(1e-300)).sum()
-
-
-def _spread(moments: torch.Tensor, gradient: torch.Tensor, n: int) -> tuple[float, float]:
-    """Weighted standard deviations over the rotations: energy (eV/atom), forces (eV/Å)."""
-    mean, square, force_square = moments.tolist()
-    energy = max(0.0, square - mean**2) ** 0.5
-    force = max(0.0, force_square - float((gradient**2).sum())) / (3 * n)
-    return energy, force**0.5
+        work.spread.add(rows, result.gradients)
+    else:
+        work.gradient.index_add_(0, part.atoms, result.gradients.sum(0))
 
 
 def _average(
@@ -270,13 +297,13 @@ def _average_energies(energies: torch.Tensor, perms: torch.Tensor) -> torch.Tens
     return summed / len(perms)
 
 
-def _halve(chunk: list[tuple[int, int, int]]) -> tuple[list, list] | None:
+def _halve(chunk: list[_Piece]) -> tuple[list[_Piece], list[_Piece]] | None:
     """Two halves of a chunk, or None if it is one copy of one structure."""
     if len(chunk) > 1:
         middle = len(chunk) // 2
         return chunk[:middle], chunk[middle:]
-    w, a, b = chunk[0]
+    w, p, a, b = chunk[0]
     if b - a == 1:
         return None
     middle = (a + b) // 2
-    return [(w, a, middle)], [(w, middle, b)]
+    return [(w, p, a, middle)], [(w, p, middle, b)]

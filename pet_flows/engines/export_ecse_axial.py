@@ -59,7 +59,7 @@ def _of_atom(
     for index in torch.nonzero(by_axis.detach() > least)[:, 0]:
         k = int(index)
         axis = edges.vectors[own[k]] / edges.lengths[own[k]]
-        second, share = _second(axis, edges.vectors[seen], path, kappa, ramp, least, window)
+        second, share = _second(axis, edges.vectors[seen], path, seen, kappa, ramp, least, window)
         e1 = axis[None].repeat(second.size(0), 1)
         frame = torch.stack([e1, second, torch.linalg.cross(e1, second)], 1)
         # four turns about the axis; with one the energy jumps at collinearity
@@ -95,6 +95,7 @@ def _second(
     axis: torch.Tensor,
     vectors: torch.Tensor,
     path: torch.Tensor,
+    seen: torch.Tensor,
     kappa: float,
     ramp: tuple[float, float],
     least: float,
@@ -114,5 +115,11 @@ def _second(
     x = torch.log(squares[kept]) + 2.0 * path[kept]
     share = relative_weights(x, torch.zeros_like(kept), 1, kappa, ramp)
     final = torch.nonzero(share.detach() > least)[:, 0]
+    # many paths end with the same edge: their frames are the same, their weights are summed
     chosen = kept[final]
-    return normal[chosen] / torch.sqrt(squares[chosen])[:, None], share[final]
+    one, of_path = torch.unique(seen[chosen], return_inverse=True)
+    summed = torch.zeros(one.size(0), dtype=torch.float64).index_add(0, of_path, share[final])
+    place = torch.zeros_like(one)
+    place[of_path] = torch.arange(of_path.size(0))
+    chosen = chosen[place]
+    return normal[chosen] / torch.sqrt(squares[chosen])[:, None], summed

@@ -8,7 +8,8 @@ virials at no cost. Composition, scaler and ZBL are applied here, since the back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ class PETRaw:
         self.dtype = next(pet.parameters()).dtype
         self.device = next(pet.parameters()).device
         self.cutoff = float(self._backend.cutoff)
-        self.n_layers = self.hops = int(self._backend.num_gnn_layers)
+        # messages are exchanged once more after the last layer, before they are read out
+        self.n_layers = self.hops = int(self._backend.num_gnn_layers) + 1
         self.atomic_types = frozenset(pet.atomic_types)
         self._zbl = next((m for m in pet.additive_models if type(m).__name__ == "ZBL"), None)
         self._scale = self._energy_scale()
@@ -220,9 +222,10 @@ class PETRaw:
         vectors = torch.cat([graph.vectors(1) for graph in graphs]).requires_grad_(True)
         first = torch.cat([graph.numbers[graph.pairs[1][0]] for graph in graphs])
         second = torch.cat([graph.numbers[graph.pairs[1][1]] for graph in graphs])
-        pair = self._zbl.get_pairwise_zbl(
-            first.to(self.device), second.to(self.device), vectors.norm(dim=1).to(self.device)
-        )
+        with _double_by_default():
+            pair = self._zbl.get_pairwise_zbl(
+                first.to(self.device), second.to(self.device), vectors.norm(dim=1).to(self.device)
+            )
         pair = pair.double().cpu()
         (slope,) = torch.autograd.grad(pair.sum(), vectors)
         counts = [len(graph.pairs[1][0]) for graph in graphs]
@@ -265,3 +268,18 @@ class PETRaw:
                 values = model(self._one_atom_systems(), outputs)[self._key].block().values
                 table[sorted(self.atomic_types)] += values.reshape(-1).double().cpu()
         return table
+
+
+@contextmanager
+def _double_by_default() -> Iterator[None]:
+    """Powers of integers in float64.
+
+    metatrain's ZBL raises atomic numbers to 0.23, which PyTorch does in its default dtype: in
+    float32 the last digit depends on where a pair stands in its batch (1e-7 eV/Å).
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -76,7 +76,14 @@ class RawModel(Protocol):
     device: torch.device
     cutoff: float
     n_layers: int
+    hops: int | None
+    """bonds of ``pairs[0]``, a full list, within which an energy's atoms lie; None if not known"""
     atomic_types: frozenset[int]
+
+    @property
+    def general(self) -> MetatomicRaw:
+        """The same model on the general path, for outputs other than the energy."""
+        ...
 
     def graph(
         self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
@@ -164,8 +171,13 @@ class MetatomicRaw:
         self.dtype = {"float32": torch.float32, "float64": torch.float64}[capabilities.dtype]
         self.cutoff = max((o.engine_cutoff("angstrom") for o in self._lists), default=0.0)
         reach = capabilities.interaction_range / max(self.cutoff, 1e-9)
-        # an infinite range says nothing of layers; three hops are more than any PET has
-        self.n_layers = max(1, round(reach)) if np.isfinite(reach) else 3
+        known = bool(np.isfinite(reach))
+        # One more than declared: PET says cutoff × layers, but reads out messages exchanged after
+        # the last layer, and adaptive cutoffs look at neighbours' neighbours. An infinite range
+        # says nothing of layers; four hops are more than any PET has.
+        self.n_layers = int(np.ceil(reach - 1e-9)) + 1 if known else 4
+        single = len(self._lists) == 1 and self._lists[0].full_list
+        self.hops = self.n_layers if known and single else None
         self.atomic_types = frozenset(capabilities.atomic_types)
 
     def graph(
@@ -174,6 +186,70 @@ class MetatomicRaw:
         """Neighbour lists of one structure."""
         cutoffs = [(o.engine_cutoff("angstrom"), o.full_list) for o in self._lists]
         return build_graph(cutoffs, numbers, positions, cell, pbc)
+
+    @property
+    def general(self) -> MetatomicRaw:
+        """Itself."""
+        return self
+
+    def by_atom(self, output: str, wanted: bool) -> bool:
+        """Whether the model gives an output by atom.
+
+        Raises
+        ------
+        PetFlowsError
+            There is no such output, or it is ``wanted`` by atom and not given so.
+        """
+        outputs = self._model.capabilities().outputs
+        if output not in outputs:
+            names = ", ".join(sorted(name for name in outputs if "aux::" not in name))
+            raise PetFlowsError(f"The model has no output {output!r}; it has {names}.")
+        given = outputs[output].sample_kind == "atom"
+        if wanted and not given:
+            raise PetFlowsError(f"The model gives {output} for a whole structure, not by atom.")
+        return bool(given)
+
+    def tensors(self, copies: Sequence[Copies], output: str, by_atom: bool) -> list[torch.Tensor]:
+        """Cartesian output of all copies as the model gives it, turned as they are.
+
+        Returns
+        -------
+        list of torch.Tensor
+            ``(k, n, 3, ..., p)``, or ``(k, 3, ..., p)`` of whole structures; float64, on the CPU.
+        """
+        from metatomic.torch import ModelEvaluationOptions, ModelOutput
+
+        unit = self._model.capabilities().outputs[output].unit
+        kind = "atom" if by_atom else "system"
+        options = ModelEvaluationOptions(
+            length_unit="angstrom", outputs={output: ModelOutput(unit=unit, sample_kind=kind)}
+        )
+        with torch.no_grad():
+            systems = []
+            for c in copies:
+                for turn in c.rotations:
+                    x, cell = (
+                        (rows @ turn).to(self.device, self.dtype)
+                        for rows in (c.graph.positions, c.graph.cell)
+                    )
+                    systems.append(self._system(c.graph, x, cell))
+            found = self._model(systems, options, check_consistency=False)[output]
+        names = [name for part in found.block(0).components for name in part.names]
+        if len(found) > 1 or not all(name.startswith("xyz") for name in names):
+            raise PetFlowsError(f"The components of {output} are not Cartesian, but {names}.")
+        block = found.block(0)
+        samples = block.samples.values.long().cpu()
+        sizes = torch.tensor([len(c.graph) for c in copies for _ in c.rotations])
+        values = block.values.double().cpu()
+        row = samples[:, 0]
+        if by_atom:
+            row = (torch.cumsum(sizes, 0) - sizes)[row] + samples[:, 1]
+        ordered = torch.zeros_like(values).index_copy_(0, row, values)
+        counts = [c.weights.numel() if by_atom else len(c.rotations) for c in copies]
+        return [
+            part.reshape(*(c.weights.shape if by_atom else (len(part),)), *part.shape[1:])
+            for c, part in zip(copies, ordered.split(counts), strict=True)
+        ]
 
     def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
         """Nothing: all terms are inside the model."""

@@ -61,8 +61,10 @@ def axial_frames(
         shares.append(linear[torch.from_numpy(alone)])
         owners.append(alone)
     log_fc = log_fade(edges.lengths, cutoff - FADE, cutoff)
-    for atom in np.nonzero((edges.count > 0) & (linear.detach().numpy() > LEAST))[0]:
-        turned, share = _of_atom(edges, log_fc, int(atom), scope, n_layers)
+    along = np.nonzero((edges.count > 0) & (linear.detach().numpy() > LEAST))[0]
+    bonds = _bonds(edges) if len(along) else torch.zeros(0)
+    for atom in along:
+        turned, share = _of_atom(edges, bonds, log_fc, int(atom), scope, n_layers)
         frames.append(turned)
         shares.append(linear[int(atom)] * share)
         owners.append(np.full(len(share), atom))
@@ -75,7 +77,7 @@ def axial_frames(
 
 
 def _of_atom(
-    edges: Edges, log_fc: torch.Tensor, atom: int, scope: Scope, n_layers: int
+    edges: Edges, bonds: torch.Tensor, log_fc: torch.Tensor, atom: int, scope: Scope, n_layers: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames (F, 3, 3) and weights (F,), one in sum, of one atom that has neighbours."""
     constants = CONSTANTS[scope]
@@ -88,7 +90,7 @@ def _of_atom(
     frames, weights = [], []
     for k in kept.tolist():
         axis = edges.vectors[own[k]] / edges.lengths[own[k]]
-        second, share = _second_directions(axis, edges.vectors[seen], path, scope)
+        second, share = _second_directions(axis, edges.vectors[seen], path, bonds[seen], scope)
         frames.append(_around(axis, second))
         weights.append((by_axis[k] * share / TURNS).repeat(TURNS))
     return torch.cat(frames), torch.cat(weights)
@@ -115,10 +117,31 @@ def _seen(
     return torch.cat(all_edges), torch.cat(all_logs)
 
 
+def _bonds(edges: Edges) -> torch.Tensor:
+    """(E,) int, the same for an edge and its reverse."""
+    vectors = edges.vectors.detach().numpy() + 0.0
+    ends = np.stack([edges.first, edges.second], 1)
+    flip = edges.first > edges.second
+    same = edges.first == edges.second
+    leading = vectors[np.arange(len(vectors)), (vectors != 0).argmax(1)]
+    flip |= same & (leading < 0)
+    ends[flip] = ends[flip, ::-1]
+    keys = np.concatenate([ends, np.where(flip[:, None], 0.0 - vectors, vectors)], 1)
+    return torch.from_numpy(np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1))
+
+
 def _second_directions(
-    axis: torch.Tensor, vectors: torch.Tensor, path: torch.Tensor, scope: Scope
+    axis: torch.Tensor,
+    vectors: torch.Tensor,
+    path: torch.Tensor,
+    bonds: torch.Tensor,
+    scope: Scope,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit vectors (c, 3) normal to the axis, and weights (c,) from perp² fc²."""
+    """Unit vectors (c, 3) normal to the axis, and weights (c,) from perp² fc².
+
+    Many paths end with the same bond, in one direction or the other; the frames are the same
+    (turns about the axis include half a turn), so their weights are summed.
+    """
     constants = CONSTANTS[scope]
     normal = vectors - (vectors @ axis)[:, None] * axis
     squares = (normal**2).sum(1)
@@ -134,7 +157,14 @@ def _second_directions(
     share = relative_weights(x, one_group, 1, constants.kappa, constants.ramp)
     final = torch.nonzero(share.detach() > LEAST)[:, 0]
     chosen = kept[final]
-    return normal[chosen] / torch.sqrt(squares[chosen])[:, None], share[final]
+    one, of_path = np.unique(bonds[chosen].numpy(), return_inverse=True)
+    first = np.zeros(len(one), dtype=int)
+    first[of_path[::-1]] = np.arange(len(of_path))[::-1]
+    summed = torch.zeros(len(one), dtype=torch.float64).index_add(
+        0, torch.from_numpy(of_path.reshape(-1)), share[final]
+    )
+    chosen = chosen[torch.from_numpy(first)]
+    return normal[chosen] / torch.sqrt(squares[chosen])[:, None], summed
 
 
 def _around(axis: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

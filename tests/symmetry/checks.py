@@ -180,6 +180,13 @@ def lonely_atom_on_bent_chain():
     return Atoms("HOCH", tail)
 
 
+def lonely_atom_before_a_far_bend():
+    """The last messages are exchanged after the last layer: bends are seen a bond further."""
+    tail = [0 * AXIS, 3.9 * AXIS, 7.7 * AXIS, 9.0 * AXIS + 2.1 * SIDE]
+    side = np.cross(AXIS, SIDE)
+    return Atoms("HOCHO", [*tail, 9.6 * AXIS + 2.5 * SIDE + 1.1 * side])
+
+
 def slopes(spec, path, points, steps=(1e-2, 1e-3, 1e-4), model=None):
     """Largest force difference per step along a path, one value for each step (eV/Å²)."""
     found = []

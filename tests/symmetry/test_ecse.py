@@ -62,6 +62,7 @@ def test_covariance_of_a_chiral_molecule():
 def test_covariance_of_an_atom_on_a_bent_chain():
     """Its only neighbour does not say which way the chain bends; messages do."""
     checks.covariance("ecse", checks.lonely_atom_on_bent_chain())
+    checks.covariance("ecse", checks.lonely_atom_before_a_far_bend())
 
 
 ZONES = {
@@ -134,6 +135,8 @@ def test_supercells_are_reduced():
     one, two = evaluate("ecse", atoms), evaluate("ecse", atoms * (2, 2, 2))
     assert two.n_evaluations == one.n_evaluations
     assert abs(two.energy - 8 * one.energy) < 1e-12 * 8 * len(atoms)
+    np.testing.assert_allclose(two.forces, np.tile(one.forces, (8, 1)), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(two.stress, one.stress, rtol=0, atol=1e-12)
 
 
 def test_supercells_agree_without_reduction():

@@ -73,6 +73,11 @@ def one_hop(patch):
     patch.setattr(ecse, "axial_frames", lambda e, linear, s, c, n: true(e, linear, s, c, 1))
 
 
+def as_many_hops_as_layers(patch):
+    true = ecse.axial_frames
+    patch.setattr(ecse, "axial_frames", lambda e, linear, s, c, n: true(e, linear, s, c, n - 1))
+
+
 def one_turn(patch):
     patch.setattr(ecse_axial, "TURNS", 1)
 
@@ -138,6 +143,10 @@ MUTANTS = [
     (setting_found_again, oriented_under_shear),
     (inversion_as_mirror, checks.chiral_molecule),
     (one_hop, partial(checks.covariance, "ecse", checks.lonely_atom_on_bent_chain())),
+    (
+        as_many_hops_as_layers,
+        partial(checks.covariance, "ecse", checks.lonely_atom_before_a_far_bend()),
+    ),
     (one_turn, checks.smooth_through_collinearity),
     (loose_operations, checks.displaced_atom_covariance),
     (loose_keeping, checks.carried_symmetry_and_noise),
