@@ -33,7 +33,7 @@ class ElasticMaker(PropertyMaker):
     relax_ions
         Relax the ions of each strained cell; otherwise they are clamped to it.
     strain_magnitudes
-        As atomate2's, in Voigt's notation; each is applied with both signs.
+        As atomate2's: components of the strain tensor; each is applied with both signs.
     symprec
         Å, tolerance with which the space group is found that reduces the strains.
     max_stress

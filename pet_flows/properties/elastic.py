@@ -125,8 +125,8 @@ def elastic(
             done = len(crystal.points)
             progress(crystal.job.index, done, done + len(crystal.open))
         if not crystal.open:
-            error = crystal.error
-            yield _failure(crystal, error) if error else _outcome(crystal, settings)
+            broken = crystal.error
+            yield _failure(crystal, broken) if broken else _outcome(crystal, settings)
 
 
 def _crystal(settings: ElasticSettings, atoms: Atoms) -> Prepared:

@@ -18,13 +18,13 @@ import numpy as np
 import spglib
 from ase import Atoms
 
-from pet_flows.properties.elastic_tensor import design, invariant_basis, mandel, matrix
+from pet_flows.properties.elastic_tensor import WEIGHTS, design, invariant_basis, mandel, matrix
 from pet_flows.symmetry.group import SpaceGroup
 
 #: entries of unit strains that differ by less than this are the same; round-off is 1e-13
 SAME = 1e-6
-#: (6, 3, 3) unit strains of Voigt's notation: a shear of one has 1/2 above and below the diagonal
-UNITS = matrix(np.eye(6)) / np.sqrt([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])[:, None, None]
+#: (6, 3, 3) unit strains 11, 22, 33, 23, 13, 12: one component of the tensor, as atomate2's
+UNITS = matrix(np.diag(WEIGHTS))
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StrainState:
     """A direction in the space of strains along which the stress is differentiated."""
 
     strain: np.ndarray
-    """(3, 3) symmetric, unit magnitude in Voigt's notation, in the axes of the structure"""
+    """(3, 3) symmetric, one component of one in the crystal's axes; in those of the structure"""
     group: SpaceGroup | None
     """the symmetry that strained cells keep"""
     mirror: np.ndarray | None
@@ -70,9 +70,9 @@ class StrainPlan:
 def plan(atoms: Atoms, group: SpaceGroup | None, symprec: float) -> StrainPlan:
     """Fewest strains from which the whole elastic tensor follows.
 
-    Of the six unit strains of Voigt's notation in the crystal's axes as many are taken as the
-    point group needs: two for cubic crystals (1 and 4), three for hexagonal and trigonal ones,
-    four for tetragonal ones, six below.
+    Of the six strains with one component in the crystal's axes as many are taken as the point
+    group needs: two for cubic crystals (11 and 23), three for hexagonal and trigonal ones, four
+    for tetragonal ones, six below.
 
     Parameters
     ----------

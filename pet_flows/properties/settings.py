@@ -118,9 +118,9 @@ class ElasticSettings(PropertySettings):
         default=(0.001, 0.002),
         min_length=1,
         description=(
-            "of the unit strains of Voigt's notation; each is applied with both signs (a list like "
-            "atomate2's, which writes both, is taken as such): n of them give central differences "
-            "of order 2 n"
+            "components of the strain tensor (of Voigt's shears half); each is applied with both "
+            "signs, and atomate2's lists, which write both, are taken as such; n magnitudes give "
+            "central differences of order 2 n"
         ),
     )
     relax_ions: bool = Field(

@@ -11,6 +11,7 @@ from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.engines.ase import SymmetrizedCalculator
+from pet_flows.jobs import ElasticMaker as OwnElasticMaker
 from pet_flows.jobs import EOSMaker, RelaxMaker, StaticMaker
 
 GPA = 160.21766208
@@ -107,6 +108,11 @@ def test_elastic_flow_gives_the_stress_derivative(copper, tmp_path, monkeypatch)
     expected = _c11_c12(relaxed)
     assert tensor[0, 0] == pytest.approx(expected[0], rel=0.005)
     assert tensor[0, 1] == pytest.approx(expected[1], rel=0.005)
+    # our own property on the same strains; it differentiates Cauchy's stress, atomate2's fit
+    # Piola and Kirchhoff's second
+    own = OwnElasticMaker(strain_magnitudes=(0.005, 0.01)).make(relaxed)
+    record = run_locally(own, store=memory_store(), log=False)[own.uuid][1].output
+    np.testing.assert_allclose(tensor, record["result"]["tensor_ieee"], atol=0.2)
 
 
 def _c11_c12(structure, h=0.005):
