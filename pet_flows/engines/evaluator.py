@@ -224,7 +224,7 @@ class Evaluator:
             energies = _average_energies(energies, plan.operations[1])
             mean = _average(mean, virial, *plan.operations)[0]
             gradient, virial = _average(gradient, virial, *plan.operations)
-        k = len(plan.rotations)
+        k, means = len(plan.rotations), energies
         if invariant is not None:
             energies = energies + invariant.energies[0]
             assert invariant.gradients is not None
@@ -251,7 +251,7 @@ class Evaluator:
             stress=stress,
             n_evaluations=k,
             energy_spread=(
-                energy_spread(plan.weights.detach(), work.grad_weights) if k > 1 else None
+                energy_spread(plan.weights.detach(), work.grad_weights, means) if k > 1 else None
             ),
             force_spread=work.spread.value(mean) if forces and k > 1 else None,
         )

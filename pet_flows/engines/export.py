@@ -197,7 +197,7 @@ def _ecse_frames(
 
 def ecse_partners(strategy: Ecse) -> torch.Tensor:
     """(p, 3, 3) what follows each frame: mirror partners and the group's rotations."""
-    return strategy.bind(Atoms("H"))._partners
+    return strategy.bind(Atoms("H")).partners
 
 
 def _crystal_frames(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def energy_spread(weights: torch.Tensor, energies: torch.Tensor) -> float:
+def energy_spread(weights: torch.Tensor, energies: torch.Tensor, mean: torch.Tensor) -> float:
     """Weighted standard deviation over the rotations of the energy per atom, eV/atom.
 
     Every rotation is judged by the atoms it serves: by the mean, with its weights, of what
@@ -16,8 +16,9 @@ def energy_spread(weights: torch.Tensor, energies: torch.Tensor) -> float:
     ----------
     weights, energies
         ``(K, n)``; energies of weight zero do not count.
+    mean
+        ``(n,)``, the symmetrized energies.
     """
-    mean = (weights * energies).sum(0) / weights.sum(0).clamp_min(1e-300)
     share = weights.sum(1)
     off = (weights * (energies - mean)).sum(1) / share.clamp_min(1e-300)
     return float(((share * off**2).sum() / share.sum()).sqrt())

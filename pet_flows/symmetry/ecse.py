@@ -19,6 +19,7 @@ from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.symmetry.ecse_axial import axial_frames
 from pet_flows.symmetry.ecse_frames import Scope, frame_weights
 from pet_flows.symmetry.ecse_graph import find_edges
+from pet_flows.symmetry.ecse_orbits import reduce_copies
 from pet_flows.symmetry.exact import EXACT, find_primitive
 from pet_flows.symmetry.grid import off_axis_group
 from pet_flows.symmetry.strategy import Plan
@@ -83,14 +84,15 @@ class EcseBound:
         self._scope = cast(Scope, strategy.scope)
         self._numbers = atoms.numbers.copy()
         self._pbc = np.array(atoms.pbc, dtype=bool)
-        mirror = np.stack([np.eye(3), np.diag([1.0, 1.0, -1.0])])
+        self._mirror = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, 1.0, -1.0]))])
+        self._mirror = self._mirror.double()
         turns = np.eye(3)[None] if strategy.group is None else off_axis_group(strategy.group)
-        self._partners = torch.tensor((mirror[:, None] @ turns[None]).reshape(-1, 3, 3))
+        self._turns = torch.tensor(turns)
 
     @property
     def partners(self) -> torch.Tensor:
         """``(k, 3, 3)``, what follows each frame: its mirror partner, and the group."""
-        return self._partners
+        return (self._mirror[:, None] @ self._turns).reshape(-1, 3, 3)
 
     def as_dict(self) -> dict[str, Any]:
         """Nothing travels: frames come from the geometry alone."""
@@ -118,18 +120,31 @@ class EcseBound:
         weights = torch.cat([bent.weights, axial_weights])
         # weights below what matters were left out: what remains is one in sum again
         weights = weights / weights.sum(0)
-        k = len(self._partners)
-        rotations = (frames.transpose(1, 2)[:, None] @ self._partners).reshape(-1, 3, 3)
-        return Plan(
-            rotations, weights.repeat_interleave(k, 0) / k, atoms=atoms, basis=basis, image=image
-        )
+        rotations = (frames.transpose(1, 2)[:, None] @ self._mirror).reshape(-1, 3, 3)
+        weights = weights.repeat_interleave(2, 0) / 2
+        operations = None
+        if self._reducible:
+            numbers = self._numbers if atoms is None else self._numbers[atoms.numpy()]
+            rotations, weights, operations = reduce_copies(
+                rotations, weights, numbers, cell.detach().numpy(), positions.detach().numpy()
+            )
+        k = len(self._turns)
+        if k > 1:
+            rotations = (rotations[:, None] @ self._turns).reshape(-1, 3, 3)
+            weights = weights.repeat_interleave(k, 0) / k
+        return Plan(rotations, weights, atoms, basis, image, operations)
+
+    @property
+    def _reducible(self) -> bool:
+        """Whether the structure's own symmetry may save evaluations."""
+        # pooled weights depend on how often a frame occurs: no reduction in that scope
+        return bool(self._pbc.all()) and self._scope != "structure"
 
     def _primitive(
         self, positions: torch.Tensor, cell: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         """Atoms, basis and image of a smaller cell that says the same, or three None."""
-        # pooled weights depend on how often a frame occurs: no reduction in that scope
-        if not self._pbc.all() or self._scope == "structure" or len(positions) == 1:
+        if not self._reducible or len(positions) == 1:
             return None, None, None
         found = find_primitive(
             self._numbers, cell.detach().numpy(), positions.detach().numpy(), EXACT

@@ -24,7 +24,9 @@ class Plan:
         ``(K, 3, 3)`` orthogonal matrices, proper or not; a function of positions and cell that
         autograd can follow where the strategy makes them depend on these.
     weights
-        ``(K, n)``, summing to one over ``k`` for each evaluated atom; likewise differentiable.
+        ``(K, n)``, likewise differentiable. Their sum over ``k`` is one for each evaluated atom,
+        or, with ``operations``, for the mean over the atoms that these exchange. The evaluator
+        leaves out what has weight zero.
     atoms
         ``(n,)`` indices of the atoms that are evaluated (those of a primitive cell), or None
         for all ``N``.

@@ -62,7 +62,7 @@ def setting_found_again(patch):
 def inversion_as_mirror(patch):
     def init(self, strategy, atoms):
         true(self, strategy, atoms)
-        self._partners[1] = -self._partners[0]
+        self._mirror[1] = -self._mirror[0]
 
     true = EcseBound.__init__
     patch.setattr(EcseBound, "__init__", init)
