@@ -12,6 +12,7 @@ ALL = [
     settings.RelaxSettings,
     settings.StaticSettings,
     settings.EOSSettings,
+    settings.ElasticSettings,
     settings.PhononSettings,
     settings.MDSettings,
 ]
