@@ -93,6 +93,18 @@ class Evaluator:
             )
         return self.strategy.bind(atoms, carried)
 
+    def refuse_too_large(self, atoms: Atoms) -> None:
+        """Refuse a structure that no memory here can hold, before its symmetry is sought.
+
+        Raises
+        ------
+        StructureError
+            ``out_of_memory``.
+        """
+        # ecse evaluates the surroundings of its frames, however large the structure is
+        whole = not self.strategy.spec.startswith("ecse")
+        self.memory.refuse(len(atoms), atoms.cell.array, atoms.pbc, whole)
+
     def evaluate(self, systems: Sequence[System], forces: bool = True) -> list[Evaluation]:
         """Evaluate a batch, in order.
 
@@ -129,7 +141,7 @@ class Evaluator:
             plan = system.bound.plan(positions @ deform, cell)
         chosen = slice(None) if plan.atoms is None else plan.atoms.numpy()
         lattice = system.cell if plan.basis is None else plan.basis.numpy() @ system.cell
-        self.memory.refuse_graph(len(system.numbers[chosen]), lattice, system.pbc)
+        self.memory.refuse(len(system.numbers[chosen]), lattice, system.pbc, whole=False)
         graph = self.raw.graph(
             system.numbers[chosen], system.positions[chosen], lattice, system.pbc
         )

@@ -8,6 +8,7 @@ much that is for one edge is measured once per model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -15,11 +16,18 @@ import numpy as np
 import torch
 
 from pet_flows.engines.raw import Copies, Graph, RawModel
+from pet_flows.errors import StructureError
 
 #: part of the free memory that a chunk of many copies may take, and one copy alone
 SHARE, ALONE = 0.5, 0.9
 #: peak of a model call over what autograd keeps of it, measured at 1.6
 PEAK = 2.0
+#: bytes of a neighbour list for each pair in it, and while it is made
+PER_PAIR = 100.0
+#: pairs that are never too many, so that no file need be read
+FEW = 1e5
+#: bytes that no computer has
+MOST = 1e15
 
 _PER_EDGE: WeakKeyDictionary[RawModel, float] = WeakKeyDictionary()
 
@@ -40,6 +48,79 @@ def free_memory(device: torch.device) -> float:
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return float(torch.cuda.mem_get_info(device)[0] + unused)
     return min(_available(), _left_in_control_group())
+
+
+class Memory:
+    """What a model may be given at once.
+
+    Parameters
+    ----------
+    raw
+        The model.
+    limit
+        Bytes that calls may use; what is free on its device without it.
+    """
+
+    def __init__(self, raw: RawModel, limit: float | None = None):
+        self._raw = raw
+        self._limit = limit
+
+    def free(self) -> float:
+        """Bytes that calls may use now."""
+        return free_memory(self._raw.device) if self._limit is None else self._limit
+
+    def room(self, graphs: Sequence[Graph]) -> int:
+        """Atoms, copies included, that one call over such structures may hold.
+
+        Raises
+        ------
+        StructureError
+            ``out_of_memory``: one copy of one of them is too much for this computer. A device is
+            asked all the same, because it can say no.
+        """
+        free, each = self.free(), bytes_per_edge(self._raw)
+        widest = 1
+        for graph in graphs:
+            width = neighbours(graph)
+            widest = max(widest, width)
+            needed = each * len(graph) * width
+            if self._raw.device.type == "cpu" and needed > ALONE * free:
+                raise too_large(len(graph), needed, free)
+        return max(1, int(SHARE * min(free, MOST) / max(each * widest, 1.0)))
+
+    def refuse(self, n_atoms: int, cell: np.ndarray, pbc: np.ndarray, whole: bool) -> None:
+        """Refuse a structure before anything of its size is made.
+
+        Parameters
+        ----------
+        n_atoms, cell, pbc
+            Of the structure; its neighbours are estimated from its density.
+        whole
+            Whether all its atoms are evaluated at once; otherwise its neighbour list alone counts.
+
+        Raises
+        ------
+        StructureError
+            ``out_of_memory``.
+        """
+        edges = n_atoms * expected_neighbours(self._raw.cutoff, n_atoms, cell, pbc)
+        if edges < FEW:
+            return
+        needed, free = PER_PAIR * edges, free_memory(torch.device("cpu"))
+        if whole and self._raw.device.type == "cpu":
+            needed, free = bytes_per_edge(self._raw) * edges, self.free()
+        if needed > ALONE * free:
+            raise too_large(n_atoms, needed, free)
+
+
+def too_large(n_atoms: int, needed: float, free: float) -> StructureError:
+    """Error of a structure that needs so many bytes."""
+    return StructureError(
+        "out_of_memory",
+        f"One evaluation of {n_atoms} atoms takes about {needed / 1e9:.3g} GB of memory, and "
+        f"{free / 1e9:.3g} GB are free; use a larger device or a smaller cell.",
+        retryable=True,
+    )
 
 
 def _available() -> float:
@@ -66,11 +147,15 @@ def _left_in_control_group() -> float:
 def bytes_per_edge(raw: RawModel) -> float:
     """Bytes at the peak of a model call with gradients, for each atom and neighbour in it.
 
-    Measured by what autograd keeps of one and of two copies of a small crystal.
+    Measured by what autograd keeps of one and of two copies of a small crystal; zero, which means
+    nothing is known, for a model that cannot be asked now.
     """
     if raw not in _PER_EDGE:
         graph = _small_crystal(raw)
-        kept = [_kept(raw, graph, copies) for copies in (1, 2)]
+        try:
+            kept = [_kept(raw, graph, copies) for copies in (1, 2)]
+        except (RuntimeError, MemoryError):
+            return 0.0
         _PER_EDGE[raw] = PEAK * (kept[1] - kept[0]) / (len(graph) * neighbours(graph))
     return _PER_EDGE[raw]
 

@@ -8,15 +8,22 @@ virials at no cost. Composition, scaler and ZBL are applied here, since the back
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from pet_flows.engines.raw import Copies, Graph, MetatomicRaw, RawResult, _split, build_graph
+from pet_flows.engines.raw import (
+    Copies,
+    Graph,
+    MetatomicRaw,
+    RawResult,
+    _split,
+    build_graph,
+    default_dtype,
+)
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
@@ -222,7 +229,7 @@ class PETRaw:
         vectors = torch.cat([graph.vectors(1) for graph in graphs]).requires_grad_(True)
         first = torch.cat([graph.numbers[graph.pairs[1][0]] for graph in graphs])
         second = torch.cat([graph.numbers[graph.pairs[1][1]] for graph in graphs])
-        with _double_by_default():
+        with default_dtype(torch.float64):
             pair = self._zbl.get_pairwise_zbl(
                 first.to(self.device), second.to(self.device), vectors.norm(dim=1).to(self.device)
             )
@@ -268,18 +275,3 @@ class PETRaw:
                 values = model(self._one_atom_systems(), outputs)[self._key].block().values
                 table[sorted(self.atomic_types)] += values.reshape(-1).double().cpu()
         return table
-
-
-@contextmanager
-def _double_by_default() -> Iterator[None]:
-    """Powers of integers in float64.
-
-    metatrain's ZBL raises atomic numbers to 0.23, which PyTorch does in its default dtype: in
-    float32 the last digit depends on where a pair stands in its batch (1e-7 eV/Å).
-    """
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

@@ -8,7 +8,8 @@ because an energy that depends on interatomic vectors alone has ``∂E/∂Q_k = 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -98,6 +99,21 @@ class RawModel(Protocol):
     def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
         """Terms that no rotation changes, once per structure (k = 1); None if there are none."""
         ...
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Let PyTorch take ``dtype`` where no number says another.
+
+    metatrain's ZBL raises atomic numbers, integers, to a power, which PyTorch does in its default
+    dtype: in float32 the last digit depends on where a pair stands in its batch (1e-7 eV/Å).
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def build_graph(
@@ -271,7 +287,7 @@ class MetatomicRaw:
         for n, (owner, x) in enumerate(zip(owners, positions.split(sizes), strict=True)):
             deform = torch.eye(3, dtype=self.dtype, device=self.device) + strain[n]
             systems.append(self._system(owner.graph, x @ deform, cells[n] @ deform))
-        with torch.set_grad_enabled(gradients):
+        with torch.set_grad_enabled(gradients), default_dtype(self.dtype):
             output = self._model(systems, self._options, check_consistency=False)
             energies = output[self._key].block().values[:, 0]
         weights = torch.cat([c.weights.reshape(-1) for c in copies])

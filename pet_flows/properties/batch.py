@@ -9,7 +9,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
@@ -17,6 +16,7 @@ from ase.units import GPa
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.memory import is_out_of_memory
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
@@ -27,6 +27,8 @@ from pet_flows.symmetry.strategy import Bound
 
 logger = logging.getLogger(__name__)
 
+#: batches hold this many chunks of the evaluator: enough that the time beside them is small
+CHUNKS_IN_FLIGHT = 4
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
 
@@ -197,6 +199,7 @@ def jobs(
         started = perf_counter()
         try:
             check(atoms, potential.elements)
+            potential.evaluator.refuse_too_large(atoms)
             prepared = prepare(atoms)
             copy = prepared.atoms
             known = None if carried is None else carried[index]
@@ -207,6 +210,9 @@ def jobs(
             bound = potential.bind(copy, known)
         except StructureError as error:
             yield failure(index, error, perf_counter() - started)
+            continue
+        except MemoryError:
+            yield failure(index, _too_large(len(atoms)), perf_counter() - started)
             continue
         except (np.linalg.LinAlgError, ArithmeticError, ValueError) as error:
             logger.exception("structure %d of a batch cannot be prepared", index)
@@ -234,6 +240,11 @@ def failure(index: int, error: StructureError, wall_time: float = 0.0, **known: 
     )
 
 
+def room_of(potential: Potential) -> int:
+    """Atoms × evaluations in flight."""
+    return CHUNKS_IN_FLIGHT * potential.evaluator.chunk_atoms
+
+
 def evaluate_each(
     evaluator: Evaluator, systems: Sequence[System], forces: bool = True
 ) -> list[Evaluation | StructureError]:
@@ -249,23 +260,24 @@ def evaluate_each(
         if len(systems) == 1:
             if isinstance(error, StructureError):
                 return [error]
-            if not isinstance(error, MemoryError | torch.OutOfMemoryError):
-                first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-                message = f"The device or the model broke down on this structure: {first}"
-                return [StructureError("device_error", message, retryable=True)]
-            return [
-                StructureError(
-                    "out_of_memory",
-                    f"{len(systems[0].numbers)} atoms do not fit into memory; use a larger device "
-                    "or a smaller cell.",
-                    retryable=True,
-                )
-            ]
+            if is_out_of_memory(error):
+                return [_too_large(len(systems[0].numbers))]
+            first = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            message = f"The device or the model broke down on this structure: {first}"
+            return [StructureError("device_error", message, retryable=True)]
         middle = len(systems) // 2
         return [
             *evaluate_each(evaluator, systems[:middle], forces),
             *evaluate_each(evaluator, systems[middle:], forces),
         ]
+
+
+def _too_large(n_atoms: int) -> StructureError:
+    return StructureError(
+        "out_of_memory",
+        f"{n_atoms} atoms do not fit into memory; use a larger device or a smaller cell.",
+        retryable=True,
+    )
 
 
 def lattice(atoms: Atoms) -> dict[str, float]:

@@ -21,11 +21,12 @@ from pet_flows.properties.batch import (
     evaluate_each,
     failure,
     jobs,
+    room_of,
     snapped,
 )
 from pet_flows.properties.optimize import Freedom, Optimization, Optimized
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.relax import body_of, final_atoms, room_of
+from pet_flows.properties.relax import body_of, final_atoms
 from pet_flows.properties.settings import EOSSettings
 
 #: eV/atom; a larger residual of the fit is worth a warning

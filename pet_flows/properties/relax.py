@@ -24,15 +24,13 @@ from pet_flows.properties.batch import (
     jobs,
     lattice,
     pressure_in_gpa,
+    room_of,
     snapped,
     stress_in_gpa,
 )
 from pet_flows.properties.optimize import Freedom, Optimization, Optimized
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.settings import RelaxSettings
-
-#: batches hold this many chunks of the evaluator: enough that the optimizer's own time is small
-CHUNKS_IN_FLIGHT = 4
 
 #: Å; tolerance for the symmetry of a structure whose cell keeps its shape
 FIXED_CELL = 1e-5
@@ -156,11 +154,6 @@ def body_of(atoms: Atoms, job: Job) -> Body:
         bound=job.bound,
         group=job.group,
     )
-
-
-def room_of(potential: Potential) -> int:
-    """Atoms × evaluations in flight."""
-    return CHUNKS_IN_FLIGHT * potential.evaluator.chunk_atoms
 
 
 def final_atoms(body: Body) -> Atoms:

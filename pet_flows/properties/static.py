@@ -19,6 +19,7 @@ from pet_flows.properties.batch import (
     failure,
     jobs,
     pressure_in_gpa,
+    room_of,
     stress_in_gpa,
 )
 from pet_flows.properties.outcome import Outcome
@@ -70,10 +71,12 @@ def static(
         if isinstance(job, Outcome):
             yield job
             continue
-        batch.append(job)
-        if len(batch) == BATCH:
+        # neighbour lists are held for the whole batch, rotated copies for a chunk of it
+        atoms = len(job.atoms) + sum(len(other.atoms) for other in batch)
+        if batch and (len(batch) == BATCH or atoms > room_of(potential)):
             yield from _evaluate(batch, potential, progress)
             batch = []
+        batch.append(job)
     yield from _evaluate(batch, potential, progress)
 
 

@@ -27,6 +27,9 @@ class AseEvaluator:
         self.evaluated = 0
         self.refuse: Callable[[System], bool] = lambda system: False
 
+    def refuse_too_large(self, atoms: Atoms) -> None:
+        """Nothing: ASE's calculators need little memory."""
+
     def evaluate(self, systems: Sequence[System], forces: bool = True) -> list[Evaluation]:
         self.calls += 1
         found = []
