@@ -187,13 +187,24 @@ def no_phonons(error: Exception) -> StructureError:
     )
 
 
-def carried_for_primitive(job: Job, primitive: Atoms) -> dict[str, Any]:
-    """What the primitive cell takes along: N is known from how it was cut, never searched."""
+def carried_for_primitive(job: Job, primitive: Atoms) -> dict[str, Any] | None:
+    """What the primitive cell takes along: N is known from how it was cut, never searched.
+
+    None for a crystal that has become more symmetric than its reference knows: that lattice has
+    no setting of the smaller cell.
+    """
     carried = job.bound.as_dict()
     if "N" not in carried:
         return carried
     matrix = primitive.cell.array @ np.linalg.inv(job.atoms.cell.array)
-    setting = np.rint(matrix @ np.array(carried["N"])).astype(int)
+    exact = matrix @ np.array(carried["N"])
+    setting = np.rint(exact).astype(int)
+    if np.abs(exact - setting).max() > 1e-3:
+        job.notes += (
+            "The crystal has a smaller primitive cell than the reference of its relaxation, whose "
+            "lattice cannot describe it: the reference was derived anew.",
+        )
+        return None
     return {"reference": carried["reference"], "N": setting.tolist()}
 
 

@@ -284,6 +284,24 @@ def test_displacements_span_space_with_their_opposites(name: str) -> None:
             assert np.linalg.norm(images + image, axis=1).min() < 1e-12
 
 
+def test_a_crystal_that_relaxed_into_a_smaller_cell(pet: Potential) -> None:
+    """Its reference was made for the rattled supercell, which has no setting of the new cell."""
+    rattled = bulk("W", a=3.18, cubic=True)
+    rattled.rattle(0.05, seed=0)
+    (relaxed,) = relax([rattled], pet, RelaxSettings(fmax=1e-5, smax=1e-5))
+    settings = PhononSettings(min_length=6.0, band_structure=False)
+    (found,) = phonon([relaxed.atoms], pet, settings, [relaxed.carried])
+    (perfect,) = relax([bulk("W", a=3.18)], pet, RelaxSettings(fmax=1e-5, smax=1e-5))
+    (expected,) = phonon([perfect.atoms], pet, settings, [perfect.carried])
+    assert found.state == "ok"
+    assert len(found.atoms) == 1
+    assert "derived anew" in found.warnings[-1]
+    # the two lattice constants come from different references, simple cubic and bcc
+    assert found.result["max_frequency"] == pytest.approx(
+        expected.result["max_frequency"], rel=0.01
+    )
+
+
 def test_float32_models_are_evaluated_in_float64(pet: Potential) -> None:
     relaxed = next(relax([bulk("W")], pet, RelaxSettings()))
     one, other = (
