@@ -26,8 +26,9 @@ from pet_flows.symmetry.exact import find_primitive
 from pet_flows.symmetry.lattice import TOLERANCE, CrystalReference, make_reference
 from pet_flows.symmetry.setting import find_setting, smallest_setting
 
-#: Å, for the translations that define the reference lattice of an input with round-off in it
-LOOSE = 1e-2
+#: Å, for the translations that define the reference lattice of an input with round-off in it, or
+#: with the displacement of a phonon: 0.01 Å, by which two of its atoms can differ twice
+LOOSE = 3e-2
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from scipy.spatial import cKDTree
 
 #: Å; beyond this two places are not the same in exact arithmetic
 EXACT = 1e-9
+#: a tolerance that finds fewer translations than one larger by this factor lies among residuals
+#: that are equal but for round-off, as those of a supercell with one displaced atom are
+MARGIN = 1.2
 #: places (candidates × atoms) looked up at once: some ten MB
 PLACES = 500_000
 
@@ -152,7 +155,8 @@ def find_primitive(
     numbers, cell, positions
         ``(N,)``; ``(3, 3)`` and ``(N, 3)`` in Å.
     tolerance
-        Å. Where translations found at it do not form a lattice, a smaller one is tried.
+        Å. Where translations found at it do not form a lattice, or a slightly larger one would
+        find more, a smaller one is tried: round-off must not decide.
     """
     whole = Primitive(np.arange(len(numbers)), np.eye(3), np.arange(len(numbers)))
     sites = Sites(numbers, cell, positions)
@@ -161,6 +165,10 @@ def find_primitive(
     for shrunk in tolerance * np.array([1.0, 0.3, 0.1, 0.01]):
         found, perms = sites.match(sites.fractional + shifts[:, None, :], max(shrunk, EXACT))
         n = len(found)
+        if shrunk > EXACT and len(like) > n:
+            wider, _ = sites.match(sites.fractional + shifts[:, None, :], MARGIN * shrunk)
+            if len(wider) > n:
+                continue
         if n == 1:
             return whole
         # the order of each translation divides their number, so that n t is an integer vector
