@@ -1,5 +1,6 @@
 """Jobflow makers: thin adapters over properties and store."""
 
+from pet_flows.jobs.conductivity import ConductivityMaker
 from pet_flows.jobs.elastic import ElasticMaker
 from pet_flows.jobs.eos import EOSMaker
 from pet_flows.jobs.md import MDMaker
@@ -9,6 +10,7 @@ from pet_flows.jobs.relax import RelaxMaker
 from pet_flows.jobs.static import StaticMaker
 
 __all__ = [
+    "ConductivityMaker",
     "EOSMaker",
     "ElasticMaker",
     "MDMaker",

@@ -178,6 +178,29 @@ class QHAResult(Strict):
     displacement: FiniteFloat = Field(description="Å")
 
 
+class KappaPoint(Strict):
+    """Lattice thermal conductivity at one temperature."""
+
+    T: FiniteFloat = Field(description="K")
+    tensor: Matrix = Field(description="W/m/K")
+    mean: FiniteFloat = Field(description="W/m/K, a third of the trace")
+
+
+class KappaResult(Strict):
+    """Lattice thermal conductivity in the relaxation-time approximation."""
+
+    kappa: list[KappaPoint]
+    mesh: Annotated[list[int], Field(min_length=3, max_length=3)]
+    isotopes: bool = Field(description="whether the natural mixture of isotopes scatters")
+    min_frequency: FiniteFloat = Field(description="THz, on the mesh")
+    has_imaginary_modes: bool
+    has_nac: bool = Field(description="whether a non-analytical correction was made")
+    supercell_matrix: IntMatrix = Field(description="of the second-order force constants")
+    third_supercell_matrix: IntMatrix = Field(description="of the third-order force constants")
+    n_displacements: int = Field(description="displaced cells of both orders")
+    residual_force: FiniteFloat = Field(description="eV/Å, largest in the undisplaced supercell")
+
+
 class Sampled(Strict):
     """A quantity along a trajectory."""
 
@@ -222,6 +245,7 @@ RESULTS: dict[str, type[Strict]] = {
     "eos": EOSResult,
     "elastic": ElasticResult,
     "phonon": PhononResult,
+    "kappa": KappaResult,
     "qha": QHAResult,
     "md": MDResult,
 }

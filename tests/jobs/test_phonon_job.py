@@ -1,5 +1,6 @@
 """PhononMaker: what it leaves in its folder."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import phonopy
 import pytest
 from ase.build import bulk
 from jobflow import run_locally
+from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from pet_flows.jobs import PhononMaker
+from pet_flows.jobs import ConductivityMaker, PhononMaker
 from pet_flows.store.locate import open_job_store
 
 
@@ -60,3 +62,11 @@ def test_one_tensor_without_the_other_is_a_mistake() -> None:
     with pytest.raises(Exception, match="both born and epsilon_static"):
         run_locally(job, store=store, log=False, raise_immediately=True)
     store.close()
+
+
+def test_conductivity_maker_survives_json() -> None:
+    whole = ConductivityMaker(mesh=(5, 5, 5), pair_cutoff=4.0, temperatures=(300.0,))
+    again = json.loads(json.dumps(whole, cls=MontyEncoder), cls=MontyDecoder)
+    assert again.settings() == whole.settings()
+    assert again.settings().pair_cutoff == 4.0
+    assert again.spec().dtype == "float64"
