@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jobflow import CURRENT_JOB, JobConfig, Maker
-from pydantic import BaseModel
+from jobflow import CURRENT_JOB, JobConfig, Maker, job
+from pydantic import BaseModel, ValidationError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.items import Item, JobInput, load_items
@@ -28,6 +31,22 @@ STORE_EXPOSED = JobConfig(expose_store=True)
 #: called with (property, slim result, newly computed?) after each structure; the command line's
 #: progress bar hangs here
 observers: list[Callable[[str, dict[str, Any], bool], None]] = []
+
+
+def property_job(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a maker's ``make`` give jobflow jobs that see the result store.
+
+    A maker whose settings cannot be is refused when the job is made, not when it runs.
+    """
+    delayed = job(make, config=STORE_EXPOSED)
+
+    @wraps(make)
+    def checked(self: PropertyMaker, *args: Any, **kwargs: Any) -> Any:
+        self.settings()
+        return delayed(self, *args, **kwargs)
+
+    checked.original = make  # type: ignore[attr-defined]  # where jobflow looks for the function
+    return checked
 
 
 @dataclass
@@ -69,11 +88,40 @@ class PropertyMaker(Maker):
         """Fill in what the settings say."""
         self.potential = with_settings(self.potential)
 
+    @property_job
+    def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
+        """Compute one structure or a list of them.
+
+        Parameters
+        ----------
+        structure
+            pymatgen Structure, InputStructure, an entry of an earlier job's output list, or a list
+            of these.
+        prev_dir
+            Unused; in the signature for atomate2's flows.
+        """
+        return self.run(structure)
+
     def settings(self) -> Any:
-        """Physics of this maker: its fields that the property's settings know."""
+        """Physics of this maker: its fields that the property's settings know.
+
+        Raises
+        ------
+        PetFlowsError
+            Names the field that cannot be what it is.
+        """
         known = self.settings_class.model_fields
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
-        return self.settings_class(**{k: v for k, v in values.items() if v is not None})
+        try:
+            return self.settings_class(**{k: v for k, v in values.items() if v is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = ".".join(map(str, first["loc"]))
+            said = str(first["msg"]).removeprefix("Value error, ")
+            given = f"{what}={first['input']!r}" if what else "These settings"
+            raise PetFlowsError(
+                f"{type(self).__name__}: {given} cannot be: {said[0].lower()}{said[1:]}."
+            ) from None
 
     def spec(self) -> PotentialSpec:
         """Potential that is really used, resolved to the hash of its weights."""
@@ -89,8 +137,12 @@ class PropertyMaker(Maker):
         potential: Potential,
         carried: Sequence[dict[str, Any] | None],
     ) -> Iterator[Outcome]:
-        """Run the property; subclasses call the one function of their physics."""
-        raise NotImplementedError(f"{type(self).__name__} has no property")
+        """Call the function of the property, ``pet_flows.properties.<name>.<name>``."""
+        module = import_module(f"pet_flows.properties.{self.property_name}")
+        outcomes: Iterator[Outcome] = getattr(module, self.property_name)(
+            structures, potential, self.settings(), carried
+        )
+        return outcomes
 
     def run(self, given: JobInput | list[JobInput]) -> Any:
         """Body of every job: a list gives slim results; one structure gives :meth:`document`."""

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
-from jobflow import job
-
-from pet_flows.jobs.base import STORE_EXPOSED, PropertyMaker
-from pet_flows.jobs.items import JobInput
+from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import ElasticSettings
-
-if TYPE_CHECKING:
-    from ase import Atoms
-
-    from pet_flows.engines.potential import Potential
-    from pet_flows.properties.outcome import Outcome
 
 
 @dataclass
@@ -49,22 +39,6 @@ class ElasticMaker(PropertyMaker):
     property_name: ClassVar[str] = "elastic"
     settings_class: ClassVar[type] = ElasticSettings
 
-    @job(config=STORE_EXPOSED)
-    def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
-        """Tensors of one structure or a list of them; ``prev_dir`` is unused."""
-        return self.run(structure)
-
     def spec(self) -> PotentialSpec:
         """Potential in float64: a strain of 0.1 % changes the stress by some 0.1 GPa only."""
         return super().spec().with_(dtype="float64")
-
-    def compute(
-        self,
-        structures: Sequence[Atoms],
-        potential: Potential,
-        carried: Sequence[dict[str, Any] | None],
-    ) -> Iterator[Outcome]:
-        """See :func:`pet_flows.properties.elastic.elastic`."""
-        from pet_flows.properties.elastic import elastic
-
-        return elastic(structures, potential, self.settings(), carried)

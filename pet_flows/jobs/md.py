@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jobflow import job
-
-from pet_flows.jobs.base import STORE_EXPOSED, PropertyMaker
-from pet_flows.jobs.items import JobInput
+from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import MDSettings
 
@@ -74,11 +71,6 @@ class MDMaker(PropertyMaker):
 
     property_name: ClassVar[str] = "md"
     settings_class: ClassVar[type] = MDSettings
-
-    @job(config=STORE_EXPOSED)
-    def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
-        """Run one structure or a list of them; ``prev_dir`` is unused."""
-        return self.run(structure)
 
     def spec(self) -> PotentialSpec:
         """Potential, with one evaluation per step where that is exact too."""

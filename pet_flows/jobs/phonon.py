@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from jobflow import job
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.jobs.base import STORE_EXPOSED, PropertyMaker, job_result_store
+from pet_flows.jobs.base import PropertyMaker, job_result_store, property_job
 from pet_flows.jobs.items import JobInput
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import PhononSettings
-
-if TYPE_CHECKING:
-    from ase import Atoms
-
-    from pet_flows.engines.potential import Potential
-    from pet_flows.properties.outcome import Outcome
 
 
 def write_yaml_files(output: dict[str, Any] | list[dict[str, Any]]) -> None:
@@ -79,7 +71,7 @@ class PhononMaker(PropertyMaker):
     property_name: ClassVar[str] = "phonon"
     settings_class: ClassVar[type] = PhononSettings
 
-    @job(config=STORE_EXPOSED)
+    @property_job
     def make(
         self,
         structure: JobInput | list[JobInput],
@@ -142,14 +134,3 @@ class PhononMaker(PropertyMaker):
     def spec(self) -> PotentialSpec:
         """Potential in float64: a rigid shift by 0.01 Å moves a float32 Γ mode by 0.015 THz."""
         return super().spec().with_(dtype="float64")
-
-    def compute(
-        self,
-        structures: Sequence[Atoms],
-        potential: Potential,
-        carried: Sequence[dict[str, Any] | None],
-    ) -> Iterator[Outcome]:
-        """See :func:`pet_flows.properties.phonon.phonon`."""
-        from pet_flows.properties.phonon import phonon
-
-        return phonon(structures, potential, self.settings(), carried)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
-from jobflow import job
-
-from pet_flows.jobs.base import STORE_EXPOSED, PropertyMaker
-from pet_flows.jobs.items import JobInput
+from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import QHASettings
-
-if TYPE_CHECKING:
-    from ase import Atoms
-
-    from pet_flows.engines.potential import Potential
-    from pet_flows.properties.outcome import Outcome
 
 
 @dataclass
@@ -54,22 +43,6 @@ class QHAMaker(PropertyMaker):
     property_name: ClassVar[str] = "qha"
     settings_class: ClassVar[type] = QHASettings
 
-    @job(config=STORE_EXPOSED)
-    def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
-        """Compute one relaxed structure or a list of them; ``prev_dir`` is unused."""
-        return self.run(structure)
-
     def spec(self) -> PotentialSpec:
         """Potential in float64, as for phonons."""
         return super().spec().with_(dtype="float64")
-
-    def compute(
-        self,
-        structures: Sequence[Atoms],
-        potential: Potential,
-        carried: Sequence[dict[str, Any] | None],
-    ) -> Iterator[Outcome]:
-        """See :func:`pet_flows.properties.qha.qha`."""
-        from pet_flows.properties.qha import qha
-
-        return qha(structures, potential, self.settings(), carried)

@@ -8,6 +8,7 @@ from jobflow import run_locally
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.errors import PetFlowsError
 from pet_flows.jobs import EOSMaker, MDMaker, PhononMaker, RelaxMaker, StaticMaker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.locate import open_job_store
@@ -38,8 +39,25 @@ def test_fields_reach_the_settings():
     assert EOSMaker(n_volumes=9).settings().n_volumes == 9
     assert PhononMaker(min_length=8.0).settings().min_length == 8.0
     assert MDMaker(ensemble="nve", steps=5).settings().ensemble == "nve"
-    with pytest.raises(ValueError, match="ensemble"):
-        MDMaker(ensemble="npt").settings()
+
+
+@pytest.mark.parametrize(
+    ("maker", "said"),
+    [
+        (EOSMaker(n_volumes=3), "EOSMaker: n_volumes=3 cannot be: input should be greater"),
+        (MDMaker(ensemble="nvx"), "MDMaker: ensemble='nvx' cannot be"),
+        (RelaxMaker(fmax=-1.0), "RelaxMaker: fmax=-1.0 cannot be"),
+        (
+            RelaxMaker(relax_cell=False, pressure=1.0),
+            "RelaxMaker: These settings cannot be: pressure needs a cell whose volume relaxes",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_runs(maker, said):
+    with pytest.raises(PetFlowsError) as caught:
+        maker.make([])
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith(".")
 
 
 def test_one_structure_that_fails_fizzles():
