@@ -22,13 +22,14 @@ from pet_flows.properties.batch import (
     evaluate_each,
     failure,
     jobs,
+    room_of,
     snapped,
 )
 from pet_flows.properties.elastic_strains import StrainPlan, plan
 from pet_flows.properties.elastic_tensor import Moduli, fit, mandel, moduli, turns, voigt
 from pet_flows.properties.optimize import Optimization, Optimized
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.relax import FIXED_CELL, body_of, final_atoms, room_of
+from pet_flows.properties.relax import FIXED_CELL, body_of, final_atoms
 from pet_flows.properties.settings import ElasticSettings, RelaxSettings
 
 #: GPa; a residual stress beyond it changes the constants by as much and is worth a warning
