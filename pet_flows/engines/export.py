@@ -23,6 +23,7 @@ from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetry.crystal import Crystal
 from pet_flows.symmetry.crystal_bound import LIMIT
 from pet_flows.symmetry.ecse import Ecse
+from pet_flows.symmetry.ecse_axial import BETA, ON_AXIS, TURNS
 from pet_flows.symmetry.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR
 from pet_flows.symmetry.ecse_graph import NEGLIGIBLE
 from pet_flows.symmetry.grid import Grid
@@ -176,6 +177,7 @@ def _ecse_frames(
     from metatomic.torch import NeighborListOptions
 
     from pet_flows.engines.export_ecse import EcseFrames
+    from pet_flows.engines.export_ragged import Constants
 
     assert strategy.cutoff is not None
     unit = to_angstrom(length_unit)
@@ -184,11 +186,14 @@ def _ecse_frames(
     if not full:
         lists = [*lists, NeighborListOptions(strategy.cutoff / unit, full_list=True, strict=True)]
         full = [len(lists) - 1]
-    constants = CONSTANTS[strategy.scope]
+    own = CONSTANTS[strategy.scope]
+    handed = Constants(
+        own.beta, own.kappa, own.ramp, FADE, NEAR, BENT, LEAST, NEGLIGIBLE / own.kappa,
+        BETA, TURNS, ON_AXIS,
+    )  # fmt: skip
     frames = EcseFrames(
         ecse_partners(strategy), strategy.scope, full[0], unit, strategy.cutoff,
-        strategy.n_layers, constants.beta, constants.kappa, constants.ramp,
-        FADE, NEAR, BENT, LEAST, NEGLIGIBLE,
+        strategy.n_layers, handed,
     )  # fmt: skip
     # frames around an atom within the cutoff, made of neighbours of that; axial ones hop on
     hops = {"atom": 1, "local": 2, "structure": float("inf")}[strategy.scope]

@@ -8,6 +8,7 @@ import torch
 
 from pet_flows.engines.export_ecse_axial import axial_frames
 from pet_flows.engines.export_ragged import (
+    Constants,
     Edges,
     group_max,
     log_fade,
@@ -38,13 +39,12 @@ class EcseFrames(torch.nn.Module):
         Å.
     n_layers
         Message passings of the model.
-    beta, kappa, ramp
-        Constants of the scope.
-    fade, near, bent, least, negligible
-        The other constants of :mod:`pet_flows.symmetry.ecse_frames`.
+    constants
+        Of the scope.
     """
 
     partners: torch.Tensor
+    constants: Constants
 
     def __init__(
         self,
@@ -54,14 +54,7 @@ class EcseFrames(torch.nn.Module):
         to_angstrom: float,
         cutoff: float,
         n_layers: int,
-        beta: float,
-        kappa: float,
-        ramp: tuple[float, float],
-        fade: float,
-        near: float,
-        bent: float,
-        least: float,
-        negligible: float,
+        constants: Constants,
     ):
         super().__init__()
         self.register_buffer("partners", partners.to(torch.float64))
@@ -70,15 +63,8 @@ class EcseFrames(torch.nn.Module):
         self.to_angstrom = to_angstrom
         self.cutoff = cutoff
         self.n_layers = n_layers
-        self.beta = beta
-        self.kappa = kappa
-        self.ramp = ramp
-        self.fade = fade
-        self.near = near
-        self.bent = bent
-        self.least = least
-        self.window = negligible / kappa
-        self.log_bent = float(torch.tensor(bent, dtype=torch.float64).log())
+        self.constants = constants
+        self.log_bent = float(torch.tensor(constants.bent, dtype=torch.float64).log())
         #: pairs of neighbours looked at together, for memory
         self.block = 2_000_000
 
@@ -91,11 +77,9 @@ class EcseFrames(torch.nn.Module):
         samples = pairs[self.which].cpu().long()
         vectors = tensors[2 + self.which].cpu() * self.to_angstrom
         edges = Edges(n, samples[:, 0], samples[:, 1], vectors, self.cutoff)
-        log_fc = log_fade(edges.lengths, self.cutoff - self.fade, self.cutoff)
+        log_fc = log_fade(edges.lengths, self.cutoff - self.constants.fade, self.cutoff)
         frames, weights, linear = self.bent_frames(edges, log_fc)
-        axial, shares = axial_frames(
-            edges, log_fc, linear, self.n_layers, self.kappa, self.ramp, self.least, self.window
-        )
+        axial, shares = axial_frames(edges, log_fc, linear, self.n_layers, self.constants)
         frames = torch.cat([frames, axial])
         weights = torch.cat([weights, shares])
         # weights below what matters were left out: what remains is one in sum again
@@ -111,16 +95,19 @@ class EcseFrames(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Frames ``(F, 3, 3)``, weights ``(F, n)`` with sum 1 − λ, and λ ``(n,)``."""
         n = edges.n_atoms
-        log_u = log_fade(edges.lengths, self.near, self.cutoff)
+        log_u = log_fade(edges.lengths, self.constants.near, self.cutoff)
         voices = log_u.detach()
-        one, two, log = self.candidates(edges, log_fc.detach(), self.beta)
+        one, two, log = self.candidates(edges, log_fc.detach(), self.constants.beta)
         linear = self.linearity(edges, log_fc, log_u)
         everyone = torch.ones(n, dtype=torch.bool)
         atom, which, link = self.entries(edges, voices, one, log, everyone)
         x = log_area(edges, log_fc, one[which], two[which]) + linked(log_u, link)
-        x = x - self.beta * (edges.lengths[one[which]] + edges.lengths[two[which]])
-        w = relative_weights(x, atom, n, self.kappa, self.ramp) * (1.0 - linear)[atom]
-        kept = torch.nonzero(w.detach() > self.least)[:, 0]
+        x = x - self.constants.beta * (edges.lengths[one[which]] + edges.lengths[two[which]])
+        w = (
+            relative_weights(x, atom, n, self.constants.kappa, self.constants.ramp)
+            * (1.0 - linear)[atom]
+        )
+        kept = torch.nonzero(w.detach() > self.constants.least)[:, 0]
         final, row = torch.unique(which[kept], return_inverse=True)
         if self.scope == "structure":
             pooled = torch.zeros(final.size(0), dtype=torch.float64).index_add(0, row, w[kept])
@@ -158,7 +145,7 @@ class EcseFrames(torch.nn.Module):
             log = log_fc[one] + log_fc[two] + 2.0 * safe_log(sine2)
             log = log - beta * (lengths[one] + lengths[two])
             top = group_max(log, centre, edges.n_atoms)
-            kept = torch.nonzero((log > top[centre] - self.window) & (log > -600.0))[:, 0]
+            kept = torch.nonzero((log > top[centre] - self.constants.window) & (log > -600.0))[:, 0]
             ones.append(one[kept])
             twos.append(two[kept])
             logs.append(log[kept])
@@ -179,7 +166,7 @@ class EcseFrames(torch.nn.Module):
         if self.scope == "structure":
             # atom 0 stands for every one
             top = group_max(log, torch.zeros_like(every), 1)
-            kept = torch.nonzero(log > top[0] - self.window)[:, 0]
+            kept = torch.nonzero(log > top[0] - self.constants.window)[:, 0]
             return torch.zeros_like(kept), every[kept], none[kept]
         owner_of_pair = edges.first[one]
         if self.scope == "atom":
@@ -195,7 +182,7 @@ class EcseFrames(torch.nn.Module):
         loud = torch.where(
             top[centre] > -600.0, top[centre] + voice, torch.full_like(voice, -1e300)
         )
-        needed = group_max(loud, atom, n)[atom] - self.window - voice
+        needed = group_max(loud, atom, n)[atom] - self.constants.window - voice
         heard = (top[centre] > needed) & (voice > -600.0) & (top[centre] > -600.0) & wanted[atom]
         atom, centre, link, needed = atom[heard], centre[heard], link[heard], needed[heard]
         size = torch.bincount(owner_of_pair, minlength=n)
@@ -224,9 +211,9 @@ class EcseFrames(torch.nn.Module):
             return torch.zeros(n, dtype=torch.float64)
         atom, which, link = self.entries(edges, voices, one, log, ~bent)
         x = log_area(edges, log_fc, one[which], two[which]) + linked(log_u, link)
-        norms = log_norm(x, atom, n, self.kappa)
+        norms = log_norm(x, atom, n, self.constants.kappa)
         # 1 − S(A) = S(1 − A)
-        linear = quintic(1.0 - torch.exp(norms.clamp_min(-700.0)) / self.bent)
+        linear = quintic(1.0 - torch.exp(norms.clamp_min(-700.0)) / self.constants.bent)
         if self.scope == "structure":
             return linear[:1].repeat(n)
         return torch.where(bent, torch.zeros_like(linear), linear)

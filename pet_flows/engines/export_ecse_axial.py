@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from pet_flows.engines.export_ragged import Edges, ragged, relative_weights
+from pet_flows.engines.export_ragged import Constants, Edges, ragged, relative_weights
 
 # No `from __future__ import annotations` here: TorchScript reads the annotations.
 
@@ -14,16 +14,13 @@ def axial_frames(
     log_fc: torch.Tensor,
     linear: torch.Tensor,
     n_layers: int,
-    kappa: float,
-    ramp: tuple[float, float],
-    least: float,
-    window: float,
+    constants: Constants,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames ``(F, 3, 3)`` and weights ``(F, n)`` whose sum over frames is λ."""
     n = edges.n_atoms
     frames: list[torch.Tensor] = [torch.zeros(0, 3, 3, dtype=torch.float64)]
     rows: list[torch.Tensor] = [torch.zeros(0, n, dtype=torch.float64)]
-    for index in torch.nonzero(linear.detach() > least)[:, 0]:
+    for index in torch.nonzero(linear.detach() > constants.least)[:, 0]:
         atom = int(index)
         column = torch.zeros(n, dtype=torch.float64)
         column[atom] = 1.0
@@ -32,7 +29,7 @@ def axial_frames(
             turned = torch.eye(3, dtype=torch.float64)[None]
             share = torch.ones(1, dtype=torch.float64)
         else:
-            turned, share = _of_atom(edges, log_fc, atom, n_layers, kappa, ramp, least, window)
+            turned, share = _of_atom(edges, log_fc, atom, n_layers, constants)
         frames.append(turned)
         rows.append((linear[atom] * share)[:, None] * column[None])
     return torch.cat(frames), torch.cat(rows)
@@ -43,31 +40,28 @@ def _of_atom(
     log_fc: torch.Tensor,
     atom: int,
     n_layers: int,
-    kappa: float,
-    ramp: tuple[float, float],
-    least: float,
-    window: float,
+    constants: Constants,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames (F, 3, 3) and weights (F,), one in sum, of one atom that has neighbours."""
     own = torch.arange(int(edges.count[atom])) + int(edges.start[atom])
-    # β = 1/Å: how fast neighbours lose their say over the axis
-    x = log_fc[own] - edges.lengths[own]
-    by_axis = relative_weights(x, torch.zeros_like(own), 1, kappa, ramp)
+    x = log_fc[own] - constants.axial_beta * edges.lengths[own]
+    by_axis = relative_weights(x, torch.zeros_like(own), 1, constants.kappa, constants.ramp)
     seen, path = _seen(edges, log_fc, atom, n_layers)
     frames: list[torch.Tensor] = []
     weights: list[torch.Tensor] = []
-    for index in torch.nonzero(by_axis.detach() > least)[:, 0]:
+    for index in torch.nonzero(by_axis.detach() > constants.least)[:, 0]:
         k = int(index)
         axis = edges.vectors[own[k]] / edges.lengths[own[k]]
-        second, share = _second(axis, edges.vectors[seen], path, seen, kappa, ramp, least, window)
+        second, share = _second(axis, edges.vectors[seen], path, seen, constants)
         e1 = axis[None].repeat(second.size(0), 1)
         frame = torch.stack([e1, second, torch.linalg.cross(e1, second)], 1)
-        # four turns about the axis; with one the energy jumps at collinearity
-        for m in range(4):
-            c, s = math.cos(0.5 * math.pi * m), math.sin(0.5 * math.pi * m)
+        # turns about the axis; with one the energy jumps at collinearity
+        for m in range(constants.turns):
+            angle = 2.0 * math.pi * m / constants.turns
+            c, s = math.cos(angle), math.sin(angle)
             turn = [[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]]
             frames.append(torch.tensor(turn, dtype=torch.float64) @ frame)
-            weights.append(by_axis[k] * share / 4.0)
+            weights.append(by_axis[k] * share / constants.turns)
     return torch.cat(frames), torch.cat(weights)
 
 
@@ -96,25 +90,21 @@ def _second(
     vectors: torch.Tensor,
     path: torch.Tensor,
     seen: torch.Tensor,
-    kappa: float,
-    ramp: tuple[float, float],
-    least: float,
-    window: float,
+    constants: Constants,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Unit vectors (c, 3) normal to the axis, and weights (c,) from perp² fc²."""
     normal = vectors - (vectors @ axis)[:, None] * axis[None]
     squares = (normal**2).sum(1)
     strength = squares.detach() * torch.exp(2.0 * path.detach())
-    # 1e-6 Å from the axis is on it
-    if strength.size(0) == 0 or float(strength.max()) < 1e-12:
+    if strength.size(0) == 0 or float(strength.max()) < constants.on_axis**2:
         basis = torch.eye(3, dtype=torch.float64)[int(axis.detach().abs().argmin())]
         other = basis - (basis * axis).sum() * axis
         other = other / torch.sqrt((other**2).sum())
         return other[None], torch.ones(1, dtype=torch.float64)
-    kept = torch.nonzero(strength > strength.max() * math.exp(-window))[:, 0]
+    kept = torch.nonzero(strength > strength.max() * math.exp(-constants.window))[:, 0]
     x = torch.log(squares[kept]) + 2.0 * path[kept]
-    share = relative_weights(x, torch.zeros_like(kept), 1, kappa, ramp)
-    final = torch.nonzero(share.detach() > least)[:, 0]
+    share = relative_weights(x, torch.zeros_like(kept), 1, constants.kappa, constants.ramp)
+    final = torch.nonzero(share.detach() > constants.least)[:, 0]
     # many paths end with the same edge: their frames are the same, their weights are summed
     chosen = kept[final]
     one, of_path = torch.unique(seen[chosen], return_inverse=True)

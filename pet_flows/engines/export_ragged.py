@@ -3,9 +3,31 @@
 The functions of :mod:`pet_flows.symmetry.ecse_graph` on tensors alone.
 """
 
+from typing import NamedTuple
+
 import torch
 
 # No `from __future__ import annotations` here: TorchScript reads the annotations.
+
+
+class Constants(NamedTuple):
+    """Those of :mod:`pet_flows.symmetry.ecse_frames` and its neighbours, where they are explained.
+
+    TorchScript does not read the names of other modules, so they are handed over.
+    """
+
+    beta: float
+    kappa: float
+    ramp: tuple[float, float]
+    fade: float
+    near: float
+    bent: float
+    least: float
+    window: float
+    """beyond which logarithms are negligible, over κ"""
+    axial_beta: float
+    turns: int
+    on_axis: float
 
 
 class Edges:
