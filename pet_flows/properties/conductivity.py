@@ -98,7 +98,7 @@ def conductivity(
     Outcome
         Result as ``KappaResult``; blob ``kappa``: ``second_order (n, N, 3, 3)`` eV/Å² and
         ``third_order (n, N', N', 3, 3, 3)`` eV/Å³ force constants with their cells, and the
-        phonons' ``frequencies``, ``linewidths``, ``group_velocities``.
+        phonons' ``frequencies``, ``gamma`` (THz), ``group_velocities``.
 
     Raises
     ------

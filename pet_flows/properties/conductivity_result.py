@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pet_flows.errors import StructureError
 from pet_flows.properties.settings import ConductivitySettings
 
 if TYPE_CHECKING:
@@ -29,8 +30,19 @@ def analyse(
     -------
     result, arrays
         As :func:`.conductivity.conductivity` yields them, but for what belongs to displacements.
+
+    Raises
+    ------
+    StructureError
+        ``mesh_not_symmetric``.
     """
-    phono3py.mesh_numbers = settings.mesh or settings.mesh_length
+    try:
+        phono3py.mesh_numbers = settings.mesh or settings.mesh_length
+    except RuntimeError as error:
+        raise StructureError(
+            "mesh_not_symmetric",
+            f"The mesh {settings.mesh} does not have the crystal's symmetry; give mesh_length.",
+        ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of translations at Γ and of numbers that break symmetry
         # without the averages the result depends by 5 % on how the crystal is turned
@@ -73,7 +85,7 @@ def analyse(
         "qpoints": np.array(found.qpoints),
         "weights": np.array(found.grid_weights),
         "frequencies": frequencies,
-        "linewidths": np.array(found.gamma[0]),
+        "gamma": np.array(found.gamma[0]),
         "group_velocities": np.array(found.group_velocities),
     }
     return result, arrays

@@ -174,7 +174,9 @@ def bands(phonopy: Phonopy, spacing: float) -> dict[str, np.ndarray]:
         (s, 2)`` the names of its ends.
     """
     cell = phonopy.primitive
-    path = seekpath.get_path_orig_cell((cell.cell, cell.scaled_positions, cell.numbers))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cells between two of its cases: either path will do
+        path = seekpath.get_path_orig_cell((cell.cell, cell.scaled_positions, cell.numbers))
     reciprocal = 2 * np.pi * np.linalg.inv(cell.cell).T
     qpoints, distances, segments, labels = [], [], [], []
     travelled, count = 0.0, 0

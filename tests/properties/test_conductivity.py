@@ -108,6 +108,8 @@ def test_failures_stay_alone_and_say_what_to_do(emt: AsePotential) -> None:
     crystals = [slab, bulk("Cu", "hcp", a=2.56, c=4.15), bulk("Cu")]
     found = sorted(conductivity(crystals, emt, settings), key=lambda o: o.index)
     assert [o.reason for o in found] == ["not_periodic", "too_many_displacements", None]
+    uneven = next(conductivity([bulk("Cu")], emt, SMALL.model_copy(update={"mesh": (3, 3, 2)})))
+    assert uneven.reason == "mesh_not_symmetric"
     tiny = next(conductivity([bulk("Cu")], emt, SMALL.model_copy(update={"third_min_length": 5.0})))
     assert tiny.reason == "no_third_order"
     assert "third_min_length" in str(tiny.message)

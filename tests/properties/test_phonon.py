@@ -182,17 +182,6 @@ def test_thermal_properties_are_per_atom_and_right(emt: AsePotential) -> None:
     )
 
 
-def test_bands_follow_the_path(emt: AsePotential) -> None:
-    settings = SMALL.model_copy(update={"band_structure": True, "band_spacing": 0.1})
-    blob = next(phonon([bulk("Cu", a=3.6)], emt, settings)).blobs["phonon"]
-    n = len(blob["band_qpoints"])
-    assert blob["band_frequencies"].shape == (n, 3)
-    assert blob["band_labels"][0][0] == "GAMMA"
-    assert blob["band_segments"][-1][1] == n - 1
-    assert (np.diff(blob["band_distances"]) >= 0).all()
-    assert np.abs(blob["band_frequencies"][0]).max() < 1e-3
-
-
 def test_failures_stay_alone(emt: AsePotential) -> None:
     slab = bulk("Cu", cubic=True)
     slab.pbc = (True, True, False)
