@@ -50,7 +50,8 @@ class PETRaw:
         self.device = next(pet.parameters()).device
         self.cutoff = float(self._backend.cutoff)
         # messages are exchanged once more after the last layer, before they are read out
-        self.n_layers = self.hops = int(self._backend.num_gnn_layers) + 1
+        self.n_layers = int(self._backend.num_gnn_layers) + 1
+        self.hops: int | None = self.n_layers
         self.atomic_types = frozenset(pet.atomic_types)
         self._zbl = next((m for m in pet.additive_models if type(m).__name__ == "ZBL"), None)
         self._scale = self._energy_scale()
