@@ -81,12 +81,15 @@ def _structures(given: list[str] | None, elements: frozenset[int]) -> dict[str, 
     from pet_flows.inputs.sources import read_inputs
 
     if given:
-        found = read_inputs(given)
-        return {
-            one.label: AseAtomsAdaptor.get_atoms(one.structure, msonable=False)
-            for one in found
-            if one.problem is None and one.structure is not None
-        }
+        chosen: dict[str, Atoms] = {}
+        for one in read_inputs(given):
+            if one.problem is None and one.structure is not None:
+                name, n = one.label, 1
+                while name in chosen:  # polymorphs share their formula
+                    n += 1
+                    name = f"{one.label} ({n})"
+                chosen[name] = AseAtomsAdaptor.get_atoms(one.structure, msonable=False)
+        return chosen
     from ase.data import chemical_symbols
 
     element = "Si" if 14 in elements else chemical_symbols[min(elements)]

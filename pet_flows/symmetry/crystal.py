@@ -23,12 +23,15 @@ from pet_flows.errors import StructureError
 from pet_flows.symmetry.connectivity import periodic_rank
 from pet_flows.symmetry.crystal_bound import LIMIT, CrystalBound
 from pet_flows.symmetry.exact import find_primitive
+from pet_flows.symmetry.group import spglib_dataset
 from pet_flows.symmetry.lattice import TOLERANCE, CrystalReference, make_reference
 from pet_flows.symmetry.setting import find_setting, smallest_setting
 
 #: Å, for the translations that define the reference lattice of an input with round-off in it, or
 #: with the displacement of a phonon: 0.01 Å, by which two of its atoms can differ twice
 LOOSE = 3e-2
+#: so many formula units without any symmetry between them, even at a tolerance (Å), are no crystal
+DISORDERED, BLURRED = 8, 0.1
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Crystal:
             setting = _find(reference, atoms) if given is None else _checked(given)
         else:
             reference, setting = derive(atoms, self.tolerance)
-            warnings += reference.warnings
+            warnings += reference.warnings + _disorder(atoms)
         return CrystalBound(reference, setting, self.variant, atoms, warnings, carried.get("group"))
 
 
@@ -154,6 +157,22 @@ def _checked(setting: list[list[int]]) -> np.ndarray:
             "one of the parent's binding.",
         )
     return integer
+
+
+def _disorder(atoms: Atoms) -> tuple[str, ...]:
+    """A warning about melts and glasses, which no lattice describes."""
+    units = int(np.gcd.reduce(np.unique(atoms.numbers, return_counts=True)[1]))
+    if units < DISORDERED:
+        return ()
+    cell, numbers = atoms.cell.array, atoms.numbers
+    found = spglib_dataset(cell, atoms.get_scaled_positions(), numbers, BLURRED)
+    if found is None or len(found.rotations) > 1:
+        return ()
+    return (
+        f"No symmetry, even within {BLURRED} Å, relates the {units} formula units of this cell: "
+        "the box of a melt or glass says little about its orientation (prefer ecse); a distorted "
+        "crystal should carry the reference of the perfect one.",
+    )
 
 
 def _regular(matrix: np.ndarray) -> bool:

@@ -200,7 +200,7 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     mean = np.zeros_like(reference)
     np.add.at(mean, primitive.image, every - offset)
     own = mean * (len(reference) / len(every))
-    dataset = _spglib(lattice, own, numbers, tolerance)
+    dataset = spglib_dataset(lattice, own, numbers, tolerance)
     if dataset is None:
         return None
     # spglib's columns f' = R f + t are our rows f' = f Rᵀ + t
@@ -238,9 +238,10 @@ def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) ->
     return integers - integers.mean(1, keepdims=True)
 
 
-def _spglib(
+def spglib_dataset(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
 ) -> Any:
+    """What spglib says of a structure; None where it finds nothing at that tolerance (Å)."""
     import spglib
 
     with warnings.catch_warnings():

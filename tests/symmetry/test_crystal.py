@@ -14,6 +14,7 @@ from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.raw import MetatomicRaw
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.crystal import Crystal, carried_for_supercell
+from pet_flows.symmetry.group import SpaceGroup
 from pet_flows.symmetry.lattice import CrystalReference
 from tests.rough import rough_model
 from tests.symmetry import checks
@@ -93,6 +94,26 @@ def test_symmetry_of_forces_and_stress(name):
     assert abs(result.forces).max() < 1e-12
     pressure = np.trace(result.stress) / 3
     np.testing.assert_allclose(result.stress, pressure * np.eye(3), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forces_and_stress_obey_the_space_group(name):
+    """Of every crystal, judged by spglib's operations, not by those of the reduction."""
+    atoms = turned(crystals()[name][0], orthogonal(4))
+    group = SpaceGroup.find(atoms, 1e-6)
+    result, cell = evaluate("crystal", atoms), atoms.cell.array
+    symmetric = group.symmetrize_forces(result.forces, cell)
+    np.testing.assert_allclose(result.forces, symmetric, rtol=0, atol=1e-12)
+    symmetric = group.symmetrize_stress(result.stress, cell)
+    np.testing.assert_allclose(result.stress, symmetric, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("spec", ["crystal", "crystal:orientation"])
+@pytest.mark.parametrize("name", ["zincblende", "wurtzite", "triclinic"])
+def test_finite_differences_without_strain(name, spec):
+    """S = 1: all stretches equal, where the derivative of an SVD does not exist."""
+    atoms = turned(crystals()[name][0], orthogonal(3))
+    checks.finite_differences(spec, atoms, strategy_of(spec).bind(atoms).as_dict())
 
 
 @pytest.mark.parametrize("spec", ["crystal", "crystal:orientation"])
@@ -250,6 +271,21 @@ def test_refuses_a_setting_that_is_none():
         assert "integer matrix" in refusal(atoms, {"reference": reference, "N": bad})
     other = crystals()["triclinic"][0]
     assert "not a supercell" in refusal(other, {"reference": reference})
+
+
+def test_warns_about_melts():
+    melt = bulk("Al", a=4.2, cubic=True) * (2, 1, 1)
+    assert strategy_of("crystal").bind(melt).warnings == ()
+    melt.rattle(0.45, seed=8)
+    assert "melt or glass" in strategy_of("crystal").bind(melt).warnings[-1]
+    salt = bulk("NaCl", "rocksalt", a=5.64) * (2, 2, 2)
+    parent = strategy_of("crystal").bind(salt).as_dict()
+    salt.rattle(0.3, seed=1)
+    # of a distorted crystal the carried reference says where it comes from
+    assert strategy_of("crystal").bind(salt, parent).warnings == ()
+    assert "carry the reference" in strategy_of("crystal").bind(salt).warnings[-1]
+    # a triclinic crystal of few formula units is no melt
+    assert strategy_of("crystal").bind(crystals()["triclinic"][0]).warnings == ()
 
 
 def test_warns_about_slabs():
