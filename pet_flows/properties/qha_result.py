@@ -24,6 +24,8 @@ from pet_flows.properties.settings import QHASettings
 
 #: volumes that a fit of four parameters and polynomials of fourth degree need
 FEWEST = 5
+#: relative; expansion and entropy that disagree by more are worth a warning
+ROUGH = 0.1
 
 
 @dataclass
@@ -83,15 +85,22 @@ def outcome(task: Task, settings: QHASettings) -> Outcome:
     every = [task.volumes[n] for n in sorted(task.volumes)]
     good = [v for v in every if v.modes is not None]
     left_out = [v for v in every if v.error is not None]
-    if len(good) < FEWEST:
-        return failure(job.index, _too_few(good, left_out), **known)
     volumes = np.array([v.volume for v in good])
     energies = np.array([v.energy for v in good])
+    if len(good) < FEWEST:
+        return failure(job.index, _too_few(good, left_out), **known)
+    points = {"volumes": volumes.tolist(), "energies": energies.tolist(), "n_volumes": len(good)}
     temperatures = stencil(settings.temperatures, settings.temperature_step)
     thermal = _thermal(good, temperatures)
     found = equilibria(volumes, energies, temperatures, *thermal, settings.equation)
     if not found:
-        return failure(job.index, _no_minimum(volumes, energies, thermal[0][0, 1]), **known)
+        return failure(
+            job.index,
+            _no_minimum(volumes, energies, thermal[0][0, 1]),
+            result=points,
+            warnings=tuple(_left_out(left_out)),
+            **known,
+        )
     modes = _gruneisen(task)
     loose = [v for v in good if not v.optimized.converged] if settings.relax != "none" else []
     evaluations = [v.optimized.body.latest[2] for v in good if v.optimized.body.latest is not None]
@@ -228,6 +237,12 @@ def _arrays(
     return arrays
 
 
+def _left_out(volumes: list[Volume]) -> list[str]:
+    """Warnings of volumes that have no free energy."""
+    errors = [v.error for v in volumes if v.error is not None]
+    return [f"A volume was left out ({e.reason}): {e.message}" for e in errors]
+
+
 def _warnings(
     task: Task,
     good: list[Volume],
@@ -236,10 +251,16 @@ def _warnings(
     modes: ModeGruneisen | None,
     settings: QHASettings,
 ) -> list[str]:
-    warnings = [*task.job.bound.warnings, *task.job.notes]
-    for volume in left_out:
-        assert volume.error is not None
-        warnings.append(f"A volume was left out ({volume.error.reason}): {volume.error.message}")
+    warnings = [*task.job.bound.warnings, *task.job.notes, *_left_out(left_out)]
+    rough = [e for e in found if abs(e.maxwell - e.expansion) > ROUGH * abs(e.expansion)]
+    rough = [e for e in rough if e.gruneisen is not None]
+    if rough:
+        worst = max(rough, key=lambda e: abs(e.maxwell / e.expansion - 1))
+        warnings.append(
+            f"F(V, T) is rough: at {worst.temperature:g} K the volume expands by "
+            f"{worst.expansion:.2e}/K where its entropy asks for {worst.maxwell:.2e}/K; the model "
+            "does not carry derivatives of its phonons."
+        )
     beyond = settings.temperatures[len(found) :]
     if beyond:
         warnings.append(

@@ -39,6 +39,8 @@ class Equilibrium:
     """J/K/mol, at that volume"""
     gruneisen: float | None
     """α B V / C_v; None where C_v vanishes"""
+    maxwell: float
+    """1/K, (dS/dV) / B: the expansion again, from polynomials instead of the fitted minima"""
 
 
 def stencil(temperatures: tuple[float, ...], step: float) -> np.ndarray:
@@ -115,14 +117,13 @@ def _equilibrium(
     per_mole = 1000.0 * get_physical_units().EvTokJmol
     minima, moduli = parameters[:, 3], parameters[:, 1]
     cv = float(np.polyval(np.polyfit(volumes, heat_capacities[1], 4), minima[1]))
-    expansion, cp, gruneisen = 0.0, 0.0, None
+    expansion, cp, gruneisen, maxwell = 0.0, 0.0, None, 0.0
     if temperatures[1] > 0:
         expansion = float(compute_volumetric_thermal_expansion(temperatures, minima)[1])
-        cp = float(
-            compute_heat_capacity_p_polyfit(
-                temperatures, volumes, minima, heat_capacities, entropies
-            ).cp[1]
+        fitted = compute_heat_capacity_p_polyfit(
+            temperatures, volumes, minima, heat_capacities, entropies
         )
+        cp, maxwell = float(fitted.cp[1]), float(fitted.dsdv[1] / moduli[1])
         if cv * per_mole > FROZEN:
             alpha = np.array([0.0, expansion])
             gruneisen = float(
@@ -137,4 +138,5 @@ def _equilibrium(
         cp=cp * per_mole,
         cv=cv * per_mole,
         gruneisen=gruneisen,
+        maxwell=maxwell,
     )
