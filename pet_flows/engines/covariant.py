@@ -13,10 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from pet_flows.engines.average import over_atoms, over_structure, turned
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.raw import Copies, MetatomicRaw
-from pet_flows.symmetry.strategy import Plan
+from pet_flows.errors import PetFlowsError
 
 
 def covariant(
@@ -51,9 +52,10 @@ def covariant(
         The model has no such output, or not by atom, or its components are not Cartesian.
     """
     raw = evaluator.raw.general
-    by_atom = raw.by_atom(output, per_atom)
-    return [_one(raw, system, output, per_atom, by_atom, evaluator.chunk_atoms)
-            for system in systems]  # fmt: skip
+    by_atom = _by_atom(raw, output, per_atom)
+    return [
+        _one(raw, system, output, per_atom, by_atom, evaluator.chunk_atoms) for system in systems
+    ]
 
 
 def _one(
@@ -64,44 +66,59 @@ def _one(
     graph = raw.graph(system.numbers, system.positions, system.cell, system.pbc)
     weights = plan.weights if plan.image is None else plan.weights[:, plan.image]
     step = max(1, room // len(graph))
-    total: torch.Tensor | None = None
+    parts, indices = [], 0
     for begin in range(0, len(weights), step):
         chosen = slice(begin, begin + step)
         copies = Copies(graph, plan.rotations[chosen], weights[chosen])
-        values = _turn(raw.tensors([copies], output, by_atom)[0], copies.rotations, by_atom)
+        values = _values(raw, copies, output, by_atom)
+        indices = values.dim() - (3 if by_atom else 2)
+        # back again: v = v' Qᵀ
+        values = turned(values, copies.rotations.transpose(1, 2), indices)
         # of a structure as a whole there is one value: its atoms agree on the mean weight
         share = copies.weights if by_atom else copies.weights.mean(1)
         share = share.reshape(share.shape + (1,) * (values.dim() - share.dim()))
-        part = (share * values).sum(0)
-        total = part if total is None else total + part
-    assert total is not None
+        parts.append((share * values).sum(0))
+    total = torch.stack(parts).sum(0)
     if plan.operations is not None:
-        total = _average(total, plan, by_atom)
+        turns, perms = plan.operations
+        if by_atom:
+            own = total if plan.atoms is None else total[plan.atoms]
+            mean = over_atoms(own, turns, perms, indices)
+            total = mean if plan.image is None else mean[plan.image]
+        else:
+            total = over_structure(total, turns, indices)
     if by_atom and not per_atom:
         total = total.sum(0)
-    found = total.numpy()
-    return found[..., 0].copy() if found.shape[-1] == 1 else found
+    found = total.movedim(1 if per_atom else 0, -1).numpy()
+    return found[..., 0].copy() if found.shape[-1] == 1 else found.copy()
 
 
-def _turn(values: torch.Tensor, matrices: torch.Tensor, by_atom: bool) -> torch.Tensor:
-    """Turn every Cartesian index of ``(k, [n,] 3, ..., p)`` by its ``Q (k, 3, 3)``: Q · v."""
-    first = 2 if by_atom else 1
-    for axis in range(first, values.dim() - 1):
-        moved = values.movedim(axis, -1)
-        flat = moved.reshape(len(values), -1, 3) @ matrices.transpose(1, 2)
-        values = flat.reshape(moved.shape).movedim(-1, axis)
-    return values
+def _by_atom(raw: MetatomicRaw, output: str, wanted: bool) -> bool:
+    """Whether the model gives an output by atom."""
+    if output not in raw.outputs:
+        names = ", ".join(sorted(name for name in raw.outputs if "aux::" not in name))
+        raise PetFlowsError(f"The model has no output {output!r}; it has {names}.")
+    given = bool(raw.outputs[output].sample_kind == "atom")
+    if wanted and not given:
+        raise PetFlowsError(f"The model gives {output} for a whole structure, not by atom.")
+    return given
 
 
-def _average(values: torch.Tensor, plan: Plan, by_atom: bool) -> torch.Tensor:
-    """Average over the operations ``x_i Q = x_perm[i]`` of which one each was evaluated."""
-    assert plan.operations is not None
-    turns, perms = plan.operations
-    own = values if not by_atom or plan.atoms is None else values[plan.atoms]
-    # v' = v Q for each operation: the transpose of turning back
-    turned = _turn(own.expand(len(turns), *own.shape), turns.transpose(1, 2), by_atom)
-    if not by_atom:
-        return turned.mean(0)
-    summed = torch.zeros_like(own).index_add_(0, perms.reshape(-1), turned.flatten(0, 1))
-    mean = summed / len(turns)
-    return mean if plan.image is None else mean[plan.image]
+def _values(raw: MetatomicRaw, copies: Copies, output: str, by_atom: bool) -> torch.Tensor:
+    """What the model gives for turned copies, ``(k, n, p, 3, ...)`` or ``(k, p, 3, ...)``."""
+    from metatomic.torch import ModelOutput
+
+    request = ModelOutput(
+        unit=raw.outputs[output].unit, sample_kind="atom" if by_atom else "system"
+    )
+    found = raw.run([copies], {output: request})[output]
+    block = found.block(0)
+    names = [name for part in block.components for name in part.names]
+    if len(found) > 1 or not all(name.startswith("xyz") for name in names):
+        raise PetFlowsError(f"The components of {output} are not Cartesian, but {names}.")
+    k, n = copies.weights.shape
+    samples = block.samples.values.long().cpu()
+    row = samples[:, 0] * n + samples[:, 1] if by_atom else samples[:, 0]
+    values = block.values.double().cpu()
+    values = torch.zeros_like(values).index_copy_(0, row, values).movedim(-1, 1)
+    return values.reshape(k, n, *values.shape[1:]) if by_atom else values

@@ -16,6 +16,7 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from pet_flows.engines.average import over_atoms, over_structure
 from pet_flows.engines.clusters import Part, parts
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.memory import Memory, is_out_of_memory
@@ -233,9 +234,10 @@ class Evaluator:
             if ds is not None:
                 virial = virial + ds
         if plan.operations is not None:
-            energies = _average_energies(energies, plan.operations[1])
-            mean = _average(mean, virial, *plan.operations)[0]
-            gradient, virial = _average(gradient, virial, *plan.operations)
+            turns, perms = plan.operations
+            energies = over_atoms(energies, turns, perms, 0)
+            mean, gradient = (over_atoms(g, turns, perms, 1) for g in (mean, gradient))
+            virial = over_structure(virial, turns, 2)
         k, means = len(plan.rotations), energies
         if invariant is not None:
             energies = energies + invariant.energies[0]
@@ -290,23 +292,6 @@ def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: Ra
         work.spread.add(rows, result.gradients)
     else:
         work.gradient.index_add_(0, part.atoms, result.gradients.sum(0))
-
-
-def _average(
-    gradient: torch.Tensor, virial: torch.Tensor, turns: torch.Tensor, perms: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Average a gradient (n, 3) and a virial (3, 3) over operations x_i Q = x_perm[i]."""
-    turned = torch.einsum("na,mab->mnb", gradient, turns).reshape(-1, 3)
-    summed = torch.zeros_like(gradient).index_add_(0, perms.reshape(-1), turned)
-    return summed / len(turns), (turns.transpose(1, 2) @ virial @ turns).mean(0)
-
-
-def _average_energies(energies: torch.Tensor, perms: torch.Tensor) -> torch.Tensor:
-    """Average per-atom energies (n,) over atoms that operations exchange."""
-    summed = torch.zeros_like(energies).index_add_(
-        0, perms.reshape(-1), energies.repeat(len(perms))
-    )
-    return summed / len(perms)
 
 
 def _halve(chunk: list[_Piece]) -> tuple[list[_Piece], list[_Piece]] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ import vesin
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
-    from metatomic.torch import AtomisticModel, System
+    from metatomic.torch import AtomisticModel, ModelOutput, System
 
 
 @dataclass(frozen=True)
@@ -208,64 +208,24 @@ class MetatomicRaw:
         """Itself."""
         return self
 
-    def by_atom(self, output: str, wanted: bool) -> bool:
-        """Whether the model gives an output by atom.
+    @property
+    def outputs(self) -> dict[str, ModelOutput]:
+        """What the model can give, by name."""
+        return dict(self._model.capabilities().outputs)
 
-        Raises
-        ------
-        PetFlowsError
-            There is no such output, or it is ``wanted`` by atom and not given so.
-        """
-        outputs = self._model.capabilities().outputs
-        if output not in outputs:
-            names = ", ".join(sorted(name for name in outputs if "aux::" not in name))
-            raise PetFlowsError(f"The model has no output {output!r}; it has {names}.")
-        given = outputs[output].sample_kind == "atom"
-        if wanted and not given:
-            raise PetFlowsError(f"The model gives {output} for a whole structure, not by atom.")
-        return bool(given)
+    def run(self, copies: Sequence[Copies], outputs: dict[str, ModelOutput]) -> dict[str, Any]:
+        """Outputs (metatensor's TensorMap) of all copies, turned as they are; no gradients."""
+        from metatomic.torch import ModelEvaluationOptions
 
-    def tensors(self, copies: Sequence[Copies], output: str, by_atom: bool) -> list[torch.Tensor]:
-        """Cartesian output of all copies as the model gives it, turned as they are.
-
-        Returns
-        -------
-        list of torch.Tensor
-            ``(k, n, 3, ..., p)``, or ``(k, 3, ..., p)`` of whole structures; float64, on the CPU.
-        """
-        from metatomic.torch import ModelEvaluationOptions, ModelOutput
-
-        unit = self._model.capabilities().outputs[output].unit
-        kind = "atom" if by_atom else "system"
-        options = ModelEvaluationOptions(
-            length_unit="angstrom", outputs={output: ModelOutput(unit=unit, sample_kind=kind)}
-        )
+        options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs)
+        systems = []
+        for c in copies:
+            for turn in c.rotations:
+                x, cell = (c.graph.positions @ turn, c.graph.cell @ turn)
+                x, cell = (t.to(self.device, self.dtype) for t in (x, cell))
+                systems.append(self._system(c.graph, x, cell))
         with torch.no_grad():
-            systems = []
-            for c in copies:
-                for turn in c.rotations:
-                    x, cell = (
-                        (rows @ turn).to(self.device, self.dtype)
-                        for rows in (c.graph.positions, c.graph.cell)
-                    )
-                    systems.append(self._system(c.graph, x, cell))
-            found = self._model(systems, options, check_consistency=False)[output]
-        names = [name for part in found.block(0).components for name in part.names]
-        if len(found) > 1 or not all(name.startswith("xyz") for name in names):
-            raise PetFlowsError(f"The components of {output} are not Cartesian, but {names}.")
-        block = found.block(0)
-        samples = block.samples.values.long().cpu()
-        sizes = torch.tensor([len(c.graph) for c in copies for _ in c.rotations])
-        values = block.values.double().cpu()
-        row = samples[:, 0]
-        if by_atom:
-            row = (torch.cumsum(sizes, 0) - sizes)[row] + samples[:, 1]
-        ordered = torch.zeros_like(values).index_copy_(0, row, values)
-        counts = [c.weights.numel() if by_atom else len(c.rotations) for c in copies]
-        return [
-            part.reshape(*(c.weights.shape if by_atom else (len(part),)), *part.shape[1:])
-            for c, part in zip(copies, ordered.split(counts), strict=True)
-        ]
+            return dict(self._model(systems, options, check_consistency=False))
 
     def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
         """Nothing: all terms are inside the model."""

@@ -234,7 +234,8 @@ def find_operations(
     candidates = np.nonzero(lattice_residual(sites.cell, matrices) <= tolerance)[0]
     turned = positions @ matrices[candidates] @ sites.inverse
     shifts = sites.fractional[like] - turned[:, like[0], None]
-    indices, permutations = [], []
+    indices: list[int] = []
+    permutations: list[np.ndarray] = []
     at_once = max(1, PLACES // (len(like) * len(sites)))
     for start in range(0, len(candidates), at_once):
         block = slice(start, start + at_once)

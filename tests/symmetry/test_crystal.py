@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.build import bulk, fcc111, make_supercell, molecule
+from ase.build import bulk, make_supercell
 from metatomic.torch import AtomisticModel, ModelCapabilities
 
 from pet_flows.engines.evaluation import System
@@ -231,68 +230,6 @@ def test_pure_dilation_needs_no_new_reference():
         cell = atoms.copy()
         cell.set_cell(atoms.cell.array * factor, scale_atoms=True)
         assert strategy_of("crystal").bind(cell, carried).warnings == ()
-
-
-def refusal(atoms, carried=None, spec="crystal"):
-    with pytest.raises(StructureError) as caught:
-        strategy_of(spec).bind(atoms, carried)
-    assert caught.value.reason == "symmetrization_refused"
-    return caught.value.message
-
-
-def test_refuses_what_is_no_crystal():
-    assert "three independent" in refusal(molecule("H2O"))
-    assert "three independent" in refusal(fcc111("Cu", (1, 1, 3), vacuum=8))
-    flat = bulk("Cu")
-    flat.set_cell([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
-    assert "three independent" in refusal(flat)
-    boxed = molecule("CH4", cell=[12, 12, 12], pbc=True)
-    assert "molecules in a box" in refusal(boxed)
-
-
-def test_refuses_strain_beyond_the_reference():
-    atoms, _ = crystals()["fcc"]
-    carried = strategy_of("crystal").bind(atoms).as_dict()
-    far = atoms.copy()
-    far.set_cell(atoms.cell.array @ np.diag([1.3, 1.0, 1.0]), scale_atoms=True)
-    assert "it is another crystal by now" in refusal(far, carried)
-    bound = strategy_of("crystal").bind(atoms, carried)
-    with pytest.raises(StructureError, match="another crystal"):
-        bound.plan(torch.tensor(far.positions), torch.tensor(far.cell.array))
-    near = atoms.copy()
-    near.set_cell(atoms.cell.array @ np.diag([1.15, 1.0, 1.0]), scale_atoms=True)
-    assert "is strained by" in strategy_of("crystal").bind(near, carried).warnings[0]
-
-
-def test_refuses_a_setting_that_is_none():
-    atoms, _ = crystals()["fcc"]
-    reference = strategy_of("crystal").bind(atoms).as_dict()["reference"]
-    for bad in ([[1, 0, 0], [0, 1, 0], [0, 0, 0]], [[0.5, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0]]):
-        assert "integer matrix" in refusal(atoms, {"reference": reference, "N": bad})
-    other = crystals()["triclinic"][0]
-    assert "not a supercell" in refusal(other, {"reference": reference})
-
-
-def test_warns_about_melts():
-    melt = bulk("Al", a=4.2, cubic=True) * (2, 1, 1)
-    assert strategy_of("crystal").bind(melt).warnings == ()
-    melt.rattle(0.45, seed=8)
-    assert "melt or glass" in strategy_of("crystal").bind(melt).warnings[-1]
-    salt = bulk("NaCl", "rocksalt", a=5.64) * (2, 2, 2)
-    parent = strategy_of("crystal").bind(salt).as_dict()
-    salt.rattle(0.3, seed=1)
-    # of a distorted crystal the carried reference says where it comes from
-    assert strategy_of("crystal").bind(salt, parent).warnings == ()
-    assert "carry the reference" in strategy_of("crystal").bind(salt).warnings[-1]
-    # a triclinic crystal of few formula units is no melt
-    assert strategy_of("crystal").bind(crystals()["triclinic"][0]).warnings == ()
-
-
-def test_warns_about_slabs():
-    slab = fcc111("Cu", (1, 1, 3), vacuum=8, periodic=True)
-    assert "slab in vacuum" in strategy_of("crystal").bind(slab).warnings[0]
-    wire = Atoms("Cu", cell=[2.5, 15, 15], pbc=True)
-    assert "chain in vacuum" in strategy_of("crystal").bind(wire).warnings[0]
 
 
 def test_tolerance_of_a_strategy_is_its_reference_s():
