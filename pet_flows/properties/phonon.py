@@ -27,7 +27,7 @@ from pet_flows.properties.batch import (
 from pet_flows.properties.force_constants import Harmonic, fit, harmonic
 from pet_flows.properties.nonanalytical import check_nac, primitive_nac
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonon_result import analyse
+from pet_flows.properties.phonon_result import analyse, measured
 from pet_flows.properties.settings import NonAnalytical, PhononSettings
 from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.exact import find_primitive
@@ -263,8 +263,7 @@ def _smaller(
 def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -> Outcome:
     crystal, job = task.crystal, task.job
     forces = np.array([r.forces for r in results])
-    constants = fit(crystal, forces[1:], forces[0])
-    crystal.phonopy.force_constants = constants
+    crystal.phonopy.force_constants = fit(crystal, forces[1:], forces[0])
     result, arrays = analyse(crystal, settings)
     residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
     spreads = [(r.energy_spread, r.force_spread) for r in results if r.force_spread is not None]
@@ -278,23 +277,7 @@ def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -
             "residual_force": residual,
         },
         atoms=crystal.primitive,
-        blobs={
-            "phonon": {
-                "force_constants": constants,
-                "supercell_matrix": crystal.matrix.T,
-                "supercell_cell": crystal.supercell.cell.array,
-                "supercell_positions": crystal.supercell.positions,
-                "supercell_numbers": crystal.supercell.numbers,
-                "primitive_cell": crystal.primitive.cell.array,
-                "primitive_positions": crystal.primitive.positions,
-                "primitive_numbers": crystal.primitive.numbers,
-                "displaced_atoms": crystal.moved,
-                "displacements": crystal.vectors,
-                "forces": forces[1:],
-                "residual_forces": forces[0],
-                **arrays,
-            }
-        },
+        blobs={"phonon": {**measured(crystal, forces), **arrays}},
         n_evaluations=sum(r.n_evaluations for r in results),
         energy_spread=max((s[0] for s in spreads if s[0] is not None), default=None),
         force_spread=max((s[1] for s in spreads if s[1] is not None), default=None),

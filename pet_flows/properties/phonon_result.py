@@ -13,6 +13,32 @@ from pet_flows.properties.phonon_modes import bands, mesh_modes
 from pet_flows.properties.settings import PhononSettings
 
 
+def measured(crystal: Harmonic, forces: np.ndarray) -> dict[str, np.ndarray]:
+    """Force constants with their cells, and what they were made of.
+
+    Parameters
+    ----------
+    crystal
+        With force constants in its ``phonopy``.
+    forces
+        ``(1 + d, N, 3)`` eV/Å, of the perfect supercell first.
+    """
+    return {
+        "force_constants": np.array(crystal.phonopy.force_constants),
+        "supercell_matrix": crystal.matrix.T,
+        "supercell_cell": crystal.supercell.cell.array,
+        "supercell_positions": crystal.supercell.positions,
+        "supercell_numbers": crystal.supercell.numbers,
+        "primitive_cell": crystal.primitive.cell.array,
+        "primitive_positions": crystal.primitive.positions,
+        "primitive_numbers": crystal.primitive.numbers,
+        "displaced_atoms": crystal.moved,
+        "displacements": crystal.vectors,
+        "forces": forces[1:],
+        "residual_forces": forces[0],
+    }
+
+
 def analyse(
     crystal: Harmonic, settings: PhononSettings
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
