@@ -54,15 +54,19 @@ class Integration:
         self.dt = settings.timestep * units.fs
         self._time = torch.tensor(self.dt, dtype=torch.float64)
         self.schedule = Schedule(settings)
-        self._decay = float(np.exp(-settings.friction * 1e-3 * settings.timestep))
-        self._cell_decay = float(np.exp(-2e-3 * settings.timestep / settings.barostat_time))
+        picoseconds = settings.timestep * 1e-3
+        self._decay = float(np.exp(-settings.friction * picoseconds))
+        self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
         self._waiting: list[Run] = []
         self._runs: dict[int, Run] = {}
         self._state: MDState | None = None
 
-    def add(self, tag: Any, body: Body, trajectory: Trajectory) -> None:
+    def add(
+        self, tag: Any, body: Body, trajectory: Trajectory, momenta: np.ndarray | None = None
+    ) -> None:
         """Queue a structure; it goes on from its checkpoint if there is one."""
         run = Run.start(tag, body, trajectory, self.settings)
+        run.momenta = momenta
         run.resume()
         self._waiting.append(run)
 

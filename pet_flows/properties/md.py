@@ -41,6 +41,7 @@ def md(
     settings: MDSettings | None = None,
     carried: Sequence[dict[str, Any] | None] | None = None,
     *,
+    momenta: Sequence[np.ndarray | None] | None = None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
@@ -62,6 +63,9 @@ def md(
         Ensemble, targets, time step, seed.
     carried
         Per structure, ``Bound.as_dict()`` of its relaxation.
+    momenta
+        Per structure, those of its repeated cell to begin with, ``(N, 3)`` in ASE's units; drawn
+        from the temperature where there are none.
     checkpoints
         Folder where runs leave their frames and checkpoints, and from which a killed run goes on
         as if nothing had happened; files are named by structure, settings and potential, and
@@ -90,8 +94,11 @@ def md(
         if isinstance(job, Outcome):
             yield job
             continue
+        first = None if momenta is None else momenta[job.index]
+        if first is not None:
+            job.atoms.set_momenta(first)
         trajectory = Trajectory(len(job.atoms), checkpoints, _name(job, settings, potential))
-        integration.add(job, body_of(job.atoms, job), trajectory)
+        integration.add(job, body_of(job.atoms, job), trajectory, first)
     for run in integration:
         if progress is not None:
             progress(run.tag.index, run.step, settings.steps)
@@ -126,7 +133,8 @@ def _name(job: Job, settings: MDSettings, potential: Potential) -> str:
     """File name of a run: the same for the same run, another for any other."""
     atoms = job.atoms
     words = hashlib.sha256()
-    for array in (atoms.numbers.astype("<i8"), atoms.positions, atoms.cell.array, atoms.pbc):
+    given = (atoms.numbers.astype("<i8"), atoms.positions, atoms.cell.array, atoms.pbc)
+    for array in (*given, atoms.get_momenta()):
         words.update(np.ascontiguousarray(array).tobytes())
     words.update(settings.model_dump_json().encode())
     words.update(f"{potential.spec.digest} {job.bound.reference_digest} {LAYOUT}".encode())

@@ -354,8 +354,10 @@ class MDSettings(PropertySettings):
         default=0.1, description="ps; period of the Nosé–Hoover chain"
     )
     barostat_time: Positive = Field(
-        default=1.0,
-        description="ps; sets the inertia of the cell, whose own friction is two over it",
+        default=1.0, description="ps; sets the inertia of the cell of npt_langevin"
+    )
+    barostat_friction: Positive = Field(
+        default=2.0, description="1/ps; of the cell's own Langevin thermostat"
     )
     seed: int = Field(default=0, ge=0, description="of velocities and noise")
     stride: int = Field(
