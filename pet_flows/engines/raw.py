@@ -129,14 +129,22 @@ def build_graph(
     if periodic.any() and not periodic.all():
         box = _complete(box, periodic)
     pairs = []
+    found: list[tuple[float, bool, tuple[np.ndarray, ...]]] = []
     for cutoff, full in cutoffs:
-        search = vesin.NeighborList(cutoff=cutoff, full_list=full)
-        i, j, shift = search.compute(
-            points=np.ascontiguousarray(positions, dtype=np.float64),
-            box=np.ascontiguousarray(box, dtype=np.float64),
-            periodic=periodic,
-            quantities="ijS",
-        )
+        # a shorter list is a part of a longer one: ZBL's of PET's
+        wider = next((known for r, f, known in found if f == full and r >= cutoff), None)
+        if wider is not None:
+            near = wider[3] < cutoff
+            i, j, shift = (a[near] for a in wider[:3])
+        else:
+            search = vesin.NeighborList(cutoff=cutoff, full_list=full)
+            i, j, shift, distance = search.compute(
+                points=np.ascontiguousarray(positions, dtype=np.float64),
+                box=np.ascontiguousarray(box, dtype=np.float64),
+                periodic=periodic,
+                quantities="ijSd",
+            )
+            found.append((cutoff, full, (i, j, shift, distance)))
         pairs.append(tuple(torch.from_numpy(np.asarray(a, dtype=np.int64)) for a in (i, j, shift)))
     return Graph(
         torch.as_tensor(np.asarray(numbers, dtype=np.int64)),
