@@ -273,16 +273,9 @@ class Evaluator:
 
 def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: RawResult) -> None:
     """Add one structure's share of a chunk."""
-    served = part.served
-    if part.centres is None:
-        weights, energies = copies.weights, result.energies
-    else:
-        weights, energies = copies.weights[:, part.centres], result.energies[:, part.centres]
-    work.energies[served] += (weights * energies).sum(0)
-    if isinstance(served, slice):
-        work.grad_weights[rows] = energies
-    else:
-        work.grad_weights[rows[:, None], served] = energies
+    atoms: slice | torch.Tensor = slice(None) if part.atoms is None else part.atoms
+    work.energies[atoms] += (copies.weights * result.energies).sum(0)
+    work.grad_weights[rows if part.atoms is None else rows[:, None], atoms] = result.energies
     if result.gradients is None or result.virials is None:
         return
     work.virial += result.virials.sum(0)
@@ -291,7 +284,7 @@ def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: Ra
         work.gradient += result.gradients.sum(0)
         work.spread.add(rows, result.gradients)
     else:
-        work.gradient.index_add_(0, part.atoms, result.gradients.sum(0))
+        work.gradient[part.atoms] += result.gradients.sum(0)
 
 
 def _halve(chunk: list[_Piece]) -> tuple[list[_Piece], list[_Piece]] | None:
