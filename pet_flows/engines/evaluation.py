@@ -47,4 +47,5 @@ class Evaluation:
     energy_spread: float | None
     """weighted standard deviation over the rotations, eV/atom; None with one evaluation"""
     force_spread: float | None
-    """rms over rotations, atoms and components of the force deviation, eV/Å; likewise"""
+    """rms over rotations, atoms and components of the force deviation, eV/Å; None also where
+    every atom has weights of its own (ecse)"""
