@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,14 @@ class SymmetrizedCalculator(Calculator):
         """Forget results and the crystal reference."""
         super().reset()
         self._bound = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SymmetrizedCalculator:
+        """Copy for another image of a band; all copies evaluate with the same weights."""
+        memo[id(self.potential)] = self.potential
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        copy.__dict__.update({name: deepcopy(value, memo) for name, value in vars(self).items()})
+        return copy
 
     def covariant(
         self, output: str, atoms: Atoms | None = None, per_atom: bool = True
