@@ -106,7 +106,7 @@ def measure(name: str, clock: Clock, spec: PotentialSpec) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]], device: str) -> str:
     lines = [
-        f"| property | ours, s ({device}) | in the model | peer | peer, s | peer / ours | both find |",
+        f"| property | ours, s ({device}) | in the model | peer | s | peer / ours | both find |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -142,6 +142,11 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps({"device": args.device, "rows": rows}, indent=1) + "\n")
     print(table(rows, args.device))
+    many = [row for row in rows if row["property"] in cases.MANY]
+    if many:
+        total = sum(row["ours_s"] for row in many)
+        share = sum(row["ours_s"] * row["share_in_model"] for row in many) / total
+        print(f"In the model, {' and '.join(row['property'] for row in many)}: {100 * share:.0f} %")
 
 
 if __name__ == "__main__":

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import chdir
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import units
 from ase.build import bulk
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
-from pymatgen.io.ase import AseAtomsAdaptor
+from properties_peers import (
+    GROUND_STATES,
+    batched_model,
+    calculator,
+    calculator_meta,
+    crystals,
+    largest,
+    results,
+    structure,
+    workflow,
+)
 
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.potential import Potential, get_potential
-from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.elastic import elastic
 from pet_flows.properties.eos import eos
 from pet_flows.properties.md import md
 from pet_flows.properties.phonon import phonon
 from pet_flows.properties.relax import relax
 from pet_flows.properties.settings import (
+    ElasticSettings,
     EOSSettings,
     MDSettings,
     PhononSettings,
@@ -33,12 +41,6 @@ from pet_flows.properties.settings import (
 )
 from pet_flows.properties.static import static
 
-#: ground states of the bundled model's elements: structure and lattice constant in Å
-GROUND_STATES = {
-    "Li": ("bcc", 3.43), "Si": ("diamond", 5.47), "Ni": ("fcc", 3.52), "Cu": ("fcc", 3.63),
-    "Ge": ("diamond", 5.76), "Nb": ("bcc", 3.31), "Mo": ("bcc", 3.16), "Ta": ("bcc", 3.32),
-    "W": ("bcc", 3.18),
-}  # fmt: skip
 SUPERCELL = 16.0  # Å; for silicon 3 × 3 × 3 cubic cells, 216 atoms
 
 
@@ -53,80 +55,6 @@ class Case:
     warm_up: Callable[[], Any] = lambda: None
 
 
-def crystals(n: int, seed: int = 0, largest: int = 16) -> list[Atoms]:
-    """Mixed crystals: a third perfect, a third ordered or random alloys, a third without symmetry.
-
-    All of 1 to ``largest`` atoms, strained by up to 3 %; rattled ones by 0.05 Å.
-    """
-    rng = np.random.default_rng(seed)
-    metals = ("Nb", "Mo", "Ta", "W")
-    found = []
-    for k in range(n):
-        symbol = metals[k % 4] if k % 3 == 1 else list(GROUND_STATES)[k % len(GROUND_STATES)]
-        structure, a = GROUND_STATES[symbol]
-        cubic = k % 3 == 1 or bool(rng.integers(2))
-        atoms = bulk(symbol, structure, a=a * rng.uniform(0.97, 1.03), cubic=cubic)
-        repeats = rng.integers(1, 3, size=3)
-        if len(atoms) * repeats.prod() <= largest:
-            atoms = atoms * tuple(int(r) for r in repeats)
-        if k % 3 == 1:
-            atoms.symbols = [metals[(k + int(i)) % 4] for i in rng.integers(2, size=len(atoms))]
-        if k % 3 == 2:
-            atoms.rattle(0.05, rng=rng)
-        found.append(atoms)
-    return found
-
-
-def _results(outcomes: Any) -> list[Any]:
-    found = sorted(outcomes, key=lambda outcome: outcome.index)
-    bad = [o.message for o in found if o.state == "failed"]
-    if bad:
-        raise RuntimeError(f"a benchmark's structure failed: {bad[0]}")
-    return found
-
-
-@lru_cache(maxsize=4)
-def _metatomic(spec: PotentialSpec) -> Any:
-    """Metatomic's own ASE calculator of the raw model."""
-    from metatomic_ase import MetatomicCalculator
-
-    return MetatomicCalculator(load_model(spec), device=str(get_potential(spec).device))
-
-
-@lru_cache(maxsize=4)
-def _torch_sim(spec: PotentialSpec) -> Any:
-    """torch-sim's own face of the raw model."""
-    from metatomic_torchsim import MetatomicModel
-
-    return MetatomicModel(load_model(spec), device=get_potential(spec).device)
-
-
-def _largest(ours: list[float], theirs: list[float], unit: str, factor: float = 1.0) -> str:
-    return f"within {factor * np.abs(np.subtract(ours, theirs)).max():.2g} {unit}"
-
-
-def _workflow(flow: Any) -> Any:
-    """Responses of a jobflow flow in memory, run in a folder that goes away."""
-    from jobflow import JobStore, run_locally
-    from maggma.stores import MemoryStore
-
-    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        return run_locally(flow, store=store, log=False, ensure_success=True)
-
-
-def _meta(spec: PotentialSpec) -> dict[str, Any]:
-    """How atomate2's makers are given the same potential."""
-    return {
-        "calculator_meta": "pet_flows.engines.ase.SymmetrizedCalculator",
-        "calculator_kwargs": {"potential": spec.model, "device": spec.device},
-    }
-
-
-def _structure(atoms: Atoms) -> Any:
-    return AseAtomsAdaptor.get_structure(atoms)
-
-
 def static_case(spec: PotentialSpec) -> Case:
     """Energies, forces and stresses of 64 mixed crystals."""
     potential, plain = get_potential(spec), get_potential(spec.with_(symmetrization="none"))
@@ -136,14 +64,14 @@ def static_case(spec: PotentialSpec) -> Case:
         energies = []
         for atoms in batch:
             copy = atoms.copy()
-            copy.calc = _metatomic(plain.spec)
+            copy.calc = calculator(plain.spec)
             copy.get_forces()
             copy.get_stress()
             energies.append(copy.get_potential_energy() / len(copy))
         return energies
 
     def ours(chosen: Potential) -> list[float]:
-        outcomes = _results(static(batch, chosen, StaticSettings()))
+        outcomes = results(static(batch, chosen, StaticSettings()))
         return [o.result["energy_per_atom"] for o in outcomes]
 
     return Case(
@@ -153,7 +81,7 @@ def static_case(spec: PotentialSpec) -> Case:
             "raw PET, our batches": lambda: ours(plain),
             "raw PET, metatomic's calculator one by one": one_by_one,
         },
-        compare=lambda a, b: _largest(a, b, "meV/atom (raw PET depends on orientation)", 1e3),
+        compare=lambda a, b: largest(a, b, "meV/atom (raw PET depends on orientation)", 1e3),
         warm_up=lambda: (ours(plain), one_by_one()),
     )
 
@@ -165,7 +93,7 @@ def relax_case(spec: PotentialSpec) -> Case:
     settings = RelaxSettings(fmax=0.005, smax=0.005)
 
     def ours() -> list[float]:
-        outcomes = _results(relax(batch, potential, settings))
+        outcomes = results(relax(batch, potential, settings))
         return [o.result["energy_per_atom"] for o in outcomes]
 
     def theirs() -> list[float]:
@@ -181,8 +109,8 @@ def relax_case(spec: PotentialSpec) -> Case:
         what=f"{len(batch)} crystals, cell and positions",
         ours=ours,
         peers={"ASE BFGS, FrechetCellFilter, one by one": theirs},
-        compare=lambda a, b: _largest(a, b, "meV/atom", 1e3),
-        warm_up=lambda: _results(relax(batch[:2], potential, settings)),
+        compare=lambda a, b: largest(a, b, "meV/atom", 1e3),
+        warm_up=lambda: results(relax(batch[:2], potential, settings)),
     )
 
 
@@ -192,8 +120,8 @@ def eos_case(spec: PotentialSpec) -> Case:
     batch = [bulk(name, kind, a=a) for name, (kind, a) in GROUND_STATES.items()]
 
     def ours() -> list[float]:
-        relaxed = _results(relax(batch, potential, RelaxSettings()))
-        fitted = _results(
+        relaxed = results(relax(batch, potential, RelaxSettings()))
+        fitted = results(
             eos([o.atoms for o in relaxed], potential, EOSSettings(), [o.carried for o in relaxed])
         )
         return [o.result["b0"] for o in fitted]
@@ -206,15 +134,15 @@ def eos_case(spec: PotentialSpec) -> Case:
         for atoms in batch:
             maker = ForceFieldEosMaker(
                 initial_relax_maker=ForceFieldRelaxMaker(
-                    relax_kwargs={"fmax": 0.001}, **_meta(spec)
+                    relax_kwargs={"fmax": 0.001}, **calculator_meta(spec)
                 ),
                 eos_relax_maker=ForceFieldRelaxMaker(
-                    relax_cell=False, relax_kwargs={"fmax": 0.001}, **_meta(spec)
+                    relax_cell=False, relax_kwargs={"fmax": 0.001}, **calculator_meta(spec)
                 ),
                 linear_strain=(-0.02, 0.02),
                 number_of_frames=6,
             )
-            for responses in _workflow(maker.make(_structure(atoms))).values():
+            for responses in workflow(maker.make(structure(atoms))).values():
                 output = responses[1].output
                 if isinstance(output, dict) and "EOS" in output.get("relax", {}):
                     moduli.append(output["relax"]["EOS"]["birch_murnaghan"]["b0 GPa"])
@@ -224,7 +152,49 @@ def eos_case(spec: PotentialSpec) -> Case:
         what="nine ground states, relaxed before",
         ours=ours,
         peers={"atomate2, same potential": theirs},
-        compare=lambda a, b: _largest(a, b, "GPa"),
+        compare=lambda a, b: largest(a, b, "GPa"),
+        warm_up=ours,
+    )
+
+
+def elastic_case(spec: PotentialSpec) -> Case:
+    """Elastic tensors of the nine ground states, and atomate2's flow on the same potential."""
+    potential = get_potential(spec)
+    batch = [bulk(name, kind, a=a) for name, (kind, a) in GROUND_STATES.items()]
+    settings = ElasticSettings(strain_magnitudes=(0.005, 0.01))  # atomate2's
+
+    def ours() -> list[float]:
+        relaxed = results(relax(batch, potential, RelaxSettings()))
+        found = elastic(
+            [o.atoms for o in relaxed], potential, settings, [o.carried for o in relaxed]
+        )
+        return [o.result["tensor_ieee"][0][0] for o in results(found)]
+
+    def theirs() -> list[float]:
+        from atomate2.forcefields.flows.elastic import ElasticMaker
+        from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+
+        constants = []
+        for atoms in batch:
+            maker = ElasticMaker(
+                bulk_relax_maker=ForceFieldRelaxMaker(
+                    relax_kwargs={"fmax": 1e-5}, **calculator_meta(spec)
+                ),
+                elastic_relax_maker=ForceFieldRelaxMaker(
+                    relax_cell=False, relax_kwargs={"fmax": 1e-5}, **calculator_meta(spec)
+                ),
+            )
+            for responses in workflow(maker.make(structure(atoms))).values():
+                tensor = getattr(responses[1].output, "elastic_tensor", None)
+                if tensor is not None:
+                    constants.append(tensor.ieee_format[0][0])
+        return constants
+
+    return Case(
+        what="nine ground states, relaxed before",
+        ours=ours,
+        peers={"atomate2, same potential": theirs},
+        compare=lambda a, b: largest(a, b, "GPa in C11"),
         warm_up=ours,
     )
 
@@ -233,10 +203,10 @@ def phonon_case(spec: PotentialSpec) -> Case:
     """Silicon, 216-atom supercell, and atomate2's flow on the same potential."""
     potential = get_potential(spec)
     settings = PhononSettings(min_length=SUPERCELL, mesh=(20, 20, 20))
-    si = _results(relax([bulk("Si", a=5.47)], potential, RelaxSettings()))[0]
+    si = results(relax([bulk("Si", a=5.47)], potential, RelaxSettings()))[0]
 
     def ours() -> float:
-        (found,) = _results(phonon([si.atoms], potential, settings, [si.carried]))
+        (found,) = results(phonon([si.atoms], potential, settings, [si.carried]))
         if len(found.blobs["phonon"]["supercell_numbers"]) != 216:
             raise RuntimeError("the supercell has not 216 atoms")
         return float(found.result["max_frequency"])
@@ -249,7 +219,7 @@ def phonon_case(spec: PotentialSpec) -> Case:
             min_length=None,
             bulk_relax_maker=None,
             static_energy_maker=None,
-            phonon_displacement_maker=ForceFieldStaticMaker(**_meta(spec)),
+            phonon_displacement_maker=ForceFieldStaticMaker(**calculator_meta(spec)),
             generate_frequencies_eigenvectors_kwargs={
                 "npoints_band": 50, "kpoint_density": 7000, "tmin": 0, "tmax": 1000, "tstep": 100,
                 "filename_bs": "b.png", "filename_dos": "d.png",
@@ -259,8 +229,8 @@ def phonon_case(spec: PotentialSpec) -> Case:
         matrix = 3 * np.rint(
             bulk("Si", a=1.0, cubic=True).cell.array @ np.linalg.inv(bulk("Si", a=1.0).cell.array)
         )
-        flow = maker.make(_structure(si.atoms), supercell_matrix=matrix.astype(int).tolist())
-        for responses in _workflow(flow).values():
+        flow = maker.make(structure(si.atoms), supercell_matrix=matrix.astype(int).tolist())
+        for responses in workflow(flow).values():
             found = getattr(responses[1].output, "phonon_bandstructure", None)
             if found is not None:
                 return float(np.max(found.bands))
@@ -284,7 +254,7 @@ def md_case(spec: PotentialSpec) -> Case:
     settings = MDSettings(temperature=300.0, steps=steps, stride=10, min_length=0.0)
 
     def ours() -> list[float]:
-        outcomes = _results(md(batch, potential, settings))
+        outcomes = results(md(batch, potential, settings))
         return [o.result["temperature"]["mean"] for o in outcomes]
 
     def with_ase() -> list[float]:
@@ -294,7 +264,7 @@ def md_case(spec: PotentialSpec) -> Case:
         found = []
         for seed, atoms in enumerate(batch):
             copy = atoms.copy()
-            copy.calc = _metatomic(plain)
+            copy.calc = calculator(plain)
             rng = np.random.default_rng(seed)
             MaxwellBoltzmannDistribution(copy, temperature_K=300.0, rng=rng)
             dynamics = Langevin(
@@ -310,7 +280,7 @@ def md_case(spec: PotentialSpec) -> Case:
         import torch_sim as ts
 
         final = ts.integrate(
-            batch, _torch_sim(plain), integrator=ts.Integrator.nvt_langevin,
+            batch, batched_model(plain), integrator=ts.Integrator.nvt_langevin,
             n_steps=steps, temperature=300.0, timestep=0.001,
         )  # fmt: skip
         return [float(t) for t in final.calc_temperature()]
@@ -320,7 +290,7 @@ def md_case(spec: PotentialSpec) -> Case:
         ours=ours,
         peers={"ASE, raw PET, one by one": with_ase, "torch-sim, raw PET, batched": with_torch_sim},
         compare=lambda a, b: f"{np.mean(a):.0f} and {np.mean(b):.0f} K",
-        warm_up=lambda: (_results(md(batch[:1], potential, settings)), _torch_sim(plain)),
+        warm_up=lambda: (results(md(batch[:1], potential, settings)), batched_model(plain)),
     )
 
 
@@ -330,20 +300,20 @@ def many_relaxations_case(spec: PotentialSpec) -> Case:
     batch = crystals(200, seed=1)
     return Case(
         what="200 mixed crystals of 1 to 16 atoms",
-        ours=lambda: _results(relax(batch, potential, RelaxSettings(steps=200))),
-        warm_up=lambda: _results(relax(batch[:2], potential, RelaxSettings())),
+        ours=lambda: results(relax(batch, potential, RelaxSettings(steps=200))),
+        warm_up=lambda: results(relax(batch[:2], potential, RelaxSettings())),
     )
 
 
 def many_phonons_case(spec: PotentialSpec) -> Case:
     """Share of model evaluations in 20 phonons."""
     potential = get_potential(spec)
-    relaxed = _results(relax(crystals(20, seed=2, largest=4), potential, RelaxSettings()))
+    relaxed = results(relax(crystals(20, seed=2, at_most=4), potential, RelaxSettings()))
     atoms, carried = [o.atoms for o in relaxed], [o.carried for o in relaxed]
     return Case(
         what="20 mixed crystals",
-        ours=lambda: _results(phonon(atoms, potential, PhononSettings(), carried)),
-        warm_up=lambda: _results(phonon(atoms[:1], potential, PhononSettings(), carried[:1])),
+        ours=lambda: results(phonon(atoms, potential, PhononSettings(), carried)),
+        warm_up=lambda: results(phonon(atoms[:1], potential, PhononSettings(), carried[:1])),
     )
 
 
@@ -351,8 +321,12 @@ CASES: dict[str, Callable[[PotentialSpec], Case]] = {
     "static": static_case,
     "relax": relax_case,
     "eos": eos_case,
+    "elastic": elastic_case,
     "phonon": phonon_case,
     "md": md_case,
     "200 relaxations": many_relaxations_case,
     "20 phonons": many_phonons_case,
 }
+
+#: the cases whose share of model evaluations counts together
+MANY = ("200 relaxations", "20 phonons")

@@ -15,7 +15,8 @@ Li et al., npj Comput. Mater. 6, 70 (2020) (``monbtaw``) as gzipped extended XYZ
     python workflows/train_pet_mvl.py DATA --out runs/two --finetune runs/one/pet-mvl.ckpt
     python workflows/model_card.py runs/two/pet-mvl.ckpt --data runs/two/validation.extxyz ...
 
-``--epochs`` and ``--device`` override the options file, ``--restart CKPT`` continues a run.
+``--epochs`` and ``--device`` override the options file, ``--restart CKPT`` continues a run,
+``--elements Si`` trains a smaller model on a part of the data.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/pet-mvl"))
     parser.add_argument("--alloys", type=float, default=0.33, help="fraction of solid solutions")
+    parser.add_argument("--elements", nargs="+", help="only structures of these")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--restart", type=Path, help="checkpoint to continue from")
@@ -118,6 +120,8 @@ def main() -> None:
 
     structures = load(args.data)
     shift = align_molybdenum(structures)
+    if args.elements:
+        structures = [a for a in structures if set(a.symbols) <= set(args.elements)]
     training, validation = split(structures)
     training = thin(training, args.alloys)
     print(f"{len(training)} training and {len(validation)} validation structures; "
