@@ -61,13 +61,12 @@ def mode_gruneisen(
     modes
         Mesh of the one in the middle.
     """
-    found = GruneisenBase(
-        middle.dynamical_matrix,
-        larger.dynamical_matrix,
-        smaller.dynamical_matrix,
-        qpoints=modes.qpoints,
-    )
-    squares = found.get_eigenvalues()
+    here, above, below = (p.dynamical_matrix for p in (middle, larger, smaller))
+    assert here is not None
+    assert above is not None
+    assert below is not None
+    found = GruneisenBase(here, above, below, qpoints=modes.qpoints)
+    squares = np.array(found.get_eigenvalues())
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.array(found.get_gruneisen())
     values[modes.acoustic] = 0.0

@@ -152,7 +152,8 @@ def _task(job: Job, potential: Potential, settings: QHASettings) -> Task:
         crystal.primitive.cell.array,
         rotations=np.ascontiguousarray(crystal.operations.rotations, dtype="int64"),
     )
-    return Task(primitive, crystal, tuple(int(n) for n in mesh))
+    a, b, c = (int(n) for n in mesh)
+    return Task(primitive, crystal, (a, b, c))
 
 
 def _displace(task: Task, potential: Potential, settings: QHASettings) -> int:

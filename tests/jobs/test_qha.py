@@ -9,6 +9,7 @@ from jobflow import Flow, run_locally
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.errors import PetFlowsError
 from pet_flows.flows import ScreenMaker
 from pet_flows.jobs import QHAMaker, RelaxMaker
 from pet_flows.models.spec import PotentialSpec
@@ -39,7 +40,7 @@ def test_survives_json():
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(PetFlowsError, match=said):
         QHAMaker(**wrong).settings()
 
 
