@@ -47,7 +47,8 @@ def md(
 ) -> Iterator[Outcome]:
     """Run a trajectory of each structure at constant energy, temperature, or pressure.
 
-    ``nve``: velocity Verlet. ``nvt_langevin``: BAOAB. ``nvt_nose_hoover``: chain of three.
+    ``nve``: velocity Verlet. ``nvt_langevin``: BAOAB. ``nvt_nose_hoover``: chain of three, which
+    does not get round all of phase space of a nearly harmonic crystal (choose Langevin there).
     ``npt_langevin``: Langevin piston, the volume alone or the whole cell
     (:mod:`~pet_flows.properties.barostat`).
 

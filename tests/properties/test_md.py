@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import os
-import signal
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +10,22 @@ import pytest
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.io import read, write
+from ase.io import read
 from ase.md.verlet import VelocityVerlet
+from scipy.spatial.transform import Rotation
 
+from pet_flows.engines.ase import SymmetrizedCalculator
+from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import Potential
+from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.md import md
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.settings import MDSettings
-from pet_flows.properties.trajectory import read_trajectory
+from pet_flows.properties.trajectory import read_trajectory, write_trajectory
 from pet_flows.records.results import RESULTS
+from tests.properties.md_potentials import LawPotential, Springs, ideal_gas
 from tests.properties.stub import AsePotential
+from tests.rough import rough_model
 
 NVE = MDSettings(
     ensemble="nve", steps=60, stride=5, checkpoint_every=10, timestep=2.0, min_length=0, seed=7
@@ -53,104 +58,88 @@ def test_nve_is_velocity_verlet(emt: AsePotential) -> None:
     assert outcome.result["temperature"]["target"] is None
 
 
-def test_ase_reads_the_trajectory(emt: AsePotential, tmp_path: Path) -> None:
-    outcome = next(md([copper()], emt, NVE))
-    written = read_trajectory(frames(outcome))
-    write(tmp_path / "md.traj", written)
-    again = read(tmp_path / "md.traj", ":")
+@pytest.mark.parametrize("name", ["md.traj", "md.extxyz.gz", "md.extxyz"])
+def test_ase_reads_the_trajectory(tmp_path: Path, name: str) -> None:
+    settings = NVE.model_copy(update={"ensemble": "npt_langevin", "cell_motion": "full"})
+    outcome = next(md([copper()], LawPotential(Springs(copper())), settings))
+    write_trajectory(frames(outcome), tmp_path / name)
+    again = read(tmp_path / name, ":")
     assert len(again) == 13
-    assert again[-1].get_potential_energy() == frames(outcome)["potential"][-1]
-    assert again[-1].positions == pytest.approx(outcome.atoms.positions)
-    assert again[3].get_temperature() == pytest.approx(
-        2 * frames(outcome)["kinetic"][3] / (48 * units.kB), rel=1e-6
-    )
+    for t, atoms in enumerate(again):
+        assert atoms.get_potential_energy() == pytest.approx(frames(outcome)["potential"][t])
+        assert atoms.get_forces() == pytest.approx(frames(outcome)["forces"][t], abs=1e-7)
+        assert atoms.cell.array == pytest.approx(frames(outcome)["cell"][t], abs=1e-7)
+        assert atoms.get_temperature() == pytest.approx(
+            2 * frames(outcome)["kinetic"][t] / (48 * units.kB), rel=1e-5
+        )
+    assert again[-1].positions == pytest.approx(outcome.atoms.positions, abs=1e-7)
+    assert again[-1].cell.array == pytest.approx(outcome.atoms.cell.array, abs=1e-7)
+    assert again[3].info["time"] == pytest.approx(0.03)
 
 
-def test_langevin_samples_the_temperature(emt: AsePotential) -> None:
-    settings = LANGEVIN.model_copy(
-        update={"steps": 900, "equilibration": 150, "stride": 3, "friction": 50.0, "timestep": 5.0}
-    )
-    outcome = next(md([bulk("Cu", cubic=True)], emt, settings))
-    sampled = outcome.result["temperature"]
-    assert sampled["target"] == 300.0
-    assert sampled["mean"] == pytest.approx(300, rel=0.15)
-    # σ_T = T √(2/3N)
-    assert sampled["std"] == pytest.approx(300 * np.sqrt(2 / 12), rel=0.25)
-    assert abs(outcome.result["drift"]) < 5e-3
+ENSEMBLES = ["nve", "nvt_langevin", "nvt_nose_hoover", "npt_langevin"]
 
 
-@pytest.mark.parametrize("settings", [NVE, LANGEVIN], ids=["nve", "langevin"])
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
 @pytest.mark.parametrize("killed_after", [3, 10, 37, 59])
-def test_a_killed_run_goes_on(tmp_path: Path, settings: MDSettings, killed_after: int) -> None:
-    whole = next(md([copper()], AsePotential(), settings))
+def test_a_broken_run_goes_on(tmp_path: Path, ensemble: str, killed_after: int) -> None:
+    settings = NVE.model_copy(update={"ensemble": ensemble, "observe_every": 2})
+    folder = tmp_path / "runs"
+    law = Springs(copper())
+    whole = next(md([copper()], LawPotential(law), settings))
 
-    broken = AsePotential()
+    broken = LawPotential(law)
 
-    def kill(system: object) -> bool:
+    def stop() -> None:
         if broken.evaluator.evaluated > killed_after:
             raise KeyboardInterrupt
-        return False
 
-    broken.evaluator.refuse = kill
+    broken.evaluator.before = stop
     with pytest.raises(KeyboardInterrupt):
-        list(md([copper()], broken, settings, checkpoints=tmp_path))
-    for half in tmp_path.glob("*.frames"):  # as if killed while a frame was written
+        list(md([copper()], broken, settings, checkpoints=folder))
+    for half in folder.glob("*.frames"):  # as if killed while a frame was written
         with open(half, "ab") as file:
             file.write(b"half a frame")
 
-    again = AsePotential()
-    rest = next(md([copper()], again, settings, checkpoints=tmp_path))
+    again = LawPotential(law)
+    rest = next(md([copper()], again, settings, checkpoints=folder))
     assert again.evaluator.evaluated <= 61 - killed_after // 10 * 10
-    for key, values in frames(whole).items():
-        assert frames(rest)[key] == pytest.approx(values, abs=1e-9), key
-    assert rest.result["drift"] == pytest.approx(whole.result["drift"], abs=1e-9)
+    for name, blob in whole.blobs.items():
+        for key, values in blob.items():
+            assert np.array_equal(rest.blobs[name][key], values), (name, key)
+    assert rest.result == whole.result
     assert rest.n_evaluations >= 61
 
 
-def test_a_process_killed_while_it_writes_goes_on(tmp_path: Path) -> None:
-    code = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from pathlib import Path
-from tests.properties.stub import AsePotential
-from tests.properties.test_md import LANGEVIN, copper
-from pet_flows.properties.md import md
-often = LANGEVIN.model_copy(update={{"steps": 100000, "checkpoint_every": 1, "stride": 1}})
-print("ready", flush=True)
-list(md([copper()], AsePotential(), often, checkpoints=Path({str(tmp_path)!r})))
-"""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert "ready" in process.stdout.readline() or process.stdout.readline()
-    for _ in range(3000):
-        written = list(tmp_path.glob("*.frames"))
-        if written and written[0].stat().st_size > 20_000:
-            break
-        try:
-            process.wait(0.02)
-            break
-        except subprocess.TimeoutExpired:
-            pass
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    (checkpoint,) = tmp_path.glob("*.checkpoint.npz")
-    with np.load(checkpoint) as state:
-        step, n_frames = int(state["step"]), int(state["n_frames"])
-        positions = state["positions"]
-    assert step + 1 == n_frames > 10
-    settings = LANGEVIN.model_copy(update={"steps": step, "stride": 1})
-    whole = next(md([copper()], AsePotential(), settings))
-    assert frames(whole)["positions"][-1] == pytest.approx(positions, abs=1e-9)
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    list(md([copper()], LawPotential(ideal_gas), NVE, checkpoints=folder))
+    assert not folder.exists()
 
 
-def test_company_changes_nothing() -> None:
-    alone = next(md([copper()], AsePotential(), LANGEVIN))
+def test_sigkill_costs_no_more_than_the_stride() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "md_kills.py"
+    words = ["--potential", "springs", "--kills", "3", "--steps", "60", "--ensembles"]
+    command = [sys.executable, str(script), *words, "nve", "npt_langevin"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [row["ensemble"] for row in rows] == ["nve", "npt_langevin"]
+    for row in rows:
+        assert len(row["killed_at"]) == 3
+        assert row["most_steps_lost"] < row["checkpoint_every"]
+        assert row["frames_equal"]
+        assert row["largest_difference"] < 1e-9
+
+
+@pytest.mark.parametrize("ensemble", ["nvt_langevin", "npt_langevin"])
+def test_company_changes_nothing(ensemble: str) -> None:
+    settings = LANGEVIN.model_copy(update={"ensemble": ensemble, "steps": 20})
+    alone = next(md([copper()], AsePotential(), settings))
     structures = [bulk("Ni", cubic=True), copper(), bulk("Al", cubic=True)]
-    together = {o.index: o for o in md(structures, AsePotential(), LANGEVIN)}
+    together = {o.index: o for o in md(structures, AsePotential(), settings)}
     one, other = frames(alone)["positions"], frames(together[1])["positions"]
     assert other == pytest.approx(one, abs=1e-10)
-    seeds = [MDSettings(**{**LANGEVIN.model_dump(), "seed": s}) for s in (1, 2)]
+    seeds = [MDSettings(**{**settings.model_dump(), "seed": s}) for s in (1, 2)]
     runs = [frames(next(md([copper()], AsePotential(), s)))["positions"][-1] for s in seeds]
     assert np.abs(runs[0] - runs[1]).max() > 1e-3
 
@@ -178,3 +167,33 @@ def test_small_cells_are_repeated_and_inputs_kept(pet: Potential) -> None:
     assert outcome.n_evaluations == 5
     assert outcome.result["pressure"]["mean"] != 0
     assert np.ptp(frames(outcome)["conserved"]) < 1e-3
+
+
+def test_the_trajectory_of_pet_is_that_of_ase(pet: Potential) -> None:
+    atoms = bulk("W", cubic=True) * 2
+    oriented = pet.with_(symmetrization="crystal:orientation", dtype="float64")
+    settings = NVE.model_copy(update={"steps": 25, "stride": 25, "temperature": 600.0})
+    outcome = next(md([atoms], oriented, settings))
+    theirs = read_trajectory(frames(outcome))[0]
+    theirs.calc = SymmetrizedCalculator(oriented.spec)
+    VelocityVerlet(theirs, timestep=2.0 * units.fs).run(25)
+    assert frames(outcome)["positions"][-1] == pytest.approx(theirs.positions, abs=1e-9)
+    assert frames(outcome)["momenta"][-1] == pytest.approx(theirs.get_momenta(), abs=1e-9)
+
+
+def test_a_turned_input_gives_the_turned_trajectory() -> None:
+    spec = PotentialSpec(
+        model="rough", sha256="0" * 64, symmetrization="crystal:orientation", dtype="float64"
+    )
+    rough = Potential(spec, PETRaw(rough_model(seed=0)), None)
+    atoms = bulk("MgO", "rocksalt", a=4.21, cubic=True)
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + np.diag([0.03, 0.02], 1)), scale_atoms=True)
+    turn = Rotation.random(random_state=4).as_matrix() @ np.diag([1.0, 1.0, -1.0])
+    turned = Atoms(atoms.numbers, atoms.positions @ turn, cell=atoms.cell.array @ turn, pbc=True)
+    settings = NVE.model_copy(update={"steps": 40, "stride": 8, "timestep": 0.5})
+    ours = frames(next(md([atoms], rough, settings)))
+    momenta = [ours["momenta"][0] @ turn]
+    theirs = frames(next(md([turned], rough, settings, momenta=momenta)))
+    assert np.abs(ours["positions"][-1] - ours["positions"][0]).max() > 0.03
+    assert theirs["positions"] == pytest.approx(ours["positions"] @ turn, abs=1e-9)
+    assert theirs["potential"] == pytest.approx(ours["potential"], abs=1e-9)

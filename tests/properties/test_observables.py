@@ -180,7 +180,7 @@ def test_a_gas_diffuses_as_einstein_says_and_no_solid_does() -> None:
     crystal = bulk("Cu", cubic=True) * 2
     potential = LawPotential(Springs(crystal), "crystal:orientation")
     solid = MDSettings(
-        timestep=5.0, steps=1500, equilibration=100, min_length=0, stride=50, friction=20.0
+        timestep=5.0, steps=1500, equilibration=100, min_length=0, stride=50, friction=0.5
     )
     (outcome,) = md([crystal], potential, solid)
     assert outcome.result["diffusion"] is None
