@@ -26,7 +26,9 @@ Inputs = Annotated[
 ]
 Properties = Annotated[
     str,
-    typer.Option("--properties", "-p", help="Of relax, static, eos, elastic, phonon, qha, md."),
+    typer.Option(
+        "--properties", "-p", help="Of relax, static, eos, elastic, phonon, qha, kappa, md."
+    ),
 ]
 Model = Annotated[
     str | None,

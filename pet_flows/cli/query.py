@@ -90,6 +90,7 @@ def headline(record: dict[str, Any]) -> str:
         "eos": "V0 {v0_per_atom:.3f} Å³/atom, B0 {b0:.1f} GPa",
         "elastic": "K {k_vrh:.1f}, G {g_vrh:.1f} GPa",
         "phonon": "{min_frequency:.2f} to {max_frequency:.2f} THz",
+        "kappa": "{kappa[0][mean]:.4g} W/m/K at {kappa[0][T]:.0f} K",
         "qha": "{n_volumes} volumes, mean mode Grüneisen {mode_gruneisen_mean:.2f}",
         "md": "{time:.2f} ps, drift {drift:.1e} eV/atom/ps",
     }

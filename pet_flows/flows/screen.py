@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input
 from pet_flows.jobs import (
+    ConductivityMaker,
     ElasticMaker,
     EOSMaker,
     MDMaker,
@@ -25,7 +26,7 @@ from pet_flows.jobs.items import JobInput
 from pet_flows.models.spec import PotentialSpec
 
 #: the order in which a batch's properties are computed
-PROPERTIES = ("relax", "static", "eos", "elastic", "phonon", "qha", "md")
+PROPERTIES = ("relax", "static", "eos", "elastic", "phonon", "qha", "kappa", "md")
 
 
 @dataclass
@@ -37,8 +38,8 @@ class ScreenMaker(Maker):
     name
         The campaign; its records carry the name in ``sources``.
     properties
-        Any of relax, static, eos, elastic, phonon, qha, md. With ``relax`` the others start from
-        the relaxed structure, without it from the input.
+        Any of relax, static, eos, elastic, phonon, qha, kappa, md. With ``relax`` the others start
+        from the relaxed structure, without it from the input.
     potential
         Model name, path or spec.
     symmetrization, dtype, device
@@ -47,7 +48,8 @@ class ScreenMaker(Maker):
         Structures per job.
     retry_failed
         Compute failed records again, whatever their reason.
-    relax_maker, static_maker, eos_maker, elastic_maker, phonon_maker, qha_maker, md_maker
+    relax_maker, static_maker, eos_maker, elastic_maker, phonon_maker, qha_maker,
+    kappa_maker, md_maker
         Settings of the single properties; their potential and campaign are set from here.
     """
 
@@ -65,6 +67,7 @@ class ScreenMaker(Maker):
     elastic_maker: ElasticMaker = field(default_factory=ElasticMaker)
     phonon_maker: PhononMaker = field(default_factory=PhononMaker)
     qha_maker: QHAMaker = field(default_factory=QHAMaker)
+    kappa_maker: ConductivityMaker = field(default_factory=ConductivityMaker)
     md_maker: MDMaker = field(default_factory=MDMaker)
 
     def __post_init__(self) -> None:

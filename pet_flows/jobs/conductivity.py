@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jobflow import job
-
-from pet_flows.jobs.base import STORE_EXPOSED, PropertyMaker
-from pet_flows.jobs.items import JobInput
+from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import ConductivitySettings
 
@@ -56,11 +52,6 @@ class ConductivityMaker(PropertyMaker):
 
     property_name: ClassVar[str] = "kappa"
     settings_class: ClassVar[type] = ConductivitySettings
-
-    @job(config=STORE_EXPOSED)
-    def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
-        """Conductivity of one structure or a list of them; ``prev_dir`` is unused."""
-        return self.run(structure)
 
     def spec(self) -> PotentialSpec:
         """Potential in float64, as for phonons."""
