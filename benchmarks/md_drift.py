@@ -1,7 +1,7 @@
 """Energy conservation of a deliberately rough potential, and what turning the input changes.
 
     python benchmarks/md_drift.py [--cell Si] [--temperature 300] [--timestep 0.5]
-        [--crystal-timestep 0.25] [--orientation-steps 2000] [--crystal-steps 200]
+        [--crystal-timestep 0.1] [--orientation-steps 2000] [--crystal-steps 200]
         [--turned-steps 50] [--halve] [--json FILE]
 
 64 atoms rattled by 0.05 Å, rough random PET with two GNN layers (``tests/rough.py``), float64, NVE.
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--cell", choices=list(CELLS), default="Si")
     parser.add_argument("--temperature", type=float, default=300.0)
     parser.add_argument("--timestep", type=float, default=0.5)
-    parser.add_argument("--crystal-timestep", type=float, default=0.25)
+    parser.add_argument("--crystal-timestep", type=float, default=0.1)
     parser.add_argument("--orientation-steps", type=int, default=2000)
     parser.add_argument("--crystal-steps", type=int, default=200)
     parser.add_argument("--turned-steps", type=int, default=50)

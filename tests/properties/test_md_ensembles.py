@@ -94,13 +94,13 @@ def test_an_ideal_gas_has_its_volume() -> None:
     """exp(-PV/kT) V^N dV: <V> = (N + 1) kT/P, variance (N + 1) (kT/P)²."""
     n, unit = 4, 300 * units.kB / units.GPa
     settings = with_(
-        **NPT, pressure=1.0, timestep=10.0, steps=4000, equilibration=300, friction=20.0,
+        **NPT, pressure=1.0, timestep=10.0, steps=3000, equilibration=300, friction=20.0,
         max_strain=9.0, stride=1000, rdf_cutoff=0.1, correlation_time=0.1,
     )  # fmt: skip
     result = run(bulk("Cu", cubic=True), settings, LawPotential(ideal_gas)).result
     volume = result["volume_per_atom"]
     assert abs(volume["mean"] * n - (n + 1) * unit) < 4 * volume["error"] * n
-    assert volume["error"] * n < 0.08 * (n + 1) * unit
+    assert volume["error"] * n < 0.1 * (n + 1) * unit
     assert volume["std"] * n == pytest.approx(np.sqrt(n + 1) * unit, rel=0.2)
     assert result["pressure"]["target"] == 1.0
 
@@ -157,7 +157,7 @@ def test_averages_are_those_of_ase() -> None:
     )
     for ensemble in ("nvt_langevin", "nvt_nose_hoover"):
         settings = with_(
-            ensemble=ensemble, temperature=1000.0, timestep=8.0, steps=3000, equilibration=200,
+            ensemble=ensemble, temperature=1000.0, timestep=8.0, steps=2200, equilibration=200,
             friction=10.0, rdf_cutoff=0.1, stride=1000, correlation_time=0.1,
         )  # fmt: skip
         (outcome,) = md([theirs], LawPotential(law), settings, momenta=[momenta])
@@ -165,7 +165,7 @@ def test_averages_are_those_of_ase() -> None:
         for name, series in expected.items():
             apart = abs(result[name]["mean"] - series.mean)
             assert apart < 4 * np.hypot(result[name]["error"], series.error), (ensemble, name)
-            assert result[name]["error"] < 0.03 * abs(series.mean)
+            assert result[name]["error"] < 0.04 * abs(series.mean)
             assert result[name]["std"] == pytest.approx(series.std, rel=0.2), (ensemble, name)
         canonical = result["temperature_std_canonical"]
         assert result["temperature"]["std"] == pytest.approx(canonical, rel=0.15)
@@ -177,18 +177,18 @@ def test_averages_are_those_of_ase() -> None:
 @pytest.mark.parametrize("ensemble", [ENSEMBLES[1], ENSEMBLES[4]], ids=["nvt", "npt"])
 def test_every_element_has_the_temperature(ensemble: dict) -> None:
     # light atoms in stiff springs: a longer step would cool them
-    settings = with_(**ensemble, timestep=2.0, steps=2500, equilibration=300, friction=20.0)
+    settings = with_(**ensemble, timestep=2.0, steps=1800, equilibration=300, friction=20.0)
     outcome = run(alloy(), settings)
     error = outcome.result["temperature"]["error"]
     kinds = outcome.blobs["observables"]["kinetic_temperature"]
     assert kinds == pytest.approx(300.0, abs=6 * error)
-    assert error < 10.0
+    assert error < 12.0
 
 
 def test_ramps_arrive() -> None:
     settings = with_(
         **NPT, cell_motion="full", temperature=100.0, final_temperature=500.0, pressure=0.0,
-        final_pressure=5.0, steps=2000, friction=50.0, barostat_friction=20.0,
+        final_pressure=5.0, steps=1500, friction=50.0, barostat_friction=20.0,
     )  # fmt: skip
     outcome = run(alloy(), settings)
     frames = outcome.blobs["trajectory"]
