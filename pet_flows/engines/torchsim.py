@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch_sim as ts
-from torch_sim.models.interface import ModelInterface
 
 from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.strategy import Bound
 
@@ -111,7 +110,7 @@ class Body:
         )
 
 
-class BatchedModel(ModelInterface):
+class BatchedModel(ts.models.interface.ModelInterface):
     """A potential as torch-sim sees it; geometry is float64 on the CPU whatever the model is.
 
     A system that cannot be evaluated gets zero forces and its ``Body.error``: the driver takes it

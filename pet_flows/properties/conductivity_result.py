@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
 
 
+#: W/m/K; above what any crystal has at any temperature where three-phonon scattering counts
+UNSCATTERED = 1e6
+
+
 def analyse(
     phono3py: Phono3py, settings: ConductivitySettings
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -57,6 +61,13 @@ def analyse(
     found = phono3py.thermal_conductivity
     # xx, yy, zz, yz, xz, xy
     kappa = found.kappa[0][:, [[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+    if not np.abs(kappa).max() < UNSCATTERED:
+        raise StructureError(
+            "no_scattering",
+            f"Some modes meet no others on the mesh {np.array(found.mesh_numbers).tolist()} and "
+            f"carry heat without end ({np.abs(kappa).max():.1e} W/m/K); raise mesh_length, or "
+            "doubt the crystal.",
+        )
     frequencies = np.array(found.frequencies)
     acoustic = np.zeros(frequencies.shape, dtype=bool)
     for q in np.nonzero((np.abs(found.qpoints) < 1e-9).all(1))[0]:

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch_sim as ts
 from ase import units
-from torch_sim.integrators.md import MDState, momentum_step, position_step
 
+from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import (
     BatchedModel,
     Body,
@@ -32,6 +31,9 @@ from pet_flows.properties.thermostat import (
     ornstein_uhlenbeck,
 )
 from pet_flows.properties.trajectory import Snapshot, Trajectory
+
+#: torch-sim's steps of velocity Verlet
+verlet = ts.integrators.md
 
 
 class Integration:
@@ -59,7 +61,7 @@ class Integration:
         self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
         self._waiting: list[Run] = []
         self._runs: dict[int, Run] = {}
-        self._state: MDState | None = None
+        self._state: verlet.MDState | None = None
 
     def add(
         self, tag: Any, body: Body, trajectory: Trajectory, momenta: np.ndarray | None = None
@@ -99,7 +101,7 @@ class Integration:
             state.positions[:] = torch.from_numpy(run.positions)
             state.cell[0] = torch.from_numpy(body.hand * run.cell.T)
         output = self.model(state)
-        fresh = MDState.from_state(
+        fresh = verlet.MDState.from_state(
             state,
             momenta=torch.from_numpy(run.momenta.copy()),
             energy=output["energy"],
@@ -109,7 +111,7 @@ class Integration:
             self._observe(run, Phase(run, fresh, 0, slice(None)))
         self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
 
-    def _advance(self, state: MDState) -> None:
+    def _advance(self, state: verlet.MDState) -> None:
         """One time step of all."""
         phases = self._phases(state)
         if self.settings.ensemble == "npt_langevin":
@@ -124,14 +126,14 @@ class Integration:
             for phase in phases:
                 self._pushed_after(phase)
         else:
-            momentum_step(state, self._time / 2)
+            verlet.momentum_step(state, self._time / 2)
             if self.settings.ensemble == "nvt_nose_hoover":
                 self._chained(self._phases(state))
         for phase in self._phases(state):
             phase.run.step += 1
             self._watch(phase)
 
-    def _phases(self, state: MDState) -> list[Phase]:
+    def _phases(self, state: verlet.MDState) -> list[Phase]:
         """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""
         ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
         found = []
@@ -141,7 +143,7 @@ class Integration:
             found.append(Phase(run, state, place, span))
         return found
 
-    def _thermostatted(self, state: MDState, phases: list[Phase]) -> None:
+    def _thermostatted(self, state: verlet.MDState, phases: list[Phase]) -> None:
         """Constant volume up to the evaluation: velocity Verlet, Nosé–Hoover around it, or BAOAB.
 
         BAOAB: B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016).
@@ -149,17 +151,17 @@ class Integration:
         ensemble, dt = self.settings.ensemble, self._time
         if ensemble == "nvt_nose_hoover":
             self._chained(phases)
-        momentum_step(state, dt / 2)
+        verlet.momentum_step(state, dt / 2)
         if ensemble != "nvt_langevin":
-            position_step(state, dt)
+            verlet.position_step(state, dt)
             return
-        position_step(state, dt / 2)
+        verlet.position_step(state, dt / 2)
         for phase in self._phases(state):
             kT = self.schedule.kT(phase.run.step)
             phase.run.heat += ornstein_uhlenbeck(
                 phase.momenta, phase.masses, kT, self._decay, phase.run.generator
             )
-        position_step(state, dt / 2)
+        verlet.position_step(state, dt / 2)
 
     def _chained(self, phases: list[Phase]) -> None:
         """Half a step of the chains."""
@@ -253,7 +255,7 @@ class Integration:
 class Phase:
     """One run's part of a batch's state, as NumPy views that share its memory."""
 
-    def __init__(self, run: Run, state: MDState, place: int, span: slice):
+    def __init__(self, run: Run, state: verlet.MDState, place: int, span: slice):
         self.run = run
         self.positions: np.ndarray = state.positions[span].numpy()
         self.momenta: np.ndarray = state.momenta[span].numpy()

@@ -12,8 +12,8 @@ from time import perf_counter
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch_sim as ts
 
+from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import (
     BatchedModel,
     Body,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 import torch
-import torch_sim as ts
 
+from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
 
 Freedom = Literal["cell", "shape", "volume", "ions"]
