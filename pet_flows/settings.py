@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -62,8 +63,10 @@ def get_settings() -> Settings:
     Raises
     ------
     PetFlowsError
-        A file or a variable holds something that cannot be; the sentence names the line.
+        A file or a variable holds something that cannot be, or a variable is misspelt; the
+        sentence names the line.
     """
+    _no_misspelt_variable()
     named = os.environ.get(CONFIG_VARIABLE)
     path = START_DIRECTORY / Path(named or DEFAULT_FILE).expanduser()
     if not path.is_file():
@@ -71,6 +74,16 @@ def get_settings() -> Settings:
             raise PetFlowsError(f"{CONFIG_VARIABLE} names {path}, which is no file; mend the path.")
         return _validated({}, path)
     return _validated(_read(path), path)
+
+
+def _no_misspelt_variable() -> None:
+    """Refuse ``PET_FLOWS_SYMMETRISATION=none``: silence would compute something else."""
+    known = [CONFIG_VARIABLE.removeprefix(PREFIX), *map(str.upper, Settings.model_fields)]
+    for name in os.environ:
+        word = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and word not in known:
+            for meant in difflib.get_close_matches(word, known, n=1, cutoff=0.7):
+                raise PetFlowsError(f"{name} is no setting: did you mean {PREFIX}{meant}?")
 
 
 def _read(path: Path) -> dict[str, tuple[Any, int]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetry.parse import canonical_spec
@@ -13,8 +16,10 @@ def resolve(spec: PotentialSpec, trust: bool = False) -> PotentialSpec:
     Raises
     ------
     PetFlowsError
-        As :func:`pet_flows.models.catalogue.find`; or the symmetrization is unknown.
+        As :func:`pet_flows.models.catalogue.find`; or the symmetrization or device is unknown.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", spec.device):
+        raise PetFlowsError(f"There is no device {spec.device!r}; use auto, cpu, cuda or cuda:N.")
     file = find(spec.model, spec.sha256, trust)
     is_path = spec.model.endswith((".ckpt", ".pt"))
     return spec.with_(

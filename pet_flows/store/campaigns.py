@@ -17,6 +17,8 @@ from pet_flows.store.writes import refuse_large
 KEYS_PER_PAGE = 5000
 #: documents of a campaign whose size nobody announced
 DEFAULT_PAGES = 16
+#: what a user calls these words of a manifest
+SAID_AS = {"n_inputs": "structures", "inputs_digest": "structures"}
 
 
 class Campaigns:
@@ -55,7 +57,9 @@ class Campaigns:
             There is a campaign of this name with another manifest.
         """
         name = str(manifest["name"])
-        if "#" in name or not name:
+        if not name.strip():
+            raise PetFlowsError("A campaign needs a name: give it one that is not empty.")
+        if "#" in name:
             raise PetFlowsError(f"A campaign cannot be called {name!r}: leave out the #.")
         n_records = int(manifest.get("n_inputs", 0)) * max(1, len(manifest.get("properties", ())))
         n_pages = -(-n_records // KEYS_PER_PAGE) if n_records else DEFAULT_PAGES
@@ -71,8 +75,9 @@ class Campaigns:
             elif there["digest"] != content["digest"]:
                 old, new = there["manifest"], content["manifest"]
                 changed = [key for key in {**old, **new} if _differ(old.get(key), new.get(key))]
+                words = dict.fromkeys(SAID_AS.get(key, key) for key in changed)
                 raise PetFlowsError(
-                    f"There is a campaign {name!r} already, with other {', '.join(changed)}; a "
+                    f"There is a campaign {name!r} already, with other {', '.join(words)}; a "
                     "campaign never changes: choose another name, or repeat what it was made with."
                 ) from None
         return str(content["digest"])

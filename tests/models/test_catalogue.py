@@ -160,3 +160,9 @@ def test_unknown_device_is_one_sentence(checkpoint):
     spec = PotentialSpec(model=str(checkpoint), sha256=sha256_of(checkpoint), device="gpu7")
     with pytest.raises(PetFlowsError, match="cuda:N"):
         load_model(spec)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", ""])
+def test_unknown_device_is_noticed_before_jobs_are_submitted(device):
+    with pytest.raises(PetFlowsError, match="cuda:N"):
+        resolve(PotentialSpec(device=device))

@@ -50,6 +50,16 @@ def test_a_bad_variable_is_named(settings_file, monkeypatch):
         get_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("PET_FLOWS_SYMMETRISATION", "PET_FLOWS_SYMMETRIZATION"), ("pet_flows_devise", "DEVICE")],
+)
+def test_a_misspelt_variable_is_not_passed_over(name, meant, settings_file, monkeypatch):
+    monkeypatch.setenv(name, "none")
+    with pytest.raises(PetFlowsError, match=f"{name} is no setting: did you mean .*{meant}"):
+        get_settings()
+
+
 def test_a_file_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("PET_FLOWS_CONFIG", "/nowhere/x.yaml")
     with pytest.raises(PetFlowsError, match="names /nowhere/x"):

@@ -115,6 +115,11 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     manifest = {"name": "c", "n_inputs": 2, "properties": ["relax"], "settings": {"fmax": 0.01}}
     digest = results.put_campaign(manifest)
     assert results.put_campaign(dict(reversed(manifest.items()))) == digest
+    with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
+        results.put_campaign({**manifest, "n_inputs": 3, "inputs_digest": "another"})
+    for name, said in {"": "needs a name", "  ": "needs a name", "a#1": "leave out the #"}.items():
+        with pytest.raises(PetFlowsError, match=said):
+            results.put_campaign({**manifest, "name": name})
     with pytest.raises(PetFlowsError, match="other settings"):
         results.put_campaign({**manifest, "settings": {"fmax": 0.02}})
     keys = [f"{n:032x}" for n in range(10)]
