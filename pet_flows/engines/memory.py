@@ -133,14 +133,18 @@ def _available() -> float:
     return 1024.0 * int(words["MemAvailable"].split()[0]) if "MemAvailable" in words else np.inf
 
 
-def _left_in_control_group() -> float:
+def _left_in_control_group(group: Path = Path("/sys/fs/cgroup")) -> float:
     """Bytes left of a container's or batch system's limit; infinite without one."""
-    group = Path("/sys/fs/cgroup")
     try:
         most = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
+        rows = (group / "memory.stat").read_text().splitlines()
     except (OSError, ValueError):
         return np.inf
+    # pages of files that were read count as used, and are given up when memory is short: a group
+    # that has read much is always full
+    words = dict(row.split() for row in rows)
+    used -= int(words.get("inactive_file", 0)) + int(words.get("active_file", 0))
     return np.inf if most == "max" else float(max(0, int(most) - used))
 
 

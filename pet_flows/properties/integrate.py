@@ -69,6 +69,7 @@ class Integration:
         """Queue a structure; it goes on from its checkpoint if there is one."""
         run = Run.start(tag, body, trajectory, self.settings)
         run.momenta = momenta
+        run.cost = evaluation_cost(body)
         run.resume()
         self._waiting.append(run)
 
@@ -81,9 +82,9 @@ class Integration:
 
     def _admit(self) -> None:
         """Let waiting structures in while there is room."""
-        used = sum(evaluation_cost(run.body) for run in self._runs.values()) if self._waiting else 0
+        used = sum(run.cost for run in self._runs.values())
         while self._waiting:
-            cost = evaluation_cost(self._waiting[0].body)
+            cost = self._waiting[0].cost
             if self._runs and used + cost > self.room:
                 return
             used += cost

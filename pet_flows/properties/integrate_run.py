@@ -63,6 +63,8 @@ class Run:
     """degrees of freedom of the momenta"""
     chain: NoseHooverChain | None = None
     piston: Piston | None = None
+    cost: int = 0
+    """atoms × evaluations of a step, at its beginning"""
     step: int = 0
     heat: float = 0.0
     """eV, what the thermostat of the atoms has given so far"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -91,6 +92,7 @@ def md(
     )
     prepare = partial(_prepared, settings, potential.cutoff)
     repeats = partial(_repeats, settings.min_length)
+    twins: Counter[str] = Counter()
     for job in jobs(structures, potential, carried, prepare, repeats):
         if isinstance(job, Outcome):
             yield job
@@ -98,7 +100,11 @@ def md(
         first = None if momenta is None else momenta[job.index]
         if first is not None:
             job.atoms.set_momenta(first)
-        trajectory = Trajectory(len(job.atoms), checkpoints, _name(job, settings, potential))
+        name = _name(job, settings, potential)
+        twins[name] += 1
+        if twins[name] > 1:  # a structure that is given twice must not write into the same files
+            name = f"{name}-{twins[name]}"
+        trajectory = Trajectory(len(job.atoms), checkpoints, name)
         integration.add(job, body_of(job.atoms, job), trajectory, first)
     for run in integration:
         if progress is not None:

@@ -38,7 +38,7 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
     """Integer matrices that map a lattice onto itself up to a small strain.
 
     The strain of W is the largest ``|singular value − 1|`` of ``b⁻¹ W b``. Ordered by strain,
-    the largest prefix that is a group and ends at a gap is taken.
+    the largest prefix that is a group and ends at a gap is taken; ±1 where there is no gap.
 
     Parameters
     ----------
@@ -64,11 +64,14 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
     strains = np.abs(stretches - 1).max(1)
     order = np.argsort(strains, kind="stable")
     ops, strains = ops[order], strains[order]
+    gap = min(TIGHT, tolerance / 100)
     for n in (order_ for order_ in _ORDERS if order_ <= len(ops)):
         following = strains[n] if n < len(ops) else np.inf
-        if strains[n - 1] <= tolerance and following - strains[n - 1] > TIGHT and closed(ops[:n]):
+        if strains[n - 1] <= tolerance and following - strains[n - 1] > gap and closed(ops[:n]):
             return ops[:n], float(strains[n - 1]), float(following)
-    raise RuntimeError("a lattice without inversion")  # ±1 have strain zero
+    # no gap: a lattice that is about to become more symmetric; every one has ±1, of strain zero
+    unit = np.eye(3, dtype=int)
+    return np.stack([unit, -unit]), 0.0, float(strains[min(2, len(strains) - 1)])
 
 
 def closed(ops: np.ndarray) -> bool:

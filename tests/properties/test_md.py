@@ -117,6 +117,18 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_twins_in_a_batch_do_not_share_files(tmp_path: Path) -> None:
+    alone = next(md([copper()], LawPotential(Springs(copper())), LANGEVIN))
+    twins = [copper(), copper()]
+    outcomes = list(
+        md(twins, LawPotential(Springs(copper())), LANGEVIN, checkpoints=tmp_path / "r")
+    )
+    assert [o.state for o in outcomes] == ["ok", "ok"]
+    for outcome in outcomes:
+        assert list(frames(outcome)["step"]) == list(range(0, 61, 5))
+        assert frames(outcome)["positions"] == pytest.approx(frames(alone)["positions"], abs=1e-10)
+
+
 def test_sigkill_costs_no_more_than_the_stride() -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "md_kills.py"
     words = ["--potential", "springs", "--kills", "3", "--steps", "60", "--ensembles"]

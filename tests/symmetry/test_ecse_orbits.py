@@ -56,6 +56,18 @@ def test_one_of_each_orbit_is_all(name):
         assert one.energy_spread == pytest.approx(all_.energy_spread, abs=1e-12)
 
 
+@pytest.mark.parametrize("strain", [1e-8, 5e-8, 1.5e-7, 2e-7, 5e-7, 9e-7, 2e-6])
+def test_lattices_about_to_become_more_symmetric_are_evaluated_too(strain):
+    fcc = bulk("Cu", "sc", a=2.7)
+    for stretch in ([1, 1 + strain, 1], [1, 1 + strain, 1 + 2.1 * strain]):
+        atoms = fcc.copy()
+        atoms.set_cell(fcc.cell.array * stretch, scale_atoms=True)
+        matrices, _ = own_operations(atoms.numbers, atoms.cell.array, atoms.positions)
+        # the tetragonal or orthorhombic cell keeps its own group where that can be told
+        assert len(matrices) in ((8,) if stretch[2] > 1 else (16,))
+        assert (np.abs(matrices - np.eye(3)).max((1, 2)) < 1e-9).any()
+
+
 def test_a_group_after_the_frames():
     atoms, spec = crystals()["bcc"][0], "ecse:atom:tetrahedral"
     one = evaluate(spec, atoms)
