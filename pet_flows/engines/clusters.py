@@ -60,7 +60,7 @@ def parts(graph: Graph, weights: torch.Tensor, hops: int | None) -> list[Part]:
     list of Part
         Every copy once.
     """
-    used = weights.numpy() > 0
+    used = weights.numpy() != 0
     if hops is None or used.all():
         return [Part(graph, torch.arange(len(weights)))]
     patterns, of_copy = np.unique(used, axis=0, return_inverse=True)

@@ -20,8 +20,13 @@ def energy_spread(weights: torch.Tensor, energies: torch.Tensor, mean: torch.Ten
         ``(n,)``, the symmetrized energies.
     """
     share = weights.sum(1)
-    off = (weights * (energies - mean)).sum(1) / share.clamp_min(1e-300)
-    return float(((share * off**2).sum() / share.sum()).sqrt())
+    off = (weights * (energies - mean)).sum(1) / _divisor(share)
+    return float(((share * off**2).sum() / share.sum()).clamp_min(0.0).sqrt())
+
+
+def _divisor(share: torch.Tensor) -> torch.Tensor:
+    """Weights to divide by: quadratures may have negative ones, and some are zero."""
+    return torch.where(share == 0.0, 1.0, share)
 
 
 class ForceSpread:
@@ -38,7 +43,7 @@ class ForceSpread:
 
     def __init__(self, weights: torch.Tensor):
         shares = weights.mean(1)
-        self.defined = bool((weights - shares[:, None]).abs().max() <= 1e-12 * shares.max())
+        self.defined = bool((weights - shares[:, None]).abs().max() <= 1e-12 * shares.abs().max())
         self._shares = shares
         # deviations are taken from the first copy: no cancellation where all are equal
         self._first: torch.Tensor | None = None
@@ -50,7 +55,7 @@ class ForceSpread:
         if not self.defined:
             return
         share = self._shares[copies][:, None, None]
-        unweighted = gradients / share.clamp_min(1e-300)
+        unweighted = gradients / _divisor(share)
         if self._first is None:
             self._first = unweighted[0]
         off = unweighted - self._first

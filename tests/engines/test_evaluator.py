@@ -84,6 +84,21 @@ def test_one_evaluation_has_no_spread(make):
     assert result.force_spread is None
 
 
+def test_quadratures_may_have_negative_weights(make):
+    """Lebedev's rule of degree 13 has one: it counts like the others."""
+    evaluator = Evaluator(make(rough_model()), Plain())
+    atoms = rattled(bulk("Si"), 0)
+    turns, shares = rotations(3), torch.tensor([0.7, 0.6, -0.3], dtype=torch.float64)
+    single = [evaluator.evaluate([System.of(atoms, Fixed(q[None], 2))])[0] for q in turns]
+    (found,) = evaluator.evaluate([System.of(atoms, Fixed(turns, 2, shares=shares))])
+    expected = sum(w * s.energy for w, s in zip(shares.tolist(), single, strict=True))
+    assert found.energy == pytest.approx(expected, abs=1e-12)
+    expected = sum(w * s.forces for w, s in zip(shares.numpy(), single, strict=True))
+    np.testing.assert_allclose(found.forces, expected, atol=1e-12)
+    assert 0.0 <= found.energy_spread < 1.0
+    assert 0.0 <= found.force_spread < 10.0
+
+
 @pytest.mark.parametrize("name", ["slab", "molecule"])
 def test_open_boundaries(make, name):
     atoms = fcc111("Cu", (2, 2, 2), vacuum=6) if name == "slab" else molecule("CH3CH2OH")
