@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -131,5 +132,10 @@ class SymmetrizedCalculator(Calculator):
             except StructureError as error:
                 if error.reason != "symmetrization_refused":
                     raise
+                warnings.warn(
+                    "The cell has left the range of its crystal reference, which was found anew: "
+                    "energies before and after are not to be subtracted.",
+                    stacklevel=5,
+                )
         self._bound = (key, self.potential.bind(atoms, self._carried))
         return evaluate(System.of(atoms, self._bound[1]))
