@@ -36,6 +36,7 @@ from pet_flows.properties.phonon import (
     primitive_of,
 )  # fmt: skip
 from pet_flows.properties.settings import ConductivitySettings, NonAnalytical
+from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.strategy import Bound
 
@@ -98,7 +99,8 @@ def conductivity(
     Outcome
         Result as ``KappaResult``; blob ``kappa``: ``second_order (n, N, 3, 3)`` eV/Å² and
         ``third_order (n, N', N', 3, 3, 3)`` eV/Å³ force constants with their cells, and the
-        phonons' ``frequencies``, ``gamma`` (THz), ``group_velocities``.
+        phonons' ``frequencies``, ``gamma`` (THz), ``group_velocities``. ``failed`` with
+        ``no_volume`` for slabs and molecules.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def conductivity(
     _need_phono3py()
     if potential.spec.dtype != "float64":
         potential = potential.with_(dtype="float64")
-    for job in jobs(structures, potential, carried, partial(_crystal, settings)):
+    for job in jobs(structures, potential, carried, partial(_crystal, settings, potential.cutoff)):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -133,12 +135,13 @@ def _need_phono3py() -> None:
         ) from None
 
 
-def _crystal(settings: ConductivitySettings, atoms: Atoms) -> Prepared:
+def _crystal(settings: ConductivitySettings, cutoff: float, atoms: Atoms) -> Prepared:
     """The structure made exactly symmetric."""
     if not atoms.pbc.all():
         raise StructureError(
             "not_periodic", "Phonons need a crystal that is periodic along three axes."
         )
+    refuse_vacuum(atoms, cutoff, "A thermal conductivity")
     return snapped(atoms, settings.symprec)
 
 
@@ -166,14 +169,15 @@ def _task(
     phono3py.generate_displacements(
         distance=settings.third_displacement, cutoff_pair_distance=settings.pair_cutoff
     )
-    perfect = phono3py.supercell.positions
-    displaced = [c for c in phono3py.supercells_with_displacements if c is not None]
-    if len(displaced) > settings.max_displacements:
+    needed = _count(phono3py)
+    if needed > settings.max_displacements:
         raise StructureError(
             "too_many_displacements",
-            f"Third-order force constants need {len(displaced)} displaced cells, more than "
+            f"Third-order force constants need {needed} displaced cells, more than "
             f"{settings.max_displacements}: set pair_cutoff, or raise max_displacements.",
         )
+    perfect = phono3py.supercell.positions
+    displaced = [c for c in phono3py.supercells_with_displacements if c is not None]
     bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     third = Atoms(
         numbers=phono3py.supercell.numbers,
@@ -188,6 +192,13 @@ def _task(
     # phono3py wraps nothing: a displaced atom is where it was but for its displacement
     shifts = np.array([c.positions - perfect for c in displaced])
     return _Task(job, crystal, bound, phono3py, shifts, systems)
+
+
+def _count(phono3py: Phono3py) -> int:
+    """Displaced cells, before any is made: without symmetry there are tens of thousands."""
+    firsts: list[dict[str, Any]] = phono3py.dataset["first_atoms"]
+    pairs = [pair for first in firsts for pair in first["second_atoms"]]
+    return len(firsts) + sum(pair.get("included", True) for pair in pairs)
 
 
 def _systems(

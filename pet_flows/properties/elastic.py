@@ -31,6 +31,7 @@ from pet_flows.properties.optimize import Optimization, Optimized
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.relax import FIXED_CELL, body_of, final_atoms
 from pet_flows.properties.settings import ElasticSettings, RelaxSettings
+from pet_flows.symmetry.connectivity import refuse_vacuum
 
 #: GPa; a residual stress beyond it changes the constants by as much and is worth a warning
 STRESSED = 0.1
@@ -91,7 +92,7 @@ def elastic(
         Result as in ``RECORDS``; tensors in Voigt's notation, GPa, ``tensor`` in the axes of the
         outcome's ``atoms``. An unstable crystal is a result. ``unconverged`` if the ions of a cell
         did not relax (``steps_exhausted``); ``failed`` with ``not_relaxed`` if the stress of the
-        crystal is larger than ``max_stress``.
+        crystal is larger than ``max_stress``, with ``no_volume`` for slabs and molecules.
     """
     settings = settings or ElasticSettings()
     if potential.spec.dtype != "float64":
@@ -99,7 +100,7 @@ def elastic(
     optimization = Optimization(
         partial(evaluate_each, potential.evaluator), _criteria(settings), "ions", room_of(potential)
     )
-    for job in jobs(structures, potential, carried, partial(_crystal, settings)):
+    for job in jobs(structures, potential, carried, partial(_crystal, settings, potential.cutoff)):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -130,11 +131,12 @@ def elastic(
             yield _failure(crystal, broken) if broken else _outcome(crystal, settings)
 
 
-def _crystal(settings: ElasticSettings, atoms: Atoms) -> Prepared:
+def _crystal(settings: ElasticSettings, cutoff: float, atoms: Atoms) -> Prepared:
     if not atoms.pbc.all():
         raise StructureError(
             "not_periodic", "An elastic tensor needs a cell that is periodic along three axes."
         )
+    refuse_vacuum(atoms, cutoff, "An elastic tensor")
     return snapped(atoms, settings.symprec) if settings.fix_symmetry else as_given(atoms)
 
 

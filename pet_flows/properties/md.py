@@ -30,7 +30,7 @@ from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.relax import body_of, room_of
 from pet_flows.properties.settings import MDSettings
 from pet_flows.properties.trajectory import LAYOUT, Trajectory
-from pet_flows.symmetry.connectivity import periodic_rank
+from pet_flows.symmetry.connectivity import refuse_vacuum
 
 #: evaluations of each step beyond which another symmetrization is worth a warning
 MANY = 12
@@ -115,14 +115,9 @@ def md(
 
 def _prepared(settings: MDSettings, cutoff: float, atoms: Atoms) -> Prepared:
     """A copy; without a volume there is no pressure to hold."""
-    if settings.ensemble == "npt_langevin" and not (
-        atoms.pbc.all() and periodic_rank(atoms, cutoff) == 3
-    ):
-        raise StructureError(
-            "no_volume",
-            "Constant pressure needs a crystal or a liquid that fills its cell along all three "
-            "axes; run slabs, chains and molecules with nvt_langevin or nvt_nose_hoover.",
-        )
+    if settings.ensemble == "npt_langevin":
+        instead = "run slabs, chains and molecules with nvt_langevin or nvt_nose_hoover"
+        refuse_vacuum(atoms, cutoff, "Constant pressure", instead)
     return as_given(atoms)
 
 

@@ -39,6 +39,7 @@ from pet_flows.properties.phonon_modes import ZERO, mesh_modes
 from pet_flows.properties.qha_result import Task, Volume, outcome
 from pet_flows.properties.relax import FIXED_CELL, body_of, room_of
 from pet_flows.properties.settings import QHASettings
+from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.crystal import carried_for_supercell
 
 
@@ -79,7 +80,8 @@ def qha(
         ``mesh_*`` with ``mesh_frequencies (v, q, 3n)`` THz, ``mode_gruneisen (q, 3n)`` and
         ``gruneisen_frequencies (q, 3n)`` at the volume given. A volume with modes that are not
         real is left out; ``failed`` with ``imaginary_modes`` if fewer than five remain, with
-        ``no_minimum`` if the free energy has none among them at the lowest temperature.
+        ``no_minimum`` if the free energy has none among them at the lowest temperature, with
+        ``no_volume`` for slabs and molecules.
     """
     settings = settings or QHASettings()
     if potential.spec.dtype != "float64":
@@ -90,7 +92,7 @@ def qha(
         partial(evaluate_each, potential.evaluator), criteria, freedom, room_of(potential)
     )
     steps = range(-settings.n_compressed, settings.n_expanded + 1)
-    for job in jobs(structures, potential, carried, partial(_crystal, settings)):
+    for job in jobs(structures, potential, carried, partial(_crystal, settings, potential.cutoff)):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -124,11 +126,12 @@ def qha(
     yield from _run(ready, potential, settings)
 
 
-def _crystal(settings: QHASettings, atoms: Atoms) -> Prepared:
+def _crystal(settings: QHASettings, cutoff: float, atoms: Atoms) -> Prepared:
     if not atoms.pbc.all():
         raise StructureError(
             "not_periodic", "Thermal expansion needs a cell that is periodic along three axes."
         )
+    refuse_vacuum(atoms, cutoff, "Thermal expansion")
     return snapped(atoms, settings.symprec) if settings.fix_symmetry else as_given(atoms)
 
 

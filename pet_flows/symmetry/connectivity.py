@@ -8,6 +8,8 @@ from ase import Atoms
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
+from pet_flows.errors import StructureError
+
 
 def periodic_rank(atoms: Atoms, cutoff: float) -> int:
     """Directions along which atoms closer than ``cutoff`` (Å) are linked without end.
@@ -39,6 +41,32 @@ def periodic_rank(atoms: Atoms, cutoff: float) -> int:
             offset[atom] = offset[above] + first[above, atom]
     loops = offset[i] + shift - offset[j]
     return max(_rank(loops[label[i] == piece]) for piece in np.unique(label[i]))
+
+
+def refuse_vacuum(atoms: Atoms, cutoff: float, what: str, instead: str = "") -> None:
+    """Refuse what does not fill its cell: what is told per volume would be told of the vacuum.
+
+    Parameters
+    ----------
+    cutoff
+        Å, of the model.
+    what
+        Beginning of the sentence: what it is that needs a volume.
+    instead
+        End of it: what to do with slabs and molecules.
+
+    Raises
+    ------
+    StructureError
+        ``no_volume``.
+    """
+    if not (atoms.pbc.all() and periodic_rank(atoms, cutoff) == 3):
+        raise StructureError(
+            "no_volume",
+            f"{what} needs a crystal or a liquid that fills its cell along all three axes; here "
+            f"atoms closer than {cutoff:g} Å are not linked along all of them"
+            f"{instead and ': ' + instead}.",
+        )
 
 
 def _rank(vectors: np.ndarray) -> int:

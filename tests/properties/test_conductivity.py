@@ -121,6 +121,19 @@ def test_failures_stay_alone_and_say_what_to_do(emt: AsePotential) -> None:
     assert "third_min_length" in str(tiny.message)
 
 
+@pytest.mark.parametrize("cutoff", [None, 3.0])
+def test_displaced_cells_are_counted_before_they_are_made(
+    emt: AsePotential, cutoff: float | None
+) -> None:
+    pytest.importorskip("phono3py")
+    few = SMALL.model_copy(update={"pair_cutoff": cutoff, "max_displacements": 1})
+    refused = next(conductivity([bulk("Cu")], emt, few))
+    assert refused.reason == "too_many_displacements"
+    done = compute(emt, bulk("Cu"), pair_cutoff=cutoff)
+    third = done.result["n_displacements"] - 1  # one is of the second order
+    assert f" {third} displaced cells" in str(refused.message)
+
+
 def test_without_phono3py_one_sentence_says_so(
     emt: AsePotential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
