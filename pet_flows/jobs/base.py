@@ -147,14 +147,19 @@ class PropertyMaker(Maker):
     def run(self, given: JobInput | list[JobInput]) -> Any:
         """Body of every job: a list gives slim results; one structure gives :meth:`document`."""
         store = job_result_store()
+        slims = run_batch(self, given if isinstance(given, list) else [given], store)
+        self.write_files(slims, store)
         if isinstance(given, list):
-            return run_batch(self, given, store)
-        slim = run_batch(self, [given], store)[0]
+            return slims
+        slim = slims[0]
         if slim["state"] == "failed":
             raise PetFlowsError(f"{self.name} failed ({slim['reason']}): {slim['message']}")
         record = store.get(slim["key"])
         assert record is not None
         return self.document(record, store)
+
+    def write_files(self, slims: list[dict[str, Any]], store: ResultStore) -> None:
+        """Write files beside the records, whether computed now or before; none by default."""
 
     def document(self, record: dict[str, Any], store: ResultStore) -> Any:
         """Output of a job over one structure: the record itself."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pet_flows.engines.potential import Potential
     from pet_flows.properties.outcome import Outcome
+    from pet_flows.store.results import ResultStore
 
 
 @dataclass
@@ -87,16 +88,23 @@ class MDMaker(PropertyMaker):
     ) -> Iterator[Outcome]:
         """See :func:`pet_flows.properties.md.md`."""
         from pet_flows.properties.md import md
-        from pet_flows.properties.trajectory import write_trajectory
         from pet_flows.settings import get_settings
 
         checkpoints = get_settings().store.parent / "pet_flows_md"
-        outcomes = md(structures, potential, self.settings(), carried, checkpoints=checkpoints)
-        for outcome in outcomes:
-            if self.traj_file is not None and "trajectory" in outcome.blobs:
-                path = Path(self.traj_file)
-                if len(structures) > 1:
-                    stem, dot, suffixes = path.name.partition(".")
-                    path = path.with_name(f"{stem}-{outcome.index}{dot}{suffixes}")
-                write_trajectory(outcome.blobs["trajectory"], path)
-            yield outcome
+        return md(structures, potential, self.settings(), carried, checkpoints=checkpoints)
+
+    def write_files(self, slims: list[dict[str, Any]], store: ResultStore) -> None:
+        """Write the trajectories, numbered by the place of each structure in what was given."""
+        from pet_flows.properties.trajectory import write_trajectory
+
+        if self.traj_file is None:
+            return
+        for place, slim in enumerate(slims):
+            record = store.get(slim["key"]) if slim["key"] else None
+            if record is None or "trajectory" not in record["blobs"]:
+                continue
+            path = Path(self.traj_file)
+            if len(slims) > 1:
+                stem, dot, suffixes = path.name.partition(".")
+                path = path.with_name(f"{stem}-{place}{dot}{suffixes}")
+            write_trajectory(store.blob(slim["key"], "trajectory"), path)

@@ -43,5 +43,11 @@ def test_a_batch_at_constant_pressure(tmp_path: Path) -> None:
         observed = results.blob(slim["key"], "observables")
         assert observed["elements"].tolist() == [("W", "Mo")[index]]
         assert np.isfinite(observed["rdf"]).all()
+    # run again with another crystal before them: files are numbered as what is given now
+    more = maker.make([AseAtomsAdaptor.get_structure(bulk("Cu", cubic=True)), crystals[1]])
+    run_locally(more, store=store, log=False, ensure_success=True)
+    for index, element in enumerate(("Cu", "Mo")):
+        first = read(tmp_path / f"run-{index}.extxyz.gz", "0")
+        assert set(first.symbols) == {element}
     store.close()
     assert not (get_settings().store.parent / "pet_flows_md").exists()
