@@ -53,7 +53,8 @@ def _only_structure(source: str) -> Atoms:
             f"--reference needs one structure, but {source} holds {len(found)}; give a file with "
             "the crystal alone."
         )
-    structure = found[0].structure
-    if structure is None or found[0].problem is not None:
-        raise PetFlowsError(f"The reference {source} cannot be used: {found[0].problem}")
+    structure, problem = found[0].structure, found[0].problem
+    if structure is None or problem is not None:
+        why = "" if problem is None else problem[1]
+        raise PetFlowsError(f"The reference {source} cannot be used: {why}")
     return AseAtomsAdaptor.get_atoms(structure, msonable=False)

@@ -116,6 +116,17 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def errors_of_the_model() -> Iterator[None]:
+    """Raise what an exported model refuses as RuntimeError: TorchScript's own error is none."""
+    try:
+        yield
+    except torch.jit.Error as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = next((line for line in reversed(lines) if "Error: " in line), lines[-1])
+        raise RuntimeError(said.partition("Error: ")[2] or said) from error
+
+
 def build_graph(
     cutoffs: Sequence[tuple[float, bool]],
     numbers: np.ndarray,
@@ -232,7 +243,7 @@ class MetatomicRaw:
                 x, cell = (c.graph.positions @ turn, c.graph.cell @ turn)
                 x, cell = (t.to(self.device, self.dtype) for t in (x, cell))
                 systems.append(self._system(c.graph, x, cell))
-        with torch.no_grad():
+        with torch.no_grad(), errors_of_the_model():
             return dict(self._model(systems, options, check_consistency=False))
 
     def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
@@ -255,7 +266,11 @@ class MetatomicRaw:
         for n, (owner, x) in enumerate(zip(owners, positions.split(sizes), strict=True)):
             deform = torch.eye(3, dtype=self.dtype, device=self.device) + strain[n]
             systems.append(self._system(owner.graph, x @ deform, cells[n] @ deform))
-        with torch.set_grad_enabled(gradients), default_dtype(self.dtype):
+        with (
+            torch.set_grad_enabled(gradients),
+            default_dtype(self.dtype),
+            errors_of_the_model(),
+        ):
             output = self._model(systems, self._options, check_consistency=False)
             energies = output[self._key].block().values[:, 0]
         weights = torch.cat([c.weights.reshape(-1) for c in copies])

@@ -262,7 +262,7 @@ def evaluate_each(
                 return [error]
             if is_out_of_memory(error):
                 return [_too_large(len(systems[0].numbers))]
-            first = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            first = (str(error).splitlines() or [type(error).__name__])[0][:400]
             message = f"The device or the model broke down on this structure: {first}"
             return [StructureError("device_error", message, retryable=True)]
         middle = len(systems) // 2

@@ -9,6 +9,11 @@ from ase.build import bulk, molecule
 from metatomic_ase import MetatomicCalculator
 
 from pet_flows.engines.export import symmetrized_model
+from pet_flows.engines.potential import Potential
+from pet_flows.engines.raw import MetatomicRaw
+from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.settings import StaticSettings
+from pet_flows.properties.static import static
 from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.parse import parse_strategy
 from tests.engines.exported import crystal_cells, in_process
@@ -75,3 +80,13 @@ def test_crystal_refuses_other_cells():
         atoms.calc = MetatomicCalculator(model)
         with pytest.raises(torch.jit.Error, match=sentence):
             atoms.get_potential_energy()
+
+
+def test_what_a_file_refuses_fails_alone():
+    spec = PotentialSpec(sha256="ab" * 32, symmetrization="none")
+    potential = Potential(spec, MetatomicRaw(silicon_model()), None)
+    crystals = [bulk("Si"), bulk("Si", "hcp", a=3.8, c=6.2), bulk("Si", cubic=True)]
+    found = {o.index: o for o in static(crystals, potential, StaticSettings())}
+    assert [found[n].state for n in range(3)] == ["ok", "failed", "ok"]
+    assert "does not match the crystal reference" in found[1].message
+    assert found[1].message.endswith("(pet-flows export --reference).")
