@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
+from pet_flows.jobs.items import JobInput, refuse_shared
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import ConductivitySettings
 
@@ -52,6 +53,11 @@ class ConductivityMaker(PropertyMaker):
 
     property_name: ClassVar[str] = "kappa"
     settings_class: ClassVar[type] = ConductivitySettings
+
+    def run(self, given: JobInput | list[JobInput]) -> Any:
+        """See :meth:`.PropertyMaker.run`; Born charges are those of a single structure."""
+        refuse_shared(self.nac, given)
+        return super().run(given)
 
     def spec(self) -> PotentialSpec:
         """Potential in float64, as for phonons."""

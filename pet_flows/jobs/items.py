@@ -43,6 +43,21 @@ JobInput = Structure | InputStructure | StructureReference | dict
 """One structure as a maker accepts it; a dict is one entry of an earlier job's output list."""
 
 
+def refuse_shared(nac: dict[str, Any] | None, given: JobInput | list[JobInput]) -> None:
+    """Refuse Born charges for more than the one structure whose they are.
+
+    Raises
+    ------
+    PetFlowsError
+        There are several structures.
+    """
+    if nac is not None and isinstance(given, list) and len(given) > 1:
+        raise PetFlowsError(
+            f"nac holds Born charges of one structure, and {len(given)} are given; make one job "
+            "for each."
+        )
+
+
 def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[JobInput]:
     """Put the structures into the store and return references; impossible inputs stay whole."""
     sound = [g.structure for g in inputs if g.problem is None and g.structure is not None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.base import PropertyMaker, job_result_store, property_job
-from pet_flows.jobs.items import JobInput
+from pet_flows.jobs.items import JobInput, refuse_shared
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import PhononSettings
 
@@ -130,6 +130,11 @@ class PhononMaker(PropertyMaker):
             next(shared) if maker is self else maker.run([s])[0]
             for s, maker in zip(structures, makers, strict=True)
         ]
+
+    def run(self, given: JobInput | list[JobInput]) -> Any:
+        """See :meth:`.PropertyMaker.run`; Born charges are those of a single structure."""
+        refuse_shared(self.nac, given)
+        return super().run(given)
 
     def spec(self) -> PotentialSpec:
         """Potential in float64: a rigid shift by 0.01 Å moves a float32 Γ mode by 0.015 THz."""

@@ -70,3 +70,14 @@ def test_conductivity_maker_survives_json() -> None:
     assert again.settings() == whole.settings()
     assert again.settings().pair_cutoff == 4.0
     assert again.spec().dtype == "float64"
+
+
+@pytest.mark.parametrize("maker", [PhononMaker, ConductivityMaker])
+def test_born_charges_of_one_structure_are_not_those_of_another(maker: type) -> None:
+    alloy = AseAtomsAdaptor.get_structure(bulk("NiCu", "cesiumchloride", a=2.9))
+    nac = {"born_charges": [np.eye(3).tolist()] * 2, "dielectric": (5 * np.eye(3)).tolist()}
+    job = maker(nac=nac).make([alloy, alloy])
+    store = open_job_store()
+    with pytest.raises(Exception, match="Born charges of one structure, and 2 are given"):
+        run_locally(job, store=store, log=False, raise_immediately=True)
+    store.close()
