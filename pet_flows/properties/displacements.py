@@ -22,12 +22,16 @@ class Operations:
         ``(m, n)`` int: operation takes atom i to atom ``permutations[m, i]``.
     turns
         ``(m, 3, 3)`` orthogonal, Cartesian, columns: ``v' = turns v``.
+    axes
+        ``(3, 3)`` orthonormal rows that turn with the cell: the first along its first vector, the
+        second in the plane of the first two.
     """
 
     rotations: np.ndarray
     translations: np.ndarray
     permutations: np.ndarray
     turns: np.ndarray
+    axes: np.ndarray
 
     @classmethod
     def of(
@@ -39,7 +43,8 @@ class Operations:
         offset = (offset - np.rint(offset)) @ cell
         permutations = (offset**2).sum(-1).argmin(-1)
         turns = cell.T @ rotations @ np.linalg.inv(cell.T)
-        return cls(rotations, translations, permutations, turns)
+        axes = np.linalg.solve(np.linalg.cholesky(cell @ cell.T), cell)
+        return cls(rotations, translations, permutations, turns, axes)
 
     def independent(self) -> list[int]:
         """One atom of each orbit."""
@@ -61,16 +66,16 @@ def displacements(operations: Operations, length: float) -> list[tuple[int, np.n
     """
     chosen = []
     for atom in operations.independent():
-        for direction in _directions(operations.site(atom)):
+        for direction in _directions(operations.site(atom), operations.axes):
             chosen.append((atom, length * direction))
             if not _has_opposite(operations.site(atom), direction):
                 chosen.append((atom, -length * direction))
     return chosen
 
 
-def _directions(site: np.ndarray) -> list[np.ndarray]:
+def _directions(site: np.ndarray, axes: np.ndarray) -> list[np.ndarray]:
     """The cheapest unit vectors whose images under the site's operations span space."""
-    candidates = _candidates(site)
+    candidates = _candidates(site, axes)
     cost = [_cost(site, d) for d in candidates]
     best: tuple[float, tuple[int, ...]] | None = None
     for number in (1, 2, 3):
@@ -85,8 +90,12 @@ def _directions(site: np.ndarray) -> list[np.ndarray]:
     return [candidates[i] for i in best[1]]
 
 
-def _candidates(site: np.ndarray) -> list[np.ndarray]:
-    """Axes and mirror normals of the operations, and vectors that complete them."""
+def _candidates(site: np.ndarray, crystal: np.ndarray) -> list[np.ndarray]:
+    """Axes and mirror normals of the operations, and vectors that complete them.
+
+    These come from the crystal's own axes: the laboratory's would make the error of a finite
+    displacement depend on how the crystal is turned.
+    """
     found: list[np.ndarray] = []
 
     def add(vector: np.ndarray) -> None:
@@ -107,7 +116,7 @@ def _candidates(site: np.ndarray) -> list[np.ndarray]:
     axes = list(found)
     for a, b in combinations(axes, 2):
         add(np.cross(a, b))
-    for axis in np.eye(3):
+    for axis in crystal:
         add(axis)
         for a in axes:
             add(np.cross(a, axis))
