@@ -38,7 +38,7 @@ def analyse(
     Raises
     ------
     StructureError
-        ``mesh_not_symmetric``.
+        ``mesh_not_symmetric``; ``no_scattering``: modes that meet no others, or Γ alone.
     """
     try:
         phono3py.mesh_numbers = settings.mesh or settings.mesh_length
@@ -72,6 +72,10 @@ def analyse(
     acoustic = np.zeros(frequencies.shape, dtype=bool)
     for q in np.nonzero((np.abs(found.qpoints) < 1e-9).all(1))[0]:
         acoustic[q, np.argsort(np.abs(frequencies[q]), kind="stable")[:3]] = True
+    if acoustic.all():
+        raise StructureError(
+            "no_scattering", "A mesh of Γ alone has no modes that carry heat; raise mesh_length."
+        )
     lowest = float(frequencies[~acoustic].min())
     result = {
         "kappa": [

@@ -90,7 +90,8 @@ def thermal_displacements(
         if temperature > 0.0:
             amplitude /= np.tanh(np.minimum(quantum / (2 * _k * temperature), 50.0))
         found.append(np.einsum("qm,qnam,qnbm->nab", amplitude, vectors, vectors.conj()).real)
-    per_mass = np.array(found) / (masses * _amu)[:, None, None] * 1e20
+    squares = np.array(found).reshape(-1, len(masses), 3, 3)  # of no temperature at all too
+    per_mass = squares / (masses * _amu)[:, None, None] * 1e20
     turned = np.zeros_like(per_mass)
     for turn, permutation in zip(operations.turns, operations.permutations, strict=True):
         turned[:, permutation] += turn @ per_mass @ turn.T

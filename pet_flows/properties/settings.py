@@ -313,7 +313,9 @@ class ConductivitySettings(PropertySettings):
         default=None, description="q-mesh instead of mesh_length"
     )
     temperatures: tuple[Positive, ...] = Field(
-        default=(100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0), description="K"
+        default=(100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0),
+        min_length=1,
+        description="K",
     )
     isotopes: bool = Field(
         default=False, description="scattering by the natural mixture of isotopes"

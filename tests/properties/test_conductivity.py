@@ -116,6 +116,8 @@ def test_failures_stay_alone_and_say_what_to_do(emt: AsePotential) -> None:
     assert many.reason == "too_many_displacements"
     uneven = next(conductivity([bulk("Cu")], emt, SMALL.model_copy(update={"mesh": (3, 3, 2)})))
     assert uneven.reason == "mesh_not_symmetric"
+    gamma = next(conductivity([bulk("Cu")], emt, SMALL.model_copy(update={"mesh": (1, 1, 1)})))
+    assert gamma.reason == "no_scattering"
     tiny = next(conductivity([bulk("Cu")], emt, SMALL.model_copy(update={"third_min_length": 5.0})))
     assert tiny.reason == "no_third_order"
     assert "third_min_length" in str(tiny.message)

@@ -127,3 +127,9 @@ def test_an_unstable_crystal_has_its_imaginary_modes_below_zero(emt: AsePotentia
     # what is left of the two atoms is equal by symmetry
     squares = np.trace(blob["thermal_displacements"], axis1=2, axis2=3)
     assert squares[:, 0] == pytest.approx(squares[:, 1])
+
+
+def test_no_temperatures_are_no_failure(emt: AsePotential) -> None:
+    outcome = compute(emt, HEXAGONAL, temperatures=())
+    assert outcome.result["thermal"] == []
+    assert outcome.blobs["phonon"]["thermal_displacements"].shape == (0, 2, 3, 3)
