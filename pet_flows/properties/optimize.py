@@ -6,7 +6,7 @@ the loop here keeps its optimizers and replaces what is around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, Protocol
@@ -24,7 +24,7 @@ from pet_flows.engines.torchsim import (
 from pet_flows.errors import StructureError
 from pet_flows.properties.optimizers import OPTIMIZERS, Freedom
 
-__all__ = ["Criteria", "Freedom", "Optimization", "Optimized", "run"]
+__all__ = ["Criteria", "Freedom", "Optimization", "Optimized"]
 
 #: bytes that an optimizer may remember of all structures inside
 OPTIMIZER_MEMORY = 256 * 2**20
@@ -227,13 +227,3 @@ class Optimization:
             inside = numbers_of(self._state)
             for number in inside:
                 self.model.bodies[number].wall_time += max(0.0, seconds) / len(inside)
-
-
-def run(
-    evaluate: EvaluateEach, criteria: Criteria, freedom: Freedom, bodies: Sequence[Body], room: int
-) -> Iterator[Optimized]:
-    """Optimize a fixed list; the tag of each is its place in it."""
-    optimization = Optimization(evaluate, criteria, freedom, room)
-    for place, body in enumerate(bodies):
-        optimization.add(place, body)
-    yield from optimization

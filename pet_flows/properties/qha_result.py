@@ -264,10 +264,10 @@ def _warnings(
     beyond = settings.temperatures[len(found) :]
     if beyond:
         warnings.append(
-            f"From {beyond[0]:g} K on the free energy has no minimum up to "
-            f"{max(v.volume for v in good):.2f} Å³/atom: {len(beyond)} of "
-            f"{len(settings.temperatures)} temperatures are left out; expand further "
-            "(n_expanded, volume_step), or the crystal has no equilibrium there."
+            f"From {beyond[0]:g} K on the free energy has no minimum between "
+            f"{min(v.volume for v in good):.2f} and {max(v.volume for v in good):.2f} Å³/atom: "
+            f"{len(beyond)} of {len(settings.temperatures)} temperatures are left out; take more "
+            "volumes (n_expanded, volume_step), or the crystal has no equilibrium there."
         )
     if modes is None:
         warnings.append("No mode Grüneisen parameters: a volume next to the one given is missing.")

@@ -10,7 +10,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 #: Å; atoms closer than this are one atom written twice (H2, the shortest bond, has 0.74)
 OVERLAP = 0.5
@@ -204,7 +211,7 @@ class PhononSettings(PropertySettings):
     mesh_length: Positive = Field(
         default=60.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
     )
-    mesh: tuple[int, int, int] | None = Field(
+    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
         default=None, description="q-mesh instead of mesh_length"
     )
     temperatures: tuple[NotNegative, ...] = Field(
@@ -262,7 +269,7 @@ class QHASettings(_Optimization):
     mesh_length: Positive = Field(
         default=60.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
     )
-    mesh: tuple[int, int, int] | None = Field(
+    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
         default=None, description="q-mesh instead of mesh_length"
     )
     temperatures: tuple[NotNegative, ...] = Field(
@@ -309,7 +316,7 @@ class ConductivitySettings(PropertySettings):
     mesh_length: Positive = Field(
         default=40.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
     )
-    mesh: tuple[int, int, int] | None = Field(
+    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
         default=None, description="q-mesh instead of mesh_length"
     )
     temperatures: tuple[Positive, ...] = Field(

@@ -20,6 +20,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from pet_flows.errors import PetFlowsError
+
 #: of the files below and of what runs keep in them; a run never goes on from another
 LAYOUT = 2
 
@@ -201,6 +203,27 @@ def read_trajectory(arrays: dict[str, np.ndarray]) -> list[Atoms]:
         atoms.calc = SinglePointCalculator(atoms, **results)
         found.append(atoms)
     return found
+
+
+def refuse_format(path: Path | str) -> None:
+    """Refuse a file name from whose suffix no trajectory can be written.
+
+    Raises
+    ------
+    PetFlowsError
+        ASE knows no such format, or writes single structures in it.
+    """
+    from ase.io.formats import UnknownFileTypeError, filetype, ioformats
+
+    try:
+        kind = ioformats[filetype(str(path), read=False)]
+    except (KeyError, UnknownFileTypeError):
+        kind = None
+    if kind is None or not kind.can_write or kind.single:
+        raise PetFlowsError(
+            f"No trajectory can be written to {str(path)!r}: end its name in .extxyz, .extxyz.gz "
+            "or .traj."
+        )
 
 
 def write_trajectory(arrays: dict[str, np.ndarray], path: Path | str) -> None:

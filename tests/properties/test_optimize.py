@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,7 @@ from pet_flows.engines.torchsim import Body
 from pet_flows.errors import StructureError
 from pet_flows.properties import optimize as optimize_module
 from pet_flows.properties.batch import evaluate_each
-from pet_flows.properties.optimize import Optimization, Optimized, run
+from pet_flows.properties.optimize import Optimization, Optimized
 from pet_flows.properties.settings import RelaxSettings
 from pet_flows.symmetry.strategy import Fixed
 from tests.properties.stub import AseEvaluator, AsePotential
@@ -40,6 +40,14 @@ def crystals() -> list[Atoms]:
             atoms.cell.array @ (np.eye(3) + rng.normal(0, 0.03, (3, 3))), scale_atoms=True
         )
     return found
+
+
+def run(evaluate, settings, freedom: str, bodies: list[Body], room: int) -> Iterator[Optimized]:
+    """Optimize a fixed list; the tag of each is its place in it."""
+    optimization = Optimization(evaluate, settings, freedom, room)
+    for place, one in enumerate(bodies):
+        optimization.add(place, one)
+    yield from optimization
 
 
 def body(atoms: Atoms) -> Body:
