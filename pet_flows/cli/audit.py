@@ -77,12 +77,16 @@ def command(
 def _structures(given: list[str] | None, elements: frozenset[int]) -> dict[str, Atoms]:
     from pymatgen.io.ase import AseAtomsAdaptor
 
+    from pet_flows.errors import PetFlowsError
     from pet_flows.inputs.prototypes import build_prototype
     from pet_flows.inputs.sources import read_inputs
 
     if given:
         chosen: dict[str, Atoms] = {}
-        for one in read_inputs(given):
+        found = read_inputs(given)
+        if problems := [one.problem[1] for one in found if one.problem is not None]:
+            raise PetFlowsError(f"This cannot be audited: {problems[0]}")
+        for one in found:
             if one.problem is None and one.structure is not None:
                 name, n = one.label, 1
                 while name in chosen:  # polymorphs share their formula

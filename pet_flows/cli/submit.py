@@ -29,11 +29,12 @@ def command(
 
     Needs a MongoDB: a jobflow.yaml for the results and a my_launchpad.yaml for the fireworks.
     """
-    from pet_flows.launch.launchpad import load_launchpad, shared_job_store
+    from pet_flows.launch.launchpad import check_set_up, load_launchpad, shared_job_store
     from pet_flows.launch.submit import submit
 
     shared_job_store().close()  # a server for the results, or the sentence why not
     pad = load_launchpad(launchpad)
+    check_set_up(pad)
     campaign = build_campaign(asked)
     ids = submit(campaign.flow, category=category, launchpad=pad, priority=priority)
     typer.echo(

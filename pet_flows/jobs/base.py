@@ -14,7 +14,7 @@ from jobflow import CURRENT_JOB, JobConfig, Maker, job
 from pydantic import BaseModel, ValidationError
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.jobs.items import Item, JobInput, load_items
+from pet_flows.jobs.items import Item, JobInput, load_items, refuse_ase
 from pet_flows.models.spec import PotentialSpec
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def property_job(make: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(make)
     def checked(self: PropertyMaker, *args: Any, **kwargs: Any) -> Any:
         self.settings()
+        refuse_ase(kwargs["structure"] if "structure" in kwargs else args[0] if args else None)
         return delayed(self, *args, **kwargs)
 
     checked.original = make  # type: ignore[attr-defined]  # where jobflow looks for the function

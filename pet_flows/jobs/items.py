@@ -58,6 +58,25 @@ def refuse_shared(nac: dict[str, Any] | None, given: JobInput | list[JobInput]) 
         )
 
 
+def refuse_ase(given: Any) -> None:
+    """Say what to do with ASE's structures, which no store of jobs can keep.
+
+    Raises
+    ------
+    PetFlowsError
+        There is one.
+    """
+    for one in given if isinstance(given, list | tuple) else [given]:
+        # by its type: references to outputs of jobs claim to have every attribute
+        if any(
+            f"{kind.__module__}.{kind.__name__}" == "ase.atoms.Atoms" for kind in type(one).mro()
+        ):
+            raise PetFlowsError(
+                "An ASE Atoms cannot be given to a job: make a pymatgen Structure of it "
+                "(pymatgen.io.ase.AseAtomsAdaptor.get_structure)."
+            )
+
+
 def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[JobInput]:
     """Put the structures into the store and return references; impossible inputs stay whole."""
     sound = [g.structure for g in inputs if g.problem is None and g.structure is not None]

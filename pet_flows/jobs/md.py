@@ -73,6 +73,14 @@ class MDMaker(PropertyMaker):
     property_name: ClassVar[str] = "md"
     settings_class: ClassVar[type] = MDSettings
 
+    def settings(self) -> Any:
+        """Physics; a file that could not be written is refused now, not after the run."""
+        if self.traj_file is not None:
+            from pet_flows.properties.trajectory import refuse_format
+
+            refuse_format(self.traj_file)
+        return super().settings()
+
     def spec(self) -> PotentialSpec:
         """Potential, with one evaluation per step where that is exact too."""
         spec = super().spec()

@@ -54,6 +54,21 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
     return launchpad
 
 
+def check_set_up(launchpad: LaunchPad) -> None:
+    """Refuse a database that has never been a LaunchPad: FireWorks would find no number in it.
+
+    Raises
+    ------
+    PetFlowsError
+        It was never reset.
+    """
+    if launchpad.fw_id_assigner.find_one({}) is None:
+        raise PetFlowsError(
+            f"The database {launchpad.name!r} was never set up as a LaunchPad: run "
+            "`lpad -l my_launchpad.yaml reset` once (it empties that database)."
+        )
+
+
 def load_fworker(categories: tuple[str, ...], path: str | Path | None = None) -> FWorker:
     """Give the worker of ``my_fworker.yaml`` (name, query, env), restricted to our categories.
 

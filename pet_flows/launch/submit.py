@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from pymatgen.core import Structure
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
 from pet_flows.jobs.items import by_reference
-from pet_flows.launch.launchpad import CATEGORIES, load_launchpad, shared_job_store
+from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def submit(
     Raises
     ------
     PetFlowsError
-        No LaunchPad, no jobflow.yaml with a server, or an unknown category.
+        No LaunchPad or one never set up, no jobflow.yaml with a server, an unknown category.
     """
     from fireworks import LaunchPad
 
@@ -59,6 +60,7 @@ def submit(
     job_store = shared_job_store()
     try:
         pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
+        check_set_up(pad)
         with ResultStore.from_job_store(job_store) as results:
             workflow = to_workflow(flow, results, category=category, priority=priority)
     finally:
@@ -101,7 +103,10 @@ def to_workflow(
         job.config.manager_config = {**marks, **job.config.manager_config}
     campaigns = [_field(job, "campaign") for job, _ in whole.iterflow()]
     name = next((campaign for campaign in campaigns if campaign), whole.name)
-    return flow_to_workflow(whole, name=name)
+    with warnings.catch_warnings():
+        # batches are independent of each other: so they should be
+        warnings.filterwarnings("ignore", "Some jobs are not connected")
+        return flow_to_workflow(whole, name=name)
 
 
 def category_of(job: Job) -> str:

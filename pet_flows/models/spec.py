@@ -6,7 +6,9 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pet_flows.errors import PetFlowsError
 
 Dtype = Literal["float32", "float64"]
 
@@ -51,8 +53,22 @@ class PotentialSpec(BaseModel):
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
     def with_(self, **changes: Any) -> PotentialSpec:
-        """Copy with some fields changed (validated)."""
-        return PotentialSpec(**{**self.model_dump(), **changes})
+        """Copy with some fields changed.
+
+        Raises
+        ------
+        PetFlowsError
+            Names the field that cannot be what it is.
+        """
+        try:
+            return PotentialSpec(**{**self.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = str(first["msg"])
+            raise PetFlowsError(
+                f"A potential's {first['loc'][0]} cannot be {first['input']!r}: "
+                f"{said[0].lower()}{said[1:]}."
+            ) from None
 
     def as_dict(self) -> dict[str, Any]:
         """Give monty's form: without it FireWorks would keep the spec as its printed text."""

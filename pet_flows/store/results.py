@@ -218,7 +218,8 @@ class ResultStore:
                 dict(criteria or {}), properties or None, sort=order or None, limit=limit
             )
         except (OperationFailure, NotImplementedError, re.error) as error:
-            raise PetFlowsError(f"The query was refused ({error}); correct it.") from None
+            said = str(error).partition(", full error:")[0].rstrip(".")
+            raise PetFlowsError(f"The query was refused ({said}); correct it.") from None
 
     def count(self, criteria: Mapping[str, Any] | None = None) -> int:
         """How many records match a MongoDB query."""

@@ -47,6 +47,9 @@ def test_fields_reach_the_settings():
         (EOSMaker(n_volumes=3), "EOSMaker: n_volumes=3 cannot be: input should be greater"),
         (MDMaker(ensemble="nvx"), "MDMaker: ensemble='nvx' cannot be"),
         (RelaxMaker(fmax=-1.0), "RelaxMaker: fmax=-1.0 cannot be"),
+        (PhononMaker(mesh=(0, 4, 4)), "PhononMaker: mesh.0=0 cannot be"),
+        (MDMaker(traj_file="md.foo"), "No trajectory can be written to 'md.foo'"),
+        (MDMaker(traj_file="POSCAR"), "No trajectory can be written to 'POSCAR'"),
         (
             RelaxMaker(relax_cell=False, pressure=1.0),
             "RelaxMaker: These settings cannot be: pressure needs a cell whose volume relaxes",
@@ -58,6 +61,18 @@ def test_settings_that_cannot_be_are_refused_before_anything_runs(maker, said):
         maker.make([])
     assert str(caught.value).startswith(said)
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("given", [bulk("Si"), [bulk("Si")]])
+def test_structures_of_ase_are_refused_with_what_to_do(given):
+    with pytest.raises(PetFlowsError, match="AseAtomsAdaptor"):
+        StaticMaker().make(given)
+    StaticMaker().make(RelaxMaker().make([]).output)  # what is not known yet is not refused
+
+
+def test_a_potential_that_cannot_be_is_one_sentence():
+    with pytest.raises(PetFlowsError, match="dtype cannot be 'half': input should be 'float32'"):
+        StaticMaker(dtype="half").spec()
 
 
 def test_one_structure_that_fails_fizzles():

@@ -94,3 +94,8 @@ def test_sentences(site, monkeypatch, tmp_path):
 def test_a_launchpad_object_may_be_given(site, launchpad):
     assert isinstance(launchpad, LaunchPad)
     assert len(submit(site.flow(1), launchpad=launchpad)) == 1
+
+
+def test_a_database_that_never_was_a_launchpad(site):
+    with pytest.raises(PetFlowsError, match="was never set up as a LaunchPad: run `lpad"):
+        submit(site.flow(1))
