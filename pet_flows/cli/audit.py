@@ -84,7 +84,8 @@ def _structures(given: list[str] | None, elements: frozenset[int]) -> dict[str, 
     if given:
         chosen: dict[str, Atoms] = {}
         found = read_inputs(given)
-        if problems := [one.problem[1] for one in found if one.problem is not None]:
+        problems = [one.problem[1] for one in found if one.problem is not None]
+        if len(problems) == len(found):
             raise PetFlowsError(f"This cannot be audited: {problems[0]}")
         for one in found:
             if one.problem is None and one.structure is not None:
