@@ -38,6 +38,11 @@ class Potential:
         return self.raw.cutoff
 
     @property
+    def reach(self) -> float:
+        """Å; the energy of an atom depends on nothing farther from it."""
+        return self.raw.cutoff * self.raw.n_layers
+
+    @property
     def device(self) -> torch.device:
         """Where the model is evaluated."""
         return self.raw.device

@@ -202,7 +202,16 @@ def _warnings(run: Run, symmetrization: str) -> list[str]:
     each = run.body.n_evaluations / (run.step + 1)
     if each > MANY:
         found.append(f"Each step took {each:.0f} evaluations; 'crystal:orientation' takes one.")
-    lindemann = run.observables.lindemann if run.observables.count else None
+    if not run.observables.count:
+        return found
+    sampled = run.observables.result()["temperature"]
+    mean, target, error = sampled["mean"], sampled["target"], sampled["error"]
+    if target is not None and error is not None and abs(mean - target) > 3 * error:
+        found.append(
+            f"The temperature averages {mean:.0f} ± {error:.0f} K, not the {target:.0f} K asked "
+            "for: the averages hold the start of the run; raise equilibration or steps."
+        )
+    lindemann = run.observables.lindemann
     if symmetrization.startswith("crystal") and lindemann is not None and lindemann > MELTED:
         found.append(
             f"The crystal melted (Lindemann ratio {lindemann:.2f}): its reference frame follows "

@@ -154,6 +154,12 @@ def _task(
     notes: tuple[str, ...] = ()
     if nac is not None:
         crystal.phonopy.nac_params, notes = primitive_nac(nac, job.atoms, crystal.phonopy.primitive)
+    if crystal.shortest < potential.reach:
+        notes += (
+            f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
+            f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
+            "instabilities need a larger min_length.",
+        )
     bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     supercell = crystal.supercell
     larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), crystal.matrix))

@@ -60,7 +60,7 @@ class AsePotential:
     """What the properties use of a :class:`pet_flows.engines.potential.Potential`."""
 
     elements = frozenset({13, 28, 29, 46, 47, 78, 79})
-    cutoff = 6.0
+    cutoff = reach = 6.0
 
     def __init__(self, calculator: Callable[[], Calculator] = EMT):
         self.evaluator = AseEvaluator(calculator)

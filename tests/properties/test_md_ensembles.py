@@ -206,6 +206,15 @@ def test_ramps_arrive() -> None:
     assert outcome.atoms.get_volume() < alloy().get_volume()
 
 
+def test_averages_over_the_start_are_said() -> None:
+    """Half of the heat goes into the springs of a perfect lattice before the thermostat returns."""
+    atoms = bulk("Cu", cubic=True) * (2, 2, 1)
+    settings = MDSettings(temperature=300.0, steps=400, friction=0.1, timestep=2.0, min_length=0)
+    (cold,) = md([atoms], LawPotential(Springs(atoms)), settings)
+    assert cold.result["temperature"]["mean"] < 250
+    assert any("averages hold the start" in w for w in cold.warnings)
+
+
 def test_no_pressure_without_a_volume() -> None:
     slab = fcc111("Cu", (2, 2, 3), vacuum=8.0, periodic=True)
     box = molecule("N2", vacuum=6.0, pbc=True)
