@@ -32,6 +32,7 @@ from pet_flows.properties.phonon import (
     LIBRARY_ERRORS,
     NOT_RELAXED,
     carried_for_primitive,
+    feels_its_images,
     no_phonons,
     primitive_of,
 )  # fmt: skip
@@ -154,6 +155,7 @@ def _task(
         check_nac(nac, len(job.atoms))
     primitive = primitive_of(job.atoms)
     crystal = harmonic(primitive, settings.displacement, settings.min_length, settings.max_atoms)
+    job.notes += feels_its_images(crystal, potential)
     small = harmonic(
         primitive, settings.displacement, settings.third_min_length, settings.third_max_atoms
     )

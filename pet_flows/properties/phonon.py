@@ -154,12 +154,7 @@ def _task(
     notes: tuple[str, ...] = ()
     if nac is not None:
         crystal.phonopy.nac_params, notes = primitive_nac(nac, job.atoms, crystal.phonopy.primitive)
-    if crystal.shortest < potential.reach:
-        notes += (
-            f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
-            f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
-            "instabilities need a larger min_length.",
-        )
+    notes += feels_its_images(crystal, potential)
     bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     supercell = crystal.supercell
     larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), crystal.matrix))
@@ -170,6 +165,17 @@ def _task(
     ]
     job.wall_time += perf_counter() - start
     return _Task(job, crystal, bound, systems, nac, max_atoms, notes)
+
+
+def feels_its_images(crystal: Harmonic, potential: Potential) -> tuple[str, ...]:
+    """A warning if the model reaches across the supercell."""
+    if crystal.shortest >= potential.reach:
+        return ()
+    return (
+        f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
+        f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
+        "instabilities need a larger min_length.",
+    )
 
 
 def primitive_of(atoms: Atoms) -> Atoms:

@@ -32,6 +32,7 @@ from pet_flows.properties.phonon import (
     BATCH_ATOMS,
     LIBRARY_ERRORS,
     carried_for_primitive,
+    feels_its_images,
     no_phonons,
     primitive_of,
 )
@@ -141,6 +142,7 @@ def _task(job: Job, potential: Potential, settings: QHASettings) -> Task:
     crystal = harmonic(
         primitive_of(job.atoms), settings.displacement, settings.min_length, settings.max_atoms
     )
+    job.notes += feels_its_images(crystal, potential)
     bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     prepared = snapped(crystal.primitive, FIXED_CELL)
     primitive = replace(

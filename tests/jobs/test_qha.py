@@ -57,6 +57,7 @@ def test_record_and_arrays():
     store.close()
     assert record["state"] == "ok"
     assert record["property"] == "qha"
+    assert any("feel their own images" in w for w in record["warnings"])
     assert record["parent"] is not None
     assert record["result"]["temperatures"] == [0.0, 300.0]
     assert blob["free_energies"].shape == (2, 6)
