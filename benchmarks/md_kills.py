@@ -32,9 +32,9 @@ from ase.build import bulk
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pet_flows.engines.potential import get_potential
-from pet_flows.properties.md import md
-from pet_flows.properties.settings import MDSettings
-from tests.properties.md_potentials import LawPotential, Springs
+from pet_flows.properties.dynamics.md import md
+from pet_flows.properties.dynamics.settings import MDSettings
+from tests.properties.dynamics.potentials import LawPotential, Springs
 
 ENSEMBLES = ("nve", "nvt_langevin", "nvt_nose_hoover", "npt_langevin")
 

@@ -83,6 +83,8 @@ class PropertyMaker(Maker):
     """of the campaign, registered by whichever job runs first"""
 
     property_name: ClassVar[str]
+    property_module: ClassVar[str]
+    """where it is computed, under ``pet_flows.properties``"""
     settings_class: ClassVar[type[BaseModel]]
 
     def __post_init__(self) -> None:
@@ -138,11 +140,10 @@ class PropertyMaker(Maker):
         potential: Potential,
         carried: Sequence[dict[str, Any] | None],
     ) -> Iterator[Outcome]:
-        """Call the function of the property, ``pet_flows.properties.<name>.<name>``."""
-        module = import_module(f"pet_flows.properties.{self.property_name}")
-        outcomes: Iterator[Outcome] = getattr(module, self.property_name)(
-            structures, potential, self.settings(), carried
-        )
+        """Call the property: the function of `property_module` that is named as its module."""
+        module = import_module(f"pet_flows.properties.{self.property_module}")
+        compute = getattr(module, self.property_module.rpartition(".")[2])
+        outcomes: Iterator[Outcome] = compute(structures, potential, self.settings(), carried)
         return outcomes
 
     def run(self, given: JobInput | list[JobInput]) -> Any:

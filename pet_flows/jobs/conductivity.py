@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.items import JobInput, refuse_shared
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.settings import ConductivitySettings
-
-if TYPE_CHECKING:
-    from ase import Atoms
-
-    from pet_flows.engines.potential import Potential
-    from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.thermal.settings import ConductivitySettings
 
 
 @dataclass
@@ -52,6 +45,7 @@ class ConductivityMaker(PropertyMaker):
     nac: dict[str, Any] | None = None
 
     property_name: ClassVar[str] = "kappa"
+    property_module: ClassVar[str] = "thermal.conductivity"
     settings_class: ClassVar[type] = ConductivitySettings
 
     def run(self, given: JobInput | list[JobInput]) -> Any:
@@ -62,14 +56,3 @@ class ConductivityMaker(PropertyMaker):
     def spec(self) -> PotentialSpec:
         """Potential in float64, as for phonons."""
         return super().spec().with_(dtype="float64")
-
-    def compute(
-        self,
-        structures: Sequence[Atoms],
-        potential: Potential,
-        carried: Sequence[dict[str, Any] | None],
-    ) -> Iterator[Outcome]:
-        """See :func:`pet_flows.properties.conductivity.conductivity`."""
-        from pet_flows.properties.conductivity import conductivity
-
-        return conductivity(structures, potential, self.settings(), carried)

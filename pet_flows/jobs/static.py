@@ -32,6 +32,7 @@ class StaticMaker(PropertyMaker):
     phase_comparison: bool = False
 
     property_name: ClassVar[str] = "static"
+    property_module: ClassVar[str] = "static"
     settings_class: ClassVar[type] = StaticSettings
 
     def spec(self) -> PotentialSpec:

@@ -16,8 +16,8 @@ from pet_flows.engines.memory import bytes_per_edge, is_out_of_memory
 from pet_flows.engines.potential import Potential
 from pet_flows.engines.raw import Copies, RawModel, RawResult
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.relax import relax
-from pet_flows.properties.settings import RelaxSettings
+from pet_flows.properties.relaxation.relax import relax
+from pet_flows.properties.relaxation.settings import RelaxSettings
 from pet_flows.properties.static import static
 
 Error = Callable[[], BaseException]

@@ -6,15 +6,22 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from pet_flows.properties import settings
+from pet_flows.properties.dynamics.settings import MDSettings
+from pet_flows.properties.elasticity.settings import ElasticSettings, EOSSettings
+from pet_flows.properties.phonons.settings import PhononSettings
+from pet_flows.properties.relaxation.settings import RelaxSettings
+from pet_flows.properties.settings import StaticSettings
+from pet_flows.properties.thermal.settings import ConductivitySettings, QHASettings
 
 ALL = [
-    settings.RelaxSettings,
-    settings.StaticSettings,
-    settings.EOSSettings,
-    settings.ElasticSettings,
-    settings.PhononSettings,
-    settings.MDSettings,
+    RelaxSettings,
+    StaticSettings,
+    EOSSettings,
+    ElasticSettings,
+    PhononSettings,
+    QHASettings,
+    ConductivitySettings,
+    MDSettings,
 ]
 
 
@@ -37,15 +44,15 @@ def test_every_field_is_described(kind: type) -> None:
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
-        (settings.RelaxSettings, {"fmax": 0.0}),
-        (settings.RelaxSettings, {"fmax": float("nan")}),
-        (settings.RelaxSettings, {"optimizer": "newton"}),
-        (settings.RelaxSettings, {"relax_cell": False, "cell_constraint": "volume"}),
-        (settings.RelaxSettings, {"cell_constraint": "volume", "pressure": 1.0}),
-        (settings.RelaxSettings, {"relax_cell": False, "pressure": 1.0}),
-        (settings.EOSSettings, {"n_volumes": 4}),
-        (settings.PhononSettings, {"temperatures": (-1.0,)}),
-        (settings.MDSettings, {"equilibration": 100, "steps": 100}),
+        (RelaxSettings, {"fmax": 0.0}),
+        (RelaxSettings, {"fmax": float("nan")}),
+        (RelaxSettings, {"optimizer": "newton"}),
+        (RelaxSettings, {"relax_cell": False, "cell_constraint": "volume"}),
+        (RelaxSettings, {"cell_constraint": "volume", "pressure": 1.0}),
+        (RelaxSettings, {"relax_cell": False, "pressure": 1.0}),
+        (EOSSettings, {"n_volumes": 4}),
+        (PhononSettings, {"temperatures": (-1.0,)}),
+        (MDSettings, {"equilibration": 100, "steps": 100}),
     ],
 )
 def test_nonsense_is_refused(kind: type, wrong: dict) -> None:
@@ -55,7 +62,9 @@ def test_nonsense_is_refused(kind: type, wrong: dict) -> None:
 
 def test_settings_need_neither_torch_nor_ase() -> None:
     code = (
-        "import sys, pet_flows.properties.settings\n"
+        "import sys\n"
+        "import pet_flows.properties.dynamics.settings, pet_flows.properties.elasticity.settings\n"
+        "import pet_flows.properties.relaxation.settings, pet_flows.properties.thermal.settings\n"
         "print([m for m in ('torch', 'ase', 'torch_sim') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

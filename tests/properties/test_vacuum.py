@@ -8,10 +8,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from pet_flows.properties.conductivity import conductivity
-from pet_flows.properties.elastic import elastic
-from pet_flows.properties.qha import qha
-from pet_flows.properties.settings import ConductivitySettings, ElasticSettings, QHASettings
+from pet_flows.properties.elasticity.elastic import elastic
+from pet_flows.properties.elasticity.settings import ElasticSettings
+from pet_flows.properties.thermal.conductivity import conductivity
+from pet_flows.properties.thermal.qha import qha
+from pet_flows.properties.thermal.settings import ConductivitySettings, QHASettings
 from tests.properties.stub import AsePotential
 
 PROPERTIES = {

@@ -5,7 +5,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.settings import RelaxSettings, StaticSettings
+from pet_flows.properties.relaxation.settings import RelaxSettings
+from pet_flows.properties.settings import StaticSettings
 from pet_flows.records.keys import (
     canonical_json,
     input_digest,

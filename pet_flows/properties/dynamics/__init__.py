@@ -1,0 +1,1 @@
+"""Molecular dynamics, and what is measured on the way."""

@@ -1,0 +1,300 @@
+"""Batched molecular dynamics: torch-sim's states, one generator, chain or piston for each run.
+
+torch-sim draws the thermostat's noise of a whole batch from one generator, so that a trajectory
+would depend on who else is in the batch. Here each structure has its own, which its checkpoint
+carries: it repeats itself alone, in company, and after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from ase import units
+
+from pet_flows.engines.quiet import torch_sim as ts
+from pet_flows.engines.torchsim import (
+    BatchedModel,
+    Body,
+    EvaluateEach,
+    evaluation_cost,
+    numbers_of,
+)
+from pet_flows.errors import StructureError
+from pet_flows.properties.dynamics.integrate_run import Run, Schedule
+from pet_flows.properties.dynamics.settings import MDSettings
+from pet_flows.properties.dynamics.thermostat import (
+    kinetic_energy,
+    maxwell_boltzmann,
+    ornstein_uhlenbeck,
+)
+from pet_flows.properties.dynamics.trajectory import Snapshot, Trajectory
+
+#: torch-sim's steps of velocity Verlet
+verlet = ts.integrators.md
+
+
+class Integration:
+    """Trajectories of many structures through the same ensemble, in flight.
+
+    Parameters
+    ----------
+    evaluate
+        Batch evaluation with failures kept apart.
+    settings
+        Ensemble, time step and the rest.
+    room
+        Atoms × evaluations that one step may hold.
+    """
+
+    def __init__(self, evaluate: EvaluateEach, settings: MDSettings, room: int):
+        self.model = BatchedModel(evaluate)
+        self.settings = settings
+        self.room = room
+        self.dt = settings.timestep * units.fs
+        self._time = torch.tensor(self.dt, dtype=torch.float64)
+        self.schedule = Schedule(settings)
+        picoseconds = settings.timestep * 1e-3
+        self._decay = float(np.exp(-settings.friction * picoseconds))
+        self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
+        self._waiting: list[Run] = []
+        self._runs: dict[int, Run] = {}
+        self._state: verlet.MDState | None = None
+
+    def add(
+        self, tag: Any, body: Body, trajectory: Trajectory, momenta: np.ndarray | None = None
+    ) -> None:
+        """Queue a structure; it goes on from its checkpoint if there is one."""
+        run = Run.start(tag, body, trajectory, self.settings)
+        run.momenta = momenta
+        run.cost = evaluation_cost(body)
+        run.resume()
+        self._waiting.append(run)
+
+    def __iter__(self) -> Iterator[Run]:
+        while self._waiting or self._state is not None:
+            self._admit()
+            yield from self._collect()
+            if self._state is not None:
+                self._advance(self._state)
+
+    def _admit(self) -> None:
+        """Let waiting structures in while there is room."""
+        used = sum(run.cost for run in self._runs.values())
+        while self._waiting:
+            cost = self._waiting[0].cost
+            if self._runs and used + cost > self.room:
+                return
+            used += cost
+            self._enter(self._waiting.pop(0))
+
+    def _enter(self, run: Run) -> None:
+        body = run.body
+        number = self.model.enter(body)
+        self._runs[number] = run
+        state = self.model.state([number])
+        if run.momenta is None:
+            masses = state.masses.numpy()
+            run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
+        if run.positions is not None and run.cell is not None:  # not where the body began
+            state.positions[:] = torch.from_numpy(run.positions)
+            state.cell[0] = torch.from_numpy(body.hand * run.cell.T)
+        output = self.model(state)
+        fresh = verlet.MDState.from_state(
+            state,
+            momenta=torch.from_numpy(run.momenta.copy()),
+            energy=output["energy"],
+            forces=output["forces"],
+        )
+        if run.step == 0 and body.error is None:
+            self._observe(run, Phase(run, fresh, 0, slice(None)))
+        self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
+
+    def _advance(self, state: verlet.MDState) -> None:
+        """One time step of all."""
+        phases = self._phases(state)
+        if self.settings.ensemble == "npt_langevin":
+            for phase in phases:
+                self._pushed(phase)
+        else:
+            self._thermostatted(state, phases)
+        output = self.model(state)
+        state.energy, state.forces = output["energy"], output["forces"]
+        phases = self._phases(state)
+        if self.settings.ensemble == "npt_langevin":
+            for phase in phases:
+                self._pushed_after(phase)
+        else:
+            verlet.momentum_step(state, self._time / 2)
+            if self.settings.ensemble == "nvt_nose_hoover":
+                self._chained(self._phases(state))
+        for phase in self._phases(state):
+            phase.run.step += 1
+            self._watch(phase)
+
+    def _phases(self, state: verlet.MDState) -> list[Phase]:
+        """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""
+        ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
+        found = []
+        for place, number in enumerate(numbers_of(state)):
+            run = self._runs[number]
+            span = slice(ends[place - 1] if place else 0, ends[place])
+            found.append(Phase(run, state, place, span))
+        return found
+
+    def _thermostatted(self, state: verlet.MDState, phases: list[Phase]) -> None:
+        """Constant volume up to the evaluation: velocity Verlet, Nosé–Hoover around it, or BAOAB.
+
+        BAOAB: B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016).
+        """
+        ensemble, dt = self.settings.ensemble, self._time
+        if ensemble == "nvt_nose_hoover":
+            self._chained(phases)
+        verlet.momentum_step(state, dt / 2)
+        if ensemble != "nvt_langevin":
+            verlet.position_step(state, dt)
+            return
+        verlet.position_step(state, dt / 2)
+        for phase in self._phases(state):
+            kT = self.schedule.kT(phase.run.step)
+            phase.run.heat += ornstein_uhlenbeck(
+                phase.momenta, phase.masses, kT, self._decay, phase.run.generator
+            )
+        verlet.position_step(state, dt / 2)
+
+    def _chained(self, phases: list[Phase]) -> None:
+        """Half a step of the chains."""
+        for phase in phases:
+            chain = phase.run.chain
+            assert chain is not None
+            kT = self.schedule.kT(phase.run.step)
+            phase.momenta[:] *= chain.advance(phase.kinetic, kT, self.dt / 2)
+
+    def _pushed(self, phase: Phase) -> None:
+        """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
+        run, piston, dt = phase.run, phase.run.piston, self.dt
+        assert piston is not None
+        if run.body.error is not None or run.body.latest is None:
+            return
+        step = run.step
+        pressure, kT = self.schedule.pressure(step), self.schedule.kT(step)
+        p, m = phase.momenta, phase.masses
+        piston.push(p, m, phase.stress, phase.volume, pressure, dt / 2)
+        if not np.isfinite(piston.momentum).all():
+            run.body.error = StructureError("exploded", "The cell's motion grew beyond any number.")
+            return
+        piston.kick(p, phase.forces, dt / 2)
+        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+        run.heat += ornstein_uhlenbeck(p, m, kT, self._decay, run.generator)
+        piston.thermalize(kT, self._cell_decay, run.generator)
+        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+
+    def _pushed_after(self, phase: Phase) -> None:
+        """The same kicks in reverse."""
+        run, piston, dt = phase.run, phase.run.piston, self.dt
+        assert piston is not None
+        if run.body.error is not None:
+            return
+        pressure = self.schedule.pressure(run.step)
+        piston.kick(phase.momenta, phase.forces, dt / 2)
+        piston.push(phase.momenta, phase.masses, phase.stress, phase.volume, pressure, dt / 2)
+
+    def _watch(self, phase: Phase) -> None:
+        """Observe, store, and stop what exploded."""
+        run, settings = phase.run, self.settings
+        if run.body.error is not None:
+            run.exploded = run.body.error
+            return
+        last = run.step == settings.steps
+        hot = run.temperature(phase.kinetic)
+        if not hot <= settings.max_temperature:
+            run.exploded = StructureError(
+                "exploded",
+                f"The run exploded: {hot:.0f} K after {run.step} steps of "
+                f"{settings.timestep:g} fs; use a shorter time step, a relaxed structure, or "
+                "a model trained for these conditions.",
+            )
+        self._observe(run, phase, last or run.exploded is not None)
+        if run.exploded is None and (run.step % settings.checkpoint_every == 0 or last):
+            run.save(phase.positions, phase.cell, phase.momenta)
+
+    def _observe(self, run: Run, phase: Phase, always: bool = False) -> None:
+        """Sample the run, and store a frame."""
+        store = always or run.step % self.settings.stride == 0
+        sample = run.observables.wants(run.step) and run.exploded is None
+        if not (store or sample):
+            return
+        now = phase.snapshot()
+        if sample:
+            run.observables.add(now)
+        if store:
+            run.trajectory.append(now)
+
+    def _collect(self) -> list[Run]:
+        """Take out what has ended or exploded."""
+        if self._state is None:
+            return []
+        numbers = numbers_of(self._state)
+        leaving, done = [], []
+        for place, number in enumerate(numbers):
+            run = self._runs[number]
+            if run.body.error is not None and run.exploded is None:
+                run.exploded = run.body.error
+            if run.exploded is not None or run.step >= self.settings.steps:
+                leaving.append(place)
+                self.model.leave(number)
+                done.append(self._runs.pop(number))
+        if len(leaving) == len(numbers):
+            self._state = None
+        elif leaving:
+            self._state.pop(leaving)
+        return done
+
+
+class Phase:
+    """One run's part of a batch's state, as NumPy views that share its memory."""
+
+    def __init__(self, run: Run, state: verlet.MDState, place: int, span: slice):
+        self.run = run
+        self.positions: np.ndarray = state.positions[span].numpy()
+        self.momenta: np.ndarray = state.momenta[span].numpy()
+        self.forces: np.ndarray = state.forces[span].numpy()
+        self.masses: np.ndarray = state.masses[span].numpy()
+        self.cell: np.ndarray = state.cell[place].numpy().T
+        """rows; of the other hand than the body's if that one's is left"""
+
+    @property
+    def kinetic(self) -> float:
+        """EV."""
+        return kinetic_energy(self.momenta, self.masses)
+
+    @property
+    def volume(self) -> float:
+        """Å³."""
+        return abs(float(np.linalg.det(self.cell)))
+
+    @property
+    def stress(self) -> np.ndarray:
+        """(3, 3) eV/Å³, zero where there is none."""
+        assert self.run.body.latest is not None
+        stress = self.run.body.latest[2].stress
+        return np.zeros((3, 3)) if stress is None else stress
+
+    def snapshot(self) -> Snapshot:
+        """What is observed and stored of it."""
+        run, kinetic = self.run, self.kinetic
+        assert run.body.latest is not None
+        result = run.body.latest[2]
+        return Snapshot(
+            step=run.step,
+            potential=result.energy,
+            kinetic=kinetic,
+            conserved=run.conserved(result.energy, kinetic),
+            stress=self.stress,
+            cell=run.body.hand * self.cell,
+            positions=self.positions,
+            momenta=self.momenta,
+            forces=self.forces,
+        )

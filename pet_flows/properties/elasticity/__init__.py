@@ -1,0 +1,1 @@
+"""Energies of strained crystals: equations of state, elastic tensors."""

@@ -1,0 +1,1 @@
+"""Harmonic phonons by finite displacements."""

@@ -1,0 +1,77 @@
+"""Irreducible representations of modes at a q-point, by the little group's characters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import spglib
+from phonopy import Phonopy
+from phonopy.phonon.irreps import IrRepLabels
+from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
+from phonopy.structure.symmetry import Symmetry
+
+#: THz; modes of a mesh belong to the symmetry-adapted mode nearer than this
+_SAME_FREQUENCY = 1e-3
+
+
+def label(phonopy: Phonopy, symmetry: Symmetry, modes: list[dict[str, Any]]) -> None:
+    """Fill in the ``irrep`` of modes, each with ``q`` and ``frequency`` (THz).
+
+    The names are Mulliken's: at Γ of the crystal's point group, elsewhere of the little co-group,
+    where the small representations are its own times a phase (always inside the zone, and on its
+    surface if no glide or screw interferes; C. Bradley and A. Cracknell, The Mathematical Theory
+    of Symmetry in Solids, 1972, §3.8). None where they are not, or where phonopy's tables have no
+    name.
+
+    Parameters
+    ----------
+    phonopy
+        With force constants.
+    symmetry
+        Of its primitive cell.
+    modes
+        As :meth:`.phonons.modes.MeshModes.imaginary` lists them; changed in place.
+    """
+    known: dict[tuple[float, ...], list[tuple[float, str | None]]] = {}
+    for mode in modes:
+        q = tuple(mode["q"])
+        if q not in known:
+            try:
+                known[q] = _labels(phonopy, symmetry, np.array(q))
+            except (AssertionError, ArithmeticError, LookupError, RuntimeError, ValueError):
+                known[q] = []  # not in the tables; a missing name must not cost the result
+        close = [name for f, name in known[q] if abs(f - mode["frequency"]) < _SAME_FREQUENCY]
+        names = [name for name in close if name is not None]
+        mode["irrep"] = "+".join(sorted(names)) if names and len(names) == len(close) else None
+
+
+def _labels(phonopy: Phonopy, symmetry: Symmetry, q: np.ndarray) -> list[tuple[float, str | None]]:
+    """Frequency (THz) and name of each set of degenerate modes at q."""
+    assert phonopy.dynamical_matrix is not None
+    modes = SymmetryAdaptedModes(
+        phonopy.dynamical_matrix, q, symmetry, factor=phonopy.unit_conversion_factor
+    )
+    operations = [o for o in modes.operations if not o.is_antiunitary]
+    rotations = np.array([o.rotation for o in operations])
+    translations = np.array([o.translation for o in operations])
+    if not _is_ordinary(q, rotations, translations):
+        return []
+    characters = modes.characters * np.exp(2j * np.pi * translations @ q)
+    if np.abs(q).max() < 1e-9:
+        conventional, group = symmetry.dataset.transformation_matrix, symmetry.pointgroup_symbol
+    else:
+        found = spglib.get_pointgroup(rotations)
+        assert found is not None
+        group, conventional = found[0], np.linalg.inv(found[2])
+    turned = np.rint(conventional @ rotations @ np.linalg.inv(conventional)).astype(int)
+    names = IrRepLabels(characters, turned, group.strip(), False).irrep_labels or []
+    lowest = [modes.frequencies[bands[0]] for bands in modes.degenerate_sets]
+    return list(zip(map(float, lowest), names, strict=True))
+
+
+def _is_ordinary(q: np.ndarray, rotations: np.ndarray, translations: np.ndarray) -> bool:
+    """Whether the phases exp(-2πi g·t) between operations, g = q R⁻¹ - q, are all one."""
+    shifts = np.rint(q @ np.linalg.inv(rotations) - q)
+    phases = shifts @ translations.T
+    return bool(np.abs(phases - np.rint(phases)).max() < 1e-4)

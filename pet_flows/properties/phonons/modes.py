@@ -1,0 +1,210 @@
+"""What force constants say: mesh frequencies, stability, thermal properties, bands."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import seekpath
+from ase.units import _e, _hplanck
+from phonopy import Phonopy
+from phonopy.phonon.mesh import Mesh
+from phonopy.phonon.thermal_properties import ThermalProperties
+from phonopy.structure.symmetry import Symmetry
+
+#: THz; the acoustic modes at Γ are zero by the sum rule, others below this are left out of the
+#: thermal properties with the imaginary ones
+ZERO = 1e-3
+#: imaginary modes that a record lists, the worst first
+LISTED = 30
+#: THz; modes of one q-point closer than this are degenerate
+_DEGENERATE = 1e-4
+#: Å; of cells that have been made exact
+_EXACT = 1e-5
+
+_EV_PER_THZ = _hplanck * 1e12 / _e
+
+
+@dataclass(frozen=True)
+class MeshModes:
+    """Phonons on the irreducible q-points of a Γ-centred mesh.
+
+    Attributes
+    ----------
+    mesh
+        ``(3,)`` int.
+    qpoints
+        ``(q, 3)``, fractions of the primitive reciprocal vectors.
+    weights
+        ``(q,)`` int.
+    frequencies
+        ``(q, 3n)`` THz, ascending; imaginary ones negative.
+    acoustic
+        ``(q, 3n)`` bool, the three modes at Γ that are translations.
+    eigenvectors
+        ``(q, 3n, 3n)`` complex, a mode in each column, if they were asked for.
+    phonopy_mesh
+        phonopy's own object.
+    symmetry
+        phonopy's, of the primitive cell.
+    """
+
+    mesh: np.ndarray
+    qpoints: np.ndarray
+    weights: np.ndarray
+    frequencies: np.ndarray
+    acoustic: np.ndarray
+    eigenvectors: np.ndarray | None
+    phonopy_mesh: Mesh
+    symmetry: Symmetry
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest frequency in THz, the translations left out."""
+        rest = self.frequencies[~self.acoustic]
+        if rest.size == 0:
+            return 0.0, 0.0
+        return float(rest.min()), float(rest.max())
+
+    def imaginary(self, tolerance: float) -> list[dict[str, Any]]:
+        """Modes below ``-tolerance`` THz, the worst first, at most :data:`LISTED`.
+
+        Degenerate ones are one entry; ``irrep`` is for :func:`.phonons.irreps.label`.
+        """
+        below = (self.frequencies < -tolerance) & ~self.acoustic
+        found: list[dict[str, Any]] = []
+        for q in np.nonzero(below.any(1))[0]:
+            values = self.frequencies[q, below[q]]
+            starts = np.concatenate([[0], np.nonzero(np.diff(values) > _DEGENERATE)[0] + 1])
+            for group in np.split(values, starts[1:]):
+                found.append(
+                    {
+                        "q": self.qpoints[q].tolist(),
+                        "frequency": float(group[0]),
+                        "degeneracy": len(group),
+                        "irrep": None,
+                    }
+                )
+        return sorted(found, key=lambda mode: mode["frequency"])[:LISTED]
+
+    def zero_point_energy(self) -> float:
+        """EV per atom, half a quantum for each real mode."""
+        real = np.where(self.frequencies > ZERO, self.frequencies, 0.0)
+        n_atoms = self.frequencies.shape[1] / 3
+        total = 0.5 * _EV_PER_THZ * (self.weights @ real.sum(1)) / self.weights.sum()
+        return float(total / n_atoms)
+
+    def thermal(self, temperatures: tuple[float, ...]) -> list[dict[str, float]]:
+        """Heat capacity, entropy (J/K/mol) and free energy (kJ/mol) per atom, real modes only."""
+        found = ThermalProperties(self.phonopy_mesh, cutoff_frequency=ZERO)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of modes below the cutoff; the record says so itself
+            found.temperatures = np.array(temperatures)
+            found.run()
+        table = np.array(found.thermal_properties, dtype=float).T
+        table[:, 1:] /= self.frequencies.shape[1] / 3
+        return [dict(zip(("T", "f", "s", "cv"), map(float, row), strict=True)) for row in table]
+
+
+def mesh_modes(
+    phonopy: Phonopy,
+    rotations: np.ndarray,
+    mesh: tuple[int, int, int] | float,
+    *,
+    eigenvectors: bool = False,
+) -> MeshModes:
+    """Phonons on a mesh, given as numbers or as a length in Å.
+
+    Parameters
+    ----------
+    phonopy
+        With force constants.
+    rotations
+        ``(m, 3, 3)`` int, point operations of the primitive cell that the force constants obey;
+        the mesh is reduced if they are those that spglib finds.
+    eigenvectors
+        Keep them, for projections.
+    """
+    assert phonopy.dynamical_matrix is not None
+    symmetry = Symmetry(phonopy.primitive, _EXACT)
+    reduced = len(symmetry.symmetry_operations["rotations"]) == len(rotations)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numbers that break symmetry: then nothing is reduced
+        modes = Mesh(
+            phonopy.dynamical_matrix,
+            mesh,
+            with_eigenvectors=eigenvectors,
+            is_gamma_center=True,
+            primitive_symmetry=symmetry if reduced else None,
+            factor=phonopy.unit_conversion_factor,
+        )
+    modes.run()
+    frequencies = np.array(modes.frequencies)
+    acoustic = np.zeros(frequencies.shape, dtype=bool)
+    gamma = np.argwhere((np.abs(modes.qpoints) < 1e-9).all(1))
+    for (q,) in gamma:
+        acoustic[q, np.argsort(np.abs(frequencies[q]), kind="stable")[:3]] = True
+    return MeshModes(
+        mesh=np.array(modes.mesh_numbers),
+        qpoints=np.array(modes.qpoints),
+        weights=np.array(modes.weights),
+        frequencies=frequencies,
+        acoustic=acoustic,
+        eigenvectors=modes.eigenvectors,
+        phonopy_mesh=modes,
+        symmetry=symmetry,
+    )
+
+
+def bands(phonopy: Phonopy, spacing: float) -> dict[str, np.ndarray]:
+    """Band structure along seekpath's path, in the setting of the primitive cell given.
+
+    Parameters
+    ----------
+    spacing
+        1/Å, distance of neighbouring q-points (with 2π).
+
+    Returns
+    -------
+    dict
+        ``band_qpoints (q, 3)``, ``band_distances (q,)`` 1/Å, ``band_frequencies (q, 3n)`` THz,
+        ``band_segments (s, 2)`` first and last index of each straight line, ``band_labels
+        (s, 2)`` the names of its ends.
+    """
+    cell = phonopy.primitive
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cells between two of its cases: either path will do
+        path = seekpath.get_path_orig_cell((cell.cell, cell.scaled_positions, cell.numbers))
+    reciprocal = 2 * np.pi * np.linalg.inv(cell.cell).T
+    qpoints, distances, segments, labels = [], [], [], []
+    travelled, count = 0.0, 0
+    for start, end in path["path"]:
+        a, b = np.array(path["point_coords"][start]), np.array(path["point_coords"][end])
+        length = float(np.linalg.norm((b - a) @ reciprocal))
+        n = max(2, round(length / spacing) + 1)
+        steps = np.linspace(0.0, 1.0, n)
+        qpoints.append(a + steps[:, None] * (b - a))
+        distances.append(travelled + steps * length)
+        segments.append((count, count + n - 1))
+        labels.append((start, end))
+        travelled, count = travelled + length, count + n
+    every = np.concatenate(qpoints)
+    phonopy.run_qpoints(every)
+    assert phonopy.qpoints is not None
+    frequencies = np.array(phonopy.qpoints.frequencies)
+    if phonopy.nac_params is not None:
+        # at Γ the correction depends on the direction from which a line comes
+        for first, last in segments:
+            for at in (first, last):
+                if np.abs(every[at] - np.rint(every[at])).max() < 1e-9:
+                    phonopy.run_qpoints([every[at]], nac_q_direction=every[last] - every[first])
+                    frequencies[at] = phonopy.qpoints.frequencies[0]
+    return {
+        "band_qpoints": every,
+        "band_distances": np.concatenate(distances),
+        "band_frequencies": frequencies,
+        "band_segments": np.array(segments),
+        "band_labels": np.array(labels),
+    }

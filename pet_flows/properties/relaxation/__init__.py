@@ -1,0 +1,1 @@
+"""Optimization of a geometry, of many at once."""

@@ -1,0 +1,32 @@
+"""What a relaxation computes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pet_flows.properties.settings import OptimizationSettings
+
+
+class RelaxSettings(OptimizationSettings):
+    """Relaxation of positions, or of positions and cell."""
+
+    relax_cell: bool = Field(
+        default=True, description="relax the cell too; needs three periodic axes"
+    )
+    cell_constraint: Literal["volume", "shape"] | None = Field(
+        default=None,
+        description="what of a relaxing cell stays as it is: its volume, its shape, or nothing",
+    )
+    pressure: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=0.0, description="GPa; outside, on a cell whose volume relaxes"
+    )
+
+    @model_validator(mode="after")
+    def _cell_is_free_enough(self) -> RelaxSettings:
+        if self.cell_constraint is not None and not self.relax_cell:
+            raise ValueError("cell_constraint says how a cell relaxes; relax_cell must be true")
+        if self.pressure != 0 and (not self.relax_cell or self.cell_constraint == "volume"):
+            raise ValueError("pressure needs a cell whose volume relaxes")
+        return self

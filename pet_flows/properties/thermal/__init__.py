@@ -1,0 +1,1 @@
+"""What phonons beyond the harmonic crystal tell: expansion, conduction of heat."""
