@@ -25,31 +25,32 @@ class PropertySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OptimizationSettings(PropertySettings):
-    """What every optimization of a geometry needs."""
+class IonSettings(PropertySettings):
+    """What every optimization of a geometry needs, be it of the ions alone."""
 
     fix_symmetry: bool = Field(
         default=True, description="keep the space group that the input has at `symprec`"
     )
     symprec: Positive = Field(
-        default=0.01,
-        description=(
-            "Å; the input's symmetry is sought with it, then made exact once; at most 1e-5 where "
-            "the cell is fixed, so that a small strain is not taken for noise"
-        ),
+        default=0.01, description="Å; the input's symmetry is sought with it, then made exact once"
     )
     fmax: Positive = Field(default=0.001, description="eV/Å; largest norm of the force on an atom")
+    steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
+    optimizer: Literal["lbfgs", "bfgs", "fire"] = Field(
+        default="lbfgs",
+        description="torch-sim's optimizer; `bfgs` keeps whole Hessians: small cells only",
+    )
+
+
+class CellSettings(IonSettings):
+    """What an optimization needs in which the cell may move too."""
+
     smax: Positive = Field(
         default=0.001,
         description=(
             "eV; largest eigenvalue of volume × stress / number of atoms, which is what ASE's "
             "FrechetCellFilter compares with fmax (0.001 eV is about 0.01 GPa)"
         ),
-    )
-    steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
-    optimizer: Literal["lbfgs", "bfgs", "fire"] = Field(
-        default="lbfgs",
-        description="torch-sim's optimizer; `bfgs` keeps whole Hessians: small cells only",
     )
     max_strain: Positive = Field(
         default=0.4,

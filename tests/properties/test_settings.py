@@ -12,6 +12,7 @@ from pet_flows.properties.phonons.settings import PhononSettings
 from pet_flows.properties.relaxation.settings import RelaxSettings
 from pet_flows.properties.settings import StaticSettings
 from pet_flows.properties.thermal.settings import ConductivitySettings, QHASettings
+from pet_flows.records.keys import settings_digest
 
 ALL = [
     RelaxSettings,
@@ -39,6 +40,24 @@ def test_frozen_and_strict(kind: type) -> None:
 @pytest.mark.parametrize("kind", ALL)
 def test_every_field_is_described(kind: type) -> None:
     assert all(field.description for field in kind.model_fields.values())
+
+
+#: of the default settings; another one computes anew what databases already hold
+DIGESTS = {
+    RelaxSettings: "bdb66341f3164347",
+    StaticSettings: "44136fa355b3678a",
+    EOSSettings: "f39b7ef8bfdadec4",
+    ElasticSettings: "98383a1d596f80d2",
+    PhononSettings: "997c9cc33e506ead",
+    QHASettings: "39ef3d5f6f9913dd",
+    ConductivitySettings: "8a12b690f1e298f1",
+    MDSettings: "0634a22ddc7d12b7",
+}
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_stored_records_are_found_again(kind: type) -> None:
+    assert settings_digest(kind()) == DIGESTS[kind]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from pet_flows.properties.settings import OptimizationSettings, Positive, PropertySettings
+from pet_flows.properties.settings import CellSettings, IonSettings, Positive
 
 
-class EOSSettings(OptimizationSettings):
+class EOSSettings(CellSettings):
     """Energy against volume, fitted with a third-order Birch–Murnaghan equation."""
 
     strain: Annotated[float, Field(gt=0, lt=0.1)] = Field(
@@ -24,16 +24,13 @@ class EOSSettings(OptimizationSettings):
             "nothing; where the kept symmetry leaves no freedom it is a single point by itself"
         ),
     )
-    max_strain: Positive = Field(
-        default=0.4, description="principal stretch beyond which a volume's cell has run away"
-    )
     max_volume_change: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.3,
         description="how far the range may be moved towards a minimum, as |V/V_input - 1|",
     )
 
 
-class ElasticSettings(PropertySettings):
+class ElasticSettings(IonSettings):
     """Elastic tensor from stresses of strained cells; always evaluated in float64."""
 
     strain_magnitudes: tuple[Positive, ...] = Field(
@@ -55,20 +52,12 @@ class ElasticSettings(PropertySettings):
             "leaves; without, the tensor is a triclinic one"
         ),
     )
-    symprec: Positive = Field(
-        default=0.01, description="Å; the input's symmetry is sought with it, then made exact once"
-    )
     fmax: Positive = Field(
         default=1e-5,
         description=(
             "eV/Å; largest norm of the force on an atom. Small: a strain of 0.1 % moves ions by "
             "less than 1e-3 Å, and 1e-3 eV/Å would leave a tenth of that undone"
         ),
-    )
-    steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
-    optimizer: Literal["lbfgs", "bfgs", "fire"] = Field(
-        default="lbfgs",
-        description="torch-sim's optimizer; `bfgs` keeps whole Hessians: small cells only",
     )
     max_stress: Positive = Field(
         default=1.0,

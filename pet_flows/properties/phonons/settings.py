@@ -22,8 +22,8 @@ class NonAnalytical(PropertySettings):
     dielectric: Tensor = Field(description="electronic (high-frequency) dielectric tensor")
 
 
-class PhononSettings(PropertySettings):
-    """Harmonic phonons by finite displacements; always evaluated in float64."""
+class SupercellSettings(PropertySettings):
+    """How force constants are measured, and on which mesh their modes are taken."""
 
     min_length: Positive = Field(
         default=10.0, description="Å; shortest lattice vector of the supercell at least this long"
@@ -31,14 +31,19 @@ class PhononSettings(PropertySettings):
     max_atoms: int = Field(
         default=400, ge=1, description="atoms; larger supercells are made shorter"
     )
-    displacement: Positive = Field(default=0.01, description="Å")
-    symprec: Positive = Field(default=1e-3, description="Å; symmetry of the crystal")
+    displacement: Positive = Field(default=0.01, description="Å; of one atom in the supercell")
     mesh_length: Positive = Field(
         default=60.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
     )
     mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
         default=None, description="q-mesh instead of mesh_length"
     )
+
+
+class PhononSettings(SupercellSettings):
+    """Harmonic phonons by finite displacements; always evaluated in float64."""
+
+    symprec: Positive = Field(default=1e-3, description="Å; symmetry of the crystal")
     temperatures: tuple[NotNegative, ...] = Field(
         default=(0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0),
         description="K; of the thermal properties",

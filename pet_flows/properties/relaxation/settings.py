@@ -6,12 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pet_flows.properties.settings import OptimizationSettings
+from pet_flows.properties.settings import CellSettings, Positive
 
 
-class RelaxSettings(OptimizationSettings):
+class RelaxSettings(CellSettings):
     """Relaxation of positions, or of positions and cell."""
 
+    symprec: Positive = Field(
+        default=0.01,
+        description=(
+            "Å; the input's symmetry is sought with it, then made exact once; at most 1e-5 where "
+            "the cell is fixed, so that a small strain is not taken for noise"
+        ),
+    )
     relax_cell: bool = Field(
         default=True, description="relax the cell too; needs three periodic axes"
     )

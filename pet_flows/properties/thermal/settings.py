@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from pet_flows.properties.phonons.settings import NonAnalytical
+from pet_flows.properties.phonons.settings import NonAnalytical, SupercellSettings
 from pet_flows.properties.settings import (
+    CellSettings,
     NotNegative,
-    OptimizationSettings,
     Positive,
-    PropertySettings,
 )
 
 
-class QHASettings(OptimizationSettings):
+class QHASettings(CellSettings, SupercellSettings):
     """Quasi-harmonic approximation: phonons at several volumes; always evaluated in float64."""
 
     volume_step: Annotated[float, Field(gt=0, le=0.05)] = Field(
@@ -34,16 +33,6 @@ class QHASettings(OptimizationSettings):
     min_length: Positive = Field(
         default=10.0,
         description="Å; as for `phonon`, at the volume given; all volumes have that supercell",
-    )
-    max_atoms: int = Field(
-        default=400, ge=1, description="atoms; larger supercells are made shorter"
-    )
-    displacement: Positive = Field(default=0.01, description="Å")
-    mesh_length: Positive = Field(
-        default=60.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
-    )
-    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
-        default=None, description="q-mesh instead of mesh_length"
     )
     temperatures: tuple[NotNegative, ...] = Field(
         default=(0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0),
@@ -64,16 +53,11 @@ class QHASettings(OptimizationSettings):
         return self
 
 
-class ConductivitySettings(PropertySettings):
+class ConductivitySettings(SupercellSettings):
     """Lattice thermal conductivity from three-phonon scattering; always evaluated in float64."""
 
-    min_length: Positive = Field(
-        default=10.0, description="Å; supercell of the second-order force constants, as in phonons"
-    )
-    max_atoms: int = Field(default=400, ge=1, description="atoms of that supercell")
-    displacement: Positive = Field(default=0.01, description="Å; in that supercell")
     third_min_length: Positive = Field(
-        default=7.5, description="Å; supercell of the third-order force constants"
+        default=7.5, description="Å; as min_length, for the third-order force constants"
     )
     third_max_atoms: int = Field(default=150, ge=1, description="atoms of that supercell")
     third_displacement: Positive = Field(
@@ -88,9 +72,6 @@ class ConductivitySettings(PropertySettings):
     symprec: Positive = Field(default=1e-3, description="Å; symmetry of the crystal")
     mesh_length: Positive = Field(
         default=40.0, description="Å; q-mesh with about mesh_length / |a_i| points along each axis"
-    )
-    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
-        default=None, description="q-mesh instead of mesh_length"
     )
     temperatures: tuple[Positive, ...] = Field(
         default=(100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0),
