@@ -1,17 +1,17 @@
-"""What every property shares: structures checked once, failures kept to themselves."""
+"""What every property shares: structures bound once, batches whose failures stay alone."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import vesin
+import torch
 from ase import Atoms
-from ase.data import chemical_symbols
 from ase.units import GPa
 
 from pet_flows.engines.evaluation import Evaluation, System
@@ -20,7 +20,7 @@ from pet_flows.engines.memory import is_out_of_memory
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.settings import OVERLAP
+from pet_flows.properties.prepare import Prepared, as_given, check
 from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.group import SpaceGroup
 from pet_flows.symmetry.strategy import Bound
@@ -29,22 +29,18 @@ logger = logging.getLogger(__name__)
 
 #: batches hold this many chunks of the evaluator: enough that the time beside them is small
 CHUNKS_IN_FLIGHT = 4
-#: Å³; a periodic cell with less room than this for each atom is not a crystal
-LEAST_VOLUME = 1.0
+#: what the errors of devices say, CUDA's and those of its libraries, in small letters
+DEVICE_WORDS = (
+    "cuda error", "cuda driver", "cublas", "cudnn", "cusolver", "cusparse", "cufft", "nvrtc",
+    "hip error", "hipblas", "miopen", "xpu error", "mps backend",
+)  # fmt: skip
+#: what PyTorch raises, and scripted models, whose errors are no RuntimeErrors
+BREAKDOWNS = (MemoryError, RuntimeError, torch.jit.Error)
+#: how TorchScript begins the line that says what was wrong
+SCRIPTED = re.compile(r"[\w.]*(Error|Exception): ")
 
 #: called with (index of the structure, done, total) in the property's own units
 Progress = Callable[[int, int, int], None]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What is computed in place of a structure that was given."""
-
-    atoms: Atoms
-    group: SpaceGroup | None = None
-    """its exact symmetry, where that is to be kept"""
-    notes: tuple[str, ...] = ()
-    """warnings"""
 
 
 @dataclass
@@ -63,113 +59,6 @@ class Job:
     """how often it had to be bound anew on the way"""
     notes: tuple[str, ...] = ()
     """warnings beside those of the binding"""
-
-
-def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
-    """Refuse what no potential can evaluate.
-
-    Parameters
-    ----------
-    atoms
-        The structure.
-    elements
-        Atomic numbers the model knows, or None for all.
-
-    Raises
-    ------
-    StructureError
-        ``empty``, ``not_finite_input``, ``unknown_element``, ``degenerate_cell`` or
-        ``overlapping_atoms``.
-    """
-    if len(atoms) == 0:
-        raise StructureError("empty", "The structure has no atoms.")
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-        raise StructureError(
-            "not_finite_input", "A position or lattice vector is not a number; check the file."
-        )
-    if elements is not None:
-        unknown = sorted(set(atoms.numbers.tolist()) - set(elements))
-        if unknown:
-            names = ", ".join(chemical_symbols[z] for z in unknown)
-            raise StructureError(
-                "unknown_element",
-                f"The model was not trained on {names}; choose a model that knows every element.",
-            )
-    if atoms.pbc.any():
-        axes = atoms.cell.array[atoms.pbc]
-        content = float(np.sqrt(max(0.0, np.linalg.det(axes @ axes.T))))
-        if content < 1e-3 or (atoms.pbc.all() and content / len(atoms) < LEAST_VOLUME):
-            raise StructureError(
-                "degenerate_cell",
-                f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
-                f"{len(atoms)} atoms; check the cell and its units.",
-            )
-    i, j, d = closest_pair(atoms)
-    if d < OVERLAP:
-        what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
-        raise StructureError(
-            "overlapping_atoms",
-            f"Two atoms lie on top of each other: {what} {d:.3f} Å apart "
-            f"({atoms.symbols[i]}, {atoms.symbols[j]}).",
-        )
-
-
-def closest_pair(atoms: Atoms, cutoff: float = OVERLAP) -> tuple[int, int, float]:
-    """Two atoms (or images) nearest to each other within ``cutoff`` Å; distance inf if none."""
-    periodic = atoms.pbc
-    cell = np.where(periodic[:, None], atoms.cell.array, 0.0)
-    if periodic.any() and not periodic.all():
-        from ase.geometry import complete_cell
-
-        cell = complete_cell(cell)
-    search = vesin.NeighborList(cutoff=cutoff, full_list=False)
-    i, j, d = search.compute(
-        points=atoms.positions.astype(float), box=cell, periodic=periodic, quantities="ijd"
-    )
-    if len(d) == 0:
-        return 0, 0, np.inf
-    nearest = int(np.argmin(d))
-    return int(i[nearest]), int(j[nearest]), float(d[nearest])
-
-
-def clean(atoms: Atoms) -> Atoms:
-    """Copy with species, positions, cell and periodicity only, in float64."""
-    return Atoms(
-        numbers=atoms.numbers,
-        positions=np.array(atoms.positions, dtype=np.float64),
-        cell=np.array(atoms.cell.array, dtype=np.float64),
-        pbc=atoms.pbc,
-    )
-
-
-#: Å; a snap that moves less is round-off or the last digits of a file
-WORTH_SAYING = 1e-4
-
-
-def as_given(atoms: Atoms) -> Prepared:
-    """A clean copy and nothing else."""
-    return Prepared(clean(atoms))
-
-
-def snapped(atoms: Atoms, symprec: float) -> Prepared:
-    """Copy that has the symmetry found at ``symprec`` (Å) exactly, with that symmetry."""
-    copy = clean(atoms)
-    if not copy.pbc.all():
-        return Prepared(copy)
-    try:
-        group = SpaceGroup.find(copy, symprec)
-    except StructureError as error:
-        return Prepared(copy, notes=(f"No symmetry was kept. {error.message}",))
-    exact = group.snap(copy)
-    move = float(np.abs(exact.positions - copy.positions).max())
-    stretch = float(np.abs(exact.cell.array - copy.cell.array).max())
-    notes: tuple[str, ...] = ()
-    if max(move, stretch) > WORTH_SAYING:
-        notes = (
-            f"Made exactly symmetric ({group.international}) at symprec {symprec:g} Å: atoms moved "
-            f"by up to {move:.1e} Å, lattice vectors by up to {stretch:.1e} Å.",
-        )
-    return Prepared(exact, group, notes)
 
 
 def jobs(
@@ -256,20 +145,40 @@ def evaluate_each(
         return []
     try:
         return list(evaluator.evaluate(systems, forces=forces))
-    except (StructureError, MemoryError, RuntimeError) as error:  # torch's own are RuntimeErrors
+    except (StructureError, *BREAKDOWNS) as error:
         if len(systems) == 1:
             if isinstance(error, StructureError):
                 return [error]
             if is_out_of_memory(error):
                 return [_too_large(len(systems[0].numbers))]
-            first = (str(error).splitlines() or [type(error).__name__])[0][:400]
-            message = f"The device or the model broke down on this structure: {first}"
-            return [StructureError("device_error", message, retryable=True)]
+            return [_broken(error)]
         middle = len(systems) // 2
         return [
             *evaluate_each(evaluator, systems[:middle], forces),
             *evaluate_each(evaluator, systems[middle:], forces),
         ]
+
+
+def is_device_error(error: BaseException) -> bool:
+    """Whether a device failed, and not the model that ran on it: older PyTorch says it in words."""
+    kind = getattr(torch, "AcceleratorError", None)
+    if kind is not None and isinstance(error, kind):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in DEVICE_WORDS)
+
+
+def _broken(error: BaseException) -> StructureError:
+    """What an error of PyTorch becomes: a device may recover, a model refuses again."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # TorchScript begins with a traceback of its own, and names the error after it
+    named = [line for line in lines if SCRIPTED.match(line)]
+    said = next(iter(named[-1:] or lines[:1]), type(error).__name__)[:400]
+    if is_device_error(error):
+        message = f"The device broke down on this structure: {said}"
+        return StructureError("device_error", message, retryable=True)
+    logger.error("the model broke down on one structure of a batch", exc_info=error)
+    return StructureError("model_error", f"The model cannot do this structure: {said}")
 
 
 def _too_large(n_atoms: int) -> StructureError:
@@ -278,6 +187,16 @@ def _too_large(n_atoms: int) -> StructureError:
         f"{n_atoms} atoms do not fit into memory; use a larger device or a smaller cell.",
         retryable=True,
     )
+
+
+def largest_spreads(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """``energy_spread`` (eV/atom) and ``force_spread`` (eV/Å) of what has several evaluations."""
+    energies = [e.energy_spread for e in evaluations if e.energy_spread is not None]
+    forces = [e.force_spread for e in evaluations if e.force_spread is not None]
+    return {
+        "energy_spread": max(energies, default=None),
+        "force_spread": max(forces, default=None),
+    }
 
 
 def lattice(atoms: Atoms) -> dict[str, float]:

@@ -167,8 +167,47 @@ def test_another_error_of_the_device_is_not_called_memory(pet: Potential) -> Non
     found = by_index(static([bulk("Cu"), rattled], broken))
     assert [o.state for o in found] == ["ok", "failed"]
     assert found[1].reason == "device_error"
+    assert found[1].retryable
     assert "illegal memory access" in found[1].message
     assert not is_out_of_memory(RuntimeError("size mismatch"))
+
+
+SCRIPTS = torch.jit.CompilationUnit(
+    """
+def refuse(x: Tensor) -> Tensor:
+    if bool(x.sum() > 0):
+        raise ValueError("no weights for this pair of elements")
+    return x
+
+def multiply(x: Tensor) -> Tensor:
+    return x @ x
+"""
+)
+
+
+def raised(script: Callable[[torch.Tensor], torch.Tensor]) -> BaseException:
+    with pytest.raises((RuntimeError, torch.jit.Error)) as caught:
+        script(torch.ones(2, 3))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (lambda: raised(lambda x: x @ x), "shapes cannot be multiplied"),
+        (lambda: raised(SCRIPTS.multiply), "shapes cannot be multiplied"),
+        (lambda: raised(SCRIPTS.refuse), "no weights for this pair of elements"),
+    ],
+    ids=["eager", "script", "raised"],
+)
+def test_a_model_that_refuses_is_not_asked_again(pet: Potential, error: Error, said: str) -> None:
+    broken = tight(pet, 4, error)
+    rattled = bulk("Si", cubic=True)
+    rattled.rattle(0.02, seed=1)
+    found = by_index(static([bulk("Cu"), rattled, bulk("W")], broken))
+    assert [o.reason for o in found] == [None, "model_error", None]
+    assert not found[1].retryable
+    assert said in found[1].message
 
 
 def test_what_does_not_fit_is_refused_before_it_is_tried(pet: Potential) -> None:

@@ -9,13 +9,16 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from pet_flows.properties.elasticity.elastic import elastic
-from pet_flows.properties.elasticity.settings import ElasticSettings
+from pet_flows.properties.elasticity.eos import eos
+from pet_flows.properties.elasticity.settings import ElasticSettings, EOSSettings
 from pet_flows.properties.thermal.conductivity import conductivity
 from pet_flows.properties.thermal.qha import qha
 from pet_flows.properties.thermal.settings import ConductivitySettings, QHASettings
 from tests.properties.stub import AsePotential
 
 PROPERTIES = {
+    "eos": (eos, EOSSettings()),
+    "eos at fixed shape": (eos, EOSSettings(relax="none")),
     "elastic": (elastic, ElasticSettings(max_stress=100.0)),
     "qha": (qha, QHASettings(min_length=5.0, mesh=(4, 4, 4), temperatures=(300.0,))),
     "kappa": (
@@ -38,3 +41,10 @@ def test_what_does_not_fill_its_cell_is_refused(name: str, emt: AsePotential) ->
     states = {o.index: (o.state, o.reason) for o in found}
     refused = ("failed", "no_volume")
     assert states == {0: refused, 1: refused, 2: ("ok", None), 3: refused}
+
+
+def test_a_cell_that_is_open_is_refused(emt: AsePotential) -> None:
+    slab = fcc111("Cu", (1, 1, 3), vacuum=8.0)
+    (outcome,) = eos([slab], emt)
+    assert (outcome.state, outcome.reason) == ("failed", "not_periodic")
+    assert outcome.message.startswith("An equation of state needs a cell that is periodic")

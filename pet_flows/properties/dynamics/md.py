@@ -14,22 +14,15 @@ from ase import Atoms
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Prepared,
-    Progress,
-    as_given,
-    evaluate_each,
-    failure,
-    jobs,
-)
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
 from pet_flows.properties.dynamics.integrate import Integration
 from pet_flows.properties.dynamics.integrate_run import Run
 from pet_flows.properties.dynamics.observables import MELTED
 from pet_flows.properties.dynamics.settings import MDSettings
 from pet_flows.properties.dynamics.trajectory import LAYOUT, Trajectory
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.relaxation.relax import body_of, room_of
+from pet_flows.properties.prepare import Prepared, as_given
+from pet_flows.properties.relaxation.relax import body_of
 from pet_flows.symmetry.connectivity import refuse_vacuum
 
 #: evaluations of each step beyond which another symmetrization is worth a warning

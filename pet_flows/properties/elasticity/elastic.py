@@ -14,25 +14,15 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Prepared,
-    Progress,
-    as_given,
-    evaluate_each,
-    failure,
-    jobs,
-    room_of,
-    snapped,
-)
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
 from pet_flows.properties.elasticity.settings import ElasticSettings
 from pet_flows.properties.elasticity.strains import StrainPlan, plan
 from pet_flows.properties.elasticity.tensor import Moduli, fit, mandel, moduli, turns, voigt
 from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.prepare import as_crystal
 from pet_flows.properties.relaxation.optimize import Optimization, Optimized
 from pet_flows.properties.relaxation.relax import FIXED_CELL, body_of, final_atoms
 from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.symmetry.connectivity import refuse_vacuum
 
 #: GPa; a residual stress beyond it changes the constants by as much and is worth a warning
 STRESSED = 0.1
@@ -101,7 +91,13 @@ def elastic(
     optimization = Optimization(
         partial(evaluate_each, potential.evaluator), _criteria(settings), "ions", room_of(potential)
     )
-    for job in jobs(structures, potential, carried, partial(_crystal, settings, potential.cutoff)):
+    prepare = partial(
+        as_crystal,
+        what="An elastic tensor",
+        symprec=settings.symprec if settings.fix_symmetry else None,
+        cutoff=potential.cutoff,
+    )
+    for job in jobs(structures, potential, carried, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -130,15 +126,6 @@ def elastic(
         if not crystal.open:
             broken = crystal.error
             yield _failure(crystal, broken) if broken else _outcome(crystal, settings)
-
-
-def _crystal(settings: ElasticSettings, cutoff: float, atoms: Atoms) -> Prepared:
-    if not atoms.pbc.all():
-        raise StructureError(
-            "not_periodic", "An elastic tensor needs a cell that is periodic along three axes."
-        )
-    refuse_vacuum(atoms, cutoff, "An elastic tensor")
-    return snapped(atoms, settings.symprec) if settings.fix_symmetry else as_given(atoms)
 
 
 def _criteria(settings: ElasticSettings) -> RelaxSettings:

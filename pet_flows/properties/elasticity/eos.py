@@ -12,20 +12,11 @@ from ase import Atoms
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Prepared,
-    Progress,
-    as_given,
-    evaluate_each,
-    failure,
-    jobs,
-    room_of,
-    snapped,
-)
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
 from pet_flows.properties.elasticity import birch_murnaghan
 from pet_flows.properties.elasticity.settings import EOSSettings
 from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.prepare import as_crystal
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization, Optimized
 from pet_flows.properties.relaxation.relax import body_of, final_atoms
 
@@ -72,7 +63,8 @@ def eos(
         Result as in ``RECORDS``, with ``volumes`` (Å³/atom), ``energies`` (eV/atom) and the
         ``residual`` (eV/atom) of the fit; ``atoms`` is the structure at the volume nearest the
         minimum. ``unconverged`` if a volume did not relax (``steps_exhausted``); ``failed`` with
-        ``no_minimum`` if the energy has none within reach.
+        ``no_minimum`` if the energy has none within reach, with ``no_volume`` for slabs, chains
+        and molecules, whose cell is mostly vacuum.
     """
     settings = settings or EOSSettings()
     freedom: Freedom = "shape" if settings.relax == "shape" else "ions"
@@ -81,7 +73,13 @@ def eos(
         partial(evaluate_each, potential.evaluator), criteria, freedom, room_of(potential)
     )
     half = settings.n_volumes // 2
-    for job in jobs(structures, potential, carried, partial(_crystal, settings)):
+    prepare = partial(
+        as_crystal,
+        what="An equation of state",
+        symprec=settings.symprec if settings.fix_symmetry else None,
+        cutoff=potential.cutoff,
+    )
+    for job in jobs(structures, potential, carried, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -104,14 +102,6 @@ def eos(
             _ask(optimization, curve, missing, settings)
         else:
             yield _outcome(curve, wanted, settings)
-
-
-def _crystal(settings: EOSSettings, atoms: Atoms) -> Prepared:
-    if not atoms.pbc.all():
-        raise StructureError(
-            "not_periodic", "An equation of state needs a cell that is periodic along three axes."
-        )
-    return snapped(atoms, settings.symprec) if settings.fix_symmetry else as_given(atoms)
 
 
 def _ratio(step: int, settings: EOSSettings) -> float:

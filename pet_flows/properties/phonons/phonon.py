@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,34 +14,22 @@ from ase import Atoms
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Prepared,
-    Progress,
-    evaluate_each,
-    failure,
-    jobs,
-    snapped,
-)
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, largest_spreads
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonons.force_constants import Harmonic, fit, harmonic
+from pet_flows.properties.phonons.cells import (
+    BATCH_ATOMS,
+    LIBRARY_ERRORS,
+    NOT_RELAXED,
+    cells_of,
+    displaced_systems,
+    no_phonons,
+)
+from pet_flows.properties.phonons.force_constants import Harmonic, fit
 from pet_flows.properties.phonons.nonanalytical import check_nac, primitive_nac
 from pet_flows.properties.phonons.result import analyse, measured
 from pet_flows.properties.phonons.settings import NonAnalytical, PhononSettings
-from pet_flows.symmetry.crystal import carried_for_supercell
-from pet_flows.symmetry.exact import find_primitive
+from pet_flows.properties.prepare import as_crystal
 from pet_flows.symmetry.strategy import Bound
-
-#: eV/Å; forces that a relaxed structure does not have
-NOT_RELAXED = 0.02
-#: atoms of displaced cells evaluated together; the evaluator bounds memory by itself
-BATCH_ATOMS = 4000
-#: what phonopy, symfc and spglib raise for a cell that they cannot handle
-LIBRARY_ERRORS = (
-    np.linalg.LinAlgError, ArithmeticError, AssertionError, LookupError, RuntimeError, ValueError,
-)  # fmt: skip
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -109,7 +96,8 @@ def phonon(
         potential = potential.with_(dtype="float64")
     tasks: list[_Task] = []
     waiting = 0
-    for job in jobs(structures, potential, carried, partial(_crystal, settings)):
+    prepare = partial(as_crystal, what="A phonon spectrum", symprec=settings.symprec)
+    for job in jobs(structures, potential, carried, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -130,15 +118,6 @@ def phonon(
     yield from _run(tasks, potential, settings, progress)
 
 
-def _crystal(settings: PhononSettings, atoms: Atoms) -> Prepared:
-    """The structure made exactly symmetric."""
-    if not atoms.pbc.all():
-        raise StructureError(
-            "not_periodic", "Phonons need a crystal that is periodic along three axes."
-        )
-    return snapped(atoms, settings.symprec)
-
-
 def _task(
     job: Job,
     potential: Potential,
@@ -149,75 +128,16 @@ def _task(
     start = perf_counter()
     if nac is not None:
         check_nac(nac, len(job.atoms))
-    primitive = primitive_of(job.atoms)
-    crystal = harmonic(primitive, settings.displacement, settings.min_length, max_atoms)
-    notes: tuple[str, ...] = ()
+    cells = cells_of(job, potential, settings, max_atoms)
+    crystal, notes = cells.crystal, cells.notes
     if nac is not None:
-        crystal.phonopy.nac_params, notes = primitive_nac(nac, job.atoms, crystal.phonopy.primitive)
-    notes += feels_its_images(crystal, potential)
-    bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
-    supercell = crystal.supercell
-    larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), crystal.matrix))
-    cell = supercell.cell.array
-    systems = [
-        System(supercell.numbers, positions, cell, supercell.pbc, larger)
-        for positions in (supercell.positions, *crystal.displaced())
-    ]
+        crystal.phonopy.nac_params, said = primitive_nac(nac, job.atoms, crystal.phonopy.primitive)
+        notes += said
+    systems = displaced_systems(
+        potential, cells.bound, crystal.supercell, crystal.matrix, crystal.displaced()
+    )
     job.wall_time += perf_counter() - start
-    return _Task(job, crystal, bound, systems, nac, max_atoms, notes)
-
-
-def feels_its_images(crystal: Harmonic, potential: Potential) -> tuple[str, ...]:
-    """A warning if the model reaches across the supercell."""
-    if crystal.shortest >= potential.reach:
-        return ()
-    return (
-        f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
-        f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
-        "instabilities need a larger min_length.",
-    )
-
-
-def primitive_of(atoms: Atoms) -> Atoms:
-    """Primitive cell of a crystal whose symmetry is exact, neither turned nor shifted."""
-    found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
-    return Atoms(
-        numbers=atoms.numbers[found.atoms],
-        positions=atoms.positions[found.atoms],
-        cell=found.basis @ atoms.cell.array,
-        pbc=True,
-    )
-
-
-def no_phonons(error: Exception) -> StructureError:
-    """What a library's error becomes; its traceback goes to the log."""
-    logger.error("no phonons for one structure of a batch", exc_info=error)
-    return StructureError(
-        "no_force_constants",
-        f"Supercell or force constants could not be made ({type(error).__name__}: {error}); check "
-        "that the structure is a sensible crystal.",
-    )
-
-
-def carried_for_primitive(job: Job, primitive: Atoms) -> dict[str, Any] | None:
-    """What the primitive cell takes along: N is known from how it was cut, never searched.
-
-    None for a crystal that has become more symmetric than its reference knows: that lattice has
-    no setting of the smaller cell.
-    """
-    carried = job.bound.as_dict()
-    if "N" not in carried:
-        return carried
-    matrix = primitive.cell.array @ np.linalg.inv(job.atoms.cell.array)
-    exact = matrix @ np.array(carried["N"])
-    setting = np.rint(exact).astype(int)
-    if np.abs(exact - setting).max() > 1e-3:
-        job.notes += (
-            "The crystal has a smaller primitive cell than the reference of its relaxation, whose "
-            "lattice cannot describe it: the reference was derived anew.",
-        )
-        return None
-    return {"reference": carried["reference"], "N": setting.tolist()}
+    return _Task(job, crystal, cells.bound, systems, nac, max_atoms, notes)
 
 
 def _run(
@@ -269,7 +189,10 @@ def _smaller(
     task.job.notes += (
         f"A supercell of {size} atoms did not fit into memory; a smaller one was used.",
     )
-    return _task(task.job, potential, settings, size // 2, task.nac)
+    try:
+        return _task(task.job, potential, settings, size // 2, task.nac)
+    except (StructureError, *LIBRARY_ERRORS):
+        return None
 
 
 def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -> Outcome:
@@ -278,7 +201,6 @@ def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -
     crystal.phonopy.force_constants = fit(crystal, forces[1:], forces[0])
     result, arrays = analyse(crystal, settings)
     residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
-    spreads = [(r.energy_spread, r.force_spread) for r in results if r.force_spread is not None]
     return Outcome(
         index=job.index,
         state="ok",
@@ -291,8 +213,7 @@ def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -
         atoms=crystal.primitive,
         blobs={"phonon": {**measured(crystal, forces), **arrays}},
         n_evaluations=sum(r.n_evaluations for r in results),
-        energy_spread=max((s[0] for s in spreads if s[0] is not None), default=None),
-        force_spread=max((s[1] for s in spreads if s[1] is not None), default=None),
+        **largest_spreads(results),
         reference_digest=job.bound.reference_digest,
         carried=task.bound.as_dict(),
         warnings=tuple(_warnings(task, settings, result, residual)),

@@ -15,20 +15,17 @@ from pet_flows.engines.torchsim import Body
 from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.batch import (
     Job,
-    Prepared,
     Progress,
-    as_given,
-    check,
     evaluate_each,
     failure,
     jobs,
     lattice,
     pressure_in_gpa,
     room_of,
-    snapped,
     stress_in_gpa,
 )
 from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.prepare import Prepared, as_given, check, snapped
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization, Optimized
 from pet_flows.properties.relaxation.settings import RelaxSettings
 

@@ -14,32 +14,23 @@ from ase import Atoms
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import PetFlowsError, StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Prepared,
-    Progress,
-    evaluate_each,
-    failure,
-    jobs,
-    snapped,
-)  # fmt: skip
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, largest_spreads
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonons.force_constants import Harmonic, fit, harmonic
-from pet_flows.properties.phonons.nonanalytical import check_nac, primitive_nac
-from pet_flows.properties.phonons.phonon import (
+from pet_flows.properties.phonons.cells import (
     BATCH_ATOMS,
     LIBRARY_ERRORS,
     NOT_RELAXED,
-    carried_for_primitive,
-    feels_its_images,
+    cells_of,
+    displaced_systems,
     no_phonons,
     primitive_of,
-)  # fmt: skip
+)
+from pet_flows.properties.phonons.force_constants import Harmonic, fit, harmonic
+from pet_flows.properties.phonons.nonanalytical import check_nac, primitive_nac
 from pet_flows.properties.phonons.settings import NonAnalytical
+from pet_flows.properties.prepare import as_crystal
 from pet_flows.properties.thermal.conductivity_result import analyse
 from pet_flows.properties.thermal.settings import ConductivitySettings
-from pet_flows.symmetry.connectivity import refuse_vacuum
-from pet_flows.symmetry.crystal import carried_for_supercell
 from pet_flows.symmetry.strategy import Bound
 
 if TYPE_CHECKING:
@@ -113,7 +104,13 @@ def conductivity(
     _need_phono3py()
     if potential.spec.dtype != "float64":
         potential = potential.with_(dtype="float64")
-    for job in jobs(structures, potential, carried, partial(_crystal, settings, potential.cutoff)):
+    prepare = partial(
+        as_crystal,
+        what="A thermal conductivity",
+        symprec=settings.symprec,
+        cutoff=potential.cutoff,
+    )
+    for job in jobs(structures, potential, carried, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -137,16 +134,6 @@ def _need_phono3py() -> None:
         ) from None
 
 
-def _crystal(settings: ConductivitySettings, cutoff: float, atoms: Atoms) -> Prepared:
-    """The structure made exactly symmetric."""
-    if not atoms.pbc.all():
-        raise StructureError(
-            "not_periodic", "Phonons need a crystal that is periodic along three axes."
-        )
-    refuse_vacuum(atoms, cutoff, "A thermal conductivity")
-    return snapped(atoms, settings.symprec)
-
-
 def _task(
     job: Job, potential: Potential, settings: ConductivitySettings, nac: NonAnalytical | None
 ) -> _Task:
@@ -154,11 +141,14 @@ def _task(
 
     if nac is not None:
         check_nac(nac, len(job.atoms))
-    primitive = primitive_of(job.atoms)
-    crystal = harmonic(primitive, settings.displacement, settings.min_length, settings.max_atoms)
-    job.notes += feels_its_images(crystal, potential)
+    cells = cells_of(job, potential, settings)
+    crystal, bound = cells.crystal, cells.bound
+    job.notes += cells.notes
     small = harmonic(
-        primitive, settings.displacement, settings.third_min_length, settings.third_max_atoms
+        primitive_of(job.atoms),
+        settings.displacement,
+        settings.third_min_length,
+        settings.third_max_atoms,
     )
     phono3py = Phono3py(
         crystal.phonopy.unitcell,
@@ -181,20 +171,20 @@ def _task(
         )
     perfect = phono3py.supercell.positions
     displaced = [c for c in phono3py.supercells_with_displacements if c is not None]
-    bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
     third = Atoms(
         numbers=phono3py.supercell.numbers,
         positions=perfect,
         cell=phono3py.supercell.cell,
         pbc=True,
     )
-    systems = [
-        *_systems(potential, bound, crystal.supercell, crystal.matrix, crystal.displaced()),
-        *_systems(potential, bound, third, small.matrix, [c.positions for c in displaced]),
+    systems = partial(displaced_systems, potential, bound)
+    every = [
+        *systems(crystal.supercell, crystal.matrix, crystal.displaced()),
+        *systems(third, small.matrix, [c.positions for c in displaced]),
     ]
     # phono3py wraps nothing: a displaced atom is where it was but for its displacement
     shifts = np.array([c.positions - perfect for c in displaced])
-    return _Task(job, crystal, bound, phono3py, shifts, systems)
+    return _Task(job, crystal, bound, phono3py, shifts, every)
 
 
 def _count(phono3py: Phono3py) -> int:
@@ -202,22 +192,6 @@ def _count(phono3py: Phono3py) -> int:
     firsts: list[dict[str, Any]] = phono3py.dataset["first_atoms"]
     pairs = [pair for first in firsts for pair in first["second_atoms"]]
     return len(firsts) + sum(pair.get("included", True) for pair in pairs)
-
-
-def _systems(
-    potential: Potential,
-    bound: Bound,
-    supercell: Atoms,
-    matrix: np.ndarray,
-    displaced: list[np.ndarray],
-) -> list[System]:
-    """The perfect supercell and displaced ones, with the reference of the primitive cell."""
-    larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), matrix))
-    cell = supercell.cell.array
-    return [
-        System(supercell.numbers, positions, cell, supercell.pbc, larger)
-        for positions in (supercell.positions, *displaced)
-    ]
 
 
 def _fit_third_order(phono3py: Phono3py, cutoff: float | None) -> None:
@@ -272,7 +246,6 @@ def _run(
     result, arrays = analyse(phono3py, settings)
     if result["has_imaginary_modes"]:
         notes.append("Imaginary modes were left out: this is not the conductivity of a crystal.")
-    spreads = [(r.energy_spread, r.force_spread) for r in results if r.force_spread is not None]
     return Outcome(
         index=job.index,
         state="ok",
@@ -286,8 +259,7 @@ def _run(
         atoms=crystal.primitive,
         blobs={"kappa": arrays},
         n_evaluations=sum(r.n_evaluations for r in results),
-        energy_spread=max((s[0] for s in spreads if s[0] is not None), default=None),
-        force_spread=max((s[1] for s in spreads if s[1] is not None), default=None),
+        **largest_spreads(results),
         reference_digest=job.bound.reference_digest,
         carried=task.bound.as_dict(),
         warnings=tuple(notes),

@@ -12,36 +12,25 @@ import numpy as np
 from ase import Atoms
 from phonopy.phonon.grid import length2mesh
 
-from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Prepared,
-    Progress,
-    as_given,
-    evaluate_each,
-    failure,
-    jobs,
-    snapped,
-)
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonons.force_constants import fit, harmonic, strained
-from pet_flows.properties.phonons.modes import ZERO, mesh_modes
-from pet_flows.properties.phonons.phonon import (
+from pet_flows.properties.phonons.cells import (
     BATCH_ATOMS,
     LIBRARY_ERRORS,
-    carried_for_primitive,
-    feels_its_images,
+    cells_of,
+    displaced_systems,
     no_phonons,
-    primitive_of,
 )
+from pet_flows.properties.phonons.force_constants import fit, strained
+from pet_flows.properties.phonons.modes import ZERO, mesh_modes
+from pet_flows.properties.prepare import as_crystal, snapped
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization
-from pet_flows.properties.relaxation.relax import FIXED_CELL, body_of, room_of
+from pet_flows.properties.relaxation.relax import FIXED_CELL, body_of
 from pet_flows.properties.thermal.qha_result import Task, Volume, outcome
 from pet_flows.properties.thermal.settings import QHASettings
-from pet_flows.symmetry.connectivity import refuse_vacuum
-from pet_flows.symmetry.crystal import carried_for_supercell
 
 
 def qha(
@@ -93,7 +82,13 @@ def qha(
         partial(evaluate_each, potential.evaluator), criteria, freedom, room_of(potential)
     )
     steps = range(-settings.n_compressed, settings.n_expanded + 1)
-    for job in jobs(structures, potential, carried, partial(_crystal, settings, potential.cutoff)):
+    prepare = partial(
+        as_crystal,
+        what="Thermal expansion",
+        symprec=settings.symprec if settings.fix_symmetry else None,
+        cutoff=potential.cutoff,
+    )
+    for job in jobs(structures, potential, carried, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -127,28 +122,17 @@ def qha(
     yield from _run(ready, potential, settings)
 
 
-def _crystal(settings: QHASettings, cutoff: float, atoms: Atoms) -> Prepared:
-    if not atoms.pbc.all():
-        raise StructureError(
-            "not_periodic", "Thermal expansion needs a cell that is periodic along three axes."
-        )
-    refuse_vacuum(atoms, cutoff, "Thermal expansion")
-    return snapped(atoms, settings.symprec) if settings.fix_symmetry else as_given(atoms)
-
-
 def _task(job: Job, potential: Potential, settings: QHASettings) -> Task:
     """The crystal's primitive cell with its supercell, bound to the reference it came with."""
     start = perf_counter()
-    crystal = harmonic(
-        primitive_of(job.atoms), settings.displacement, settings.min_length, settings.max_atoms
-    )
-    job.notes += feels_its_images(crystal, potential)
-    bound = potential.bind(crystal.primitive, carried_for_primitive(job, crystal.primitive))
+    cells = cells_of(job, potential, settings)
+    crystal = cells.crystal
     prepared = snapped(crystal.primitive, FIXED_CELL)
     primitive = replace(
         job,
         atoms=prepared.atoms,
-        bound=bound,
+        bound=cells.bound,
+        notes=job.notes + cells.notes,
         group=prepared.group if settings.fix_symmetry else None,
         wall_time=job.wall_time + perf_counter() - start,
     )
@@ -164,15 +148,19 @@ def _task(job: Job, potential: Potential, settings: QHASettings) -> Task:
 def _displace(task: Task, potential: Potential, settings: QHASettings) -> int:
     """Make the displaced supercells of all volumes; how many atoms they have."""
     start = perf_counter()
-    carried = carried_for_supercell(task.job.bound.as_dict(), task.crystal.matrix)
     atoms = 0
     for volume in task.volumes.values():
         if volume.error is not None:
             continue
         try:
             crystal = strained(task.crystal, volume.atoms, settings.displacement)
-            cell = crystal.supercell
-            bound = potential.bind(cell, carried)
+            volume.systems = displaced_systems(
+                potential,
+                task.job.bound,
+                crystal.supercell,
+                task.crystal.matrix,
+                crystal.displaced(),
+            )
         except StructureError as error:
             volume.error = error
             continue
@@ -180,10 +168,6 @@ def _displace(task: Task, potential: Potential, settings: QHASettings) -> int:
             volume.error = no_phonons(error)
             continue
         volume.crystal = crystal
-        volume.systems = [
-            System(cell.numbers, positions, cell.cell.array, cell.pbc, bound)
-            for positions in (cell.positions, *crystal.displaced())
-        ]
         atoms += sum(len(s.numbers) for s in volume.systems)
     task.job.wall_time += perf_counter() - start
     return atoms

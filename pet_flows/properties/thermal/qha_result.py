@@ -11,11 +11,11 @@ from phonopy.physical_units import get_physical_units
 
 from pet_flows.engines.evaluation import System
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, failure
+from pet_flows.properties.batch import Job, failure, largest_spreads
 from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.phonons.cells import NOT_RELAXED
 from pet_flows.properties.phonons.force_constants import Harmonic
 from pet_flows.properties.phonons.modes import MeshModes
-from pet_flows.properties.phonons.phonon import NOT_RELAXED
 from pet_flows.properties.relaxation.optimize import Optimized
 from pet_flows.properties.relaxation.relax import final_atoms
 from pet_flows.properties.thermal.gruneisen import ModeGruneisen, mode_gruneisen
@@ -117,12 +117,7 @@ def outcome(task: Task, settings: QHASettings) -> Outcome:
             else None
         ),
         blobs={"qha": _arrays(good, energies, temperatures, thermal, modes)},
-        energy_spread=max(
-            (e.energy_spread for e in evaluations if e.energy_spread is not None), default=None
-        ),
-        force_spread=max(
-            (e.force_spread for e in evaluations if e.force_spread is not None), default=None
-        ),
+        **largest_spreads(evaluations),
         carried=job.bound.as_dict(),
         warnings=tuple(_warnings(task, good, left_out, found, modes, settings)),
         **known,

@@ -1,0 +1,166 @@
+"""What is computed in place of a structure that was given: checked, copied, made symmetric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import vesin
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from pet_flows.errors import StructureError
+from pet_flows.properties.settings import OVERLAP
+from pet_flows.symmetry.connectivity import refuse_vacuum
+from pet_flows.symmetry.group import SpaceGroup
+
+#: Å³; a periodic cell with less room than this for each atom is not a crystal
+LEAST_VOLUME = 1.0
+#: Å; a snap that moves less is round-off or the last digits of a file
+WORTH_SAYING = 1e-4
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is computed in place of a structure that was given."""
+
+    atoms: Atoms
+    group: SpaceGroup | None = None
+    """its exact symmetry, where that is to be kept"""
+    notes: tuple[str, ...] = ()
+    """warnings"""
+
+
+def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
+    """Refuse what no potential can evaluate.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    elements
+        Atomic numbers the model knows, or None for all.
+
+    Raises
+    ------
+    StructureError
+        ``empty``, ``not_finite_input``, ``unknown_element``, ``degenerate_cell`` or
+        ``overlapping_atoms``.
+    """
+    if len(atoms) == 0:
+        raise StructureError("empty", "The structure has no atoms.")
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise StructureError(
+            "not_finite_input", "A position or lattice vector is not a number; check the file."
+        )
+    if elements is not None:
+        unknown = sorted(set(atoms.numbers.tolist()) - set(elements))
+        if unknown:
+            names = ", ".join(chemical_symbols[z] for z in unknown)
+            raise StructureError(
+                "unknown_element",
+                f"The model was not trained on {names}; choose a model that knows every element.",
+            )
+    if atoms.pbc.any():
+        axes = atoms.cell.array[atoms.pbc]
+        content = float(np.sqrt(max(0.0, np.linalg.det(axes @ axes.T))))
+        if content < 1e-3 or (atoms.pbc.all() and content / len(atoms) < LEAST_VOLUME):
+            raise StructureError(
+                "degenerate_cell",
+                f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
+                f"{len(atoms)} atoms; check the cell and its units.",
+            )
+    i, j, d = closest_pair(atoms)
+    if d < OVERLAP:
+        what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
+        raise StructureError(
+            "overlapping_atoms",
+            f"Two atoms lie on top of each other: {what} {d:.3f} Å apart "
+            f"({atoms.symbols[i]}, {atoms.symbols[j]}).",
+        )
+
+
+def closest_pair(atoms: Atoms, cutoff: float = OVERLAP) -> tuple[int, int, float]:
+    """Two atoms (or images) nearest to each other within ``cutoff`` Å; distance inf if none."""
+    periodic = atoms.pbc
+    cell = np.where(periodic[:, None], atoms.cell.array, 0.0)
+    if periodic.any() and not periodic.all():
+        from ase.geometry import complete_cell
+
+        cell = complete_cell(cell)
+    search = vesin.NeighborList(cutoff=cutoff, full_list=False)
+    i, j, d = search.compute(
+        points=atoms.positions.astype(float), box=cell, periodic=periodic, quantities="ijd"
+    )
+    if len(d) == 0:
+        return 0, 0, np.inf
+    nearest = int(np.argmin(d))
+    return int(i[nearest]), int(j[nearest]), float(d[nearest])
+
+
+def clean(atoms: Atoms) -> Atoms:
+    """Copy with species, positions, cell and periodicity only, in float64."""
+    return Atoms(
+        numbers=atoms.numbers,
+        positions=np.array(atoms.positions, dtype=np.float64),
+        cell=np.array(atoms.cell.array, dtype=np.float64),
+        pbc=atoms.pbc,
+    )
+
+
+def as_given(atoms: Atoms) -> Prepared:
+    """A clean copy and nothing else."""
+    return Prepared(clean(atoms))
+
+
+def snapped(atoms: Atoms, symprec: float) -> Prepared:
+    """Copy that has the symmetry found at ``symprec`` (Å) exactly, with that symmetry."""
+    copy = clean(atoms)
+    if not copy.pbc.all():
+        return Prepared(copy)
+    try:
+        group = SpaceGroup.find(copy, symprec)
+    except StructureError as error:
+        return Prepared(copy, notes=(f"No symmetry was kept. {error.message}",))
+    exact = group.snap(copy)
+    move = float(np.abs(exact.positions - copy.positions).max())
+    stretch = float(np.abs(exact.cell.array - copy.cell.array).max())
+    notes: tuple[str, ...] = ()
+    if max(move, stretch) > WORTH_SAYING:
+        notes = (
+            f"Made exactly symmetric ({group.international}) at symprec {symprec:g} Å: atoms moved "
+            f"by up to {move:.1e} Å, lattice vectors by up to {stretch:.1e} Å.",
+        )
+    return Prepared(exact, group, notes)
+
+
+def as_crystal(
+    atoms: Atoms, what: str, symprec: float | None, cutoff: float | None = None
+) -> Prepared:
+    """Copy of a crystal, for what only crystals have.
+
+    Parameters
+    ----------
+    atoms
+        What was given.
+    what
+        Beginning of a sentence: what it is that needs a crystal.
+    symprec
+        Å, of the symmetry that the copy has exactly; None for a copy as it was given.
+    cutoff
+        Å, of the model; atoms nearer than that must be linked along all three axes. None where
+        slabs and chains have it too.
+
+    Raises
+    ------
+    StructureError
+        ``not_periodic`` or ``no_volume``.
+    """
+    if not atoms.pbc.all():
+        raise StructureError(
+            "not_periodic", f"{what} needs a cell that is periodic along three axes."
+        )
+    if cutoff is not None:
+        refuse_vacuum(atoms, cutoff, what)
+    return as_given(atoms) if symprec is None else snapped(atoms, symprec)
