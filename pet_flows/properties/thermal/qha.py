@@ -29,8 +29,9 @@ from pet_flows.properties.phonons.modes import ZERO, mesh_modes
 from pet_flows.properties.prepare import as_crystal, snapped
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization
 from pet_flows.properties.relaxation.relax import FIXED_CELL, body_of
-from pet_flows.properties.thermal.qha_result import Task, Volume, outcome
+from pet_flows.properties.thermal.qha_result import outcome
 from pet_flows.properties.thermal.settings import QHASettings
+from pet_flows.properties.thermal.volumes import Task, Volume
 
 
 def qha(
@@ -69,9 +70,9 @@ def qha(
         lattice and phonons, ``entropies`` and ``heat_capacities (t, v)`` J/K/mol per atom,
         ``mesh_*`` with ``mesh_frequencies (v, q, 3n)`` THz, ``mode_gruneisen (q, 3n)`` and
         ``gruneisen_frequencies (q, 3n)`` at the volume given. A volume with modes that are not
-        real is left out; ``failed`` with ``imaginary_modes`` if fewer than five remain, with
-        ``no_minimum`` if the free energy has none among them at the lowest temperature, with
-        ``no_volume`` for slabs and molecules.
+        real is left out, and so is what is stable beyond it; ``failed`` with ``imaginary_modes``
+        if fewer than five remain, with ``no_minimum`` if the free energy has none among them at
+        the lowest temperature, with ``no_volume`` for slabs and molecules.
     """
     settings = settings or QHASettings()
     if potential.spec.dtype != "float64":

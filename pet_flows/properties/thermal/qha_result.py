@@ -2,77 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from phonopy.physical_units import get_physical_units
 
-from pet_flows.engines.evaluation import System
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, failure, largest_spreads
+from pet_flows.properties.batch import failure, largest_spreads
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.phonons.cells import NOT_RELAXED
-from pet_flows.properties.phonons.force_constants import Harmonic
-from pet_flows.properties.phonons.modes import MeshModes
-from pet_flows.properties.relaxation.optimize import Optimized
-from pet_flows.properties.relaxation.relax import final_atoms
 from pet_flows.properties.thermal.gruneisen import ModeGruneisen, mode_gruneisen
 from pet_flows.properties.thermal.settings import QHASettings
 from pet_flows.properties.thermal.thermodynamics import Equilibrium, equilibria, stencil
+from pet_flows.properties.thermal.volumes import FEWEST, Task, Volume, keep_one_branch
 
-#: volumes that a fit of four parameters and polynomials of fourth degree need
-FEWEST = 5
 #: relative; expansion and entropy that disagree by more are worth a warning
 ROUGH = 0.1
-
-
-@dataclass
-class Volume:
-    """One volume of one crystal."""
-
-    step: int
-    """place on the grid, 0 the volume given"""
-    optimized: Optimized
-    crystal: Harmonic | None = None
-    systems: list[System] = field(default_factory=list)
-    """the supercell without displacements first"""
-    modes: MeshModes | None = None
-    residual: float = 0.0
-    """eV/Å, largest force in the supercell without displacements"""
-    error: StructureError | None = None
-
-    @property
-    def atoms(self) -> Atoms:
-        """Relaxed primitive cell at this volume."""
-        return final_atoms(self.optimized.body)
-
-    @property
-    def volume(self) -> float:
-        """Å³/atom."""
-        return float(self.atoms.get_volume() / len(self.atoms))
-
-    @property
-    def energy(self) -> float:
-        """eV/atom, of the static lattice."""
-        latest = self.optimized.body.latest
-        assert latest is not None
-        return latest[2].energy / len(self.optimized.body)
-
-
-@dataclass
-class Task:
-    """One crystal with its volumes."""
-
-    job: Job
-    """of the primitive cell"""
-    crystal: Harmonic
-    """at the volume given"""
-    mesh: tuple[int, int, int]
-    """of all volumes"""
-    volumes: dict[int, Volume] = field(default_factory=dict)
-    n_evaluations: int = 0
 
 
 def outcome(task: Task, settings: QHASettings) -> Outcome:
@@ -83,6 +30,7 @@ def outcome(task: Task, settings: QHASettings) -> Outcome:
         "reference_digest": job.bound.reference_digest,
     }
     every = [task.volumes[n] for n in sorted(task.volumes)]
+    keep_one_branch(every)
     good = [v for v in every if v.modes is not None]
     left_out = [v for v in every if v.error is not None]
     volumes = np.array([v.volume for v in good])
@@ -134,8 +82,8 @@ def _too_few(good: list[Volume], left_out: list[Volume]) -> StructureError:
     return StructureError(
         "imaginary_modes",
         f"At {len(unstable)} of {len(good) + len(left_out)} volumes ({where} Å³/atom) there are "
-        f"modes that are not real, and a free energy needs {FEWEST} volumes without; this phase "
-        "is held by anharmonicity, or unstable with this model.",
+        f"modes that are not real, and a free energy needs {FEWEST} volumes without, none unstable "
+        "between them; this phase is held by anharmonicity, or unstable with this model.",
     )
 
 
@@ -238,6 +186,25 @@ def _left_out(volumes: list[Volume]) -> list[str]:
     return [f"A volume was left out ({e.reason}): {e.message}" for e in errors]
 
 
+def _gaps(good: list[Volume], found: list[Equilibrium]) -> Iterator[str]:
+    """Warnings of volumes that failed between others."""
+    for below, above in pairwise(good):
+        failed = above.step - below.step - 1
+        if not failed:
+            continue
+        inside = [e.temperature for e in found if below.volume < e.volume < above.volume]
+        there = f", where the equilibrium is at {_range(inside)} K" if inside else ""
+        yield (
+            f"Between {below.volume:.2f} and {above.volume:.2f} Å³/atom the free energy is "
+            f"interpolated over {failed} volume{'s' * (failed > 1)} that failed{there}."
+        )
+
+
+def _range(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def _warnings(
     task: Task,
     good: list[Volume],
@@ -256,6 +223,7 @@ def _warnings(
             f"{worst.expansion:.2e}/K where its entropy asks for {worst.maxwell:.2e}/K; the model "
             "does not carry derivatives of its phonons."
         )
+    warnings += _gaps(good, found)
     beyond = settings.temperatures[len(found) :]
     if beyond:
         warnings.append(
