@@ -98,8 +98,8 @@ def find_problem(structure: Structure) -> tuple[str, str] | None:
             where = ", ".join(f"{x:.3f}" for x in site.frac_coords)
             return (
                 "partial_occupancy",
-                f"The site at ({where}) holds {site.species_string}: a potential needs whole "
-                "atoms; make an ordered cell first (pymatgen's OrderDisorderedStructure"
+                f"The site at ({where}) holds {site.species_string or 'nothing'}: a potential "
+                "needs whole atoms; make an ordered cell first (pymatgen's OrderDisorderedStructure"
                 "Transformation does).",
             )
     return _overlap(structure)

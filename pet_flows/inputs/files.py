@@ -9,18 +9,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pet_flows.inputs.cif import read_cif
 from pet_flows.inputs.documents import NoStructureError, read_json
-from pet_flows.inputs.formats import (
-    PACKED,
-    read_ase_database,
-    read_ase_trajectory,
-    read_cif,
-    read_extxyz,
-    read_poscar,
-    unpack,
-)
+from pet_flows.inputs.formats import read_ase_database, read_ase_trajectory, read_extxyz
 from pet_flows.inputs.identifiers import bare_name, name_of_file
+from pet_flows.inputs.poscar import read_poscar
 from pet_flows.inputs.structure import InputStructure, failed_input, make_source
+from pet_flows.inputs.text import PACKED, DamagedError, refuse_disguised, unpack
 
 Reader = Callable[[Path], Iterator[InputStructure]]
 
@@ -39,6 +34,7 @@ READERS: dict[str, tuple[str, Reader]] = {
 """Ending of the file's name → what it is called and who reads it."""
 
 _POSCAR = re.compile(r"(?:POSCAR|CONTCAR)(?:[._-].*)?", re.IGNORECASE)
+_BINARY = ("ASE database", "ASE trajectory")
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -72,6 +68,7 @@ def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
     kind, reader = known
     found: list[InputStructure] = []
     try:
+        refuse_disguised(path, kind, binary=kind in _BINARY)
         if _is_blank(path):
             return [failed_input(source, "empty_file", f"{path} is empty: restore or remove it.")]
         if kind == "ASE database" and not _is_ase_database(path):
@@ -86,6 +83,8 @@ def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
         if chosen:
             found.append(failed_input(source, "no_structure", f"{path}: {error}."))
         return found
+    except DamagedError as error:
+        return [*found, failed_input(source, error.reason, f"{path} {error}")]
     except Exception as error:  # parsers raise anything when a file is damaged
         detail = _first_line(error)
         message = f"{path} cannot be read as {kind} ({detail}): correct or remove it."
@@ -133,5 +132,11 @@ def _first_line(error: Exception) -> str:
     """Say in one line what a parser complained of."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}: {error.msg}"
+    if isinstance(error, EOFError):
+        return "it was cut off"
+    if isinstance(error, MemoryError | RecursionError):
+        return "it is larger or deeper nested than can be read"
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return "it was cut off" if lines[0].startswith("buffer is smaller") else lines[0][:200]

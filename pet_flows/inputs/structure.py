@@ -66,10 +66,15 @@ def make_source(**known: Any) -> dict[str, Any]:
         if key not in source:
             raise TypeError(f"a source has no {key!r}, only {', '.join(SOURCE_KEYS)}")
         if key == "tags":
-            source["tags"] = [str(tag) for tag in value or []]
+            source["tags"] = [_storable(tag) for tag in value or []]
         elif value is not None:
-            source[key] = str(value)
+            source[key] = _storable(value)
     return source
+
+
+def _storable(value: Any) -> str:
+    """Turn a name into text that a database takes; file names may hold bytes that are no UTF-8."""
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def make_input(
