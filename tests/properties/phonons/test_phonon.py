@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import spglib
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
@@ -16,10 +18,8 @@ from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonons.displacements import Operations, displacements
 from pet_flows.properties.phonons.phonon import phonon
 from pet_flows.properties.phonons.settings import PhononSettings
-from pet_flows.properties.phonons.supercells import supercell_matrix
 from pet_flows.properties.relaxation.relax import relax
 from pet_flows.properties.relaxation.settings import RelaxSettings
 from pet_flows.records.results import RESULTS
@@ -183,6 +183,18 @@ def test_thermal_properties_are_per_atom_and_right(emt: AsePotential) -> None:
     )
 
 
+def test_energies_spread_where_forces_have_no_spread(emt: AsePotential) -> None:
+    """As with ecse, whose atoms have weights of their own."""
+    evaluate = emt.evaluator.evaluate
+
+    def spread(systems: Sequence[System], forces: bool = True) -> list[Evaluation]:
+        return [replace(e, energy_spread=2e-3) for e in evaluate(systems, forces)]
+
+    emt.evaluator.evaluate = spread  # type: ignore[method-assign]
+    (outcome,) = phonon([bulk("Cu", a=3.59)], emt, PhononSettings(min_length=5.0))
+    assert (outcome.energy_spread, outcome.force_spread) == (2e-3, None)
+
+
 def test_failures_stay_alone(emt: AsePotential) -> None:
     slab = bulk("Cu", cubic=True)
     slab.pbc = (True, True, False)
@@ -218,60 +230,6 @@ def test_memory_that_is_too_small_makes_the_supercell_smaller() -> None:
         assert atoms <= 20
         assert any("did not fit into memory" in w for w in outcome.warnings)
         assert any(f"less than the {SMALL.min_length:g} Å" in w for w in outcome.warnings)
-
-
-def symmetry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, Operations]:
-    cell, scaled = atoms.cell.array, atoms.get_scaled_positions()
-    found = spglib.get_symmetry_dataset((cell, scaled, atoms.numbers))
-    conventional = np.rint(np.linalg.inv(found.transformation_matrix).T).astype(int)
-    operations = Operations.of(cell, scaled, found.rotations, found.translations)
-    return found.rotations, conventional, operations
-
-
-TRICLINIC = Atoms(
-    "Cu2",
-    positions=[[0, 0, 0], [1.2, 1.4, 1.7]],
-    cell=[[3, 0.2, 0.1], [0.4, 3.3, 0], [0.3, 0.7, 3.9]],
-    pbc=True,
-)
-CRYSTALS = {
-    "fcc": (bulk("Cu"), 64, 1),
-    "diamond": (bulk("Si"), 54, 1),
-    "rocksalt": (bulk("NaCl", "rocksalt", a=5.64), 54, 2),
-    "sc": (bulk("Po", "sc", a=3.35), 27, 1),
-    "hcp": (bulk("Ti", "hcp", a=2.95, c=4.68), 72, 3),
-    "triclinic": (TRICLINIC, None, 6),
-}
-
-
-@pytest.mark.parametrize("name", CRYSTALS)
-def test_supercells_are_symmetric_and_long_enough(name: str) -> None:
-    atoms, size, _ = CRYSTALS[name]
-    rotations, conventional, _ = symmetry(atoms)
-    matrix, length = supercell_matrix(atoms.cell.array, rotations, conventional, 10.0, 400)
-    assert length >= 10.0
-    grid = np.stack(np.meshgrid(*[range(-4, 5)] * 3), -1).reshape(-1, 3)
-    grid = grid[np.abs(grid).sum(1) > 0]
-    shortest = np.linalg.norm(grid @ matrix @ atoms.cell.array, axis=1).min()
-    assert length == pytest.approx(shortest)
-    images = matrix @ rotations.transpose(0, 2, 1) @ np.linalg.inv(matrix)
-    assert np.abs(images - np.rint(images)).max() < 1e-9
-    if size is not None:
-        assert len(atoms) * abs(round(np.linalg.det(matrix))) == size
-
-
-@pytest.mark.parametrize("name", CRYSTALS)
-def test_displacements_span_space_with_their_opposites(name: str) -> None:
-    atoms, _, number = CRYSTALS[name]
-    _, _, operations = symmetry(atoms)
-    found = displacements(operations, 0.01)
-    assert len(found) == number
-    for atom in operations.independent():
-        site = operations.site(atom)
-        images = np.concatenate([site @ v for i, v in found if i == atom])
-        assert np.linalg.svd(images)[1][2] > 1e-4
-        for image in images:
-            assert np.linalg.norm(images + image, axis=1).min() < 1e-12
 
 
 def test_a_crystal_that_relaxed_into_a_smaller_cell(pet: Potential) -> None:
