@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.query import Format, Shape
+from pet_flows.cli.query import Format
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from pet_flows.symmetry.audit import Audit
+    from pet_flows.symmetry.audit import Audit, Progress
 
 STRATEGIES = (
     "none,grid:tetrahedral,grid:icosahedral,crystal:orientation,crystal,crystal:icosahedral"
@@ -23,9 +25,13 @@ STRATEGIES = (
 Model = Annotated[str | None, typer.Option(help="Model to audit (default: pet-mvl).")]
 Structures = Annotated[
     list[str] | None,
-    typer.Option(help="Files or prototypes:Si,...; by default a perfect and a rattled crystal."),
+    typer.Option(
+        help="A file, folder or prototypes:Si,...; may be repeated. By default a perfect and a "
+        "rattled crystal."
+    ),
 ]
 Strategies = Annotated[str, typer.Option("--symmetrize", help="Strategies, joined by commas.")]
+Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
     Path | None, typer.Option(help="Draw errors against evaluations into this file (.png, .pdf).")
 ]
@@ -40,17 +46,23 @@ def command(
     picture: Picture = None,
     trust: Trust = False,
 ) -> None:
-    """Measure how symmetric a model is under each symmetrization, in float64."""
+    """Measure how symmetric a model is under each symmetrization, in float64.
+
+    Each structure is turned, inverted, permuted, shifted and given other cells; the default takes
+    a minute or two.
+    """
+    from pet_flows.settings import get_settings
+
+    settings = get_settings()
+    sys.stderr.write(f"Loading {model or settings.model}\n")
     from pet_flows.engines.ase import SymmetrizedCalculator
     from pet_flows.engines.potential import get_potential
     from pet_flows.errors import PetFlowsError
     from pet_flows.models.spec import PotentialSpec
-    from pet_flows.settings import get_settings
     from pet_flows.symmetry.audit import audit_all
     from pet_flows.symmetry.parse import canonical_spec
 
     strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]
-    settings = get_settings()
     spec = PotentialSpec(model=model or settings.model, device=settings.device)
     potential = get_potential(spec, trust)
 
@@ -60,7 +72,8 @@ def command(
     chosen = _structures(structures, potential.elements)
     if not strategies or not chosen:
         raise PetFlowsError("There is nothing to audit: name a symmetrization and a structure.")
-    table = audit_all(make, strategies, chosen)
+    with _progress() as progress:
+        table = audit_all(make, strategies, chosen, progress)
     if shape is Format.json:
         plain = {
             s: {n: a if isinstance(a, str) else a.as_dict() for n, a in row.items()}
@@ -72,6 +85,30 @@ def command(
     if picture is not None:
         _draw(table, picture)
         typer.echo(f"Picture in {picture}", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Say on stderr what is measured: in one changing line, or a line for each combination."""
+    if not sys.stderr.isatty():
+        told = 0
+
+        def line(number: int, of: int, which: str, what: str) -> None:
+            nonlocal told
+            if number != told:
+                told = number
+                sys.stderr.write(f"{number}/{of} {which}\n")
+                sys.stderr.flush()
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status("") as status:
+        yield lambda number, of, which, what: status.update(
+            escape(f"{number}/{of} {which}: {what}")
+        )
 
 
 def _structures(given: list[str] | None, elements: frozenset[int]) -> dict[str, Atoms]:

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.query import Format, Shape
+from pet_flows.cli.query import Format, check_campaign
 
 Campaign = Annotated[str, typer.Argument(help="Name of the campaign.")]
+Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
     Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf).")
 ]
@@ -23,7 +24,9 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
     from pet_flows.compare.table import as_dict, render
     from pet_flows.store.results import ResultStore
 
-    matched = compare_campaign(ResultStore.open(read_only=True), campaign)
+    store = ResultStore.open(read_only=True)
+    check_campaign(store, campaign)
+    matched = compare_campaign(store, campaign)
     if shape is Format.json:
         sys.stdout.write(json.dumps(as_dict(matched), indent=1) + "\n")
     else:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from pathlib import Path
-from typing import Annotated
+import textwrap
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
+
+#: columns of the names, and of the whole where there is no terminal to fill
+NAMES, WIDTH = 19, 100
 
 
 def command(
@@ -49,16 +54,66 @@ def _show(model: str, trust: bool) -> None:
 
     file = find(model, trust=trust)
     known = describe(file)
+    card = dict(file.card)
+    validation, note = card.pop("validation", {}), card.pop("validation_note", None)
     rows = {
         "name": file.name,
-        "file": Path(file.path),
+        "description": card.pop("description", None),
+        "file": str(file.path),
         "size": f"{file.path.stat().st_size / 1e6:.1f} MB",
         "sha256": file.sha256,
         "elements": " ".join(chemical_symbols[z] for z in known["elements"]),  # type: ignore[attr-defined]
         "functional": file.functional or "not stated",
         "parameters": known["parameters"],
         "interaction range": f"{known['interaction_range']} Å",
-        **{k: v for k, v in file.card.items() if k in ("licence", "training_data", "validation")},
+        **{k: v for k, v in card.items() if k not in ("elements", "functional", "path")},
     }
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
     for key, value in rows.items():
-        typer.echo(f"{key:18} {value}")
+        if value is not None:
+            typer.echo(_wrapped(key.replace("_", " "), value, width))
+    if validation:
+        typer.echo(
+            _wrapped("validation", f"mean absolute errors; {note or ''}".rstrip("; "), width)
+        )
+        _errors(validation)
+
+
+def _wrapped(key: str, value: Any, width: int) -> str:
+    """A row of the card, below itself where it is long."""
+    if isinstance(value, Mapping):
+        said = (" ".join(v) if isinstance(v, list) else str(v) for v in value.values())
+        value = ", ".join(f"{k} {v}" for k, v in zip(value, said, strict=True))
+    paragraphs = value if isinstance(value, list) else [value]
+    lines = [
+        line
+        for one in paragraphs
+        for line in textwrap.wrap(
+            str(one), max(20, width - NAMES), break_long_words=False, break_on_hyphens=False
+        )
+    ]
+    starts = [key, *[""] * (len(lines) - 1)]
+    return "\n".join(f"{a:{NAMES - 1}} {b}" for a, b in zip(starts, lines, strict=True))
+
+
+def _errors(validation: Mapping[str, Mapping[str, float]]) -> None:
+    """The validation errors of each set of elements, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = {
+        "n": ("n_structures", "d"),
+        "energy meV/atom": ("energy_mae_meV_per_atom", ".1f"),
+        "forces eV/Å": ("forces_mae_eV_per_A", ".3f"),
+        "stress GPa": ("stress_mae_GPa", ".2f"),
+    }
+    table = Table(box=None, header_style="bold")
+    table.add_column("elements")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for elements, errors in validation.items():
+        cells = [
+            format(errors[key], form) if key in errors else "" for key, form in columns.values()
+        ]
+        table.add_row(elements, *cells)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)

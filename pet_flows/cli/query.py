@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pet_flows.cli.campaign import parse_query
+
+if TYPE_CHECKING:
+    from pet_flows.store.results import ResultStore
 
 
 class Format(StrEnum):
@@ -30,14 +33,19 @@ def command(
     shape: Shape = Format.table,
     limit: Limit = 0,
 ) -> None:
-    """List records. Works while a campaign runs."""
+    """List records: each one's property, state and headline. Works while a campaign runs.
+
+    For example: pet-flows query oxides --filter '{"state": "failed"}'. What a record holds, and
+    can be asked for, is described in docs/records.md.
+    """
     from pet_flows.store.results import ResultStore
 
     criteria = parse_query(filter)
+    store = ResultStore.open(read_only=True)
     if campaign is not None:
+        check_campaign(store, campaign)
         named = {"sources.campaign": campaign}
         criteria = {"$and": [named, criteria]} if criteria else named
-    store = ResultStore.open(read_only=True)
     found = store.query(criteria, sort={"formula_pretty": 1, "property": 1}, limit=limit)
     if shape is Format.json:
         from bson import json_util
@@ -45,6 +53,18 @@ def command(
         sys.stdout.write(json_util.dumps(list(found), indent=1, json_options=_options()) + "\n")
         return
     _table(list(found))
+
+
+def check_campaign(store: ResultStore, name: str) -> None:
+    """Refuse the name of a campaign that has neither records nor a manifest here.
+
+    Raises
+    ------
+    PetFlowsError
+        Says which campaigns there are.
+    """
+    if next(store.query({"sources.campaign": name}, ["_id"], limit=1), None) is None:
+        store.campaign(name)
 
 
 def _options() -> Any:

@@ -14,6 +14,8 @@ from pet_flows.cli.campaign import Asked, Campaign, build_campaign, campaign_com
 STATES = ("ok", "unconverged", "failed", "skipped")
 #: exit code of a campaign that ran to its end but has failed records
 SOME_FAILED = 3
+#: and of one that Ctrl-C ended
+INTERRUPTED = 130
 
 
 @campaign_command
@@ -25,7 +27,13 @@ def command(asked: Asked) -> None:
     """
     started = time.monotonic()
     campaign = build_campaign(asked)
-    outcomes = _run(campaign)
+    try:
+        outcomes = _run(campaign)
+    except KeyboardInterrupt:
+        typer.echo(
+            "Stopped. What was computed is stored; the same command goes on from there.", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None
     typer.echo(_summary(asked.name, campaign, outcomes, time.monotonic() - started))
     if any(_state(slim) == "failed" for _, slim, _ in outcomes):
         raise typer.Exit(SOME_FAILED)
@@ -35,23 +43,28 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     """Run the flow in this process; (property, slim result, computed?) per record."""
     from jobflow import run_locally
 
-    from pet_flows.cli.progress import progress_bar
+    from pet_flows.cli.progress import Course, shown
     from pet_flows.jobs import base
 
     outcomes: list[tuple[str, dict[str, Any], bool]] = []
-    total = campaign.n_inputs * len(campaign.properties)
-    with progress_bar(total) as advance:
+    course = Course(campaign.n_inputs * len(campaign.properties))
 
-        def observe(name: str, slim: dict[str, Any], computed: bool) -> None:
-            outcomes.append((name, slim, computed))
-            advance(name, slim, computed)
+    def observe(name: str, slim: dict[str, Any], computed: bool) -> None:
+        outcomes.append((name, slim, computed))
+        course.advance(name, slim, computed)
 
-        base.observers.append(observe)
-        try:
+    def watch(name: str, label: str | None, done: int, total: int) -> None:
+        course.watch(name, label, done, total, time.monotonic())
+
+    base.observers.append(observe)
+    base.watchers.append(watch)
+    try:
+        with shown(course):
             warnings.simplefilter("ignore")  # of other packages; ours are in the records
             run_locally(campaign.flow, store=campaign.store, log=False, raise_immediately=True)
-        finally:
-            base.observers.remove(observe)
+    finally:
+        base.observers.remove(observe)
+        base.watchers.remove(watch)
     return outcomes
 
 
@@ -75,9 +88,11 @@ def _summary(
         lines.append(f"  {prop:8} {', '.join(counts)}")
     shown = set()
     for prop, slim, _ in outcomes:
-        label = slim["source"].get("material_id") or slim["source"].get("path") or "?"
+        label, path = slim["source"].get("material_id"), slim["source"].get("path")
+        if path and str(path) not in str(slim["message"]):
+            label = f"{label} in {path}" if label else path
         if _state(slim) == "failed" and (label, slim["reason"]) not in shown:
             shown.add((label, slim["reason"]))
-            lines.append(f"  failed: {label} ({prop}): {slim['message']}")
+            lines.append(f"  failed: {label or '?'} ({prop}): {slim['message']}")
     lines.append(f"See pet-flows query {name}, pet-flows compare {name}.")
     return "\n".join(lines)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from pet_flows.engines.potential import Potential
+    from pet_flows.properties.batch import Progress
     from pet_flows.properties.outcome import Outcome
     from pet_flows.store.results import ResultStore
 
@@ -31,6 +32,9 @@ STORE_EXPOSED = JobConfig(expose_store=True)
 #: called with (property, slim result, newly computed?) after each structure; the command line's
 #: progress bar hangs here
 observers: list[Callable[[str, dict[str, Any], bool], None]] = []
+#: called with (property, None, 0, structures) when the model is there and a batch begins, and with
+#: (property, name of the structure, done, total) as one gets on, in the property's own units
+watchers: list[Callable[[str, str | None, int, int], None]] = []
 
 
 def property_job(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,11 +143,14 @@ class PropertyMaker(Maker):
         structures: Sequence[Atoms],
         potential: Potential,
         carried: Sequence[dict[str, Any] | None],
+        progress: Progress | None = None,
     ) -> Iterator[Outcome]:
         """Call the property: the function of `property_module` that is named as its module."""
         module = import_module(f"pet_flows.properties.{self.property_module}")
         compute = getattr(module, self.property_module.rpartition(".")[2])
-        outcomes: Iterator[Outcome] = compute(structures, potential, self.settings(), carried)
+        outcomes: Iterator[Outcome] = compute(
+            structures, potential, self.settings(), carried, progress=progress
+        )
         return outcomes
 
     def run(self, given: JobInput | list[JobInput]) -> Any:
@@ -311,7 +318,17 @@ def compute_records(
         AseAtomsAdaptor.get_atoms(task.item.structure, msonable=False)  # type: ignore[arg-type]
         for task in sound
     ]
-    for outcome in maker.compute(atoms, potential, [task.item.carried for task in sound]):
+
+    def progress(index: int, done: int, total: int) -> None:
+        source = sound[index].item.source
+        label = source.get("material_id") or source.get("path") or f"structure {index}"
+        for watcher in watchers:
+            watcher(maker.property_name, label, done, total)
+
+    for watcher in watchers:
+        watcher(maker.property_name, None, 0, len(sound))
+    carried = [task.item.carried for task in sound]
+    for outcome in maker.compute(atoms, potential, carried, progress):
         yield finish(sound[outcome.index], outcome, str(potential.device))
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from pet_flows.engines.potential import Potential
+    from pet_flows.properties.batch import Progress
     from pet_flows.properties.outcome import Outcome
     from pet_flows.store.results import ResultStore
 
@@ -94,13 +95,17 @@ class MDMaker(PropertyMaker):
         structures: Sequence[Atoms],
         potential: Potential,
         carried: Sequence[dict[str, Any] | None],
+        progress: Progress | None = None,
     ) -> Iterator[Outcome]:
         """See :func:`pet_flows.properties.dynamics.md.md`."""
         from pet_flows.properties.dynamics.md import md
         from pet_flows.settings import get_settings
 
         checkpoints = get_settings().store.parent / "pet_flows_md"
-        return md(structures, potential, self.settings(), carried, checkpoints=checkpoints)
+        return md(
+            structures, potential, self.settings(), carried,
+            checkpoints=checkpoints, progress=progress,
+        )  # fmt: skip
 
     def write_files(self, slims: list[dict[str, Any]], store: ResultStore) -> None:
         """Write the trajectories, numbered by the place of each structure in what was given."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,11 @@ from scipy.spatial.transform import Rotation
 
 #: what is done to a structure, in the order of the table
 TRANSFORMATIONS = ("rotation", "inversion", "permutation", "translation", "cell setting")
+
+
+#: called with (number of the combination from 1, how many there are, which it is, what of it is
+#: measured now)
+Progress = Callable[[int, int, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ def audit(
     n_rotations: int = 4,
     n_mean: int = 60,
     seed: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> Audit:
     """Measure every symmetry of a calculator on one structure.
 
@@ -87,27 +95,43 @@ def audit(
         Random rotations (each with its mirror image) in that mean.
     seed
         Of all that is random here.
+    progress
+        Called with the name of each measurement before it is made.
     """
+
+    def now(name: str) -> None:
+        if progress is not None:
+            progress(name)
+
     rng = np.random.default_rng(seed)
     base = _evaluate(calculator, atoms)
     errors: dict[str, Errors] = {}
     for name in ("rotation", "inversion"):
+        now(name)
         sign = -1.0 if name == "inversion" else 1.0
         turns = Rotation.random(n_rotations, random_state=seed).as_matrix() * sign
         found = [_turned(calculator, atoms, turn) for turn in turns]
         errors[name] = _worst([_difference(base, one, len(atoms)) for one in found])
+    now("permutation")
     order = rng.permutation(len(atoms))
     permuted = _evaluate(calculator, atoms[order])
     back = _Result(permuted.energy, permuted.forces[np.argsort(order)], permuted.stress)
     errors["permutation"] = _difference(base, back, len(atoms))
+    now("translation")
     shifted = atoms.copy()
     shifted.positions += rng.normal(size=3)
     errors["translation"] = _difference(base, _evaluate(calculator, shifted), len(atoms))
     if atoms.pbc.all():
+        now("cell setting")
         found = [_evaluate(calculator, _other_setting(atoms, m)) for m in _SETTINGS]
         errors["cell setting"] = _worst([_difference(base, one, len(atoms)) for one in found])
+    now("forces against finite differences")
     conservation = _conservation(calculator, atoms, base, rng)
+    now("time of a call")
     milliseconds = _milliseconds(calculator, atoms)  # the last call is on the structure itself
+    n_evaluations = getattr(calculator, "results", {}).get("n_evaluations")
+    if raw is not None:
+        now("distance from the O(3) mean")
     return Audit(
         structure=atoms.get_chemical_formula(empirical=True),
         n_atoms=len(atoms),
@@ -115,7 +139,7 @@ def audit(
         mean_distance=None if raw is None else _from_mean(base, raw, atoms, n_mean, seed),
         conservation=conservation,
         site_symmetry=_forbidden_force(atoms, base),
-        n_evaluations=getattr(calculator, "results", {}).get("n_evaluations"),
+        n_evaluations=n_evaluations,
         milliseconds=milliseconds,
     )
 
@@ -242,6 +266,7 @@ def audit_all(
     make: Callable[[str], Calculator],
     strategies: Sequence[str],
     structures: dict[str, Atoms],
+    progress: Progress | None = None,
     **kwargs: Any,
 ) -> dict[str, dict[str, Audit | str]]:
     """Audit several symmetrizations of one model: strategy → structure → audit, or why not.
@@ -252,18 +277,20 @@ def audit_all(
         Strategy string → calculator; ``"none"`` gives the model itself.
     strategies, structures
         What is combined with what.
+    progress
+        Told what is measured.
     **kwargs
         For :func:`audit`.
     """
     from pet_flows.errors import StructureError
 
     raw = make("none")
-    table: dict[str, dict[str, Audit | str]] = {}
-    for strategy in strategies:
-        table[strategy] = {}
-        for name, atoms in structures.items():
-            try:
-                table[strategy][name] = audit(make(strategy), atoms, raw=raw, **kwargs)
-            except StructureError as refused:
-                table[strategy][name] = refused.message
+    table: dict[str, dict[str, Audit | str]] = {strategy: {} for strategy in strategies}
+    stages = list(product(table, structures.items()))
+    for number, (strategy, (name, atoms)) in enumerate(stages, start=1):
+        stage = partial(progress, number, len(stages), f"{strategy}, {name}") if progress else None
+        try:
+            table[strategy][name] = audit(make(strategy), atoms, raw=raw, progress=stage, **kwargs)
+        except StructureError as refused:
+            table[strategy][name] = refused.message
     return table

@@ -7,7 +7,7 @@ carries: it repeats itself alone, in company, and after a kill.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,18 @@ class Integration:
         Ensemble, time step and the rest.
     room
         Atoms × evaluations that one step may hold.
+    on_step
+        Called with each run after each of its steps.
     """
 
-    def __init__(self, evaluate: EvaluateEach, settings: MDSettings, room: int):
+    def __init__(
+        self,
+        evaluate: EvaluateEach,
+        settings: MDSettings,
+        room: int,
+        on_step: Callable[[Run], None] | None = None,
+    ):
+        self.on_step = on_step
         self.model = BatchedModel(evaluate)
         self.settings = settings
         self.room = room
@@ -133,6 +142,8 @@ class Integration:
         for phase in self._phases(state):
             phase.run.step += 1
             self._watch(phase)
+            if self.on_step is not None:
+                self.on_step(phase.run)
 
     def _phases(self, state: verlet.MDState) -> list[Phase]:
         """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""

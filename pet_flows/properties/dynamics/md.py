@@ -66,7 +66,7 @@ def md(
         as if nothing had happened; files are named by structure, settings and potential, and
         deleted when their run has ended. None keeps everything in memory.
     progress
-        Called with (index, steps done, steps) when a run ends.
+        Called with (index, steps done, steps) after each step.
 
     Yields
     ------
@@ -80,8 +80,13 @@ def md(
         random noise has given.
     """
     settings = settings or MDSettings()
+
+    def on_step(run: Run) -> None:
+        if progress is not None:
+            progress(run.tag.index, run.step, settings.steps)
+
     integration = Integration(
-        partial(evaluate_each, potential.evaluator), settings, room_of(potential)
+        partial(evaluate_each, potential.evaluator), settings, room_of(potential), on_step
     )
     prepare = partial(_prepared, settings, potential.cutoff)
     repeats = partial(_repeats, settings.min_length)
@@ -100,8 +105,6 @@ def md(
         trajectory = Trajectory(len(job.atoms), checkpoints, name)
         integration.add(job, body_of(job.atoms, job), trajectory, first)
     for run in integration:
-        if progress is not None:
-            progress(run.tag.index, run.step, settings.steps)
         yield _outcome(run, settings, potential.spec.symmetrization)
         run.trajectory.remove()
 
