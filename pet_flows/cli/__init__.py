@@ -22,6 +22,8 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: a user's mistake ends in one sentence and exit code 1."""
     words = sys.argv[1:] if arguments is None else arguments
+    if len(words) > 1 and words[0] == "help":  # `help screen` means `screen --help`
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         _print(_help())
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pet_flows.cli.compare import check_picture
 from pet_flows.cli.query import Format
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ Structures = Annotated[
 Strategies = Annotated[str, typer.Option("--symmetrize", help="Strategies, joined by commas.")]
 Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
-    Path | None, typer.Option(help="Draw errors against evaluations into this file (.png, .pdf).")
+    Path | None,
+    typer.Option(help="Draw errors against evaluations into this file (.png, .pdf, .svg)."),
 ]
 Trust = Annotated[bool, typer.Option("--trust", help="Open this pickled checkpoint.")]
 
@@ -53,6 +55,7 @@ def command(
     """
     from pet_flows.settings import get_settings
 
+    check_picture(picture)
     settings = get_settings()
     sys.stderr.write(f"Loading {model or settings.model}\n")
     from pet_flows.engines.ase import SymmetrizedCalculator

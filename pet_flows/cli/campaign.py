@@ -142,12 +142,17 @@ def build_campaign(asked: Asked) -> Campaign:
     results = ResultStore.from_job_store(job_store)
     results.put_campaign(maker.manifest(structures))
     flow = maker.make(by_reference(structures, results))
-    return Campaign(flow, job_store, len(structures), chosen)
+    return Campaign(flow, job_store, len(structures), tuple(maker.properties))
 
 
 def _read(asked: Asked, job_store: JobStore) -> list[InputStructure]:
     from pet_flows.inputs.sources import read_inputs
 
+    if not asked.from_store and (asked.query, asked.structure_path) != ("{}", "structure"):
+        raise PetFlowsError(
+            "--query and --structure-path say which documents of a collection are meant: name it "
+            "with --from-store."
+        )
     found: list[InputStructure] = []
     if asked.inputs:
         found += read_inputs(asked.inputs)

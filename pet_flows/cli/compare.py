@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from pet_flows.cli.query import Format, check_campaign
+from pet_flows.errors import PetFlowsError
 
 Campaign = Annotated[str, typer.Argument(help="Name of the campaign.")]
 Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
-    Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf).")
+    Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf, .svg).")
 ]
 
 
@@ -24,6 +25,7 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
     from pet_flows.compare.table import as_dict, render
     from pet_flows.store.results import ResultStore
 
+    check_picture(picture)
     store = ResultStore.open(read_only=True)
     check_campaign(store, campaign)
     matched = compare_campaign(store, campaign)
@@ -38,3 +40,13 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
 
         draw_parity(matched.rows, picture)
         typer.echo(f"Picture in {picture}", err=True)
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse a picture that could not be written, before the work for it is done."""
+    if path is None:
+        return
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise PetFlowsError(f"--picture {path} must end in .png, .pdf or .svg.")
+    if not path.parent.is_dir():
+        raise PetFlowsError(f"--picture {path} names a folder that does not exist: make it first.")

@@ -48,7 +48,8 @@ class Course:
             self.began = now if self.began is None else self.began
             self.doing = f"{name} of {total} structure{'s' * (total != 1)}"
         elif name in UNITS:
-            self.doing = f"{name} of {label}: {done} of {total} {UNITS[name]}"
+            said = f"{done} of {total}" if done < total else f"all {total}"
+            self.doing = f"{name} of {label}: {said} {UNITS[name]} done"
 
     def left(self, now: float) -> float | None:
         """Guess what is left, in s, from the mean time of a computed result."""

@@ -12,6 +12,8 @@ import typer
 from pet_flows.cli.campaign import Asked, Campaign, build_campaign, campaign_command
 
 STATES = ("ok", "unconverged", "failed", "skipped")
+#: so many failures are told one by one
+MOST_FAILURES = 20
 #: exit code of a campaign that ran to its end but has failed records
 SOME_FAILED = 3
 #: and of one that Ctrl-C ended
@@ -86,13 +88,18 @@ def _summary(
     for prop in campaign.properties:
         counts = [f"{states[prop, state]} {state}" for state in STATES if states[prop, state]]
         lines.append(f"  {prop:8} {', '.join(counts)}")
-    shown = set()
+    shown: dict[tuple[str, str], str] = {}
     for prop, slim, _ in outcomes:
         label, path = slim["source"].get("material_id"), slim["source"].get("path")
         if path and str(path) not in str(slim["message"]):
             label = f"{label} in {path}" if label else path
-        if _state(slim) == "failed" and (label, slim["reason"]) not in shown:
-            shown.add((label, slim["reason"]))
-            lines.append(f"  failed: {label or '?'} ({prop}): {slim['message']}")
+        if _state(slim) == "failed":
+            line = f"  failed: {label or '?'} ({prop}): {slim['message']}"
+            shown.setdefault((str(label), slim["reason"]), line)
+    lines += list(shown.values())[:MOST_FAILURES]
+    if len(shown) > MOST_FAILURES:
+        rest = len(shown) - MOST_FAILURES
+        query = f"""pet-flows query {name} --filter '{{"state": "failed"}}'"""
+        lines.append(f"  and {rest} more, which {query} lists.")
     lines.append(f"See pet-flows query {name}, pet-flows compare {name}.")
     return "\n".join(lines)

@@ -42,10 +42,13 @@ def command(
         if computed:
             sys.stderr.write(f"{name}: {slim['key']} {slim['state']}\n")
 
-    base.observers.append(observe)
     categories = tuple(word.strip() for word in category.split(",") if word.strip())
-    done = run_worker(
-        categories=categories, nlaunches=nlaunches, idle_timeout=idle_timeout,
-        launchpad=launchpad, fworker=fworker, folder=folder,
-    )  # fmt: skip
+    base.observers.append(observe)
+    try:
+        done = run_worker(
+            categories=categories, nlaunches=nlaunches, idle_timeout=idle_timeout,
+            launchpad=launchpad, fworker=fworker, folder=folder,
+        )  # fmt: skip
+    finally:
+        base.observers.remove(observe)
     typer.echo(f"{done} jobs run.")

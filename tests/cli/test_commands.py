@@ -1,0 +1,91 @@
+"""Single commands as a new user meets them: what they print, what they refuse, how they end."""
+
+import io
+import sys
+
+import pytest
+from ase.build import bulk
+from ase.io import write
+
+from pet_flows.cli import COMMANDS, main
+from pet_flows.cli.screen import MOST_FAILURES
+
+
+def run(capsys, *words):
+    """Exit code (1 for a sentence), what was printed, and the sentence on stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    code = ended.value.code
+    out = capsys.readouterr().out
+    return (1, out, code) if isinstance(code, str) else (code or 0, out, "")
+
+
+@pytest.fixture
+def campaign(tmp_path, monkeypatch, capsys):
+    """A campaign called metals: statics of fcc copper, and of xenon, which fail."""
+    monkeypatch.chdir(tmp_path)
+    write("cu.extxyz", bulk("Cu"))
+    write("many.extxyz", [bulk("Xe", "fcc", a=6 + 0.01 * n) for n in range(MOST_FAILURES + 2)])
+    return run(capsys, "screen", "cu.extxyz", "many.extxyz", "-p", "static,static", "-n", "metals")
+
+
+def test_campaigns_are_named(campaign, capsys):
+    code, said, _ = campaign
+    assert code == 3
+    assert said.count("static   1 ok, 22 failed") == 1  # a property asked for twice is one
+    assert f"{MOST_FAILURES + 3} results" in said
+    assert said.count("failed: many-") == MOST_FAILURES
+    assert "in many.extxyz (static): The model was not trained on Xe" in said
+    assert (
+        """and 2 more, which pet-flows query metals --filter '{"state": "failed"}' lists""" in said
+    )
+
+    for command in ("query", "compare"):
+        code, out, sentence = run(capsys, command, "metal")
+        assert (code, out) == (1, "")
+        assert sentence == "Error: There is no campaign 'metal' in this store; there are metals."
+    code, out, _ = run(capsys, "query", "metals", "--filter", '{"state": "ok"}')
+    assert code == 0
+    assert "1 records" in out
+    code, out, _ = run(capsys, "query", "metals", "--filter", '{"state": "unconverged"}')
+    assert (code, out) == (0, "No record matches.\n")  # of a campaign that there is
+
+
+def test_a_model_card_is_readable(capsys, monkeypatch):
+    code, out, _ = run(capsys, "models", "pet-mvl")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 100
+    lines = [line.split() for line in out.splitlines()]
+    assert ["elements", "n", "energy", "meV/atom", "forces", "eV/Å", "stress", "GPa"] in lines
+    rows = {words[0]: words[1:] for words in lines[-16:]}
+    assert rows["all"] == ["539", "10.7", "0.071", "0.30"]
+    assert rows["Cu"] == ["21", "19.9", "0.030"]  # its stresses are not in the validation set
+    assert ["licence", "BSD-3-Clause"] in lines
+    assert "{" not in out
+
+
+def test_help_of_one_command(capsys):
+    for name in COMMANDS:
+        code, out, _ = run(capsys, "help", name)
+        assert code == 0
+        assert f"pet-flows {name}" in out
+        assert "--help" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["screen", "prototypes:Si", "--query", '{"a": 1}'], "name it with --from-store"),
+        (["screen", "prototypes:Si", "--structure-path", "x"], "name it with --from-store"),
+        (["compare", "x", "--picture", "x.xyz"], "must end in .png, .pdf or .svg"),
+        (["compare", "x", "--picture", "nowhere/x.png"], "a folder that does not exist"),
+        (["audit", "--picture", "x.xyz"], "must end in .png, .pdf or .svg"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_done(words, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    code, out, said = run(capsys, *words)
+    assert (code, out) == (1, "")
+    assert sentence in said
+    assert "\n" not in said
