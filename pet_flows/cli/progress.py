@@ -128,17 +128,18 @@ def _to_stderr(line: str) -> None:
 def _bar(course: Course) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Said(ProgressColumn):
         """What the course says at the moment of drawing; it changes without the bar's knowing."""
 
-        def __init__(self, say: Callable[[], str]):
-            super().__init__()
+        def __init__(self, say: Callable[[], str], *, shrinks: bool = False):
+            super().__init__(Column(no_wrap=not shrinks))
             self.say = say
 
         def render(self, task: Task) -> Text:
-            return Text(self.say())
+            return Text(self.say(), no_wrap=True, overflow="ellipsis")
 
     class Results(BarColumn):
         """The share of the results that are there."""
@@ -152,8 +153,8 @@ def _bar(course: Course) -> Iterator[None]:
         return "" if guess is None else f"about {duration(guess)} left"
 
     columns = (
-        Results(), Said(lambda: f"{course.done}/{course.total}"), TimeElapsedColumn(), Said(left),
-        Said(lambda: course.doing),
+        Results(24), Said(lambda: f"{course.done}/{course.total}"), TimeElapsedColumn(), Said(left),
+        Said(lambda: course.doing, shrinks=True),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
         bar.add_task("", total=course.total)
