@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -120,6 +121,7 @@ def build_campaign(asked: Asked) -> Campaign:
     from pet_flows.store.locate import open_job_store
     from pet_flows.store.results import ResultStore
 
+    warnings.simplefilter("ignore")  # of other packages; ours are in the records
     settings = get_settings()
     wanted = {
         "model": asked.model or settings.model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections import Counter
 from typing import Any
 
@@ -62,7 +61,6 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     base.watchers.append(watch)
     try:
         with shown(course):
-            warnings.simplefilter("ignore")  # of other packages; ours are in the records
             run_locally(campaign.flow, store=campaign.store, log=False, raise_immediately=True)
     finally:
         base.observers.remove(observe)

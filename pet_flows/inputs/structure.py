@@ -21,7 +21,7 @@ class InputStructure(MSONable):
 
     Whatever could not be read is one of these too, so that a broken file becomes a failed
     record and never stops the others. ``problem`` decides: with a problem, ``structure`` is only
-    what could be understood of the input (None where it was nothing, or holds NaN).
+    what could be understood of the input (None where it was nothing, holds NaN or no elements).
 
     Parameters
     ----------
@@ -94,8 +94,9 @@ def make_input(
     bare, dropped = strip(structure)
     dropped = [*also_dropped, *(name for name in dropped if name not in set(also_dropped))]
     problem = find_problem(bare)
-    # NaN can be neither stored nor hashed; everything else of a bad input is worth keeping
-    kept = None if problem and problem[0] == "not_finite" else bare
+    # NaN can be neither stored nor hashed, what is no element has no mass and no formula;
+    # everything else of a bad input is worth keeping
+    kept = None if problem and problem[0] in ("not_finite", "unknown_species") else bare
     return InputStructure(kept, dict(source), dropped, problem)
 
 

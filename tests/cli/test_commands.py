@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 from ase.build import bulk
@@ -22,22 +23,34 @@ def run(capsys, *words):
 
 @pytest.fixture
 def campaign(tmp_path, monkeypatch, capsys):
-    """A campaign called metals: statics of fcc copper, and of xenon, which fail."""
+    """Statics of fcc copper, and of xenon and what is no element, which fail: metals."""
     monkeypatch.chdir(tmp_path)
     write("cu.extxyz", bulk("Cu"))
+    Path("qq.vasp").write_text("x\n1\n3 0 0\n0 3 0\n0 0 3\nQq\n1\nDirect\n0 0 0\n")
     write("many.extxyz", [bulk("Xe", "fcc", a=6 + 0.01 * n) for n in range(MOST_FAILURES + 2)])
-    return run(capsys, "screen", "cu.extxyz", "many.extxyz", "-p", "static,static", "-n", "metals")
+    return run(
+        capsys,
+        "screen",
+        "cu.extxyz",
+        "qq.vasp",
+        "many.extxyz",
+        "-p",
+        "static,static",
+        "-n",
+        "metals",
+    )
 
 
 def test_campaigns_are_named(campaign, capsys):
     code, said, _ = campaign
     assert code == 3
-    assert said.count("static   1 ok, 22 failed") == 1  # a property asked for twice is one
-    assert f"{MOST_FAILURES + 3} results" in said
-    assert said.count("failed: many-") == MOST_FAILURES
+    assert said.count("static   1 ok, 23 failed") == 1  # a property asked for twice is one
+    assert f"{MOST_FAILURES + 4} results" in said
+    assert "failed: qq in qq.vasp (static): 'Qq' is not an element: name one there." in said
+    assert said.count("  failed: ") == MOST_FAILURES
     assert "in many.extxyz (static): The model was not trained on Xe" in said
     assert (
-        """and 2 more, which pet-flows query metals --filter '{"state": "failed"}' lists""" in said
+        """and 3 more, which pet-flows query metals --filter '{"state": "failed"}' lists""" in said
     )
 
     for command in ("query", "compare"):
