@@ -127,8 +127,8 @@ def _check_cell(data: Mapping[str, Any]) -> None:
 
 def _check_atoms(data: Mapping[str, Any]) -> list[str]:
     """Refuse atoms without a place; list those that are there with occupancy 0."""
-    if "_atom_site_label" not in data and "_atom_site_type_symbol" not in data:
-        raise DamagedError("names no atoms (_atom_site_label): add them.")
+    if "_atom_site_label" not in data:
+        raise DamagedError("does not label its atoms: add the column _atom_site_label.")
     keys = [f"_atom_site_fract_{x}" for x in "xyz"]
     absent = [key for key in keys if key not in data]
     if absent:
@@ -138,7 +138,7 @@ def _check_atoms(data: Mapping[str, Any]) -> list[str]:
             f"lists its atoms without {', '.join(absent)}{why}: add the fractional positions.",
             "incomplete",
         )
-    labels = _listed(data.get("_atom_site_label", data.get("_atom_site_type_symbol")))
+    labels = _listed(data["_atom_site_label"])
     for key in keys:
         for label, value in zip(labels, _listed(data[key]), strict=False):
             if value in _UNKNOWN:

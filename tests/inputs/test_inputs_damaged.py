@@ -74,6 +74,7 @@ CIFS = {
     "unknown element": (changed(cif(), "Na1 Na", "Qq1 Qq"), "unknown_species", "'Qq'"),
     "no block": (changed(cif(), "data_NaCl", ""), "unreadable", "no line that begins with data_"),
     "only a head": (cif()[:60], "unreadable", "lists no atoms"),
+    "no labels": (changed(cif(), "_site_label", "_site_x"), "unreadable", "_atom_site_label."),
     "web page": (HTML, "unreadable", "is a web page, no CIF"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "unreadable", "holds binary data"),
     "packed": (gzip.compress(cif().encode()), "unreadable", "rename it to x.cif.gz"),
