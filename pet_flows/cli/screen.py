@@ -24,7 +24,8 @@ def command(asked: Asked) -> None:
     """Relax structures and compute their properties; store one record for each.
 
     Run again, it computes only what is missing. The exit code is 0 when every record is ok or
-    unconverged, 3 when some failed (with reasons), 1 when nothing could be started.
+    unconverged, 3 when some failed (with reasons), 1 when nothing could be started, 130 after
+    Ctrl-C.
     """
     started = time.monotonic()
     campaign = build_campaign(asked)
