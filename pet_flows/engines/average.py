@@ -15,10 +15,10 @@ def turned(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch.
     matrices
         ``(k, 3, 3)``, one for each of the ``k``.
     """
-    for axis in range(values.dim() - indices, values.dim()):
-        moved = values.movedim(axis, -1)
+    for axis in range(-indices, 0):
+        moved = values.swapaxes(axis, -1)
         flat = moved.reshape(len(values), -1, 3) @ matrices
-        values = flat.reshape(moved.shape).movedim(-1, axis)
+        values = flat.reshape(moved.shape).swapaxes(axis, -1)
     return values
 
 
@@ -30,7 +30,7 @@ def over_structure(value: torch.Tensor, turns: torch.Tensor, indices: int) -> to
 def over_atoms(
     values: torch.Tensor, turns: torch.Tensor, perms: torch.Tensor, indices: int
 ) -> torch.Tensor:
-    """Mean of values ``(n, ...)`` by atom over operations ``x_i Q = x_perm[i]``.
+    """Mean of values ``(n, ...)`` by atom over a group of operations ``x_i Q = x_perm[i]``.
 
     Parameters
     ----------
@@ -41,6 +41,5 @@ def over_atoms(
     indices
         How many Cartesian indices the values have, the last ones.
     """
-    images = turned(values.expand(len(turns), *values.shape), turns, indices)
-    summed = torch.zeros_like(values).index_add_(0, perms.reshape(-1), images.flatten(0, 1))
-    return summed / len(turns)
+    # the mean over a group is the mean over its inverses, which need no scattering
+    return turned(values[perms], turns.mT, indices).mean(0)

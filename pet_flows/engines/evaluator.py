@@ -19,7 +19,7 @@ from ase.data import chemical_symbols
 from pet_flows.engines.average import over_atoms, over_structure
 from pet_flows.engines.clusters import Part, parts
 from pet_flows.engines.evaluation import Evaluation, System
-from pet_flows.engines.memory import Memory, is_out_of_memory
+from pet_flows.engines.memory import Memory, is_out_of_memory, neighbours
 from pet_flows.engines.raw import Copies, Graph, RawModel, RawResult
 from pet_flows.engines.spread import ForceSpread, energy_spread
 from pet_flows.errors import StructureError
@@ -27,6 +27,9 @@ from pet_flows.symmetry.strategy import Bound, Plan, Strategy
 
 #: atoms in one model call; on a CPU more than this falls out of the cache
 CHUNK_ATOMS = {"cpu": 500, "cuda": 20_000}
+#: places in padded lists of neighbours that cost as much as one more model call: on a CPU, where
+#: the bundled model takes some 7 ms for a call and 24 µs for a place
+CALL_PLACES = {"cpu": 300}
 
 #: work, part of it, first copy, last copy + 1
 type _Piece = tuple[int, int, int, int]
@@ -42,7 +45,8 @@ class _Work:
     plan: Plan
     graph: Graph
     parts: list[Part]
-    spread: ForceSpread
+    spread: ForceSpread | None
+    """of more than one copy"""
     energies: torch.Tensor
     gradient: torch.Tensor
     virial: torch.Tensor
@@ -151,7 +155,7 @@ class Evaluator:
         return _Work(
             system, positions, strain, plan, graph,
             parts=parts(graph, weights, self.raw.hops),
-            spread=ForceSpread(weights),
+            spread=ForceSpread(weights) if len(weights) > 1 else None,
             energies=torch.zeros(n, dtype=torch.float64),
             gradient=torch.zeros(n, 3, dtype=torch.float64),
             virial=torch.zeros(3, 3, dtype=torch.float64),
@@ -160,20 +164,30 @@ class Evaluator:
         )  # fmt: skip
 
     def _chunks(self, works: list[_Work], most: int) -> list[list[_Piece]]:
-        """Chunks of (work, part, first copy, last copy + 1), each near ``most`` atoms."""
+        """Chunks of (work, part, first copy, last copy + 1), each near ``most`` atoms.
+
+        Lists of neighbours are padded to the longest of a chunk: structures with lists of about
+        the same length go together, those with the longest first.
+        """
+        parts = [(w, p) for w, work in enumerate(works) for p in range(len(work.parts))]
+        widths = {(w, p): neighbours(works[w].parts[p].graph) for w, p in parts}
+        too_much = CALL_PLACES.get(self.raw.device.type, np.inf)
         chunks: list[list[_Piece]] = [[]]
-        room = most
-        for w, work in enumerate(works):
-            for p, part in enumerate(work.parts):
-                copy, total, n = 0, len(part.copies), max(1, len(part.graph))
-                while copy < total:
-                    if room < n and chunks[-1]:
-                        chunks.append([])
-                        room = most
-                    take = min(total - copy, max(1, room // n))
-                    chunks[-1].append((w, p, copy, copy + take))
-                    copy += take
-                    room -= take * n
+        room, widest, padding = most, 0, 0
+        for w, p in sorted(parts, key=lambda part: -widths[part]):
+            part = works[w].parts[p]
+            copy, total, n = 0, len(part.copies), max(1, len(part.graph))
+            while copy < total:
+                if chunks[-1] and (room < n or padding > too_much):
+                    chunks.append([])
+                    room, padding = most, 0
+                if not chunks[-1]:
+                    widest = widths[w, p]
+                take = min(total - copy, max(1, room // n))
+                chunks[-1].append((w, p, copy, copy + take))
+                copy += take
+                room -= take * n
+                padding += take * n * (widest - widths[w, p])
         return chunks
 
     def _run(self, works: list[_Work], chunk: list[_Piece], forces: bool) -> None:
@@ -233,10 +247,14 @@ class Evaluator:
                 gradient = gradient + (dx if plan.atoms is None else dx[plan.atoms])
             if ds is not None:
                 virial = virial + ds
+        if forces and plan.pull is not None:
+            virial = virial + plan.pull(work.grad_rotations)
         if plan.operations is not None:
             turns, perms = plan.operations
             energies = over_atoms(energies, turns, perms, 0)
-            mean, gradient = (over_atoms(g, turns, perms, 1) for g in (mean, gradient))
+            if work.spread is not None:
+                mean = over_atoms(mean, turns, perms, 1)
+            gradient = over_atoms(gradient, turns, perms, 1)
             virial = over_structure(virial, turns, 2)
         k, means = len(plan.rotations), energies
         if invariant is not None:
@@ -252,7 +270,7 @@ class Evaluator:
         if forces and system.pbc.all():
             scale = n_atoms / n / abs(float(np.linalg.det(system.cell)))
             stress = (0.5 * scale * (virial + virial.T)).numpy()
-        if not np.isfinite(energy) or not bool(torch.isfinite(gradient).all()):
+        if not np.isfinite(energy) or not np.isfinite(gradient.numpy()).all():
             raise StructureError(
                 "not_finite",
                 "The model's energy or forces are not finite for this geometry; atoms may be too "
@@ -267,7 +285,7 @@ class Evaluator:
             energy_spread=(
                 energy_spread(plan.weights.detach(), work.grad_weights, means) if k > 1 else None
             ),
-            force_spread=work.spread.value(mean) if forces and k > 1 else None,
+            force_spread=work.spread.value(mean) if forces and work.spread is not None else None,
         )
 
 
@@ -282,7 +300,8 @@ def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: Ra
     work.grad_rotations[rows] = result.virials @ copies.rotations
     if part.atoms is None:
         work.gradient += result.gradients.sum(0)
-        work.spread.add(rows, result.gradients)
+        if work.spread is not None:
+            work.spread.add(rows, result.gradients)
     else:
         work.gradient[part.atoms] += result.gradients.sum(0)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import bson
 import numpy as np
+from ase import Atoms
 from pydantic import BaseModel, ValidationError
 from pymatgen.core import Structure
 
@@ -121,7 +122,10 @@ def _complete(
     document: dict[str, Any], outcome: Outcome, given: Structure | None, device: str | None
 ) -> tuple[dict[str, Any], Blobs]:
     """Put everything that depends on the outcome into a document."""
-    _refuse_not_finite(outcome)
+    result, carried = plain(outcome.result), plain(outcome.carried)
+    spread = [plain(outcome.energy_spread), plain(outcome.force_spread)]
+    checked = {**result, "symmetry reference": carried, "spread": spread}
+    _refuse_not_finite(checked, outcome.atoms)
     start = None if given is None else bare(given)
     final = None if outcome.atoms is None else structure_of_atoms(outcome.atoms)
     blobs = {name: dict(arrays) for name, arrays in outcome.blobs.items()}
@@ -149,15 +153,12 @@ def _complete(
         **metadata(start, final),
         "spacegroup": {"input": space_group(start), "final": space_group(final)},
         "reference": outcome.reference_digest,
-        "symmetry_reference": plain(outcome.carried) or None,
+        "symmetry_reference": carried or None,
         "warnings": notes,
         "n_evaluations": int(outcome.n_evaluations),
-        "spread": {
-            "energy_per_atom": plain(outcome.energy_spread),
-            "forces": plain(outcome.force_spread),
-        },
+        "spread": dict(zip(("energy_per_atom", "forces"), spread, strict=True)),
         "provenance": provenance(device, outcome.wall_time),
-        "result": plain(outcome.result),
+        "result": result,
     }
     try:
         record = Record.model_validate(content).model_dump(by_alias=True)
@@ -170,6 +171,10 @@ def _complete(
     return record, blobs
 
 
+#: BSON's own types, which are kept as they are
+_OWN = frozenset({type(None), bool, int, float, str, datetime})
+
+
 def plain(value: Any) -> Any:
     """Give a value in BSON's own types: no NumPy, no tuples, no enums; keys without dots or $.
 
@@ -178,15 +183,19 @@ def plain(value: Any) -> Any:
     TypeError
         There is no such type in BSON.
     """
+    if type(value) in _OWN:
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        # most of what there is are rows of numbers
+        own = _OWN.issuperset(map(type, value))
+        return list(value) if own else [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {_safe_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, Mapping):
-        return {_safe_key(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str | datetime):
+    if isinstance(value, bool | int | float | str | datetime):
         return value
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 
@@ -196,17 +205,11 @@ def _safe_key(key: Any) -> str:
     return str(key).replace(".", "_").replace("$", "_")
 
 
-def _refuse_not_finite(outcome: Outcome) -> None:
+def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
     """Refuse NaN and infinity, which can break a server's connection and every later average."""
-    checked = {
-        **outcome.result,
-        "symmetry reference": outcome.carried,
-        "spread": [outcome.energy_spread, outcome.force_spread],
-    }
-    for name, value in checked.items():
-        if not _finite(plain(value)):
+    for name, value in values.items():
+        if not _finite(value):
             raise _Unfit("not_finite", f"{name} came out as NaN or infinite.")
-    atoms = outcome.atoms
     if atoms is not None and not (
         np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()
     ):
@@ -214,13 +217,14 @@ def _refuse_not_finite(outcome: Outcome) -> None:
 
 
 def _finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(_finite(item) for item in value.values())
-    if isinstance(value, list):
-        return all(_finite(item) for item in value)
-    return True
+    """Whether no float in a plain value is NaN or infinite."""
+    if type(value) is list:
+        if set(map(type, value)) == {float}:
+            return all(map(math.isfinite, value))
+        return all(map(_finite, value))
+    if type(value) is dict:
+        return all(map(_finite, value.values()))
+    return type(value) is not float or math.isfinite(value)
 
 
 def _now() -> datetime:

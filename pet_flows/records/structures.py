@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import spglib
 from ase import Atoms
 from pymatgen.core import Composition, Lattice, Structure
 
+from pet_flows.symmetry.spacegroups import space_groups
+
 #: symprec of the two space groups, Å
 TIGHT, LOOSE = 1e-5, 0.1
+#: g/cm³ of one u/Å³
+DENSITY = 1.66053906892
 #: larger structures get no space group: the search would take longer than the calculation
 MAX_SYMMETRY_ATOMS = 2000
 
@@ -68,7 +70,8 @@ def space_group(structure: Structure | None) -> dict[str, int | None] | None:
         np.asarray(structure.frac_coords, dtype=float).tobytes(),
         tuple(structure.atomic_numbers),
     )
-    return {"tight": _number(*content, TIGHT), "loose": _number(*content, LOOSE)}
+    tight, loose = _numbers(*content)
+    return {"tight": tight, "loose": loose}
 
 
 def metadata(structure: Structure | None, final: Structure | None) -> dict[str, Any]:
@@ -90,7 +93,8 @@ def metadata(structure: Structure | None, final: Structure | None) -> dict[str, 
     composition = structure.composition.element_composition
     elements = sorted(element.symbol for element in composition)
     last = structure if final is None else final
-    solid = all(last.lattice.pbc) and last.volume > 0
+    volume = float(last.volume) if all(last.lattice.pbc) else 0.0
+    solid = volume > 0
     return {
         "formula_pretty": composition.reduced_formula,
         "formula_anonymous": composition.anonymized_formula,
@@ -101,9 +105,9 @@ def metadata(structure: Structure | None, final: Structure | None) -> dict[str, 
         "composition_reduced": {
             str(element): amount for element, amount in composition.reduced_composition.items()
         },
-        "density": float(last.density) if solid else None,
-        "volume": float(last.volume) if solid else None,
-        "volume_per_atom": float(last.volume / len(last)) if solid else None,
+        "density": float(composition.weight) * DENSITY / volume if solid else None,
+        "volume": volume if solid else None,
+        "volume_per_atom": volume / len(last) if solid else None,
     }
 
 
@@ -114,17 +118,11 @@ def _lattice(cell: np.ndarray, periodic: np.ndarray) -> Lattice:
 
 
 @lru_cache(maxsize=4096)  # the crystal that a relaxation ends with begins several other records
-def _number(lattice: bytes, scaled: bytes, numbers: tuple[int, ...], symprec: float) -> int | None:
-    """Space group number, or None where spglib finds none."""
-    cell: Any = (
-        np.frombuffer(lattice).reshape(3, 3),
-        np.frombuffer(scaled).reshape(-1, 3),
-        numbers,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # spglib announces its future on every call
-        try:
-            found = spglib.get_symmetry_dataset(cell, symprec=symprec)
-        except Exception:  # spglib raises different types in different releases
-            return None
-    return None if found is None else int(found.number)
+def _numbers(
+    lattice: bytes, scaled: bytes, numbers: tuple[int, ...]
+) -> tuple[int | None, int | None]:
+    """Space group numbers at the two tolerances, None where there is none."""
+    cell, positions = np.frombuffer(lattice).reshape(3, 3), np.frombuffer(scaled).reshape(-1, 3)
+    found = space_groups(cell, positions, np.array(numbers), TIGHT, LOOSE)
+    tight, loose = (None if group is None else group.number for group in found)
+    return tight, loose

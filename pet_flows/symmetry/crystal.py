@@ -22,10 +22,10 @@ from ase import Atoms
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.connectivity import periodic_rank
 from pet_flows.symmetry.crystal_bound import LIMIT, CrystalBound
-from pet_flows.symmetry.exact import find_primitive
-from pet_flows.symmetry.group import spglib_dataset
+from pet_flows.symmetry.exact import Primitive, find_primitive
 from pet_flows.symmetry.lattice import TOLERANCE, CrystalReference, make_reference
 from pet_flows.symmetry.setting import find_setting, smallest_setting
+from pet_flows.symmetry.spacegroups import space_groups
 
 #: Å, for the translations that define the reference lattice of an input with round-off in it, or
 #: with the displacement of a phonon: 0.01 Å, by which two of its atoms can differ twice
@@ -82,18 +82,29 @@ class Crystal:
         """
         warnings = _check(atoms, self.cutoff)
         carried = carried or {}
+        primitive = None
         if "reference" in carried:
             reference = CrystalReference.from_dict(carried["reference"])
             given = carried.get("N")
             setting = _find(reference, atoms) if given is None else _checked(given)
         else:
-            reference, setting = derive(atoms, self.tolerance)
-            warnings += reference.warnings + _disorder(atoms)
-        return CrystalBound(reference, setting, self.variant, atoms, warnings, carried.get("group"))
+            reference, setting, primitive = derive(atoms, self.tolerance)
+            warnings += reference.warnings
+        bound = CrystalBound(
+            reference, setting, self.variant, atoms, warnings, carried.get("group"), primitive
+        )
+        if "reference" not in carried and len(bound.symmetry.operations) == 1:
+            bound.warnings += _disorder(atoms)
+        return bound
 
 
-def derive(atoms: Atoms, tolerance: float = TOLERANCE) -> tuple[CrystalReference, np.ndarray]:
-    """Reference and setting N ``(3, 3)`` int of a structure, the same for any cell of it."""
+def derive(
+    atoms: Atoms, tolerance: float = TOLERANCE
+) -> tuple[CrystalReference, np.ndarray, Primitive]:
+    """Reference and setting N ``(3, 3)`` int of a structure, the same for any cell of it.
+
+    With them the primitive cell they were taken from, in which atoms repeat within 0.03 Å.
+    """
     cell = atoms.cell.array
     primitive = find_primitive(atoms.numbers, cell, atoms.positions, LOOSE)
     words = repr(
@@ -101,7 +112,7 @@ def derive(atoms: Atoms, tolerance: float = TOLERANCE) -> tuple[CrystalReference
     )
     source = hashlib.sha256(words.encode()).hexdigest()[:16]
     reference, basis = make_reference(primitive.basis @ cell, tolerance, source)
-    return reference, smallest_setting(cell @ np.linalg.inv(basis), reference)
+    return reference, smallest_setting(cell @ np.linalg.inv(basis), reference), primitive
 
 
 def carried_for_supercell(carried: dict[str, Any], supercell_matrix: np.ndarray) -> dict[str, Any]:
@@ -165,7 +176,7 @@ def _disorder(atoms: Atoms) -> tuple[str, ...]:
     if units < DISORDERED:
         return ()
     cell, numbers = atoms.cell.array, atoms.numbers
-    found = spglib_dataset(cell, atoms.get_scaled_positions(), numbers, BLURRED)
+    (found,) = space_groups(cell, atoms.get_scaled_positions(), numbers, BLURRED)
     if found is None or len(found.rotations) > 1:
         return ()
     return (

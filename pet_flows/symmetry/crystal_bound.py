@@ -20,8 +20,8 @@ from pet_flows.symmetry.exact import (
 )
 from pet_flows.symmetry.grid import off_axis_group
 from pet_flows.symmetry.lattice import CrystalReference
-from pet_flows.symmetry.polar import polar_rotation
-from pet_flows.symmetry.setting import traceless_strain
+from pet_flows.symmetry.polar import Polar
+from pet_flows.symmetry.setting import strain_of
 from pet_flows.symmetry.strategy import Plan
 
 #: traceless logarithmic strain against the reference that is refused, and warned about
@@ -94,6 +94,8 @@ class CrystalBound:
         Collected so far.
     group
         A symmetry carried from an earlier binding; used wherever it holds.
+    primitive
+        Primitive cell of the atoms, found at some tolerance; taken if it is exact.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class CrystalBound:
         atoms: Atoms,
         warnings: tuple[str, ...] = (),
         group: dict[str, Any] | None = None,
+        primitive: Primitive | None = None,
     ):
         self.reference = reference
         self.setting = setting
@@ -111,9 +114,11 @@ class CrystalBound:
         grouped = variant in ("tetrahedral", "icosahedral")
         self._turns = off_axis_group(str(variant)) if grouped else np.eye(3)[None]
         self._numbers = atoms.numbers.copy()
-        self._inverse = torch.tensor(np.linalg.inv(setting @ reference.h0))
-        self._frames: dict[tuple[int, ...], torch.Tensor] = {}
-        strain = traceless_strain(self._inverse.numpy() @ atoms.cell.array)
+        self._inverse = np.linalg.inv(setting @ reference.h0)
+        self._frames: dict[bytes, np.ndarray] = {}
+        cell = atoms.cell.array
+        polar = Polar.of(self._inverse @ cell)
+        strain, turn = strain_of(polar.stretches), polar.rotation
         self._refuse(strain)
         self.warnings = warnings
         if strain > DOUBTFUL:
@@ -121,14 +126,14 @@ class CrystalBound:
                 f"The cell is strained by {strain:.3f} against its crystal reference (refused "
                 f"above {LIMIT}); bind it anew if it has become another crystal.",
             )
-        found = self._find(atoms.positions, atoms.cell.array)
+        found = self._find(atoms.positions, cell, turn, primitive)
         self._known = [found]
         if group is not None and len(group["image"]) == len(atoms):
             parent = self._inherited(Symmetry.from_dict(group))
             # a parent that knew less, being oriented only or distorted, is no help
             if parent.respects(self._numbers) and parent.order > found.order:
                 self._known.insert(0, parent)
-        self.symmetry = self._symmetry(atoms.positions, atoms.cell.array)
+        self.symmetry = self._symmetry(atoms.positions, cell, turn)
 
     @property
     def reference_digest(self) -> str:
@@ -156,28 +161,37 @@ class CrystalBound:
         StructureError
             ``symmetrization_refused``: the cell has left the range of its reference.
         """
-        deformation = self._inverse @ cell
-        self._refuse(traceless_strain(deformation.detach().numpy()))
-        rotation = polar_rotation(deformation)
-        symmetry = self._symmetry(positions.detach().numpy(), cell.detach().numpy())
-        rotations = rotation.T @ self._representatives(symmetry)
+        given = cell.detach().numpy()
+        deformation = self._inverse @ given
+        polar = Polar.of(deformation)
+        self._refuse(strain_of(polar.stretches))
+        turn = polar.rotation
+        symmetry = self._symmetry(positions.detach().numpy(), given, turn)
+        frames = self._representatives(symmetry)
+
+        def pull(of_rotations: torch.Tensor) -> torch.Tensor:
+            """∂L/∂ε for F (1 + ε), from ∂L/∂Q with Q = Rᵀ times what is fixed."""
+            of_turn = np.einsum("kab,kcb->ac", frames, of_rotations.numpy())
+            return torch.from_numpy(deformation.T @ polar.gradient(of_turn))
+
+        rotations = torch.from_numpy(turn.T @ frames)
         n = len(symmetry.primitive.atoms)
         weights = torch.full((len(rotations), n), 1.0 / len(rotations), dtype=torch.float64)
         operations = None
         if len(symmetry.operations) > 1:
-            turn = rotation.detach()
-            own = torch.tensor(self.reference.holohedry[symmetry.operations])
-            operations = (turn.T @ own @ turn, torch.tensor(symmetry.permutations))
+            own = turn.T @ self.reference.holohedry[symmetry.operations] @ turn
+            operations = (torch.from_numpy(own), torch.from_numpy(symmetry.permutations))
         if n == len(self._numbers):
-            return Plan(rotations, weights, operations=operations)
+            return Plan(rotations, weights, operations=operations, pull=pull)
         primitive = symmetry.primitive
         return Plan(
             rotations,
             weights,
-            atoms=torch.tensor(primitive.atoms),
-            basis=torch.tensor(primitive.basis),
-            image=torch.tensor(primitive.image),
+            atoms=torch.from_numpy(primitive.atoms),
+            basis=torch.from_numpy(primitive.basis),
+            image=torch.from_numpy(primitive.image),
             operations=operations,
+            pull=pull,
         )
 
     def _refuse(self, strain: float) -> None:
@@ -188,9 +202,9 @@ class CrystalBound:
                 f"{LIMIT}: it is another crystal by now; bind it anew or use ecse.",
             )
 
-    def _representatives(self, symmetry: Symmetry) -> torch.Tensor:
+    def _representatives(self, symmetry: Symmetry) -> np.ndarray:
         """(K, 3, 3) products s k, s one element of each coset of the structure's group in H."""
-        key = tuple(symmetry.operations.tolist())
+        key = symmetry.operations.tobytes()
         if key not in self._frames:
             if self._oriented:
                 chosen = [0]
@@ -199,32 +213,43 @@ class CrystalBound:
                 cosets = self.reference.table[symmetry.operations].min(0)
                 chosen = np.unique(cosets).tolist()
             own = self.reference.holohedry[chosen]
-            products = (own[:, None] @ self._turns[None]).reshape(-1, 3, 3)
-            self._frames[key] = torch.tensor(products)
+            self._frames[key] = (own[:, None] @ self._turns[None]).reshape(-1, 3, 3)
         return self._frames[key]
 
-    def _symmetry(self, positions: np.ndarray, cell: np.ndarray) -> Symmetry:
-        """The symmetry carried or bound with, where it holds; otherwise what is found exactly."""
-        for known in self._known:
-            if self._holds(known, positions, cell):
-                return known
-        return self._find(positions, cell)
+    def _symmetry(self, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray) -> Symmetry:
+        """The symmetry carried or bound with, where it holds; otherwise what is found exactly.
 
-    def _holds(self, symmetry: Symmetry, positions: np.ndarray, cell: np.ndarray) -> bool:
+        ``turn`` is the rotation R ``(3, 3)`` of the cell against its reference.
+        """
+        for known in self._known:
+            if self._holds(known, positions, cell, turn):
+                return known
+        return self._find(positions, cell, turn)
+
+    def _holds(
+        self, symmetry: Symmetry, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray
+    ) -> bool:
         primitive = symmetry.primitive
         if primitive.residual(positions, cell) > KEPT:
             return False
         if len(symmetry.operations) == 1:
             return True
         lattice = primitive.basis @ cell
-        matrices = self._lab(cell)[symmetry.operations]
+        matrices = turn.T @ self.reference.holohedry[symmetry.operations] @ turn
         if lattice_residual(lattice, matrices).max() > KEPT:
             return False
         chosen = positions[primitive.atoms]
         return operations_residual(lattice, chosen, matrices, symmetry.permutations) <= KEPT
 
-    def _find(self, positions: np.ndarray, cell: np.ndarray) -> Symmetry:
-        primitive = find_primitive(self._numbers, cell, positions, EXACT)
+    def _find(
+        self,
+        positions: np.ndarray,
+        cell: np.ndarray,
+        turn: np.ndarray,
+        primitive: Primitive | None = None,
+    ) -> Symmetry:
+        if primitive is None or primitive.residual(positions, cell) > EXACT:
+            primitive = find_primitive(self._numbers, cell, positions, EXACT)
         n = len(primitive.atoms)
         alone = Symmetry(primitive, np.array([0]), np.arange(n)[None])
         if self._oriented:  # one orientation alone does not have the crystal's symmetry
@@ -233,7 +258,7 @@ class CrystalBound:
             self._numbers[primitive.atoms],
             primitive.basis @ cell,
             positions[primitive.atoms],
-            self._lab(cell),
+            turn.T @ self.reference.holohedry @ turn,
             EXACT,
         )
         # residuals near the tolerance can pass for some products and not for others
@@ -247,9 +272,3 @@ class CrystalBound:
             return parent
         n = len(parent.primitive.atoms)
         return Symmetry(parent.primitive, np.array([0]), np.arange(n)[None])
-
-    def _lab(self, cell: np.ndarray) -> np.ndarray:
-        """(m, 3, 3) holohedry in the frame of the given cell."""
-        left, _, right = np.linalg.svd(self._inverse.numpy() @ cell)
-        turn = left @ right
-        return turn.T @ self.reference.holohedry @ turn

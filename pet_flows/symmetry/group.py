@@ -8,7 +8,6 @@ magnetic moments do not count: only what the potential sees.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from ase import Atoms
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.exact import EXACT, Primitive, Sites, find_primitive
 from pet_flows.symmetry.lattice import closed
+from pet_flows.symmetry.spacegroups import space_groups
 
 #: Å, of :meth:`SpaceGroup.find`
 SYMPREC = 1e-2
@@ -30,7 +30,7 @@ class SpaceGroup:
     Attributes
     ----------
     number, international
-        Of the space group, by spglib.
+        Of the space group.
     primitive
         How the cell is built from its primitive cell.
     rotations
@@ -200,13 +200,13 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     mean = np.zeros_like(reference)
     np.add.at(mean, primitive.image, every - offset)
     own = mean * (len(reference) / len(every))
-    dataset = spglib_dataset(lattice, own, numbers, tolerance)
+    (dataset,) = space_groups(lattice, own, numbers, tolerance)
     if dataset is None:
         return None
-    # spglib's columns f' = R f + t are our rows f' = f Rᵀ + t
-    rotations = np.ascontiguousarray(dataset.rotations.transpose(0, 2, 1)).astype(int)
+    # columns f' = R f + t are our rows f' = f Rᵀ + t
+    rotations = np.ascontiguousarray(dataset.rotations.transpose(0, 2, 1))
     if len({w.tobytes() for w in rotations}) < len(rotations):
-        return None  # spglib sees a smaller cell still: tolerances disagree, try another
+        return None  # there is a smaller cell still: tolerances disagree, try another
     sites = Sites(numbers, lattice, own @ lattice)
     places = own @ rotations + dataset.translations[:, None, :]
     found, permutations = sites.match(places, 10 * tolerance + 1e-6)
@@ -214,7 +214,7 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
         return None
     shifts = _shifts(own, rotations, permutations)
     group = SpaceGroup(
-        int(dataset.number), str(dataset.international), primitive,
+        dataset.number, dataset.international, primitive,
         rotations, permutations, shifts, every,
     )  # fmt: skip
     snapped = group._average(every)
@@ -236,18 +236,3 @@ def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) ->
     offset = centred @ rotations - centred[permutations]
     integers = np.rint(offset - offset[:, :1])
     return integers - integers.mean(1, keepdims=True)
-
-
-def spglib_dataset(
-    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
-) -> Any:
-    """What spglib says of a structure; None where it finds nothing at that tolerance (Å)."""
-    import spglib
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            cell: Any = (lattice, fractional, numbers)
-            return spglib.get_symmetry_dataset(cell, symprec=tolerance)
-        except spglib.SpglibError:
-            return None

@@ -59,9 +59,13 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
     # twice the tolerance, so that what is just beyond it is seen and can be warned about
     rows = [_SMALL[np.abs(lengths / n - 1) <= 2 * tolerance + 1e-9] for n in own]
     ops = _combined(rows)
-    ops = ops[np.abs(np.rint(np.linalg.det(ops))) == 1]
-    stretches = np.linalg.svd(inverse @ ops @ basis, compute_uv=False)
-    strains = np.abs(stretches - 1).max(1)
+    deformations = inverse @ ops @ basis
+    # singular values need long: first out with what is farther from orthogonal than they allow
+    excess = deformations @ deformations.transpose(0, 2, 1) - np.eye(3)
+    near = np.einsum("mij,mij->m", excess, excess) <= 3 * ((1 + 2 * tolerance) ** 2 - 1) ** 2 + 1e-9
+    ops, deformations = ops[near], deformations[near]
+    strains = np.abs(np.linalg.svd(deformations, compute_uv=False) - 1).max(1)
+    ops, strains = ops[strains <= 2 * tolerance + 1e-9], strains[strains <= 2 * tolerance + 1e-9]
     order = np.argsort(strains, kind="stable")
     ops, strains = ops[order], strains[order]
     gap = min(TIGHT, tolerance / 100)
@@ -76,19 +80,26 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
 
 def closed(ops: np.ndarray) -> bool:
     """Whether integer matrices ``(m, 3, 3)`` contain all their products."""
-    products = np.einsum("aij,bjk->abik", ops, ops)
-    return bool(np.isin(_words(products), _words(ops)).all())
+    return bool(np.isin(_words(products(ops)), _words(ops)).all())
+
+
+def products(ops: np.ndarray) -> np.ndarray:
+    """``(m, m, 3, 3)``: products of all pairs of matrices ``(m, 3, 3)``, in one multiplication."""
+    m = len(ops)
+    flat = ops.reshape(-1, 3).astype(float) @ ops.transpose(1, 0, 2).reshape(3, -1)
+    return flat.reshape(m, 3, m, 3).transpose(0, 2, 1, 3)
 
 
 def _words(ops: np.ndarray) -> np.ndarray:
-    """One number for each integer matrix ``(..., 3, 3)`` with entries below 32."""
-    return ops.reshape(*ops.shape[:-2], 9) @ 64 ** np.arange(9)
+    """One number for each integer matrix ``(..., 3, 3)`` with entries below 16, exact as float."""
+    return ops.reshape(*ops.shape[:-2], 9) @ 32.0 ** np.arange(9)
 
 
 def _combined(rows: list[np.ndarray]) -> np.ndarray:
-    """All matrices ``(m, 3, 3)`` with one of ``rows[i]`` as their row i."""
-    chosen = np.meshgrid(*(np.arange(len(r)) for r in rows), indexing="ij")
-    return np.stack([r[c.ravel()] for r, c in zip(rows, chosen, strict=True)], axis=1)
+    """All matrices ``(m, 3, 3)`` of determinant ±1 with one of ``rows[i]`` as their row i."""
+    normals = np.cross(rows[0][:, None], rows[1][None])
+    chosen = np.nonzero(np.abs(normals @ rows[2].T) == 1)
+    return np.stack([r[c] for r, c in zip(rows, chosen, strict=True)], axis=1)
 
 
 def canonical_bases(metric: np.ndarray) -> np.ndarray:
@@ -114,7 +125,6 @@ def canonical_bases(metric: np.ndarray) -> np.ndarray:
     own = (basis**2).sum(1)
     rows = [_SMALL[np.abs(squares - n) <= TIGHT * scale] for n in own]
     combos = _combined(rows)
-    combos = combos[np.abs(np.rint(np.linalg.det(combos))) == 1]
     gram = combos @ (basis @ basis.T) @ combos.transpose(0, 2, 1) / scale
     for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
         equal = gram[:, i, j] <= gram[:, i, j].min() + TIGHT
@@ -160,10 +170,9 @@ class CrystalReference:
     @cached_property
     def table(self) -> np.ndarray:
         """``(m, m)`` int: ``table[a, b]`` is the index of ``g_a g_b``."""
-        products = np.einsum("aij,bjk->abik", self.integers, self.integers)
         own = _words(self.integers)
         order = np.argsort(own)
-        return order[np.searchsorted(own[order], _words(products))]
+        return order[np.searchsorted(own[order], _words(products(self.integers)))]
 
     @cached_property
     def digest(self) -> str:

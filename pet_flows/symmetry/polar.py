@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 
-class PolarRotation(torch.autograd.Function):
+@dataclass(frozen=True)
+class Polar:
     """Orthogonal factor R of ``F = S R`` with S symmetric positive definite.
 
     R is improper where det F is negative. With ``S = U diag(s) Uᵀ``, primed quantities in the
@@ -15,27 +16,29 @@ class PolarRotation(torch.autograd.Function):
     (s_i + s_j)``. These denominators never vanish, unlike the ``s_i − s_j`` in the derivative of
     a singular value decomposition: equal singular values are the normal case, an unstrained
     crystal.
+
+    Attributes
+    ----------
+    rotation
+        ``(3, 3)`` R.
+    stretches
+        ``(3,)`` eigenvalues s of S.
+    axes
+        ``(3, 3)`` U, columns.
     """
 
-    @staticmethod
-    def forward(ctx: Any, deformation: torch.Tensor) -> torch.Tensor:
-        """(3, 3) → (3, 3)."""
-        left, stretches, right = torch.linalg.svd(deformation)
-        rotation = left @ right
-        ctx.save_for_backward(left, stretches, rotation)
-        return rotation
+    rotation: np.ndarray
+    stretches: np.ndarray
+    axes: np.ndarray
 
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
-        """∂L/∂F from ∂L/∂R."""
-        axes, stretches, rotation = ctx.saved_tensors
-        turned = axes.T @ (grad @ rotation.T) @ axes
-        scaled = (turned - turned.T) / (stretches[:, None] + stretches[None, :])
-        return axes @ scaled @ axes.T @ rotation
+    @classmethod
+    def of(cls, deformation: np.ndarray) -> Polar:
+        """Decompose a regular matrix F ``(3, 3)``."""
+        axes, stretches, right = np.linalg.svd(deformation)
+        return cls(axes @ right, stretches, axes)
 
-
-def polar_rotation(deformation: torch.Tensor) -> torch.Tensor:
-    """Orthogonal factor of a regular ``(3, 3)`` matrix, differentiable once."""
-    rotation = PolarRotation.apply(deformation)
-    assert isinstance(rotation, torch.Tensor)
-    return rotation
+    def gradient(self, of_rotation: np.ndarray) -> np.ndarray:
+        """∂L/∂F ``(3, 3)`` from ∂L/∂R."""
+        turned = self.axes.T @ (of_rotation @ self.rotation.T) @ self.axes
+        scaled = (turned - turned.T) / (self.stretches[:, None] + self.stretches[None, :])
+        return self.axes @ scaled @ self.axes.T @ self.rotation

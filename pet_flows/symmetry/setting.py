@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pet_flows.symmetry.lattice import CrystalReference, reduced
@@ -86,5 +88,11 @@ def _search(reference: CrystalReference, short: np.ndarray, limit: float) -> np.
 
 def traceless_strain(deformation: np.ndarray) -> float:
     """Largest entry of the traceless part of log S, for ``F = S R``; rotation and dilation: 0."""
-    stretches = np.log(np.linalg.svd(deformation, compute_uv=False))
-    return float(np.abs(stretches - stretches.mean()).max())
+    return strain_of(np.linalg.svd(deformation, compute_uv=False))
+
+
+def strain_of(stretches: np.ndarray) -> float:
+    """The same from the ``(3,)`` eigenvalues of S."""
+    logarithms = [math.log(s) for s in stretches.tolist()]
+    mean = sum(logarithms) / 3
+    return max(abs(each - mean) for each in logarithms)

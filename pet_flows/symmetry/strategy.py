@@ -7,6 +7,7 @@ symmetry, ...) and the bound strategy then gives a :class:`Plan` for any later g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ class Plan:
     ----------
     rotations
         ``(K, 3, 3)`` orthogonal matrices, proper or not; a function of positions and cell that
-        autograd can follow where the strategy makes them depend on these.
+        autograd can follow where the strategy makes them depend on these, unless there is `pull`.
     weights
         ``(K, n)``, likewise differentiable. Their sum over ``k`` is one for each evaluated atom,
         or, with ``operations``, for the mean over the atoms that these exchange. The evaluator
@@ -38,6 +39,10 @@ class Plan:
         Orthogonal matrices ``(m, 3, 3)`` and permutations ``(m, n)`` of the evaluated structure
         onto itself, ``x_i Q = x_perm[i]`` up to a translation: forces and stress are averaged
         over them, because ``rotations`` holds one representative of each coset only.
+    pull
+        Derivative with respect to a strain ε ``(3, 3)``, ``x → x (1 + ε)``, of what has the
+        derivative ``(K, 3, 3)`` with respect to ``rotations``, for strategies whose rotations
+        depend on the cell alone and that know it; None where autograd has to follow.
     """
 
     rotations: torch.Tensor
@@ -46,6 +51,7 @@ class Plan:
     basis: torch.Tensor | None = None
     image: torch.Tensor | None = None
     operations: tuple[torch.Tensor, torch.Tensor] | None = None
+    pull: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
 class Bound(Protocol):

@@ -10,13 +10,13 @@ from pet_flows.symmetry import crystal, crystal_bound, ecse, ecse_axial, group
 from pet_flows.symmetry.crystal_bound import CrystalBound
 from pet_flows.symmetry.ecse import EcseBound
 from pet_flows.symmetry.exact import Primitive
-from pet_flows.symmetry.polar import PolarRotation
+from pet_flows.symmetry.polar import Polar
 from tests.symmetry import checks
 from tests.symmetry.systems import crystals, molecules, sheared, strategy_of
 
 
 def stress_from_the_symmetric_part(patch):
-    patch.setattr(PolarRotation, "backward", staticmethod(lambda ctx, grad: 0 * grad))
+    patch.setattr(Polar, "gradient", lambda self, of_rotation: 0 * of_rotation)
 
 
 def transposed_frames(patch):
@@ -32,14 +32,14 @@ def transposed_frames(patch):
 def group_before_holohedry(patch):
     def swapped(self, symmetry):
         own, turns = self.reference.holohedry, self._turns
-        return crystal_bound.torch.tensor((turns[:, None] @ own[None]).reshape(-1, 3, 3))
+        return (turns[:, None] @ own[None]).reshape(-1, 3, 3)
 
     patch.setattr(CrystalBound, "_representatives", swapped)
 
 
 def point_group_instead_of_holohedry(patch):
     def representatives(self, symmetry):
-        return crystal_bound.torch.eye(3, dtype=crystal_bound.torch.float64)[None]
+        return np.eye(3)[None]
 
     patch.setattr(CrystalBound, "_representatives", representatives)
 

@@ -1,0 +1,60 @@
+"""Space groups found without spglib are spglib's."""
+
+import numpy as np
+import pytest
+import spglib
+from ase.build import make_supercell
+
+from pet_flows.symmetry import spacegroups
+from pet_flows.symmetry.spacegroups import space_groups
+from tests.symmetry.systems import crystals, orthogonal, turned
+
+TOLERANCES = (1e-5, 0.1)
+
+
+def cells():
+    """Crystals, two of each in a row, strained and rattled by anything up to 0.3 Å."""
+    rng = np.random.default_rng(0)
+    for name, (atoms, *_) in crystals().items():
+        for repeats in (1, 2):
+            for strain in (0.0, 1e-6, 1e-4, 1e-2):
+                for shift in (0.0, 1e-7, 3e-6, 3e-5, 1e-3, 0.03, 0.1, 0.3):
+                    moved = make_supercell(atoms, np.diag([repeats, 1, 1]))
+                    change = rng.normal(0, strain, (3, 3)) if strain else np.zeros((3, 3))
+                    moved.set_cell(moved.cell.array @ (np.eye(3) + change + change.T), True)
+                    moved.positions += shift * rng.normal(size=moved.positions.shape)
+                    yield name, moved
+
+
+def arguments(atoms):
+    return atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_numbers_are_those_of_spglib(monkeypatch):
+    asked = []
+    own = spacegroups._spglib
+    monkeypatch.setattr(spacegroups, "_spglib", lambda *a: asked.append(a) or own(*a))
+    plain = 0
+    for name, atoms in cells():
+        before = len(asked)
+        found = space_groups(*arguments(atoms), *TOLERANCES)
+        plain += len(asked) == before
+        expected = [spglib.get_symmetry_dataset(arguments(atoms), symprec=t) for t in TOLERANCES]
+        assert [f and f.number for f in found] == [e and e.number for e in expected], name
+    assert plain > 50  # and so spglib was spared
+
+
+@pytest.mark.parametrize("name", sorted(crystals()))
+def test_operations_map_the_structure_onto_itself(name):
+    atoms = turned(crystals()[name][0], orthogonal(2))
+    lattice, scaled, numbers = arguments(atoms)
+    (found,) = space_groups(lattice, scaled, numbers, 1e-3)
+    dataset = spglib.get_symmetry_dataset((lattice, scaled, numbers), symprec=1e-3)
+    assert (found.number, found.international) == (dataset.number, dataset.international)
+    assert len(found.rotations) == len(dataset.rotations)
+    for rotation, shift in zip(found.rotations, found.translations, strict=True):
+        offset = (scaled @ rotation.T + shift)[:, None] - scaled[None]
+        distance = np.linalg.norm((offset - np.rint(offset)) @ lattice, axis=-1)
+        assert distance.min(1).max() < 1e-6
+        assert (numbers[distance.argmin(1)] == numbers).all()
