@@ -31,7 +31,8 @@ from ase import Atoms
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.evaluator import Evaluator
-from pet_flows.engines.raw import MetatomicRaw, RawModel
+from pet_flows.engines.metatomic import MetatomicRaw
+from pet_flows.engines.raw import RawModel
 from tests.rough import rough_model
 from tests.symmetry.systems import crystals, molecules, orthogonal, raw, sheared, turned
 

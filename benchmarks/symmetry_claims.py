@@ -17,8 +17,9 @@ from symmetry_cases import LATTICE_CONSTANT, evaluator, structures, turned, turn
 from pet_flows.engines.clusters import parts
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.potential import get_potential
-from pet_flows.engines.raw import MetatomicRaw, RawModel
+from pet_flows.engines.raw import RawModel
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetry.ecse import Ecse, EcseBound

@@ -16,7 +16,8 @@ import torch
 from pet_flows.engines.average import over_atoms, over_structure, turned
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
-from pet_flows.engines.raw import Copies, MetatomicRaw
+from pet_flows.engines.metatomic import MetatomicRaw
+from pet_flows.engines.raw import Copies
 from pet_flows.errors import PetFlowsError
 
 

@@ -17,9 +17,10 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from pet_flows.engines.average import over_atoms, over_structure
+from pet_flows.engines.chunks import Piece, chunks, halve
 from pet_flows.engines.clusters import Part, parts
 from pet_flows.engines.evaluation import Evaluation, System
-from pet_flows.engines.memory import Memory, is_out_of_memory, neighbours
+from pet_flows.engines.memory import Memory, is_out_of_memory
 from pet_flows.engines.raw import Copies, Graph, RawModel, RawResult
 from pet_flows.engines.spread import ForceSpread, energy_spread
 from pet_flows.errors import StructureError
@@ -27,12 +28,6 @@ from pet_flows.symmetry.strategy import Bound, Plan, Strategy
 
 #: atoms in one model call; on a CPU more than this falls out of the cache
 CHUNK_ATOMS = {"cpu": 500, "cuda": 20_000}
-#: places in padded lists of neighbours that cost as much as one more model call: on a CPU, where
-#: the bundled model takes some 7 ms for a call and 24 µs for a place
-CALL_PLACES = {"cpu": 300}
-
-#: work, part of it, first copy, last copy + 1
-type _Piece = tuple[int, int, int, int]
 
 
 @dataclass
@@ -129,7 +124,7 @@ class Evaluator:
         works = [self._start(system, forces) for system in systems]
         graphs = [part.graph for work in works for part in work.parts]
         room = min(self.chunk_atoms, self.memory.room(graphs))
-        for chunk in self._chunks(works, room):
+        for chunk in chunks([work.parts for work in works], room, self.raw.device.type):
             self._run(works, chunk, forces)
         invariant = self.raw.invariant([w.graph for w in works])
         return [
@@ -163,34 +158,7 @@ class Evaluator:
             grad_weights=torch.zeros_like(plan.weights, requires_grad=False),
         )  # fmt: skip
 
-    def _chunks(self, works: list[_Work], most: int) -> list[list[_Piece]]:
-        """Chunks of (work, part, first copy, last copy + 1), each near ``most`` atoms.
-
-        Lists of neighbours are padded to the longest of a chunk: structures with lists of about
-        the same length go together, those with the longest first.
-        """
-        parts = [(w, p) for w, work in enumerate(works) for p in range(len(work.parts))]
-        widths = {(w, p): neighbours(works[w].parts[p].graph) for w, p in parts}
-        too_much = CALL_PLACES.get(self.raw.device.type, np.inf)
-        chunks: list[list[_Piece]] = [[]]
-        room, widest, padding = most, 0, 0
-        for w, p in sorted(parts, key=lambda part: -widths[part]):
-            part = works[w].parts[p]
-            copy, total, n = 0, len(part.copies), max(1, len(part.graph))
-            while copy < total:
-                if chunks[-1] and (room < n or padding > too_much):
-                    chunks.append([])
-                    room, padding = most, 0
-                if not chunks[-1]:
-                    widest = widths[w, p]
-                take = min(total - copy, max(1, room // n))
-                chunks[-1].append((w, p, copy, copy + take))
-                copy += take
-                room -= take * n
-                padding += take * n * (widest - widths[w, p])
-        return chunks
-
-    def _run(self, works: list[_Work], chunk: list[_Piece], forces: bool) -> None:
+    def _run(self, works: list[_Work], chunk: list[Piece], forces: bool) -> None:
         """Evaluate one chunk and add it up; halve it when memory runs out."""
         copies = []
         for w, p, a, b in chunk:
@@ -205,7 +173,7 @@ class Evaluator:
                 raise
             if self.raw.device.type == "cuda":
                 torch.cuda.empty_cache()
-            halves = _halve(chunk)
+            halves = halve(chunk)
             if halves is None:
                 n = len(copies[0].graph)
                 raise StructureError(
@@ -304,15 +272,3 @@ def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: Ra
             work.spread.add(rows, result.gradients)
     else:
         work.gradient[part.atoms] += result.gradients.sum(0)
-
-
-def _halve(chunk: list[_Piece]) -> tuple[list[_Piece], list[_Piece]] | None:
-    """Two halves of a chunk, or None if it is one copy of one structure."""
-    if len(chunk) > 1:
-        middle = len(chunk) // 2
-        return chunk[:middle], chunk[middle:]
-    w, p, a, b = chunk[0]
-    if b - a == 1:
-        return None
-    middle = (a + b) // 2
-    return [(w, p, a, middle)], [(w, p, middle, b)]

@@ -13,8 +13,8 @@ import torch
 from ase import Atoms
 
 from pet_flows.engines.evaluator import CHUNK_ATOMS
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
-from pet_flows.engines.raw import MetatomicRaw
 from pet_flows.engines.resolve import resolve
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find

@@ -15,15 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pet_flows.engines.raw import (
-    Copies,
-    Graph,
-    MetatomicRaw,
-    RawResult,
-    _split,
-    build_graph,
-    default_dtype,
-)
+from pet_flows.engines.metatomic import MetatomicRaw
+from pet_flows.engines.raw import Copies, Graph, RawResult, build_graph, default_dtype, split
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
@@ -117,7 +110,7 @@ class PETRaw:
             rotated = torch.bmm(edges, turns[copy_of_row])
             energies = self._energies(batch, rows, moved * width, edges, rotated)
         if not gradients:
-            return _split(copies, energies, None, None)
+            return split(copies, energies, None, None)
 
         weights = torch.cat([c.weights.reshape(-1) for c in copies]).to(energies)
         (g,) = torch.autograd.grad((energies * weights).sum(), edges)
@@ -129,7 +122,7 @@ class PETRaw:
         real = mask[rows]
         dx = -g.sum(1)
         dx = dx.index_add(0, target[real], g[real])
-        return _split(copies, energies, dx.cpu(), virials.cpu())
+        return split(copies, energies, dx.cpu(), virials.cpu())
 
     def _layout(
         self, graphs: Sequence[Graph]

@@ -9,8 +9,9 @@ import torch
 from ase import Atoms
 
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
-from pet_flows.engines.raw import MetatomicRaw, RawModel
+from pet_flows.engines.raw import RawModel
 from pet_flows.engines.resolve import resolve
 from pet_flows.models.catalogue import find
 from pet_flows.models.load import load_model

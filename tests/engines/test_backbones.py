@@ -13,9 +13,9 @@ from pet_flows.cli import main
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import get_potential
-from pet_flows.engines.raw import MetatomicRaw
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetry.parse import parse_strategy

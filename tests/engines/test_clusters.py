@@ -8,8 +8,8 @@ from ase import Atoms
 from pet_flows.engines.clusters import parts
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
-from pet_flows.engines.raw import MetatomicRaw
 from pet_flows.symmetry.parse import parse_strategy
 from tests.rough import rough_model
 from tests.symmetry import checks

@@ -9,9 +9,9 @@ from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.covariant import covariant
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import get_potential
-from pet_flows.engines.raw import MetatomicRaw
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec

@@ -9,8 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
-from pet_flows.engines.raw import MetatomicRaw, default_dtype
+from pet_flows.engines.raw import default_dtype
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.strategy import Fixed
 from tests.rough import rough_model

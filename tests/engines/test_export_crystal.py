@@ -9,8 +9,8 @@ from ase.build import bulk, molecule
 from metatomic_ase import MetatomicCalculator
 
 from pet_flows.engines.export import symmetrized_model
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.potential import Potential
-from pet_flows.engines.raw import MetatomicRaw
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import StaticSettings
 from pet_flows.properties.static import static

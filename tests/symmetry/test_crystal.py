@@ -10,7 +10,7 @@ from metatomic.torch import AtomisticModel, ModelCapabilities
 
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
-from pet_flows.engines.raw import MetatomicRaw
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.errors import StructureError
 from pet_flows.symmetry.crystal import Crystal, carried_for_supercell
 from pet_flows.symmetry.group import SpaceGroup

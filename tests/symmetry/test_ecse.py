@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 
-from pet_flows.engines.raw import MetatomicRaw
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.symmetry.ecse import Ecse
 from tests.rough import rough_model
