@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from pet_flows.engines.export_ragged import Constants, Edges, ragged, relative_weights
+from pet_flows.export.ragged import Constants, Edges, ragged, relative_weights
 
 # No `from __future__ import annotations` here: TorchScript reads the annotations.
 

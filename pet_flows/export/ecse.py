@@ -6,8 +6,8 @@ and without the shortcuts that only save time there; a test holds the two equal 
 
 import torch
 
-from pet_flows.engines.export_ecse_axial import axial_frames
-from pet_flows.engines.export_ragged import (
+from pet_flows.export.ecse_axial import axial_frames
+from pet_flows.export.ragged import (
     Constants,
     Edges,
     group_max,

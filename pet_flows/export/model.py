@@ -102,7 +102,7 @@ def symmetrized_model(
     """Metatomic model that symmetrizes another one; see :func:`export_model`."""
     from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
 
-    from pet_flows.engines.export_module import SymmetrizedModule
+    from pet_flows.export.module import SymmetrizedModule
 
     # the same choice as in pet_flows.engines.potential: it decides the cutoff that ecse uses;
     # MetatomicRaw refuses what cannot be symmetrized
@@ -163,7 +163,7 @@ def to_angstrom(length_unit: str) -> float:
 
 
 def _grid_frames(strategy: Grid) -> torch.nn.Module:
-    from pet_flows.engines.export_frames import GridFrames
+    from pet_flows.export.grid import GridFrames
 
     nothing = torch.zeros(3, 3, dtype=torch.float64)
     plan = strategy.bind(Atoms("H")).plan(nothing[:1], nothing)
@@ -176,8 +176,8 @@ def _ecse_frames(
     """Frames, the neighbour lists they and the model need, and how far, in cutoffs, they look."""
     from metatomic.torch import NeighborListOptions
 
-    from pet_flows.engines.export_ecse import EcseFrames
-    from pet_flows.engines.export_ragged import Constants
+    from pet_flows.export.ecse import EcseFrames
+    from pet_flows.export.ragged import Constants
 
     assert strategy.cutoff is not None
     unit = to_angstrom(length_unit)
@@ -209,7 +209,7 @@ def _crystal_frames(
     strategy: Crystal, atoms: Atoms | None, length_unit: str
 ) -> tuple[torch.nn.Module, dict[str, str]]:
     """Frames, and what the metadata should hold."""
-    from pet_flows.engines.export_crystal import CrystalFrames
+    from pet_flows.export.crystal import CrystalFrames
 
     if atoms is None:
         raise PetFlowsError(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from metatomic_ase import MetatomicCalculator
 
-from pet_flows.engines.export import symmetrized_model
+from pet_flows.export.model import symmetrized_model
 from pet_flows.symmetry.parse import parse_strategy
-from tests.engines.exported import in_process
+from tests.export.exported import in_process
 from tests.rough import rough_model
 from tests.symmetry.systems import molecules
 

@@ -112,7 +112,7 @@ class SymmetrizedModule(torch.nn.Module):
     inner
         Module of an AtomisticModel, with per-atom energies.
     frames
-        Rotations and weights of a structure, see :mod:`pet_flows.engines.export_frames`.
+        Rotations and weights of a structure, see :mod:`pet_flows.export.grid`.
     output, unit
         Name and unit of the energy output.
     lists

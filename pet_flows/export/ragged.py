@@ -1,4 +1,4 @@
-"""Edges and ragged groups in TorchScript, for :mod:`pet_flows.engines.export_ecse`.
+"""Edges and ragged groups in TorchScript, for :mod:`pet_flows.export.ecse`.
 
 The functions of :mod:`pet_flows.symmetry.ecse_graph` on tensors alone.
 """

@@ -9,10 +9,10 @@ from ase.build import bulk
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
 
-from pet_flows.engines.export_frames import GridFrames
-from pet_flows.engines.export_module import SymmetrizedModule
+from pet_flows.export.grid import GridFrames
+from pet_flows.export.module import SymmetrizedModule
 from pet_flows.symmetry.parse import parse_strategy
-from tests.engines.exported import in_process
+from tests.export.exported import in_process
 from tests.rough import rough_model
 from tests.symmetry.systems import sheared
 

@@ -1,0 +1,1 @@
+"""A symmetrized model as one TorchScript file, which any metatomic engine runs by itself."""

@@ -1,0 +1,5 @@
+"""As for the engines."""
+
+from tests.engines.conftest import interpreted
+
+__all__ = ["interpreted"]
