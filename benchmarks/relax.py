@@ -4,7 +4,7 @@
 
 Ours: a RelaxMaker's batch into an embedded store, records included; ``crystal`` with the symmetry
 kept for the strained cells with displaced free parameters, ``crystal:orientation`` for the rattled
-ones. Peers, on the same weights (float64) in the same process:
+ones, each in float64 and in float32. Peers, on the same weights in the same dtype and process:
 
 - torch-sim's own L-BFGS through metatomic's torch-sim model, the plain model, all 32 in one batch;
 - ASE's BFGS with FrechetCellFilter, one structure after the other (every fourth of them), with
@@ -134,6 +134,7 @@ def ours(spec: PotentialSpec, given: list[Atoms], symmetry: bool, folder: str) -
         "states": Counter(r["state"] for r in records),
         "evaluations": sum(r["n_evaluations"] for r in records),
         "steps": sum(r["n_steps"] + 1 for r in results if r),
+        "finished_in_float64": sum(r["n_steps_float64"] > 0 for r in results if r),
         "space_groups_kept": sum(kept),
     }
 
@@ -187,10 +188,10 @@ def one_by_one(calculator: Any, given: list[Atoms]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def case(name: str, symmetrization: str, rattled: bool, folder: str) -> dict[str, Any]:
+def case(name: str, symmetrization: str, rattled: bool, dtype: Any, folder: str) -> dict[str, Any]:
     """All runs of one set of cells, and the ratios."""
     spec = get_potential(
-        PotentialSpec(model="pet-mvl", symmetrization=symmetrization, dtype="float64")
+        PotentialSpec(model="pet-mvl", symmetrization=symmetrization, dtype=dtype)
     ).spec
     given = cells(32, rattled, seed=3)
     plain = load_model(spec)
@@ -218,7 +219,7 @@ def case(name: str, symmetrization: str, rattled: bool, folder: str) -> dict[str
     row["ASE over ours, structure for structure"] = {
         k: alone[k] / (mine["cpu_s"] / len(given)) for k in peers
     }
-    print(f"\n{name}: {symmetrization}")
+    print(f"\n{name}: {symmetrization}, {dtype}")
     for key, value in row.items():
         print(f"  {key:42} {_short(value)}")
     return row
@@ -248,7 +249,11 @@ def main() -> None:
                     ours(spec, given, not rattled, folder)
                 pstats.Stats(profile).sort_stats("cumulative").print_stats(70)
             return
-        rows = {name: case(name, *how, folder) for name, how in names.items()}
+        rows = {
+            f"{name}, {dtype}": case(name, *how, dtype, folder)
+            for dtype in ("float64", "float32")
+            for name, how in names.items()
+        }
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))
 
