@@ -17,6 +17,8 @@ from pet_flows.symmetry.group import SpaceGroup
 
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
+#: Å; tolerance for the symmetry of a structure whose cell keeps its shape
+FIXED_CELL = 1e-5
 #: Å; a snap that moves less is round-off or the last digits of a file
 WORTH_SAYING = 1e-4
 

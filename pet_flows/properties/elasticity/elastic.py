@@ -15,13 +15,13 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.elasticity.settings import ElasticSettings
 from pet_flows.properties.elasticity.strains import StrainPlan, plan
 from pet_flows.properties.elasticity.tensor import Moduli, fit, mandel, moduli, turns, voigt
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.prepare import as_crystal
+from pet_flows.properties.prepare import FIXED_CELL, as_crystal
 from pet_flows.properties.relaxation.optimize import Optimization, Optimized
-from pet_flows.properties.relaxation.relax import FIXED_CELL, body_of, final_atoms
 from pet_flows.properties.relaxation.settings import RelaxSettings
 
 #: GPa; a residual stress beyond it changes the constants by as much and is worth a warning

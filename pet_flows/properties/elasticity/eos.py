@@ -13,12 +13,12 @@ from ase import Atoms
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.elasticity import birch_murnaghan
 from pet_flows.properties.elasticity.settings import EOSSettings
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import as_crystal
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization, Optimized
-from pet_flows.properties.relaxation.relax import body_of, final_atoms
 
 #: eV/atom; a larger residual of the fit is worth a warning
 ROUGH = 1e-3

@@ -24,13 +24,12 @@ from pet_flows.properties.batch import (
     room_of,
     stress_in_gpa,
 )
+from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.prepare import Prepared, as_given, check, snapped
+from pet_flows.properties.prepare import FIXED_CELL, Prepared, as_given, check, snapped
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization, Optimized
 from pet_flows.properties.relaxation.settings import RelaxSettings
 
-#: Å; tolerance for the symmetry of a structure whose cell keeps its shape
-FIXED_CELL = 1e-5
 #: what of the cell moves, by what of it does not
 MOVES: dict[str | None, Freedom] = {None: "cell", "volume": "shape", "shape": "volume"}
 
@@ -139,25 +138,6 @@ def _prepared(settings: RelaxSettings, atoms: Atoms) -> Prepared:
         ratio = abs(np.linalg.det(atoms.cell.array) / np.linalg.det(cell))
         prepared.atoms.set_cell(cell * ratio ** (1 / 3), scale_atoms=True)
     return prepared
-
-
-def body_of(atoms: Atoms, job: Job) -> Body:
-    """What enters the optimizer: a geometry of a job's structure."""
-    return Body(
-        numbers=atoms.numbers.copy(),
-        positions=atoms.positions.copy(),
-        cell=atoms.cell.array.copy(),
-        pbc=atoms.pbc.copy(),
-        bound=job.bound,
-        group=job.group,
-    )
-
-
-def final_atoms(body: Body) -> Atoms:
-    """Structure at the last evaluated geometry."""
-    assert body.latest is not None
-    positions, cell, _ = body.latest
-    return Atoms(numbers=body.numbers, positions=positions, cell=cell, pbc=body.pbc)
 
 
 def _continued(optimized: Optimized) -> Body:

@@ -16,6 +16,7 @@ from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.bodies import body_of
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.phonons.cells import (
     BATCH_ATOMS,
@@ -26,9 +27,8 @@ from pet_flows.properties.phonons.cells import (
 )
 from pet_flows.properties.phonons.force_constants import fit, strained
 from pet_flows.properties.phonons.modes import ZERO, mesh_modes
-from pet_flows.properties.prepare import as_crystal, snapped
+from pet_flows.properties.prepare import FIXED_CELL, as_crystal, snapped
 from pet_flows.properties.relaxation.optimize import Freedom, Optimization
-from pet_flows.properties.relaxation.relax import FIXED_CELL, body_of
 from pet_flows.properties.thermal.qha_result import outcome
 from pet_flows.properties.thermal.settings import QHASettings
 from pet_flows.properties.thermal.volumes import Task, Volume

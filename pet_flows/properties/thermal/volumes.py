@@ -10,10 +10,10 @@ from ase import Atoms
 from pet_flows.engines.evaluation import System
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job
+from pet_flows.properties.bodies import final_atoms
 from pet_flows.properties.phonons.force_constants import Harmonic
 from pet_flows.properties.phonons.modes import MeshModes
 from pet_flows.properties.relaxation.optimize import Optimized
-from pet_flows.properties.relaxation.relax import final_atoms
 
 #: volumes that a fit of four parameters and polynomials of fourth degree need
 FEWEST = 5
