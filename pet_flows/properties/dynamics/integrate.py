@@ -23,15 +23,13 @@ from pet_flows.engines.torchsim import (
     numbers_of,
 )
 from pet_flows.errors import StructureError
-from pet_flows.properties.dynamics.integrate_run import Run, Schedule
+from pet_flows.properties.dynamics.integrate_run import Phase, Run, Schedule
 from pet_flows.properties.dynamics.settings import MDSettings
-from pet_flows.properties.dynamics.thermostat import (
-    kinetic_energy,
-    maxwell_boltzmann,
-    ornstein_uhlenbeck,
-)
-from pet_flows.properties.dynamics.trajectory import Snapshot, Trajectory
+from pet_flows.properties.dynamics.thermostat import maxwell_boltzmann, ornstein_uhlenbeck
+from pet_flows.properties.dynamics.trajectory import Trajectory
 
+#: runs in flight: each holds an open file, and systems allow as few as 1024
+MOST_RUNS = 500
 #: torch-sim's steps of velocity Verlet
 verlet = ts.integrators.md
 
@@ -70,34 +68,47 @@ class Integration:
         self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
         self._waiting: list[Run] = []
         self._runs: dict[int, Run] = {}
+        self._done: list[Run] = []
         self._state: verlet.MDState | None = None
 
     def add(
         self, tag: Any, body: Body, trajectory: Trajectory, momenta: np.ndarray | None = None
     ) -> None:
-        """Queue a structure; it goes on from its checkpoint if there is one."""
+        """Queue a structure; when its turn comes it goes on from its checkpoint if there is one."""
         run = Run.start(tag, body, trajectory, self.settings)
         run.momenta = momenta
         run.cost = evaluation_cost(body)
-        run.resume()
         self._waiting.append(run)
 
     def __iter__(self) -> Iterator[Run]:
-        while self._waiting or self._state is not None:
-            self._admit()
-            yield from self._collect()
-            if self._state is not None:
-                self._advance(self._state)
+        try:
+            while self._waiting or self._state is not None:
+                self._admit()
+                self._collect()
+                while self._done:
+                    yield self._done.pop(0)
+                if self._state is not None:
+                    self._advance(self._state)
+        finally:
+            for run in (*self._runs.values(), *self._done):
+                run.trajectory.release()
 
     def _admit(self) -> None:
-        """Let waiting structures in while there is room."""
+        """Let waiting structures in while there is room; those that are run elsewhere are done."""
         used = sum(run.cost for run in self._runs.values())
         while self._waiting:
             cost = self._waiting[0].cost
-            if self._runs and used + cost > self.room:
+            if self._runs and (used + cost > self.room or len(self._runs) >= MOST_RUNS):
                 return
+            run = self._waiting.pop(0)
+            try:
+                run.resume()
+            except StructureError as error:
+                run.exploded = error
+                self._done.append(run)
+                continue
             used += cost
-            self._enter(self._waiting.pop(0))
+            self._enter(run)
 
     def _enter(self, run: Run) -> None:
         body = run.body
@@ -243,12 +254,12 @@ class Integration:
         if store:
             run.trajectory.append(now)
 
-    def _collect(self) -> list[Run]:
+    def _collect(self) -> None:
         """Take out what has ended or exploded."""
         if self._state is None:
-            return []
+            return
         numbers = numbers_of(self._state)
-        leaving, done = [], []
+        leaving = []
         for place, number in enumerate(numbers):
             run = self._runs[number]
             if run.body.error is not None and run.exploded is None:
@@ -256,56 +267,8 @@ class Integration:
             if run.exploded is not None or run.step >= self.settings.steps:
                 leaving.append(place)
                 self.model.leave(number)
-                done.append(self._runs.pop(number))
+                self._done.append(self._runs.pop(number))
         if len(leaving) == len(numbers):
             self._state = None
         elif leaving:
             self._state.pop(leaving)
-        return done
-
-
-class Phase:
-    """One run's part of a batch's state, as NumPy views that share its memory."""
-
-    def __init__(self, run: Run, state: verlet.MDState, place: int, span: slice):
-        self.run = run
-        self.positions: np.ndarray = state.positions[span].numpy()
-        self.momenta: np.ndarray = state.momenta[span].numpy()
-        self.forces: np.ndarray = state.forces[span].numpy()
-        self.masses: np.ndarray = state.masses[span].numpy()
-        self.cell: np.ndarray = state.cell[place].numpy().T
-        """rows; of the other hand than the body's if that one's is left"""
-
-    @property
-    def kinetic(self) -> float:
-        """EV."""
-        return kinetic_energy(self.momenta, self.masses)
-
-    @property
-    def volume(self) -> float:
-        """Å³."""
-        return abs(float(np.linalg.det(self.cell)))
-
-    @property
-    def stress(self) -> np.ndarray:
-        """(3, 3) eV/Å³, zero where there is none."""
-        assert self.run.body.latest is not None
-        stress = self.run.body.latest[2].stress
-        return np.zeros((3, 3)) if stress is None else stress
-
-    def snapshot(self) -> Snapshot:
-        """What is observed and stored of it."""
-        run, kinetic = self.run, self.kinetic
-        assert run.body.latest is not None
-        result = run.body.latest[2]
-        return Snapshot(
-            step=run.step,
-            potential=result.energy,
-            kinetic=kinetic,
-            conserved=run.conserved(result.energy, kinetic),
-            stress=self.stress,
-            cell=run.body.hand * self.cell,
-            positions=self.positions,
-            momenta=self.momenta,
-            forces=self.forces,
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,8 +14,11 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.dynamics.barostat import Piston
 from pet_flows.properties.dynamics.observables import Observables
 from pet_flows.properties.dynamics.settings import MDSettings
-from pet_flows.properties.dynamics.thermostat import NoseHooverChain
-from pet_flows.properties.dynamics.trajectory import Trajectory
+from pet_flows.properties.dynamics.thermostat import NoseHooverChain, kinetic_energy
+from pet_flows.properties.dynamics.trajectory import Snapshot, Trajectory
+
+if TYPE_CHECKING:
+    from torch_sim.integrators.md import MDState
 
 #: keys of a checkpoint under which the observables are
 _OBSERVED = "observables."
@@ -147,4 +150,51 @@ class Run:
         start = _OBSERVED
         self.observables.restore(
             {k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)}
+        )
+
+
+class Phase:
+    """One run's part of a batch's state, as NumPy views that share its memory."""
+
+    def __init__(self, run: Run, state: MDState, place: int, span: slice):
+        self.run = run
+        self.positions: np.ndarray = state.positions[span].numpy()
+        self.momenta: np.ndarray = state.momenta[span].numpy()
+        self.forces: np.ndarray = state.forces[span].numpy()
+        self.masses: np.ndarray = state.masses[span].numpy()
+        self.cell: np.ndarray = state.cell[place].numpy().T
+        """rows; of the other hand than the body's if that one's is left"""
+
+    @property
+    def kinetic(self) -> float:
+        """EV."""
+        return kinetic_energy(self.momenta, self.masses)
+
+    @property
+    def volume(self) -> float:
+        """Å³."""
+        return abs(float(np.linalg.det(self.cell)))
+
+    @property
+    def stress(self) -> np.ndarray:
+        """(3, 3) eV/Å³, zero where there is none."""
+        assert self.run.body.latest is not None
+        stress = self.run.body.latest[2].stress
+        return np.zeros((3, 3)) if stress is None else stress
+
+    def snapshot(self) -> Snapshot:
+        """What is observed and stored of it."""
+        run, kinetic = self.run, self.kinetic
+        assert run.body.latest is not None
+        result = run.body.latest[2]
+        return Snapshot(
+            step=run.step,
+            potential=result.energy,
+            kinetic=kinetic,
+            conserved=run.conserved(result.energy, kinetic),
+            stress=self.stress,
+            cell=run.body.hand * self.cell,
+            positions=self.positions,
+            momenta=self.momenta,
+            forces=self.forces,
         )

@@ -15,6 +15,7 @@ from ase import Atoms
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.bodies import body_of
 from pet_flows.properties.dynamics.integrate import Integration
 from pet_flows.properties.dynamics.integrate_run import Run
 from pet_flows.properties.dynamics.observables import MELTED
@@ -22,7 +23,6 @@ from pet_flows.properties.dynamics.settings import MDSettings
 from pet_flows.properties.dynamics.trajectory import LAYOUT, Trajectory
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import Prepared, as_given
-from pet_flows.properties.relaxation.relax import body_of
 from pet_flows.symmetry.connectivity import refuse_vacuum
 
 #: evaluations of each step beyond which another symmetrization is worth a warning
@@ -64,7 +64,8 @@ def md(
     checkpoints
         Folder where runs leave their frames and checkpoints, and from which a killed run goes on
         as if nothing had happened; files are named by structure, settings and potential, and
-        deleted when their run has ended. None keeps everything in memory.
+        deleted when their run has ended. A process locks the runs it is in; in a second one they
+        are ``failed`` (``run_in_use``, retryable). None keeps everything in memory.
     progress
         Called with (index, steps done, steps) after each step.
 
@@ -105,8 +106,11 @@ def md(
         trajectory = Trajectory(len(job.atoms), checkpoints, name)
         integration.add(job, body_of(job.atoms, job), trajectory, first)
     for run in integration:
-        yield _outcome(run, settings, potential.spec.symmetrization)
-        run.trajectory.remove()
+        try:
+            yield _outcome(run, settings, potential.spec.symmetrization)
+            run.trajectory.remove()
+        finally:
+            run.trajectory.release()
 
 
 def _prepared(settings: MDSettings, cutoff: float, atoms: Atoms) -> Prepared:

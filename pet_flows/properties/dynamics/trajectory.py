@@ -1,6 +1,7 @@
 """Trajectories on disk: frames appended as they come, checkpoints that replace each other.
 
-A run owns two files. ``<name>.frames`` holds records of fixed size and only grows;
+A run owns two files, and an empty third one whose lock says which process may write them.
+``<name>.frames`` holds records of fixed size and only grows;
 ``<name>.checkpoint.npz`` holds the last complete state, the generator's included, and how many
 frames were valid then. It is written beside and renamed, so that a kill at any moment leaves one
 that is whole; frames beyond it are cut off when the run goes on.
@@ -21,6 +22,7 @@ from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.properties.dynamics.lock import RunLock
 
 #: of the files below and of what runs keep in them; a run never goes on from another
 LAYOUT = 2
@@ -83,6 +85,7 @@ class Trajectory:
     name: str = "md"
     _fresh: list[np.ndarray] = field(default_factory=list)
     _written: int = 0
+    _lock: RunLock | None = None
 
     def __len__(self) -> int:
         """Frames so far."""
@@ -114,10 +117,22 @@ class Trajectory:
         os.replace(beside, self._checkpoint_file)
 
     def resume(self) -> dict[str, np.ndarray] | None:
-        """The last checkpoint's state with its frames kept; None if there is none."""
-        if self.folder is None or not self._checkpoint_file.exists():
-            if self.folder is not None:
-                self._frames_file.unlink(missing_ok=True)
+        """The last checkpoint's state with its frames kept; None if there is none.
+
+        The files are this process's from here to :meth:`remove` or :meth:`release`.
+
+        Raises
+        ------
+        StructureError
+            ``run_in_use``: they are another process's.
+        """
+        if self.folder is None:
+            return None
+        lock = RunLock(self.folder / f"{self.name}.lock")
+        lock.take()
+        self._lock = lock
+        if not self._checkpoint_file.exists():
+            self._frames_file.unlink(missing_ok=True)
             return None
         with np.load(self._checkpoint_file) as file:
             state = {key: file[key] for key in file.files}
@@ -128,12 +143,18 @@ class Trajectory:
 
     def remove(self) -> None:
         """Delete the files, and the folder with the last of them: the result holds everything."""
-        if self.folder is None:
+        if self.folder is None or self._lock is None:  # nothing was written, or by another process
             return
         for path in (self._checkpoint_file, self._frames_file):
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # other runs are in it, or it was never made
+        self._lock.remove()
+        with suppress(OSError):  # other runs are in it
             self.folder.rmdir()
+
+    def release(self) -> None:
+        """Leave the files to whoever goes on with the run."""
+        if self._lock is not None:
+            self._lock.release()
 
     def _open(self, path: Path, mode: str) -> IO[bytes]:
         """Open a file of a folder that another process may just be removing as empty."""
