@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -126,6 +126,28 @@ def failure(index: int, error: StructureError, wall_time: float = 0.0, **known: 
         retryable=error.retryable,
         wall_time=wall_time,
         **known,
+    )
+
+
+def lost(errors: Iterable[StructureError | None], n: int, what: str) -> StructureError | None:
+    """What a result says that lacks points which another attempt may give; None if it lacks none.
+
+    A fit over the rest would be stored as done, and nobody would ever compute what is missing.
+
+    Parameters
+    ----------
+    errors
+        Of the points.
+    n, what
+        How many points there should be, and of what.
+    """
+    again = [error for error in errors if error is not None and error.retryable]
+    if not again:
+        return None
+    return StructureError(
+        again[0].reason,
+        f"{len(again)} of {n} {what} are missing: {again[0].message}",
+        retryable=True,
     )
 
 

@@ -64,7 +64,8 @@ def md(
     checkpoints
         Folder where runs leave their frames and checkpoints, and from which a killed run goes on
         as if nothing had happened; files are named by structure, settings and potential, and
-        deleted when their run has ended. A process locks the runs it is in; in a second one they
+        deleted when their run has ended; what failed for want of memory or of a device goes on
+        from them. A process locks the runs it is in; in a second one they
         are ``failed`` (``run_in_use``, retryable). None keeps everything in memory.
     progress
         Called with (index, steps done, steps) after each step.
@@ -108,7 +109,8 @@ def md(
     for run in integration:
         try:
             yield _outcome(run, settings, potential.spec.symmetrization)
-            run.trajectory.remove()
+            if run.exploded is None or not run.exploded.retryable:
+                run.trajectory.remove()
         finally:
             run.trajectory.release()
 

@@ -12,7 +12,7 @@ from ase import Atoms
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, lost, room_of
 from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.elasticity import birch_murnaghan
 from pet_flows.properties.elasticity.settings import EOSSettings
@@ -158,11 +158,15 @@ def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome
     }
     chosen = [curve.points[n] for n in wanted if n in curve.points]
     points = sorted((p for p in chosen if p.error is None), key=_volume)
+    volumes = np.array([_volume(p) for p in points])
+    energies = np.array([_energy(p) for p in points])
+    points_only = {"volumes": volumes.tolist(), "energies": energies.tolist()}
+    missing = lost((p.error for p in curve.points.values()), len(curve.points), "volumes")
+    if missing is not None and len(points) < len(wanted):
+        return failure(job.index, missing, wall_time, result=points_only, **known)
     if len(points) < 5:
         assert curve.error is not None
         return failure(job.index, curve.error, wall_time, **known)
-    volumes = np.array([_volume(p) for p in points])
-    energies = np.array([_energy(p) for p in points])
     found = birch_murnaghan.fit(volumes, energies)
     if found is None:
         falls = "smaller" if energies[0] < energies[-1] else "larger"
@@ -172,7 +176,6 @@ def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome
             f"and falls towards {falls} volumes; relax the structure first, or the phase is "
             "unstable with this model.",
         )
-        points_only = {"volumes": volumes.tolist(), "energies": energies.tolist()}
         return failure(job.index, error, wall_time, result=points_only, **known)
     warnings = [*job.bound.warnings, *job.notes]
     if found.residual > ROUGH:

@@ -10,7 +10,7 @@ import numpy as np
 from phonopy.physical_units import get_physical_units
 
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import failure, largest_spreads
+from pet_flows.properties.batch import failure, largest_spreads, lost
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.phonons.cells import NOT_RELAXED
 from pet_flows.properties.thermal.gruneisen import ModeGruneisen, mode_gruneisen
@@ -35,9 +35,12 @@ def outcome(task: Task, settings: QHASettings) -> Outcome:
     left_out = [v for v in every if v.error is not None]
     volumes = np.array([v.volume for v in good])
     energies = np.array([v.energy for v in good])
+    points = {"volumes": volumes.tolist(), "energies": energies.tolist(), "n_volumes": len(good)}
+    missing = lost((v.error for v in left_out), len(every), "volumes")
+    if missing is not None:
+        return failure(job.index, missing, result=points, **known)
     if len(good) < FEWEST:
         return failure(job.index, _too_few(good, left_out), **known)
-    points = {"volumes": volumes.tolist(), "energies": energies.tolist(), "n_volumes": len(good)}
     temperatures = stencil(settings.temperatures, settings.temperature_step)
     thermal = _thermal(good, temperatures)
     found = equilibria(volumes, energies, temperatures, *thermal, settings.equation)

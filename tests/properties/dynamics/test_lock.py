@@ -94,6 +94,24 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
     assert not folder.exists()
 
 
+def test_a_broken_device_costs_no_more_than_the_stride(tmp_path: Path) -> None:
+    broken = springs()
+
+    def fail() -> None:
+        if broken.evaluator.evaluated >= 35:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    broken.evaluator.before = fail
+    (outcome,) = md([copper()], broken, SETTINGS, checkpoints=tmp_path / "runs")
+    assert (outcome.state, outcome.reason) == ("failed", "device_error")
+    assert outcome.retryable
+    mended = springs()
+    (again,) = md([copper()], mended, SETTINGS, checkpoints=tmp_path / "runs")
+    assert again.state == "ok"
+    assert mended.evaluator.evaluated == 11
+    assert not (tmp_path / "runs").exists()
+
+
 def test_what_is_given_up_can_be_gone_on_with(tmp_path: Path) -> None:
     """Outcomes that nobody asks for keep neither their files from others nor files open."""
     others = [copper(), copper()]

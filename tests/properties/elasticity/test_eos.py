@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
@@ -108,3 +109,19 @@ def test_a_batch_of_real_crystals(pet: Potential) -> None:
         assert outcome.result["v0_per_atom"] == pytest.approx(volume, rel=0.02)
         assert outcome.result["b0"] > 0
         assert outcome.n_evaluations >= 7
+
+
+def test_a_volume_that_memory_could_not_hold_is_computed_again() -> None:
+    largest = max(next(eos([bulk("Cu", a=3.59)], AsePotential())).result["volumes"])
+
+    class Full(EMT):
+        def calculate(self, atoms: Atoms, *args: object, **kwargs: object) -> None:
+            if atoms.get_volume() > largest - 0.01:
+                raise MemoryError
+            super().calculate(atoms, *args, **kwargs)
+
+    outcome = next(eos([bulk("Cu", a=3.59)], AsePotential(Full)))
+    assert (outcome.state, outcome.reason) == ("failed", "out_of_memory")
+    assert outcome.retryable
+    assert outcome.message.startswith("1 of 7 volumes are missing: ")
+    assert len(outcome.result["volumes"]) == 6

@@ -13,6 +13,7 @@ from pet_flows.engines.evaluation import System
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.thermal.qha import qha
 from pet_flows.properties.thermal.settings import QHASettings
+from pet_flows.records.results import check_result
 from tests.properties.stub import AsePotential
 
 SETTINGS = QHASettings(min_length=5.0, mesh=(5, 5, 5), temperatures=(0.0, 300.0, 600.0))
@@ -111,3 +112,20 @@ def test_a_failure_at_the_end_is_no_hole() -> None:
     outcome = failing(5)
     assert outcome.result["n_volumes"] == 8
     assert not any("interpolated" in w for w in outcome.warnings)
+
+
+@pytest.mark.parametrize("unstable", [(), (0, 1)])
+def test_a_volume_that_memory_could_not_hold_is_computed_again(unstable: tuple[int, ...]) -> None:
+    class Full(Unstable):
+        at = unstable
+
+        def calculate(self, atoms: Any = None, *args: Any, **kwargs: Any) -> None:
+            if len(atoms) > 1 and step(atoms.get_volume() / len(atoms)) == 4:
+                raise MemoryError
+            super().calculate(atoms, *args, **kwargs)
+
+    outcome = next(qha([COPPER], AsePotential(Full), SETTINGS))
+    assert (outcome.state, outcome.reason) == ("failed", "out_of_memory")
+    assert outcome.retryable
+    assert outcome.message.startswith("1 of 9 volumes are missing: ")
+    check_result("qha", outcome.result, complete=False)
