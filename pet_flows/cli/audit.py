@@ -17,7 +17,8 @@ from pet_flows.cli.query import Format
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from pet_flows.symmetry.audit import Audit, Progress
+    from pet_flows.symmetry.audit import Audit
+    from pet_flows.symmetry.audit_table import Progress
 
 STRATEGIES = (
     "none,grid:tetrahedral,grid:icosahedral,crystal:orientation,crystal,crystal:icosahedral"
@@ -53,20 +54,22 @@ def command(
     Each structure is turned, inverted, permuted, shifted and given other cells; the default takes
     a minute or two.
     """
+    from pet_flows.engines.resolve import resolve
+    from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
+    from pet_flows.symmetry.parse import canonical_spec
 
     check_picture(picture)
     settings = get_settings()
-    sys.stderr.write(f"Loading {model or settings.model}\n")
+    spec = PotentialSpec(model=model or settings.model, device=settings.device)
+    strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]
+    spec = resolve(spec, trust)  # says what is wrong with a name before torch is imported
+    sys.stderr.write(f"Loading {spec.model}\n")
     from pet_flows.engines.ase import SymmetrizedCalculator
     from pet_flows.engines.potential import get_potential
     from pet_flows.errors import PetFlowsError
-    from pet_flows.models.spec import PotentialSpec
-    from pet_flows.symmetry.audit import audit_all
-    from pet_flows.symmetry.parse import canonical_spec
+    from pet_flows.symmetry.audit_table import audit_all
 
-    strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]
-    spec = PotentialSpec(model=model or settings.model, device=settings.device)
     potential = get_potential(spec, trust)
 
     def make(strategy: str) -> SymmetrizedCalculator:

@@ -27,7 +27,8 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from pet_flows.models.catalogue import UPET_FUNCTIONALS, bundled, find
+    from pet_flows.models.catalogue import bundled, find
+    from pet_flows.models.hub import FUNCTIONALS, known_names
 
     table = Table(box=None, header_style="bold")
     for column in ("model", "elements", "functional", "size", "sha256", "licence"):
@@ -37,10 +38,8 @@ def command(
         size = f"{file.path.stat().st_size / 1e6:.1f} MB"
         table.add_row(name, " ".join(card["elements"]), card["functional"], size,
                       file.sha256[:12], card["licence"])  # fmt: skip
-    from upet._version import UPET_AVAILABLE_MODELS
-
-    for name in UPET_AVAILABLE_MODELS:
-        functional = UPET_FUNCTIONALS.get(name.rpartition("-")[0], "?")
+    for name in known_names():
+        functional = FUNCTIONALS.get(name.rpartition("-")[0], "?")
         table.add_row(name, "see the hub", functional, "download", "", "see the hub")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
@@ -50,9 +49,10 @@ def _show(model: str, trust: bool) -> None:
     from ase.data import chemical_symbols
 
     from pet_flows.models.catalogue import find
+
+    file = find(model, trust=trust)  # says what is wrong with a name before torch is imported
     from pet_flows.models.load import describe
 
-    file = find(model, trust=trust)
     known = describe(file)
     card = dict(file.card)
     validation, note = card.pop("validation", {}), card.pop("validation_note", None)

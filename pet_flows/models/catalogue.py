@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -13,22 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
-
-#: name-size[-vX.Y.Z] as on the upet hub
-UPET_NAME = re.compile(
-    r"^(?P<model>pet-[a-z0-9]+)-(?P<size>xs|s|m|l|xl)(?:-v?(?P<version>\d+\.\d+\.\d+))?$"
-)
-#: level of theory of the upet families, by their training sets
-UPET_FUNCTIONALS = {
-    "pet-mad": "r2SCAN",  # PBEsol before version 1.5
-    "pet-omat": "PBE",
-    "pet-oam": "PBE",
-    "pet-omad": "PBEsol",
-    "pet-omatpes": "r2SCAN",
-    "pet-omol": "wB97M-V",
-    "pet-mols": "wB97M-V",
-    "pet-spice": "wB97M-D3",
-}
+from pet_flows.models import hub
 
 
 @dataclass(frozen=True)
@@ -101,13 +85,14 @@ def find(model: str, sha256: str | None = None, trust: bool = False) -> ModelFil
         if not path.is_file():
             raise PetFlowsError(f"No model file at {path}; check the path.")
         file = _model_file(path.stem, path, trust or path.suffix == ".pt", {})
-    elif UPET_NAME.match(model):
-        file = _from_hub(model)
+    elif hub.UPET_NAME.match(model):
+        file = _from_hub(model, sha256)
     else:
         raise PetFlowsError(
-            f"No model is called {model!r}: use {', '.join(cards) or 'a bundled name'}, a upet "
-            "name such as pet-mad-s or pet-oam-xl-v1.0.0, or the path of a .ckpt or .pt file "
-            "(`pet-flows models` lists what there is)."
+            f"No model is called {model!r}{hub.meant(model, [*cards, *hub.known_names()])} Use "
+            f"{', '.join(cards) or 'a bundled name'}, a upet name such as pet-mad-s or "
+            "pet-oam-xl-v1.0.0, or the path of a .ckpt or .pt file (`pet-flows models` lists what "
+            "there is)."
         )
     if sha256 is not None and file.sha256 != sha256:
         raise PetFlowsError(
@@ -134,52 +119,9 @@ def _model_file(name: str, path: Path, trusted: bool, card: dict[str, Any]) -> M
     return ModelFile(name, path, sha256_of(path), trusted, card)
 
 
-def _from_hub(model: str) -> ModelFile:
-    """Download (or take from the hub's own cache) a upet checkpoint."""
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    from upet._models import upet_resolve_model
-
-    parts = UPET_NAME.match(model)
-    assert parts is not None
-    family, size, version = parts["model"], parts["size"], parts["version"]
-    try:
-        if version is None:
-            size, version = upet_resolve_model(family, size, None)
-        path = _hub_download(f"{family}-{size}-v{version}.ckpt")
-    except Exception as error:  # each HTTP library has its own tree of what a dead line raises
-        known = isinstance(error, ValueError | EntryNotFoundError)
-        if known and not isinstance(error, LocalEntryNotFoundError):
-            raise PetFlowsError(f"The upet hub has no {model}: {error}") from None
-        cached = _cached_checkpoint(family, size, version)
-        if cached is None:
-            raise PetFlowsError(
-                f"Cannot download {model} from the upet hub ({type(error).__name__}): go online "
-                "once, or copy the checkpoint here and pass its path with --trust."
-            ) from None
-        path = cached
-    functional = UPET_FUNCTIONALS.get(family)
-    release = UPET_FILE_VERSION.search(path.name)
-    if family == "pet-mad" and release and tuple(map(int, release[1].split("."))) < (1, 5, 0):
-        functional = "PBEsol"
-    return _model_file(path.stem, path, True, {"functional": functional})
-
-
-UPET_FILE_VERSION = re.compile(r"-v(\d+\.\d+\.\d+)\.ckpt$")
-
-
-def _hub_download(filename: str) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(repo_id="lab-cosmo/upet", filename=filename, subfolder="models"))
-
-
-def _cached_checkpoint(family: str, size: str, version: str | None) -> Path | None:
-    """Newest matching checkpoint that an earlier download left in the hub's cache."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    pattern = f"models--lab-cosmo--upet/snapshots/*/models/{family}-{size}-v{version or '*'}.ckpt"
-    found = sorted(
-        Path(HF_HUB_CACHE).glob(pattern),
-        key=lambda p: tuple(map(int, UPET_FILE_VERSION.search(p.name)[1].split("."))),  # type: ignore[index]
-    )
-    return found[-1] if found else None
+def _from_hub(model: str, sha256: str | None) -> ModelFile:
+    """File of a upet name: the cached one with the wanted hash, or what the hub gives."""
+    # a job knows its weights: it needs neither a network nor the release that came out since
+    same = (path for path in hub.cached(model) if sha256 and sha256_of(path) == sha256)
+    path = next(same, None) or hub.checkpoint(model)
+    return _model_file(path.stem, path, True, {"functional": hub.functional(path)})

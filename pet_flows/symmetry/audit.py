@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,11 +17,6 @@ from scipy.spatial.transform import Rotation
 
 #: what is done to a structure, in the order of the table
 TRANSFORMATIONS = ("rotation", "inversion", "permutation", "translation", "cell setting")
-
-
-#: called with (number of the combination from 1, how many there are, which it is, what of it is
-#: measured now)
-Progress = Callable[[int, int, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -63,19 +56,23 @@ class Audit:
 
 
 @dataclass(frozen=True)
-class _Result:
+class Result:
+    """What a calculator says of a structure, or the mean of what it says."""
+
     energy: float
+    """eV"""
     forces: np.ndarray
+    """eV/Å, (N, 3)"""
     stress: np.ndarray | None
+    """eV/Å³, (3, 3); None where there is none"""
 
 
 def audit(
     calculator: Calculator,
     atoms: Atoms,
     *,
-    raw: Calculator | None = None,
+    mean: Result | None = None,
     n_rotations: int = 4,
-    n_mean: int = 60,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Audit:
@@ -87,12 +84,11 @@ def audit(
         Any ASE calculator; used as it is, one structure after another.
     atoms
         Not changed. Rattle it first where a perfect crystal would hide errors.
-    raw
-        The model without symmetrization, for the distance from its O(3) mean.
+    mean
+        Of the model without symmetrization over O(3) (:func:`rotational_mean`), for the distance
+        from it.
     n_rotations
         Random rotations, and as many improper ones.
-    n_mean
-        Random rotations (each with its mirror image) in that mean.
     seed
         Of all that is random here.
     progress
@@ -115,7 +111,7 @@ def audit(
     now("permutation")
     order = rng.permutation(len(atoms))
     permuted = _evaluate(calculator, atoms[order])
-    back = _Result(permuted.energy, permuted.forces[np.argsort(order)], permuted.stress)
+    back = Result(permuted.energy, permuted.forces[np.argsort(order)], permuted.stress)
     errors["permutation"] = _difference(base, back, len(atoms))
     now("translation")
     shifted = atoms.copy()
@@ -130,17 +126,39 @@ def audit(
     now("time of a call")
     milliseconds = _milliseconds(calculator, atoms)  # the last call is on the structure itself
     n_evaluations = getattr(calculator, "results", {}).get("n_evaluations")
-    if raw is not None:
-        now("distance from the O(3) mean")
     return Audit(
         structure=atoms.get_chemical_formula(empirical=True),
         n_atoms=len(atoms),
         errors=errors,
-        mean_distance=None if raw is None else _from_mean(base, raw, atoms, n_mean, seed),
+        mean_distance=None if mean is None else _difference(base, mean, len(atoms)),
         conservation=conservation,
         site_symmetry=_forbidden_force(atoms, base),
         n_evaluations=n_evaluations,
         milliseconds=milliseconds,
+    )
+
+
+def rotational_mean(raw: Calculator, atoms: Atoms, n: int = 60, seed: int = 0) -> Result:
+    """Mean over O(3) of what a calculator says, each turned structure's result turned back.
+
+    Parameters
+    ----------
+    raw
+        The model without symmetrization.
+    atoms
+        Not changed.
+    n
+        Random rotations, each with its mirror image.
+    seed
+        Of the rotations.
+    """
+    turns = Rotation.random(n, random_state=seed + 1).as_matrix()
+    found = [_turned(raw, atoms, sign * turn) for turn in turns for sign in (1.0, -1.0)]
+    stresses = [one.stress for one in found if one.stress is not None]
+    return Result(
+        float(np.mean([one.energy for one in found])),
+        np.mean([one.forces for one in found], axis=0),
+        np.mean(stresses, axis=0) if stresses else None,
     )
 
 
@@ -152,7 +170,7 @@ _SETTINGS = (
 )
 
 
-def _evaluate(calculator: Calculator, atoms: Atoms) -> _Result:
+def _evaluate(calculator: Calculator, atoms: Atoms) -> Result:
     work = atoms.copy()
     work.calc = calculator
     calculator.reset()
@@ -163,17 +181,17 @@ def _evaluate(calculator: Calculator, atoms: Atoms) -> _Result:
             stress = work.get_stress(voigt=False).copy()
         except PropertyNotImplementedError:
             stress = None
-    return _Result(energy, forces, stress)
+    return Result(energy, forces, stress)
 
 
-def _turned(calculator: Calculator, atoms: Atoms, turn: np.ndarray) -> _Result:
+def _turned(calculator: Calculator, atoms: Atoms, turn: np.ndarray) -> Result:
     """Result for the turned structure (row vectors, x' = x turn), turned back."""
     work = atoms.copy()
     work.set_cell(atoms.cell.array @ turn)
     work.positions = atoms.positions @ turn
     result = _evaluate(calculator, work)
     stress = None if result.stress is None else turn @ result.stress @ turn.T
-    return _Result(result.energy, result.forces @ turn.T, stress)
+    return Result(result.energy, result.forces @ turn.T, stress)
 
 
 def _other_setting(atoms: Atoms, change: np.ndarray) -> Atoms:
@@ -182,7 +200,7 @@ def _other_setting(atoms: Atoms, change: np.ndarray) -> Atoms:
     return work
 
 
-def _difference(a: _Result, b: _Result, n: int) -> Errors:
+def _difference(a: Result, b: Result, n: int) -> Errors:
     stress = None
     if a.stress is not None and b.stress is not None:
         stress = float(np.abs(a.stress - b.stress).max())
@@ -199,20 +217,8 @@ def _worst(found: Sequence[Errors]) -> Errors:
     )
 
 
-def _from_mean(base: _Result, raw: Calculator, atoms: Atoms, n: int, seed: int) -> Errors:
-    turns = Rotation.random(n, random_state=seed + 1).as_matrix()
-    found = [_turned(raw, atoms, sign * turn) for turn in turns for sign in (1.0, -1.0)]
-    stresses = [one.stress for one in found if one.stress is not None]
-    mean = _Result(
-        float(np.mean([one.energy for one in found])),
-        np.mean([one.forces for one in found], axis=0),
-        np.mean(stresses, axis=0) if stresses else None,
-    )
-    return _difference(base, mean, len(atoms))
-
-
 def _conservation(
-    calculator: Calculator, atoms: Atoms, base: _Result, rng: np.random.Generator, h: float = 1e-3
+    calculator: Calculator, atoms: Atoms, base: Result, rng: np.random.Generator, h: float = 1e-3
 ) -> float:
     """Forces along three random directions against fourth-order differences of the energy."""
     worst = 0.0
@@ -230,7 +236,7 @@ def _conservation(
     return worst
 
 
-def _forbidden_force(atoms: Atoms, base: _Result, symprec: float = 1e-6) -> float | None:
+def _forbidden_force(atoms: Atoms, base: Result, symprec: float = 1e-6) -> float | None:
     """Largest part of the forces that is not invariant under the space group."""
     import spglib
 
@@ -260,37 +266,3 @@ def _milliseconds(calculator: Calculator, atoms: Atoms, repeats: int = 3) -> flo
         _evaluate(calculator, atoms)
         times.append(1e3 * (time.perf_counter() - start))
     return float(np.median(times))
-
-
-def audit_all(
-    make: Callable[[str], Calculator],
-    strategies: Sequence[str],
-    structures: dict[str, Atoms],
-    progress: Progress | None = None,
-    **kwargs: Any,
-) -> dict[str, dict[str, Audit | str]]:
-    """Audit several symmetrizations of one model: strategy → structure → audit, or why not.
-
-    Parameters
-    ----------
-    make
-        Strategy string → calculator; ``"none"`` gives the model itself.
-    strategies, structures
-        What is combined with what.
-    progress
-        Told what is measured.
-    **kwargs
-        For :func:`audit`.
-    """
-    from pet_flows.errors import StructureError
-
-    raw = make("none")
-    table: dict[str, dict[str, Audit | str]] = {strategy: {} for strategy in strategies}
-    stages = list(product(table, structures.items()))
-    for number, (strategy, (name, atoms)) in enumerate(stages, start=1):
-        stage = partial(progress, number, len(stages), f"{strategy}, {name}") if progress else None
-        try:
-            table[strategy][name] = audit(make(strategy), atoms, raw=raw, progress=stage, **kwargs)
-        except StructureError as refused:
-            table[strategy][name] = refused.message
-    return table

@@ -1,15 +1,10 @@
 """Names, files, hashes, and the sentence for each way in which they can be wrong."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from pet_flows.engines.resolve import resolve
 from pet_flows.errors import PetFlowsError
-from pet_flows.models import catalogue
 from pet_flows.models.catalogue import find, sha256_of
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
@@ -64,7 +59,9 @@ def test_exported_model_loads_in_both_precisions(tmp_path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("pet-mvll", "No model is called 'pet-mvll'"),
+        ("pet-mvll", "No model is called 'pet-mvll'; did you mean pet-mvl"),
+        ("PET-MAD-S", "'PET-MAD-S'; did you mean pet-mad-s"),
+        ("something", "No model is called 'something'. Use pet-mvl, a upet name"),
         ("nowhere.ckpt", "No model file at nowhere.ckpt"),
         ("folder/model.onnx", "neither a metatrain checkpoint"),
     ],
@@ -96,64 +93,6 @@ def test_truncated_and_foreign_files(tmp_path, checkpoint):
     broken.write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(PetFlowsError, match="truncated"):
         load_model(PotentialSpec(model=str(broken)))
-
-
-def test_upet_name_offline_is_one_sentence(monkeypatch, tmp_path):
-    _go_offline(monkeypatch, tmp_path)
-    with pytest.raises(PetFlowsError, match="go online once") as caught:
-        find("pet-mad-s")
-    assert "\n" not in str(caught.value)
-    with pytest.raises(PetFlowsError, match="go online once"):
-        find("pet-oam-xl-v1.0.0")
-
-
-def test_upet_checkpoint_in_the_hub_cache_is_used(monkeypatch, tmp_path):
-    """A checkpoint of the hub's format, where an earlier download would have left it."""
-    _go_offline(monkeypatch, tmp_path)
-    folder = tmp_path / "models--lab-cosmo--upet" / "snapshots" / "abc" / "models"
-    folder.mkdir(parents=True)
-    save_checkpoint(folder / "pet-mad-s-v1.0.2.ckpt")
-    save_checkpoint(folder / "pet-mad-s-v1.10.0.ckpt", seed=1)
-    newest = find("pet-mad-s")
-    assert newest.name == "pet-mad-s-v1.10.0"
-    assert newest.functional == "r2SCAN"
-    assert find("pet-mad-s-v1.0.2").functional == "PBEsol"
-    model = load_model(PotentialSpec(model="pet-mad-s-v1.0.2", device="cpu"))
-    assert 14 in model.capabilities().atomic_types
-
-
-def test_upet_name_without_a_line_is_one_sentence(monkeypatch, tmp_path):
-    """The real client, its requests going to a port where nobody listens."""
-    code = (
-        "from pet_flows.models.catalogue import find\n"
-        "from pet_flows.errors import PetFlowsError\n"
-        "try: find('pet-mad-s')\n"
-        "except PetFlowsError as error: print(error)"
-    )
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": "http://127.0.0.1:9",
-        "HF_HOME": str(tmp_path),
-        "HF_HUB_DOWNLOAD_TIMEOUT": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert "go online once" in done.stdout, done.stderr
-
-
-def _go_offline(monkeypatch, cache):
-    """No network, whatever the machine has, and an empty cache of the hub."""
-    import huggingface_hub.constants
-    import upet._models
-
-    def no_network(*args, **kwargs):
-        raise ConnectionError("no network in this test")
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(upet._models, "get_versions_for_model", no_network)
-    monkeypatch.setattr(upet._models, "get_sizes_for_model", no_network)
-    monkeypatch.setattr(catalogue, "_hub_download", no_network)
 
 
 def test_unknown_device_is_one_sentence(checkpoint):

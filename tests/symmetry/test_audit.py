@@ -10,7 +10,8 @@ from ase.io import write
 
 from pet_flows.cli import main
 from pet_flows.engines.ase import SymmetrizedCalculator
-from pet_flows.symmetry.audit import TRANSFORMATIONS, audit, audit_all
+from pet_flows.symmetry.audit import TRANSFORMATIONS, audit, rotational_mean
+from pet_flows.symmetry.audit_table import audit_all
 
 
 class Spoilt(EMT):
@@ -59,10 +60,47 @@ def test_emt_has_all_symmetries():
 
 
 def test_emt_against_its_own_mean():
-    found = audit(EMT(), molecule("CH3CH2OH"), raw=EMT(), n_mean=3)
+    ethanol = molecule("CH3CH2OH")
+    found = audit(EMT(), ethanol, mean=rotational_mean(EMT(), ethanol, 3))
     assert "cell setting" not in found.errors
     assert found.errors["rotation"].stress is None
     assert found.mean_distance.energy < 1e-12
+
+
+def test_mean_over_orientations_is_the_analytic_one():
+    """Σ x² turned at random is Σ r² / 3, its forces isotropic; EMT's own part does not change."""
+    atoms = molecule("CH3CH2OH")
+    mean = rotational_mean(Spoilt("oriented"), atoms, 200)
+    atoms.calc = EMT()
+    x = atoms.positions - atoms.positions.mean(0)
+    # the standard deviation of cos² over the sphere is 0.3; a mirror image tells nothing new
+    tolerance = 5 * 0.3 * 1e-3 * (x**2).sum() / np.sqrt(200)
+    assert abs(mean.energy - atoms.get_potential_energy() - 1e-3 * (x**2).sum() / 3) < tolerance
+    assert mean.forces == pytest.approx(atoms.get_forces(), abs=tolerance)
+    assert mean.stress is None
+
+
+def test_mean_of_a_structure_is_found_once():
+    """Each strategy of a table is set beside the same mean, which costs its 2 n calls once."""
+    calls = []
+
+    class Counted(EMT):
+        def calculate(self, *arguments):
+            calls.append(self)
+            super().calculate(*arguments)
+
+    made = {}
+
+    def make(strategy):
+        return made.setdefault(strategy, Counted())
+
+    structures = {"a": bulk("Cu"), "b": bulk("Al")}
+    few = {"n_rotations": 1, "n_mean": 5}
+    table = audit_all(make, ["one", "other"], structures, **few)
+    assert calls.count(made["none"]) == 2 * 5 * len(structures)
+    for row in table.values():
+        for found in row.values():
+            assert found.mean_distance.energy < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""The upet hub: which names it has, and the checkpoint behind a name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import runpy
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from pet_flows.errors import PetFlowsError
+
+REPOSITORY = "lab-cosmo/upet"
+#: name-size[-vX.Y.Z] as on the hub
+UPET_NAME = re.compile(
+    r"^(?P<model>pet-[a-z0-9]+)-(?P<size>xs|s|m|l|xl)(?:-v?(?P<version>\d+\.\d+\.\d+))?$"
+)
+_RELEASE = re.compile(r"(?P<name>pet-[a-z0-9]+-[a-z]+)-v(?P<version>\d+\.\d+\.\d+)\.ckpt$")
+#: level of theory of the upet families, by their training sets
+FUNCTIONALS = {
+    "pet-mad": "r2SCAN",  # PBEsol before version 1.5
+    "pet-omat": "PBE",
+    "pet-oam": "PBE",
+    "pet-omad": "PBEsol",
+    "pet-omatpes": "r2SCAN",
+    "pet-omol": "wB97M-V",
+    "pet-mols": "wB97M-V",
+    "pet-spice": "wB97M-D3",
+}
+
+
+@lru_cache(maxsize=1)
+def known_names() -> tuple[str, ...]:
+    """Names that the installed upet knows; its list is read alone, as upet itself imports torch."""
+    package = find_spec("upet")
+    places = (package and package.submodule_search_locations) or []
+    for place in places:
+        listed = Path(place) / "_version.py"
+        if listed.is_file():
+            return tuple(runpy.run_path(str(listed)).get("UPET_AVAILABLE_MODELS", ()))
+    return ()
+
+
+def meant(word: str, names: Iterable[str]) -> str:
+    """Names near a misspelt one: ``; did you mean a, b or c?``, or a full stop."""
+    near = difflib.get_close_matches(word.lower(), list(names), n=3, cutoff=0.8)
+    listed = " or ".join([part for part in (", ".join(near[:-1]), *near[-1:]) if part])
+    return f"; did you mean {listed}?" if near else "."
+
+
+def functional(path: Path) -> str | None:
+    """Exchange-correlation functional behind a release, if known."""
+    release = _RELEASE.search(path.name)
+    if release is None:
+        return None
+    family = release["name"].rpartition("-")[0]
+    if family == "pet-mad" and _number(release["version"]) < (1, 5, 0):
+        return "PBEsol"
+    return FUNCTIONALS.get(family)
+
+
+def cached(model: str) -> list[Path]:
+    """Checkpoints of this name that earlier downloads left in the hub's cache, newest first."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    name, version = _parts(model)
+    folder = f"models--{REPOSITORY.replace('/', '--')}/snapshots/*/models"
+    found = Path(HF_HUB_CACHE).glob(f"{folder}/{name}-v{version or '*'}.ckpt")
+    return sorted(found, key=_version_of, reverse=True)
+
+
+def checkpoint(model: str) -> Path:
+    """Download the checkpoint of a upet name, or take it from the hub's own cache.
+
+    Parameters
+    ----------
+    model
+        Such as ``pet-mad-s`` (its newest release) or ``pet-mad-s-v1.0.2``.
+
+    Raises
+    ------
+    PetFlowsError
+        There is no such model or release, or the hub cannot be reached and the cache has none.
+    """
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    name, version = _parts(model)
+    there = cached(model)
+    if not there and known_names() and name not in known_names():
+        raise PetFlowsError(
+            f"The installed upet knows no model {name}{meant(name, known_names())} "
+            "`pet-flows models` lists what there is; for a newer model upgrade upet, or pass the "
+            "path of its checkpoint with --trust."
+        )
+    try:
+        _reach(patient=not there)
+        if version is None:
+            version = _newest(name)
+        return _download(f"{name}-v{version}.ckpt")
+    except Exception as error:  # each HTTP library has its own tree of what a dead line raises
+        if isinstance(error, PetFlowsError):
+            raise
+        missing = isinstance(error, EntryNotFoundError)
+        if missing and not isinstance(error, LocalEntryNotFoundError):
+            raise PetFlowsError(
+                f"The upet hub has no {model}; of {name} it has {', '.join(_releases(name))}."
+            ) from None
+        if there:
+            return there[0]
+        said = (str(error).splitlines() or [""])[0][:120]
+        raise PetFlowsError(
+            f"Cannot download {model} from the upet hub ({type(error).__name__}: {said}): go "
+            "online once, or copy the checkpoint here and pass its path with --trust."
+        ) from None
+
+
+def _reach(patient: bool) -> None:
+    """Ask the hub for one answer, whatever it is, and give up at once without a line.
+
+    The client's own requests try again for 23 s, also where there is no network at all.
+
+    Parameters
+    ----------
+    patient
+        Whether a hub that is slow to answer is left to the client's attempts.
+    """
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_ETAG_TIMEOUT
+    from huggingface_hub.utils import get_session
+
+    try:
+        get_session().head(ENDPOINT, timeout=HF_HUB_ETAG_TIMEOUT)
+    except Exception as error:
+        slow = any("Timeout" in kind.__name__ for kind in type(error).__mro__)
+        if not (slow and patient):
+            raise
+
+
+def _releases(name: str) -> list[str]:
+    """Versions of a model on the hub, newest first."""
+    from huggingface_hub import HfApi
+
+    files = map(_RELEASE.search, HfApi().list_repo_files(REPOSITORY))
+    versions = {file["version"] for file in files if file is not None and file["name"] == name}
+    return sorted(versions, key=_number, reverse=True)
+
+
+def _newest(name: str) -> str:
+    releases = _releases(name)
+    if not releases:
+        raise PetFlowsError(f"The upet hub has no checkpoint of {name}.")
+    return releases[0]
+
+
+def _download(filename: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(repo_id=REPOSITORY, filename=filename, subfolder="models"))
+
+
+def _parts(model: str) -> tuple[str, str | None]:
+    parts = UPET_NAME.match(model)
+    assert parts is not None
+    return f"{parts['model']}-{parts['size']}", parts["version"]
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    release = _RELEASE.search(path.name)
+    return _number(release["version"]) if release else ()
