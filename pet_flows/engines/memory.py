@@ -8,7 +8,10 @@ much that is for one edge is measured once per model.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -47,7 +50,7 @@ def free_memory(device: torch.device) -> float:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return float(torch.cuda.mem_get_info(device)[0] + unused)
-    return min(_available(), _left_in_control_group())
+    return min(_available(), _left_in_control_groups())
 
 
 class Memory:
@@ -133,19 +136,74 @@ def _available() -> float:
     return 1024.0 * int(words["MemAvailable"].split()[0]) if "MemAvailable" in words else np.inf
 
 
-def _left_in_control_group(group: Path = Path("/sys/fs/cgroup")) -> float:
-    """Bytes left of a container's or batch system's limit; infinite without one."""
+@dataclass(frozen=True)
+class _ControlGroup:
+    """Files of one group that a batch system, a container or systemd may have limited."""
+
+    limits: tuple[Path, ...]
+    used: Path
+    stat: Path
+    of_stat: str
+    """what the words of its statistics begin with, where they count the groups below too"""
+
+    def left(self) -> float:
+        """Bytes left of its limit; infinite without one."""
+        try:
+            words = [file.read_text().strip() for file in self.limits]
+            most = min((float(word) for word in words if word != "max"), default=np.inf)
+            if most > MOST:  # a number of bytes that no computer has is version 1's word for none
+                return np.inf
+            used = float(self.used.read_text())
+            stat = dict(row.split() for row in self.stat.read_text().splitlines())
+        except (OSError, ValueError):
+            return np.inf
+        # pages of files that were read count as used, and are given up when memory is short: a
+        # group that has read much is always full
+        for name in ("inactive_file", "active_file"):
+            used -= float(stat.get(self.of_stat + name, 0))
+        return max(0.0, most - used)
+
+
+def _left_in_control_groups(process: Path = Path("/proc/self")) -> float:
+    """Bytes left of the limits of this process's groups; infinite without one."""
+    return min((group.left() for group in _control_groups(process)), default=np.inf)
+
+
+@lru_cache(maxsize=4)
+def _control_groups(process: Path) -> tuple[_ControlGroup, ...]:
+    """Groups of a process that can be limited, its own and those around it, in both versions.
+
+    A limit may be set on any of them: a batch system's is seldom on the innermost.
+    """
     try:
-        most = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-        rows = (group / "memory.stat").read_text().splitlines()
-    except (OSError, ValueError):
-        return np.inf
-    # pages of files that were read count as used, and are given up when memory is short: a group
-    # that has read much is always full
-    words = dict(row.split() for row in rows)
-    used -= int(words.get("inactive_file", 0)) + int(words.get("active_file", 0))
-    return np.inf if most == "max" else float(max(0, int(most) - used))
+        rows = [row.split(":", 2) for row in (process / "cgroup").read_text().splitlines()]
+        mounts = (process / "mountinfo").read_text().splitlines()
+    except OSError:
+        return ()
+    own = {word: path for _, words, path in rows for word in words.split(",")}
+    found = []
+    for mount in mounts:
+        place, _, kind = mount.partition(" - ")
+        root, point = place.split()[3:5]
+        words = kind.split()
+        if words[0] == "cgroup2":
+            path, files = own.get(""), (("memory.max", "memory.high"), "memory.current", "")
+        elif words[0] == "cgroup" and "memory" in words[-1].split(","):
+            names = ("memory.limit_in_bytes",)
+            path, files = own.get("memory"), (names, "memory.usage_in_bytes", "total_")
+        else:
+            continue
+        # a container sees its own group as the root, and the path in it or from outside of it
+        below = os.path.relpath(path or root, root)
+        inner = Path(point) if below.startswith("..") else Path(point) / below
+        for folder in (inner, *inner.parents):
+            limits = tuple(folder / name for name in files[0] if (folder / name).is_file())
+            if limits:
+                stat = folder / "memory.stat"
+                found.append(_ControlGroup(limits, folder / files[1], stat, files[2]))
+            if folder == Path(point):
+                break
+    return tuple(found)
 
 
 def bytes_per_edge(raw: RawModel) -> float:
