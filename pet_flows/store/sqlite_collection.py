@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import bson
 from bson import ObjectId
 from mongomock_ng.filtering import BsonComparable, filter_applies, iter_key_candidates
-from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
+from pymongo.errors import DuplicateKeyError, WriteError
 from pymongo.results import UpdateResult
 
+from pet_flows.store.meaning import Document, checked, sort_key, updated
 from pet_flows.store.projection import project
 from pet_flows.store.sqlite_file import DatabaseFile
 from pet_flows.store.sqlite_index import indexed_values, narrow
 
-Document = dict[str, Any]
 #: documents decoded at a time
 _CHUNK = 200
 
@@ -55,11 +55,11 @@ class SqliteCollection:
         limit: int = 0,
     ) -> Iterator[Document]:
         """Documents that match, as they were when the iteration began or later."""
-        criteria = _checked(filter)
+        criteria = checked(filter)
         orders = list(sort or [])
         if orders:
             found = self._matching(criteria)
-            keyed = [([_sort_key(doc, *order) for order in orders], id_) for id_, doc in found]
+            keyed = [([sort_key(doc, *order) for order in orders], id_) for id_, doc in found]
             for position in reversed(range(len(orders))):
                 reverse = orders[position][1] < 0
                 keyed.sort(key=lambda entry, n=position: entry[0][n], reverse=reverse)  # type: ignore[misc]
@@ -81,7 +81,7 @@ class SqliteCollection:
 
     def count_documents(self, filter: Mapping[str, Any] | None = None) -> int:
         """How many documents match."""
-        criteria = _checked(filter)
+        criteria = checked(filter)
         candidates, exact = self._candidates(criteria)
         if exact or not criteria:
             return len(candidates)
@@ -122,13 +122,13 @@ class SqliteCollection:
         self, filter: Mapping[str, Any], update: Mapping[str, Any], upsert: bool = False
     ) -> UpdateResult:
         """Apply MongoDB's update operators to the first document that matches."""
-        criteria = _checked(filter)
+        criteria = checked(filter)
         with self.file.writing():
             found = next(self._matching(criteria), None)
             if found is None and not upsert:
                 return UpdateResult({"n": 0, "nModified": 0}, True)
             id_, old = found or (None, None)
-            new = _apply_update(old, criteria, update, upsert)
+            new = updated(old, criteria, update, upsert)
             changed = new != old
             if changed:
                 self._write(id_, new)
@@ -145,7 +145,7 @@ class SqliteCollection:
         WriteError
             The new document has another ``_id``.
         """
-        criteria = _checked(filter)
+        criteria = checked(filter)
         with self.file.writing():
             found = next(self._matching(criteria), None)
             if found is None:
@@ -164,7 +164,7 @@ class SqliteCollection:
     def delete_many(self, filter: Mapping[str, Any]) -> int:
         """Remove what matches; returns how many."""
         with self.file.writing() as db:
-            ids = [(id_,) for id_, _ in self._matching(_checked(filter))]
+            ids = [(id_,) for id_, _ in self._matching(checked(filter))]
             db.executemany(f"DELETE FROM {self._documents} WHERE id=?", ids)
             db.executemany(f"DELETE FROM {self._index} WHERE id=?", ids)
         return len(ids)
@@ -268,56 +268,3 @@ class SqliteCollection:
         entries = [(f, value, id_) for f in fields for value in indexed_values(document, f)]
         with self.file.writing() as db:
             db.executemany(f"INSERT OR IGNORE INTO {self._index} VALUES (?,?,?)", entries)
-
-
-def _checked(criteria: Mapping[str, Any] | None) -> Document:
-    """Give criteria with dates as BSON holds them.
-
-    Raises
-    ------
-    OperationFailure
-        ``$where`` is code; nothing here runs code out of a query.
-    """
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, datetime):
-            utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-            return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
-        if isinstance(value, Mapping):
-            if "$where" in value:
-                raise OperationFailure("$where is not supported: write the condition as a query")
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-    return plain(criteria or {})
-
-
-def _apply_update(
-    old: Document | None, criteria: Document, update: Mapping[str, Any], upsert: bool
-) -> Document:
-    """Let mongomock apply update operators to one document, or make it where there is none."""
-    from mongomock_ng import MongoClient
-
-    scratch: Any = MongoClient().scratch.scratch
-    if old is not None:
-        scratch.insert_one(old)
-        criteria = {"_id": old["_id"]}
-    scratch.update_one(criteria, _checked(update), upsert=upsert)
-    new = scratch.find_one()
-    return {"_id": new.pop("_id"), **new}
-
-
-def _sort_key(document: Document, path: str, direction: int) -> BsonComparable:
-    """Give what MongoDB sorts by: of a list its least element going up, its greatest going down."""
-    reached = [
-        value
-        for candidate in iter_key_candidates(path, document)
-        for value in (candidate if isinstance(candidate, list) and candidate else [candidate])
-    ]
-    known = sorted(BsonComparable(v) for v in reached if isinstance(v, _SORTABLE) and v != [])
-    if not known:
-        return BsonComparable(None)
-    return known[0] if direction > 0 else known[-1]
-
-
-_SORTABLE = (str, int, float, bool, datetime, ObjectId, dict, bytes)
