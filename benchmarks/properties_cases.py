@@ -303,14 +303,15 @@ def many_relaxations_case(spec: PotentialSpec) -> Case:
 
 
 def many_phonons_case(spec: PotentialSpec) -> Case:
-    """Share of model evaluations in 20 phonons."""
+    """Share of model evaluations in 20 phonons, in supercells of 10 Å."""
     potential = get_potential(spec)
+    settings = PhononSettings(min_length=10.0)
     relaxed = results(relax(crystals(20, seed=2, at_most=4), potential, RelaxSettings()))
     atoms, carried = [o.atoms for o in relaxed], [o.carried for o in relaxed]
     return Case(
-        what="20 mixed crystals",
-        ours=lambda: results(phonon(atoms, potential, PhononSettings(), carried)),
-        warm_up=lambda: results(phonon(atoms[:1], potential, PhononSettings(), carried[:1])),
+        what="20 mixed crystals, `min_length` 10 Å",
+        ours=lambda: results(phonon(atoms, potential, settings, carried)),
+        warm_up=lambda: results(phonon(atoms[:1], potential, settings, carried[:1])),
     )
 
 

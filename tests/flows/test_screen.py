@@ -12,6 +12,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.flows import ScreenMaker
 from pet_flows.inputs.prototypes import build_prototypes
 from pet_flows.inputs.structure import make_input, make_source
+from pet_flows.jobs import PhononMaker
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
 
@@ -24,7 +25,7 @@ def job_store():
 
 
 def run(inputs, job_store, name="test", **kwargs):
-    maker = ScreenMaker(name=name, **kwargs)
+    maker = ScreenMaker(name=name, phonon_maker=PhononMaker(min_length=7.0), **kwargs)
     flow = maker.make(inputs)
     responses = run_locally(flow, store=job_store, log=False, ensure_success=True)
     outputs = {job.name: responses[job.uuid][1].output for job in flow.jobs}

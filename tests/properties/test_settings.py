@@ -48,9 +48,9 @@ DIGESTS = {
     StaticSettings: "44136fa355b3678a",
     EOSSettings: "f39b7ef8bfdadec4",
     ElasticSettings: "98383a1d596f80d2",
-    PhononSettings: "997c9cc33e506ead",
-    QHASettings: "39ef3d5f6f9913dd",
-    ConductivitySettings: "8a12b690f1e298f1",
+    PhononSettings: "a8b002bca97eb384",
+    QHASettings: "43a624e998999d2a",
+    ConductivitySettings: "c5e084ec275ec347",
     MDSettings: "0634a22ddc7d12b7",
 }
 

@@ -31,7 +31,7 @@ class QHASettings(CellSettings, SupercellSettings):
         default="vinet", description="fitted to the free energy against volume"
     )
     min_length: Positive = Field(
-        default=10.0,
+        default=16.0,
         description="Å; as for `phonon`, at the volume given; all volumes have that supercell",
     )
     temperatures: tuple[NotNegative, ...] = Field(
