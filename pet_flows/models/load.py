@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -92,13 +95,28 @@ def _open_checkpoint(path: str) -> torch.nn.Module:
     if not isinstance(checkpoint, dict) or "architecture_name" not in checkpoint:
         raise PetFlowsError(f"{path} is no metatrain checkpoint: it names no architecture.")
     try:
-        return model_from_checkpoint(checkpoint, context="export")
+        with _root_logger_as_it_is():
+            return model_from_checkpoint(checkpoint, context="export")
     except (ValueError, RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise PetFlowsError(
             f"The checkpoint {path} ({checkpoint['architecture_name']}) cannot be used by the "
             f"installed metatrain: {reason}"
         ) from None
+
+
+@contextmanager
+def _root_logger_as_it_is() -> Iterator[None]:
+    """Keep ``logging.info`` of a library from configuring the logging of the whole process.
+
+    It would add a handler to the root logger, and each DEBUG line of FireWorks would be printed.
+    """
+    nothing = logging.NullHandler()
+    logging.root.addHandler(nothing)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(nothing)
 
 
 def _unreadable(path: str, error: Exception) -> PetFlowsError:

@@ -1,5 +1,8 @@
 """Names, files, hashes, and the sentence for each way in which they can be wrong."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -105,3 +108,16 @@ def test_unknown_device_is_one_sentence(checkpoint):
 def test_unknown_device_is_noticed_before_jobs_are_submitted(device):
     with pytest.raises(PetFlowsError, match="cuda:N"):
         resolve(PotentialSpec(device=device))
+
+
+def test_loading_leaves_logging_alone():
+    """Or every DEBUG line of FireWorks is printed by a worker."""
+    code = (
+        "import logging\n"
+        "from pet_flows.models.load import load_model\n"
+        "from pet_flows.models.spec import PotentialSpec\n"
+        "load_model(PotentialSpec(model='pet-mvl', device='cpu'))\n"
+        "print(logging.root.handlers)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
