@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from pet_flows.properties.phonons.supercells import supercell_matrix
 
 #: Å; the crystal has been made exact before
 _EXACT = 1e-5
+#: largest difference of two orthogonal matrices that are one operation
+_SAME_TURNS = 1e-10
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Harmonic:
         ``(d, 3)`` Å.
     phonopy
         With everything but the force constants.
+    bases
+        Of the force constants, the last that symfc made, with the Cartesian operations it belongs
+        to; filled by :func:`fit`. The same crystal at other volumes shares it.
     """
 
     primitive: Atoms
@@ -55,6 +60,7 @@ class Harmonic:
     moved: np.ndarray
     vectors: np.ndarray
     phonopy: Phonopy
+    bases: list[tuple[np.ndarray, Any]] = field(default_factory=list)
 
     def displaced(self) -> list[np.ndarray]:
         """Positions ``(N, 3)`` of each displaced supercell."""
@@ -105,7 +111,8 @@ def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmon
     known = crystal.operations
     operations = Operations.of(cell, scaled, known.rotations, known.translations)
     shortest = float(np.linalg.norm(minkowski_reduce(crystal.matrix @ cell)[0], axis=1).min())
-    return _displaced(primitive, crystal.matrix, shortest, operations, displacement)
+    other = _displaced(primitive, crystal.matrix, shortest, operations, displacement)
+    return replace(other, bases=crystal.bases)
 
 
 def _displaced(
@@ -206,7 +213,15 @@ def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarr
     )
     solver.displacements = shifts
     solver.forces = np.ascontiguousarray(forces - residual[None])
-    solver.run(max_order=2, is_compact_fc=True)
+    # half the time of a fit, and at other volumes only Cartesian operations could make it another
+    turns = crystal.operations.turns
+    known = [basis for of, basis in crystal.bases if np.abs(of - turns).max() < _SAME_TURNS]
+    if known:
+        solver.basis_set = known[0]
+    else:
+        solver.compute_basis_set(max_order=2)
+        crystal.bases[:] = [(turns, solver.basis_set)]
+    solver.solve(max_order=2, is_compact_fc=True)
     return np.ascontiguousarray(solver.force_constants[2])
 
 
