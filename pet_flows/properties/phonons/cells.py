@@ -70,7 +70,7 @@ def cells_of(
         notes += (
             f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
             f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
-            "instabilities need a larger min_length.",
+            "instabilities need a longer one (min_length, max_atoms).",
         )
     return Cells(crystal, potential.bind(crystal.primitive, carried), notes)
 
