@@ -174,6 +174,11 @@ def _read(asked: Asked, job_store: JobStore) -> list[InputStructure]:
     return found
 
 
+def counted(number: int, word: str) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def parse_query(text: str) -> dict[str, Any]:
     """Decode a MongoDB query given as JSON (extended JSON for dates and ids).
 

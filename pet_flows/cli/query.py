@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.campaign import parse_query
+from pet_flows.cli.campaign import counted, parse_query
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
@@ -96,7 +96,7 @@ def _table(records: list[dict[str, Any]]) -> None:
         )
         table.add_row(*map(escape, cells))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
-    typer.echo(f"{len(records)} records")
+    typer.echo(counted(len(records), "record"))
 
 
 def headline(record: dict[str, Any]) -> str:

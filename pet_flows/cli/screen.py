@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pet_flows.cli.campaign import Asked, Campaign, build_campaign, campaign_command
+from pet_flows.cli.campaign import Asked, Campaign, build_campaign, campaign_command, counted
 
 STATES = ("ok", "unconverged", "failed", "skipped")
 #: so many failures are told one by one
@@ -80,7 +80,8 @@ def _summary(
     computed = sum(new for _, _, new in outcomes)
     states = Counter((prop, _state(slim)) for prop, slim, _ in outcomes)
     lines = [
-        f"Campaign {name}: {campaign.n_inputs} structures, {len(outcomes)} results, "
+        f"Campaign {name}: {counted(campaign.n_inputs, 'structure')}, "
+        f"{counted(len(outcomes), 'result')}, "
         + (f"{computed} computed" if computed else "nothing computed: all of it was there")
         + f", {seconds:.0f} s."
     ]

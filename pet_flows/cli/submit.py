@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.campaign import Asked, build_campaign, campaign_command
+from pet_flows.cli.campaign import Asked, build_campaign, campaign_command, counted
 
 Category = Annotated[
     str | None, typer.Option(help="pet-gpu or pet-cpu (default: as the device says).")
@@ -38,6 +38,7 @@ def command(
     campaign = build_campaign(asked)
     ids = submit(campaign.flow, category=category, launchpad=pad, priority=priority)
     typer.echo(
-        f"Campaign {asked.name}: {campaign.n_inputs} structures in {len(ids)} fireworks "
-        f"({min(ids)} to {max(ids)}). Run pet-flows worker, look with lpad get_fws."
+        f"Campaign {asked.name}: {counted(campaign.n_inputs, 'structure')} in "
+        f"{counted(len(ids), 'firework')} ({min(ids)} to {max(ids)}). "
+        "Run pet-flows worker, look with lpad get_fws."
     )

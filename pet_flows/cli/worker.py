@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pet_flows.cli.campaign import counted
 from pet_flows.cli.submit import LaunchpadFile
 
 Categories = Annotated[str, typer.Option("--category", help="pet-gpu, pet-cpu, or both.")]
@@ -51,4 +52,4 @@ def command(
         )  # fmt: skip
     finally:
         base.observers.remove(observe)
-    typer.echo(f"{done} jobs run.")
+    typer.echo(f"{counted(done, 'job')} run.")

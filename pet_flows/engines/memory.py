@@ -187,20 +187,21 @@ def _control_groups(process: Path) -> tuple[_ControlGroup, ...]:
         root, point = place.split()[3:5]
         words = kind.split()
         if words[0] == "cgroup2":
-            path, files = own.get(""), (("memory.max", "memory.high"), "memory.current", "")
+            path, limiting = own.get(""), ["memory.max", "memory.high"]
+            using, of_stat = "memory.current", ""
         elif words[0] == "cgroup" and "memory" in words[-1].split(","):
-            names = ("memory.limit_in_bytes",)
-            path, files = own.get("memory"), (names, "memory.usage_in_bytes", "total_")
+            path, limiting = own.get("memory"), ["memory.limit_in_bytes"]
+            using, of_stat = "memory.usage_in_bytes", "total_"
         else:
             continue
         # a container sees its own group as the root, and the path in it or from outside of it
         below = os.path.relpath(path or root, root)
         inner = Path(point) if below.startswith("..") else Path(point) / below
         for folder in (inner, *inner.parents):
-            limits = tuple(folder / name for name in files[0] if (folder / name).is_file())
+            limits = tuple(folder / name for name in limiting if (folder / name).is_file())
             if limits:
                 stat = folder / "memory.stat"
-                found.append(_ControlGroup(limits, folder / files[1], stat, files[2]))
+                found.append(_ControlGroup(limits, folder / using, stat, of_stat))
             if folder == Path(point):
                 break
     return tuple(found)

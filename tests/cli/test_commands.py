@@ -59,7 +59,7 @@ def test_campaigns_are_named(campaign, capsys):
         assert sentence == "Error: There is no campaign 'metal' in this store; there are metals."
     code, out, _ = run(capsys, "query", "metals", "--filter", '{"state": "ok"}')
     assert code == 0
-    assert "1 records" in out
+    assert "1 record\n" in out
     code, out, _ = run(capsys, "query", "metals", "--filter", '{"state": "unconverged"}')
     assert (code, out) == (0, "No record matches.\n")  # of a campaign that there is
 
