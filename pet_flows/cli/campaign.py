@@ -114,12 +114,8 @@ def build_campaign(asked: Asked) -> Campaign:
         Anything about the arguments that cannot be.
     """
     from pet_flows.engines.resolve import resolve
-    from pet_flows.flows.screen import ScreenMaker
-    from pet_flows.jobs.items import by_reference
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
-    from pet_flows.store.locate import open_job_store
-    from pet_flows.store.results import ResultStore
 
     warnings.simplefilter("ignore")  # of other packages; ours are in the records
     settings = get_settings()
@@ -131,11 +127,18 @@ def build_campaign(asked: Asked) -> Campaign:
     }
     if wanted["dtype"] not in ("float32", "float64"):
         raise PetFlowsError(f"--dtype is float64 or float32, not {asked.dtype!r}.")
+    # says what is wrong with a name before jobflow and the stores are imported
+    spec = resolve(PotentialSpec(**wanted), asked.trust)  # type: ignore[arg-type]
+    from pet_flows.flows.screen import ScreenMaker
+    from pet_flows.jobs.items import by_reference
+    from pet_flows.store.locate import open_job_store
+    from pet_flows.store.results import ResultStore
+
     chosen = tuple(word.strip() for word in asked.properties.split(",") if word.strip())
     maker = ScreenMaker(
         name=asked.name,
         properties=chosen,
-        potential=resolve(PotentialSpec(**wanted), asked.trust),  # type: ignore[arg-type]
+        potential=spec,
         batch_size=asked.batch_size,
         retry_failed=asked.retry_failed,
     )
