@@ -46,7 +46,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.potential import get_potential
 from pet_flows.jobs import RelaxMaker
-from pet_flows.jobs.base import run_batch
+from pet_flows.jobs.batch import run_batch
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.results import ResultStore

@@ -38,12 +38,12 @@ class Course:
     doing: str = "loading the model"
 
     def advance(self, name: str, slim: dict[str, Any], computed: bool) -> None:
-        """Count one result; see `pet_flows.jobs.base.observers`."""
+        """Count one result; see `pet_flows.jobs.batch.observers`."""
         self.done += 1
         self.computed += computed
 
     def watch(self, name: str, label: str | None, done: int, total: int, now: float) -> None:
-        """Note what is being computed; see `pet_flows.jobs.base.watchers`."""
+        """Note what is being computed; see `pet_flows.jobs.batch.watchers`."""
         if label is None:
             self.began = now if self.began is None else self.began
             self.doing = f"{name} of {total} structure{'s' * (total != 1)}"

@@ -46,7 +46,7 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     from jobflow import run_locally
 
     from pet_flows.cli.progress import Course, shown
-    from pet_flows.jobs import base
+    from pet_flows.jobs import batch
 
     outcomes: list[tuple[str, dict[str, Any], bool]] = []
     course = Course(campaign.n_inputs * len(campaign.properties))
@@ -58,14 +58,14 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     def watch(name: str, label: str | None, done: int, total: int) -> None:
         course.watch(name, label, done, total, time.monotonic())
 
-    base.observers.append(observe)
-    base.watchers.append(watch)
+    batch.observers.append(observe)
+    batch.watchers.append(watch)
     try:
         with shown(course):
             run_locally(campaign.flow, store=campaign.store, log=False, raise_immediately=True)
     finally:
-        base.observers.remove(observe)
-        base.watchers.remove(watch)
+        batch.observers.remove(observe)
+        batch.watchers.remove(watch)
     return outcomes
 
 

@@ -14,6 +14,7 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.settings import OVERLAP
 from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.group import SpaceGroup
+from pet_flows.symmetry.lattice import MOST_ELONGATED, elongation
 
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
@@ -73,6 +74,12 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
                 f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
                 f"{len(atoms)} atoms; check the cell and its units.",
             )
+    if atoms.pbc.all() and (ratio := elongation(atoms.cell.array)) > MOST_ELONGATED:
+        raise StructureError(
+            "degenerate_cell",
+            f"The longest lattice vector is {ratio:.3g} times the shortest one; check the cell and "
+            "its units.",
+        )
     i, j, d = closest_pair(atoms)
     if d < OVERLAP:
         what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"

@@ -4,6 +4,8 @@ spglib needs 10 to 40 ms to match a cubic space group, moyopy a tenth of that. T
 where a symmetry is broken by about the tolerance, and near ties of lattices without right angles.
 So moyopy is asked on both sides of the tolerances; a structure on which it says twice the same
 has nothing there on which spglib could decide otherwise, and spglib is asked about the rest.
+In large cells moyopy has the word alone: on a rattled one spglib takes a minute, and sees P1 where
+every atom is within the tolerance of its place.
 """
 
 from __future__ import annotations
@@ -16,11 +18,18 @@ from typing import Any
 import moyopy
 import numpy as np
 import spglib
+import vesin
+
+from pet_flows.symmetry.lattice import MOST_ELONGATED, elongation
 
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)
 #: triclinic and monoclinic lattices can come near a tie that the two see differently
 FIRST_ORTHORHOMBIC = 16
+#: atoms of a large cell
+LARGE = 200
+#: Å³ for each atom and Å between two of them that every crystal has
+LEAST_VOLUME, APART = 0.5, 0.1
 
 # it reports each supercell, whose number of operations is not asked for here
 logging.getLogger("moyo").setLevel(logging.ERROR)
@@ -41,7 +50,7 @@ class Found:
 def space_groups(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, *tolerances: float
 ) -> list[Found | None]:
-    """Space group at each tolerance, None where none is found.
+    """Space group at each tolerance, None where none is found or the structure is impossible.
 
     Parameters
     ----------
@@ -51,34 +60,55 @@ def space_groups(
     tolerances
         Å.
     """
-    plain = _plain(lattice, fractional, numbers, min(tolerances), max(tolerances))
-    if plain is not None:
-        return [plain] * len(tolerances)
+    if not _sound(lattice, fractional):
+        return [None] * len(tolerances)
+    if len(numbers) > LARGE:
+        return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
+    around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
+    exact = _moyopy(lattice, fractional, numbers, around[0])
+    if exact is not None and exact.number >= FIRST_ORTHORHOMBIC:
+        loose = _moyopy(lattice, fractional, numbers, around[1])
+        if loose is not None and _same(exact, loose):
+            return [exact] * len(tolerances)
     return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
 
 
-def _plain(
-    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, least: float, most: float
+def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
+    """Whether one may ask: NaN kills spglib's process, and moyopy never ends on piled-up atoms."""
+    if not len(fractional) or not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
+        return False
+    if not abs(np.linalg.det(lattice)) / len(fractional) > LEAST_VOLUME:
+        return False
+    if elongation(lattice) > MOST_ELONGATED:
+        return False
+    search = vesin.NeighborList(cutoff=APART, full_list=False)
+    (close,) = search.compute(
+        points=fractional @ lattice,
+        box=np.ascontiguousarray(lattice),
+        periodic=True,
+        quantities="i",
+    )
+    return not len(close)
+
+
+def _same(one: Found, two: Found) -> bool:
+    return one.number == two.number and len(one.rotations) == len(two.rotations)
+
+
+def _moyopy(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
 ) -> Found | None:
-    """Space group of a structure that has the same one on both sides of all tolerances."""
     cell = moyopy.Cell(lattice.tolist(), fractional.tolist(), np.asarray(numbers).tolist())
-    found = []
-    for tolerance in (BESIDE[0] * least, BESIDE[1] * most):
-        try:
-            found.append(moyopy.MoyoDataset(cell, symprec=tolerance))
-        except ValueError:
-            return None
-        if found[-1].number < FIRST_ORTHORHOMBIC:
-            return None
-    exact, loose = found
-    if exact.number != loose.number or len(exact.operations) != len(loose.operations):
+    try:
+        found = moyopy.MoyoDataset(cell, symprec=tolerance)
+    except ValueError:
         return None
-    kind: Any = spglib.get_spacegroup_type(exact.hall_number)
+    kind: Any = spglib.get_spacegroup_type(found.hall_number)
     return Found(
-        int(exact.number),
+        int(found.number),
         str(kind.international_short),
-        np.array(exact.operations.rotations, dtype=int),
-        np.array(exact.operations.translations, dtype=float),
+        np.array(found.operations.rotations, dtype=int),
+        np.array(found.operations.translations, dtype=float),
     )
 
 

@@ -15,7 +15,9 @@ from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.memory import bytes_per_edge, is_out_of_memory
 from pet_flows.engines.potential import Potential
 from pet_flows.engines.raw import Copies, RawModel, RawResult
+from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.prepare import check
 from pet_flows.properties.relaxation.relax import relax
 from pet_flows.properties.relaxation.settings import RelaxSettings
 from pet_flows.properties.static import static
@@ -237,3 +239,11 @@ def test_far_too_many_atoms_are_refused_at_once(pet: Potential) -> None:
     (outcome,) = relax([bulk("W", a=3.2) * (40, 40, 40)], potential)
     assert (outcome.state, outcome.reason) == ("failed", "out_of_memory")
     assert "64000 atoms takes about" in outcome.message
+
+
+def test_a_thread_of_a_cell_is_refused() -> None:
+    """The search for its neighbours would end the process."""
+    thread = Atoms("Si", positions=[[0.0, 0.0, 0.0]], cell=[1.0, 1e3, 1e4], pbc=True)
+    with pytest.raises(StructureError, match="times the shortest") as caught:
+        check(thread)
+    assert caught.value.reason == "degenerate_cell"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import spglib
-from ase.build import make_supercell
+from ase.build import bulk, make_supercell
 
 from pet_flows.symmetry import spacegroups
 from pet_flows.symmetry.spacegroups import space_groups
@@ -58,3 +58,35 @@ def test_operations_map_the_structure_onto_itself(name):
         distance = np.linalg.norm((offset - np.rint(offset)) @ lattice, axis=-1)
         assert distance.min(1).max() < 1e-6
         assert (numbers[distance.argmin(1)] == numbers).all()
+
+
+@pytest.mark.parametrize(
+    ("rattle", "tight", "loose"), [(0.0, 227, 227), (1e-3, 1, 227), (0.3, 1, 1)]
+)
+def test_large_cells(rattle, tight, loose):
+    atoms = bulk("Si", cubic=True).repeat(3)
+    atoms.rattle(rattle, seed=1)
+    found = space_groups(*arguments(atoms), *TOLERANCES)
+    assert [f and f.number for f in found] == [tight, loose]
+
+
+def impossible():
+    silicon = bulk("Si", cubic=True)
+    cell, scaled, numbers = arguments(silicon)
+    broken = {
+        "NaN": (cell, np.where(np.arange(24).reshape(8, 3) == 4, np.nan, scaled), numbers),
+        "infinite": (cell, np.where(np.arange(24).reshape(8, 3) == 4, np.inf, scaled), numbers),
+        "no cell": (np.full((3, 3), np.nan), scaled, numbers),
+        "flat": (np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0]]), scaled, numbers),
+        "thread": (np.diag([1e-3, 1.0, 1e6]), scaled, numbers),
+        "piled up": (cell, np.tile(scaled, (20, 1)), np.tile(numbers, 20)),
+        "a large pile": (2 * cell, np.tile(scaled / 2, (60, 1)), np.tile(numbers, 60)),
+        "empty": (cell, scaled[:0], numbers[:0]),
+    }
+    return [pytest.param(*value, id=name) for name, value in broken.items()]
+
+
+@pytest.mark.parametrize(("cell", "scaled", "numbers"), impossible())
+def test_impossible_structures_have_none(cell, scaled, numbers):
+    """Two of them would end the process and three would not end at all."""
+    assert space_groups(cell, scaled, numbers, *TOLERANCES) == [None, None]
