@@ -30,6 +30,8 @@ FIRST_ORTHORHOMBIC = 16
 LARGE = 200
 #: Å³ for each atom and Å between two of them that every crystal has
 LEAST_VOLUME, APART = 0.5, 0.1
+#: Å, within which such pairs are looked for
+NEAR = 2.0
 
 # it reports each supercell, whose number of operations is not asked for here
 logging.getLogger("moyo").setLevel(logging.ERROR)
@@ -81,14 +83,15 @@ def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
         return False
     if elongation(lattice) > MOST_ELONGATED:
         return False
-    search = vesin.NeighborList(cutoff=APART, full_list=False)
-    (close,) = search.compute(
+    # a cutoff much shorter than bonds would cut the cell into very many boxes
+    search = vesin.NeighborList(cutoff=NEAR, full_list=False)
+    (distances,) = search.compute(
         points=fractional @ lattice,
         box=np.ascontiguousarray(lattice),
         periodic=True,
-        quantities="i",
+        quantities="d",
     )
-    return not len(close)
+    return not len(distances) or bool(distances.min() > APART)
 
 
 def _same(one: Found, two: Found) -> bool:
