@@ -19,7 +19,7 @@ _OPERATIONS = (
     "_space_group_symop_operation_xyz",
     "_space_group_symop_operation_xyz_",
 )
-_OPERATION = re.compile(r"[xyz\d+\-*/. ]*(?:,[xyz\d+\-*/. ]*){2}", re.IGNORECASE)
+_OPERATION = re.compile(r"[xyz\d+\-*/.\s]*(?:,[xyz\d+\-*/.\s]*){2}", re.IGNORECASE)
 _SPACE_GROUP = re.compile(r"_(?:symmetry_)?space_group_name_(?:h-?_?m|hall)(?:_alt)?_?", re.I)
 _UNKNOWN = ("", "?", ".")
 

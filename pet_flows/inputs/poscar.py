@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def _check(lines: list[str]) -> None:
     for at in (2, 3, 4):
         _demand(lines, at, "a lattice vector", lambda words: _numbers(words[:3]) == 3)
     counts_at = next((n for n in range(5, len(lines)) if _integers(lines[n])), len(lines))
-    symbols = sum(len(line.split()) for line in lines[5:counts_at])
+    symbols = sum(len(re.split("[!#]", line)[0].split()) for line in lines[5:counts_at])
     _demand(lines, counts_at, "how many atoms there are of each element", lambda words: bool(words))
     counts: list[int] = []
     for at in range(counts_at, counts_at + max(1, counts_at - 5)):  # lines as those of symbols
@@ -52,7 +53,7 @@ def _check(lines: list[str]) -> None:
             f"names {symbols} elements in line 6, but counts the atoms of {len(counts)} in line "
             f"{counts_at + 1}: correct one of them."
         )
-    if min(counts) < 1:
+    if min(counts) < 0:
         raise DamagedError(
             f"asks for {min(counts)} atoms of an element in line {counts_at + 1}: correct it."
         )

@@ -14,7 +14,7 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.settings import OVERLAP
 from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.group import SpaceGroup
-from pet_flows.symmetry.lattice import MOST_ELONGATED, elongation
+from pet_flows.symmetry.lattice import LONGEST, MOST_ELONGATED, elongation, reduced
 
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
@@ -65,6 +65,11 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
                 "unknown_element",
                 f"The model was not trained on {names}; choose a model that knows every element.",
             )
+    if np.abs(atoms.cell.array).max() > LONGEST:
+        raise StructureError(
+            "degenerate_cell",
+            f"A lattice vector is longer than {LONGEST:.0e} Å; check the cell and its units.",
+        )
     if atoms.pbc.any():
         axes = atoms.cell.array[atoms.pbc]
         content = float(np.sqrt(max(0.0, np.linalg.det(axes @ axes.T))))
@@ -98,6 +103,8 @@ def closest_pair(atoms: Atoms, cutoff: float = OVERLAP) -> tuple[int, int, float
         from ase.geometry import complete_cell
 
         cell = complete_cell(cell)
+    if periodic.all():  # of a skewed cell the search for neighbours takes very long
+        cell = reduced(cell)
     search = vesin.NeighborList(cutoff=cutoff, full_list=False)
     i, j, d = search.compute(
         points=atoms.positions.astype(float), box=cell, periodic=periodic, quantities="ijd"

@@ -105,7 +105,7 @@ def metadata(structure: Structure | None, final: Structure | None) -> dict[str, 
         "composition_reduced": {
             str(element): amount for element, amount in composition.reduced_composition.items()
         },
-        "density": float(composition.weight) * DENSITY / volume if solid else None,
+        "density": float(last.composition.weight) * DENSITY / volume if solid else None,
         "volume": volume if solid else None,
         "volume_per_atom": volume / len(last) if solid else None,
     }

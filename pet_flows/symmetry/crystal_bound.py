@@ -162,6 +162,8 @@ class CrystalBound:
             ``symmetrization_refused``: the cell has left the range of its reference.
         """
         given = cell.detach().numpy()
+        if not np.isfinite(given).all():
+            raise StructureError("not_finite", "A lattice vector is not finite any more.")
         deformation = self._inverse @ given
         polar = Polar.of(deformation)
         self._refuse(strain_of(polar.stretches))

@@ -28,6 +28,8 @@ _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 #: longest over shortest vector of a reduced cell; of much longer ones the search for neighbours
 #: (vesin) ends the process
 MOST_ELONGATED = 200.0
+#: Å; the same happens to longer ones
+LONGEST = 1e5
 
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
 

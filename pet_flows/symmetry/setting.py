@@ -93,6 +93,8 @@ def traceless_strain(deformation: np.ndarray) -> float:
 
 def strain_of(stretches: np.ndarray) -> float:
     """The same from the ``(3,)`` eigenvalues of S."""
+    if not min(stretches.tolist()) > 0:
+        return math.inf
     logarithms = [math.log(s) for s in stretches.tolist()]
     mean = sum(logarithms) / 3
     return max(abs(each - mean) for each in logarithms)

@@ -18,9 +18,8 @@ from typing import Any
 import moyopy
 import numpy as np
 import spglib
-import vesin
 
-from pet_flows.symmetry.lattice import MOST_ELONGATED, elongation
+from pet_flows.symmetry.lattice import LONGEST, MOST_ELONGATED, elongation, reduced
 
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)
@@ -28,10 +27,10 @@ BESIDE = (0.1, 3.0)
 FIRST_ORTHORHOMBIC = 16
 #: atoms of a large cell
 LARGE = 200
-#: Å³ for each atom and Å between two of them that every crystal has
-LEAST_VOLUME, APART = 0.5, 0.1
-#: Å, within which such pairs are looked for
-NEAR = 2.0
+#: Å³ for each atom, which every crystal has
+LEAST_VOLUME = 0.5
+#: Å; atoms nearer to each other than this are piled up, and are looked for within the other
+APART, NEAR = 0.25, 2.0
 
 # it reports each supercell, whose number of operations is not asked for here
 logging.getLogger("moyo").setLevel(logging.ERROR)
@@ -64,6 +63,8 @@ def space_groups(
     """
     if not _sound(lattice, fractional):
         return [None] * len(tolerances)
+    if not _apart(lattice, fractional):
+        return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
     if len(numbers) > LARGE:
         return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
     around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
@@ -76,20 +77,24 @@ def space_groups(
 
 
 def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
-    """Whether one may ask: NaN kills spglib's process, and moyopy never ends on piled-up atoms."""
+    """Whether one may ask at all: NaN ends spglib's process."""
     if not len(fractional) or not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
+        return False
+    if np.abs(lattice).max() > LONGEST:
         return False
     if not abs(np.linalg.det(lattice)) / len(fractional) > LEAST_VOLUME:
         return False
-    if elongation(lattice) > MOST_ELONGATED:
-        return False
+    return elongation(lattice) <= MOST_ELONGATED
+
+
+def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
+    """Whether moyopy may be asked: with piled-up atoms it never ends."""
+    import vesin  # with which torch comes
+
     # a cutoff much shorter than bonds would cut the cell into very many boxes
     search = vesin.NeighborList(cutoff=NEAR, full_list=False)
     (distances,) = search.compute(
-        points=fractional @ lattice,
-        box=np.ascontiguousarray(lattice),
-        periodic=True,
-        quantities="d",
+        points=fractional @ lattice, box=reduced(lattice), periodic=True, quantities="d"
     )
     return not len(distances) or bool(distances.min() > APART)
 

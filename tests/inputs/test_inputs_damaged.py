@@ -107,7 +107,7 @@ POSCARS = {
     "count too large": (changed(POSCAR, "\n2\n", "\n3\n"), "position 3 of 3 should follow"),
     "count too small": (changed(POSCAR, "\n2\n", "\n1\n"), "counts 1 atoms, but goes on"),
     "two counts": (changed(POSCAR, "\n2\n", "\n2 1\n"), "names 1 elements in line 6"),
-    "count 0": (changed(POSCAR, "\n2\n", "\n0\n"), "asks for 0 atoms"),
+    "count < 0": (changed(POSCAR, "\n2\n", "\n-2\n"), "asks for -2 atoms"),
     "no mode": (changed(POSCAR, "Direct\n", ""), "Direct or Cartesian in line 8"),
     "no scale": (changed(POSCAR, "1.0", "abc"), "one scaling factor in line 2, but says 'abc'"),
     "two vectors": (changed(POSCAR, "2.7 2.7 0\n", ""), "lattice vector in line 5"),

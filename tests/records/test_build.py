@@ -79,6 +79,17 @@ def test_unconverged_may_be_incomplete_but_not_wrong():
     assert build_record(wrong, potential=POTENTIAL, **known)[0]["reason"] == "invalid_result"
 
 
+def test_density_is_of_the_final_structure():
+    """Of a phonon that is the primitive cell, whatever cell was given."""
+    silicon = bulk("Si", cubic=True)
+    given = Structure(Lattice(silicon.cell.array), ["Si"] * 8, silicon.get_scaled_positions())
+    made, _ = build_record(
+        outcome(atoms=bulk("Si")), input_structure=given, property="relax",
+        settings=RelaxSettings(), potential=POTENTIAL,
+    )  # fmt: skip
+    assert made["density"] == pytest.approx(float(given.density), rel=1e-9)
+
+
 def test_large_structures_are_blobs():
     large = Structure(Lattice.cubic(30), ["Si"] * 201, np.random.default_rng(0).random((201, 3)))
     document, blobs = record(input_structure=large)

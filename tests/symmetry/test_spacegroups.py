@@ -82,6 +82,7 @@ def impossible():
         "piled up": (cell, np.tile(scaled, (20, 1)), np.tile(numbers, 20)),
         "a large pile": (2 * cell, np.tile(scaled / 2, (60, 1)), np.tile(numbers, 60)),
         "empty": (cell, scaled[:0], numbers[:0]),
+        "endless": (1e160 * np.eye(3), scaled, numbers),
     }
     return [pytest.param(*value, id=name) for name, value in broken.items()]
 
@@ -90,3 +91,17 @@ def impossible():
 def test_impossible_structures_have_none(cell, scaled, numbers):
     """Two of them would end the process and three would not end at all."""
     assert space_groups(cell, scaled, numbers, *TOLERANCES) == [None, None]
+
+
+def test_a_split_site_of_a_large_cell_ends():
+    copper = bulk("Cu", cubic=True).repeat(4)
+    other = copper.copy()
+    other.positions += [0.12, 0.0, 0.0]
+    both = copper + other
+    assert len(space_groups(*arguments(both), *TOLERANCES)) == 2
+
+
+def test_skewed_cells():
+    skew = np.array([[1, 0, 0], [2000, 1, 0], [0, 2000, 1]])
+    found = space_groups(3.0 * skew, np.zeros((1, 3)), np.array([14]), *TOLERANCES)
+    assert [f and f.number for f in found] == [221, 221]

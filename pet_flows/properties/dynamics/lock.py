@@ -75,6 +75,10 @@ class RunLock:
     def release(self) -> None:
         """Let others go on with the run from its last checkpoint."""
         if self._file is not None:
+            with suppress(
+                OSError
+            ):  # closing alone leaves it to children that were forked meanwhile
+                fcntl.flock(self._file, fcntl.LOCK_UN)
             os.close(self._file)
             self._file = None
 
