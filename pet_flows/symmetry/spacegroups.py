@@ -18,6 +18,7 @@ from typing import Any
 import moyopy
 import numpy as np
 import spglib
+from scipy.spatial import cKDTree
 
 from pet_flows.symmetry.lattice import LONGEST, MOST_ELONGATED, elongation, reduced
 
@@ -29,8 +30,8 @@ FIRST_ORTHORHOMBIC = 16
 LARGE = 200
 #: Å³ for each atom, which every crystal has
 LEAST_VOLUME = 0.5
-#: Å; atoms nearer to each other than this are piled up, and are looked for within the other
-APART, NEAR = 0.25, 2.0
+#: Å; atoms nearer to each other than this are piled up
+APART = 0.25
 
 # it reports each supercell, whose number of operations is not asked for here
 logging.getLogger("moyo").setLevel(logging.ERROR)
@@ -89,13 +90,16 @@ def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
 
 def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
     """Whether moyopy may be asked: with piled-up atoms it never ends."""
-    import vesin  # with which torch comes
-
-    # a cutoff much shorter than bonds would cut the cell into very many boxes
-    search = vesin.NeighborList(cutoff=NEAR, full_list=False)
-    (distances,) = search.compute(
-        points=fractional @ lattice, box=reduced(lattice), periodic=True, quantities="d"
-    )
+    cell = reduced(lattice)
+    if np.linalg.norm(cell[0]) < APART:
+        return False
+    scaled = fractional @ lattice @ np.linalg.inv(cell)
+    scaled = scaled - np.floor(scaled)
+    tree = cKDTree(np.where(scaled >= 1.0, 0.0, scaled), boxsize=1.0)
+    widest = APART / np.linalg.svd(cell, compute_uv=False)[-1]
+    pairs = tree.query_pairs(min(widest, 0.49), output_type="ndarray")
+    offset = scaled[pairs[:, 0]] - scaled[pairs[:, 1]]
+    distances = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=1)
     return not len(distances) or bool(distances.min() > APART)
 
 
