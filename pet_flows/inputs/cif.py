@@ -10,7 +10,8 @@ from typing import Any
 
 from ase.data import atomic_numbers
 
-from pet_flows.inputs.cif_check import check_block, check_tables, names_a_space_group
+from pet_flows.inputs.cif_check import check_block, check_tables
+from pet_flows.inputs.cif_symmetry import LISTED_AS, operations_of, symmetry_of
 from pet_flows.inputs.identifiers import name_of_file
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
 from pet_flows.inputs.text import DamagedError, read_text
@@ -68,16 +69,21 @@ def _read_block(text: str, name: str, source: dict[str, Any]) -> InputStructure:
     from pymatgen.io.cif import CifBlock, CifParser
 
     check_tables(text)
-    data = CifBlock.from_str(text).data
+    block = CifBlock.from_str(text)
+    data = block.data
     source["material_id"] = _database_code(data) or source["material_id"]
     without = check_block(data)
     parser = CifParser.from_str(text)
+    lattice = parser.get_lattice(block)
+    if lattice and (operations := operations_of(data, lattice)):
+        listed = "".join(f"'{operation}'\n" for operation in operations)
+        parser = CifParser.from_str(f"{text}\nloop_\n{LISTED_AS[0]}\n{listed}")
     structure = parser.parse_structures(primitive=False, on_error="raise")[0]
-    unknown = names_a_space_group(data)
+    unknown = symmetry_of(data)
     if unknown and any("Defaulting to P1" in warning for warning in parser.warnings):  # type: ignore[attr-defined]
         raise DamagedError(
-            f"names the space group {unknown!r}, which is none, and lists no operations: correct "
-            "the symbol."
+            f"names the space group {unknown!r}, which is in no table of ours, and lists no "
+            "operations: correct the symbol, or list them (_symmetry_equiv_pos_as_xyz)."
         )
     complaint = parser.check(structure) or ""
     if complaint.startswith("Missing elements") and "from PMG structure" in complaint:

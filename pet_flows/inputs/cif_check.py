@@ -11,16 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pet_flows.inputs.cif_symmetry import LISTED_AS
 from pet_flows.inputs.text import DamagedError
 
-_OPERATIONS = (
-    "_symmetry_equiv_pos_as_xyz",
-    "_symmetry_equiv_pos_as_xyz_",
-    "_space_group_symop_operation_xyz",
-    "_space_group_symop_operation_xyz_",
-)
 _OPERATION = re.compile(r"[xyz\d+\-*/.\s]*(?:,[xyz\d+\-*/.\s]*){2}", re.IGNORECASE)
-_SPACE_GROUP = re.compile(r"_(?:symmetry_)?space_group_name_(?:h-?_?m|hall)(?:_alt)?_?", re.I)
 _UNKNOWN = ("", "?", ".")
 
 
@@ -81,20 +75,13 @@ def check_block(data: Mapping[str, Any]) -> list[str]:
         ``degenerate_cell``, ``incomplete`` and ``partial_occupancy``.
     """
     _check_cell(data)
-    for key in _OPERATIONS:
-        operations = data.get(key, [])
+    for key, operations in data.items():
+        if key.lower().rstrip("_") not in LISTED_AS:
+            continue
         for text in [operations] if isinstance(operations, str) else operations:
             if not _OPERATION.fullmatch(text):
                 raise DamagedError(f"lists {text!r} among its symmetry operations: correct it.")
     return _check_atoms(data)
-
-
-def names_a_space_group(data: Mapping[str, Any]) -> str | None:
-    """Give the symbol of the space group, where a block says one that is not P1."""
-    for key, value in data.items():
-        if _SPACE_GROUP.fullmatch(key) and isinstance(value, str) and value not in _UNKNOWN:
-            return None if re.sub(r"[\s_]", "", value).upper() == "P1" else value
-    return None
 
 
 def _check_cell(data: Mapping[str, Any]) -> None:

@@ -52,7 +52,11 @@ CIFS = {
     "a value too much": (changed(cif(), ROW, ROW + " 7"), "unreadable", "6 columns but 13 values"),
     "text without end": (cif(extra="_x\n;text"), "unreadable", "never ends it"),
     "quote without end": (changed(cif(), "-3 m'", "-3 m"), "unreadable", "space group 'F'"),
-    "unknown group": (changed(cif(), "F m -3 m", "F q z"), "unreadable", "'F q z', which is none"),
+    "unknown group": (
+        changed(cif(), "F m -3 m", "F q z"),
+        "unreadable",
+        "'F q z', which is in no table",
+    ),
     "no operation": (
         cif(extra="loop_\n_symmetry_equiv_pos_as_xyz\n 'x,y,z'\n 'foo,bar'"),
         "unreadable",
