@@ -30,6 +30,9 @@ _MARKS = {
 }
 """Marks at the beginning of a text → how it is encoded."""
 
+_NO_ENDS = str.maketrans(dict.fromkeys("\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+"""Where Python ends a line and no file does."""
+
 
 class DamagedError(ValueError):
     """A file, or part of one, that cannot be understood.
@@ -56,13 +59,14 @@ def read_text(path: Path) -> str:
     """Read a text file, compressed or not.
 
     It is UTF-8 unless its first bytes mark another encoding; bytes that are neither become '�'.
-    Lines end in a line feed, whatever they end in there.
+    Lines end in a line feed, whether they end in that, in a carriage return or in both there; what
+    `str.splitlines` of the parsers would cut them at besides becomes a blank.
     """
     with unpack(path) as file:
         content = file.read()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     text = content.decode(encoding, errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_NO_ENDS)
 
 
 def refuse_disguised(path: Path, kind: str, *, binary: bool) -> None:

@@ -7,11 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import bson
 import numpy as np
 from ase import Atoms
+from bson.errors import InvalidDocument
 from pydantic import BaseModel, ValidationError
 from pymatgen.core import Structure
 
@@ -122,7 +124,12 @@ def _complete(
     document: dict[str, Any], outcome: Outcome, given: Structure | None, device: str | None
 ) -> tuple[dict[str, Any], Blobs]:
     """Put everything that depends on the outcome into a document."""
-    result, carried = plain(outcome.result), plain(outcome.carried)
+    try:
+        result, carried = plain(outcome.result), plain(outcome.carried)
+    except TypeError as error:
+        raise _Unfit(
+            "invalid_result", f"The property gave what cannot be stored: {error}"
+        ) from None
     spread = [plain(outcome.energy_spread), plain(outcome.force_spread)]
     checked = {**result, "symmetry reference": carried, "spread": spread}
     _refuse_not_finite(checked, outcome.atoms)
@@ -165,7 +172,12 @@ def _complete(
     except ValidationError as error:
         said = "; ".join(str(e["msg"]).removeprefix("Value error, ") for e in error.errors())
         raise _Unfit("invalid_result", f"The property gave what cannot be stored: {said}") from None
-    size = len(bson.encode(record))
+    try:
+        size = len(bson.encode(record))
+    except (OverflowError, ValueError, InvalidDocument) as error:  # integers above 64 bits
+        raise _Unfit(
+            "invalid_result", f"The property gave what cannot be stored: {error}"
+        ) from None
     if size > MAX_DOCUMENT:
         raise _Unfit("too_large", f"The record has {size / 1e6:.1f} MB, more than 1 MB.")
     return record, blobs
@@ -191,18 +203,25 @@ def plain(value: Any) -> Any:
         return list(value) if own else [plain(item) for item in value]
     if isinstance(value, Mapping):
         return {_safe_key(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, bool | int | float | str | datetime):
+    if isinstance(value, np.generic | np.ndarray):
+        if value.dtype.kind == "f":  # long doubles too
+            return value.astype(float).tolist()
+        own = value.tolist()
+        return own if value.dtype.kind in "biu" else plain(own)
+    if isinstance(value, Enum):
+        return plain(value.value)
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, datetime):
         return value
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
 def _safe_key(key: Any) -> str:
     """Give a key that MongoDB can address."""
-    return str(key).replace(".", "_").replace("$", "_")
+    name = str(key.value if isinstance(key, Enum) else key)
+    return name.replace(".", "_").replace("$", "_").replace("\0", "_")
 
 
 def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:

@@ -174,6 +174,21 @@ def test_encodings(tmp_path, encoding):
     assert only(tmp_path / "x.cif").structure.formula == "Na4 Cl4"
 
 
+@pytest.mark.parametrize("character", "\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+def test_only_ends_of_lines_end_lines(tmp_path, character):
+    frames = changed(xyz("Cu", "Si"), "pbc=", f'note="a{character};b" pbc=')
+    for name, text in {
+        "x.cif": changed(cif(), "\nloop_", f"\n# a{character};b\nloop_"),
+        "x.vasp": changed(POSCAR, "Si2", f"Si2{character}2 2 2"),
+        "x.xyz": frames,
+    }.items():
+        (tmp_path / name).write_text(text, newline="")
+        found = read_inputs([str(tmp_path / name)])
+        assert [item.problem for item in found] == [None] * (2 if name == "x.xyz" else 1)
+        (tmp_path / name).write_text(text.replace("\n", "\r"), newline="")
+        assert [item.problem for item in read_inputs([str(tmp_path / name)])] == [None] * len(found)
+
+
 def test_not_packed_but_called_so(tmp_path):
     (tmp_path / "x.cif.gz").write_text(cif())
     assert "take .gz off its name" in only(tmp_path / "x.cif.gz").problem[1]

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import datetime
+from enum import Enum, IntEnum, StrEnum
 from subprocess import run
 
 import bson
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.records.build import build_record
+from pet_flows.records.build import build_record, plain
 from pet_flows.records.keys import structure_digest
 from pet_flows.records.schema import Record
 from pet_flows.records.structures import structure_of_arrays
@@ -141,6 +142,55 @@ def test_keys_are_addressable():
         settings={}, potential=POTENTIAL,
     )  # fmt: skip
     assert document["symmetry_reference"] == {"a_b": {"_c": 1}}
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Count(IntEnum):
+    TWO = 2
+
+
+class Axis(Enum):
+    Z = (0, 1)
+
+
+def test_plain_values_are_of_plain_types():
+    made = plain(
+        {
+            Colour.RED: [Colour.RED, Count.TWO, Axis.Z, np.str_("x"), np.float64(0.5)],
+            "arrays": (np.array([np.int64(1)]), np.array([Colour.RED, None]), np.longdouble(1.5)),
+            "nothing\0": np.bool_(True),
+        }
+    )
+    assert made == {
+        "red": ["red", 2, [0, 1], "x", 0.5],
+        "arrays": [[1], ["red", None], 1.5],
+        "nothing_": True,
+    }
+    assert list(made) == ["red", "arrays", "nothing_"]
+    assert [type(value) for value in made["red"]] == [str, int, list, str, float]
+    assert type(made["arrays"][1][0]) is str
+    assert type(made["arrays"][2]) is float
+    assert all(type(key) is str for key in made)
+    for value in (1j, np.complex128(1j), [np.array([1j])]):
+        with pytest.raises(TypeError, match="a complex cannot be stored"):
+            plain(value)
+
+
+@pytest.mark.parametrize(
+    ("carried", "said"),
+    [({"x": 1j}, "a complex"), ({"x": 2**64}, "8-byte ints"), ({"x": "\udce9"}, "surrogates")],
+)
+def test_what_no_database_takes_fails_alone(carried, said):
+    document, _ = build_record(
+        outcome(carried=carried), input_structure=crystal(), property="static", settings={},
+        potential=POTENTIAL,
+    )  # fmt: skip
+    assert (document["state"], document["reason"]) == ("failed", "invalid_result")
+    assert said in document["message"]
+    bson.encode(document)
 
 
 def test_the_schema_refuses_what_does_not_fit():
