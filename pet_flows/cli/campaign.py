@@ -145,7 +145,7 @@ def build_campaign(asked: Asked) -> Campaign:
     job_store = open_job_store()
     structures = _read(asked, job_store)
     results = ResultStore.from_job_store(job_store)
-    results.put_campaign(maker.manifest(structures))
+    results.campaigns.put(maker.manifest(structures))
     flow = maker.make(by_reference(structures, results))
     return Campaign(flow, job_store, len(structures), tuple(maker.properties))
 

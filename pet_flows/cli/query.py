@@ -64,7 +64,7 @@ def check_campaign(store: ResultStore, name: str) -> None:
         Says which campaigns there are.
     """
     if next(store.query({"sources.campaign": name}, ["_id"], limit=1), None) is None:
-        store.campaign(name)
+        store.campaigns.get(name)
 
 
 def _options() -> Any:

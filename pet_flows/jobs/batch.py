@@ -39,7 +39,7 @@ def run_batch(
     from pet_flows.records.keys import input_digest, record_key, settings_digest
 
     if maker.manifest is not None:
-        store.put_campaign(maker.manifest)
+        store.campaigns.put(maker.manifest)
     items = load_items(given, store)
     settings, spec = maker.settings(), maker.spec()
     words = (maker.property_name, settings_digest(settings), spec.digest)
@@ -80,7 +80,7 @@ def run_batch(
             _tell(maker.property_name, slim, False)
         results.append(slim)
     if maker.campaign is not None:
-        store.add_campaign_keys(maker.campaign, wanted)
+        store.campaigns.add_keys(maker.campaign, wanted)
     return results
 
 

@@ -80,7 +80,7 @@ def refuse_ase(given: Any) -> None:
 def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[JobInput]:
     """Put the structures into the store and return references; impossible inputs stay whole."""
     sound = [g.structure for g in inputs if g.problem is None and g.structure is not None]
-    digests = iter(store.put_structures(sound))
+    digests = iter(store.structures.put(sound))
     return [
         StructureReference(next(digests), given.source, given.dropped)
         if given.problem is None and given.structure is not None
@@ -98,7 +98,7 @@ def load_items(given: Sequence[JobInput], store: ResultStore) -> list[Item]:
         A reference points at nothing, or an entry is of no known kind.
     """
     digests = [entry.digest for entry in given if isinstance(entry, StructureReference)]
-    structures = store.get_structures(digests) if digests else {}
+    structures = store.structures.get(digests) if digests else {}
     keys = [entry["key"] for entry in given if isinstance(entry, dict) and entry.get("key")]
     parents = store.existing(keys) if keys else {}
     return [_load(entry, structures, parents, store) for entry in given]

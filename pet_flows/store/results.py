@@ -40,6 +40,13 @@ class ResultStore:
     ----------
     connected
         The open collections and the store of the blobs.
+
+    Attributes
+    ----------
+    campaigns, structures
+        What was asked for (`Campaigns`), and the inputs that jobs refer to (`Structures`).
+    blobs
+        The large arrays of the records.
     """
 
     def __init__(self, connected: Connected):
@@ -264,26 +271,6 @@ class ResultStore:
             if name not in record and (whole := self.get(record["_id"])):
                 return self._structure(whole, names)
         raise PetFlowsError(f"Record {record['_id']} has no structure: {record['message']}")
-
-    def put_campaign(self, manifest: Mapping[str, Any]) -> str:
-        """Register a campaign; see `Campaigns.put`."""
-        return self.campaigns.put(manifest)
-
-    def add_campaign_keys(self, name: str, keys: Sequence[str]) -> None:
-        """Add records to a campaign; see `Campaigns.add_keys`."""
-        self.campaigns.add_keys(name, keys)
-
-    def campaign(self, name: str) -> dict[str, Any]:
-        """Manifest and keys of a campaign; see `Campaigns.get`."""
-        return self.campaigns.get(name)
-
-    def put_structures(self, structures: Sequence[Structure]) -> list[str]:
-        """Store input structures; see `Structures.put`."""
-        return self.structures.put(structures)
-
-    def get_structures(self, digests: Sequence[str]) -> dict[str, Structure]:
-        """Input structures by digest; see `Structures.get`."""
-        return self.structures.get(digests)
 
     @patient
     def put_references(self, documents: Iterable[Mapping[str, Any]]) -> None:

@@ -151,7 +151,7 @@ def test_manifest_is_independent_of_execution():
 def test_script_campaigns_are_registered_and_never_change(job_store):
     crystals = [crystal(bulk("Cu", a=3.6))]
     _, store = run(crystals, job_store, name="kept", properties=["static"])
-    assert store.campaign("kept")["manifest"]["n_inputs"] == 1
+    assert store.campaigns.get("kept")["manifest"]["n_inputs"] == 1
     with pytest.raises(RuntimeError):  # jobflow's own; the sentence is in its log
         run(crystals, job_store, name="kept", properties=["relax"])
     assert store.count({"property": "relax"}) == 0

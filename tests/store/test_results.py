@@ -113,41 +113,41 @@ def test_existing_and_query(results):
 
 def test_campaigns_are_immutable_and_their_keys_a_set(results):
     manifest = {"name": "c", "n_inputs": 2, "properties": ["relax"], "settings": {"fmax": 0.01}}
-    digest = results.put_campaign(manifest)
-    assert results.put_campaign(dict(reversed(manifest.items()))) == digest
+    digest = results.campaigns.put(manifest)
+    assert results.campaigns.put(dict(reversed(manifest.items()))) == digest
     with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
-        results.put_campaign({**manifest, "n_inputs": 3, "inputs_digest": "another"})
+        results.campaigns.put({**manifest, "n_inputs": 3, "inputs_digest": "another"})
     for name, said in {"": "needs a name", "  ": "needs a name", "a#1": "leave out the #"}.items():
         with pytest.raises(PetFlowsError, match=said):
-            results.put_campaign({**manifest, "name": name})
+            results.campaigns.put({**manifest, "name": name})
     with pytest.raises(PetFlowsError, match="other settings"):
-        results.put_campaign({**manifest, "settings": {"fmax": 0.02}})
+        results.campaigns.put({**manifest, "settings": {"fmax": 0.02}})
     keys = [f"{n:032x}" for n in range(10)]
-    results.add_campaign_keys("c", keys[:6])
-    results.add_campaign_keys("c", keys[4:])
-    found = results.campaign("c")
+    results.campaigns.add_keys("c", keys[:6])
+    results.campaigns.add_keys("c", keys[4:])
+    found = results.campaigns.get("c")
     assert sorted(found["keys"]) == keys
     assert found["manifest"] == manifest
     with pytest.raises(PetFlowsError, match="there are c"):
-        results.campaign("d")
+        results.campaigns.get("d")
 
 
 def test_large_campaigns_are_spread_over_documents(results):
-    results.put_campaign({"name": "large", "n_inputs": 20_000, "properties": ["relax"]})
+    results.campaigns.put({"name": "large", "n_inputs": 20_000, "properties": ["relax"]})
     keys = [f"{n * 2654435761 % 2**32:08x}{'0' * 24}" for n in range(200)]
     for _ in range(2):
-        results.add_campaign_keys("large", keys)
-    assert sorted(results.campaign("large")["keys"]) == sorted(keys)
+        results.campaigns.add_keys("large", keys)
+    assert sorted(results.campaigns.get("large")["keys"]) == sorted(keys)
     assert results.campaigns.collection.count_documents({}) == 4
     assert results.campaigns.names() == ["large"]
 
 
 def test_a_campaign_without_manifest_can_get_one(results):
-    results.add_campaign_keys("c", ["0" * 32])
-    assert results.campaign("c")["manifest"] is None
-    results.put_campaign({"name": "c", "n_inputs": 1})
-    assert results.campaign("c")["manifest"] == {"name": "c", "n_inputs": 1}
-    assert results.campaign("c")["keys"] == ["0" * 32]
+    results.campaigns.add_keys("c", ["0" * 32])
+    assert results.campaigns.get("c")["manifest"] is None
+    results.campaigns.put({"name": "c", "n_inputs": 1})
+    assert results.campaigns.get("c")["manifest"] == {"name": "c", "n_inputs": 1}
+    assert results.campaigns.get("c")["keys"] == ["0" * 32]
 
 
 def test_structures_come_back_by_digest(results):
@@ -155,10 +155,10 @@ def test_structures_come_back_by_digest(results):
     large = Structure(Lattice.cubic(40), ["Si"] * 250, rng.random((250, 3)))
     charged = crystal(1).add_oxidation_state_by_element({"Si": 4})
     given = [crystal(0), charged, large, crystal(0)]
-    digests = results.put_structures(given)
+    digests = results.structures.put(given)
     assert digests[0] == digests[3]
-    assert results.put_structures(given) == digests
-    found = results.get_structures([*digests, "unknown"])
+    assert results.structures.put(given) == digests
+    found = results.structures.get([*digests, "unknown"])
     assert found.keys() == set(digests)
     assert found[digests[1]] == crystal(1)
     assert {key: structure_digest(value) for key, value in found.items()} == {k: k for k in found}
