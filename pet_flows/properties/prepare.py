@@ -9,12 +9,14 @@ import numpy as np
 import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.geometry import complete_cell, minkowski_reduce
 
 from pet_flows.errors import StructureError
 from pet_flows.properties.settings import OVERLAP
+from pet_flows.symmetry.boxes import SHORTEST, refuse_unsearchable
 from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.group import SpaceGroup
-from pet_flows.symmetry.lattice import LONGEST, MOST_ELONGATED, elongation, reduced
+from pet_flows.symmetry.lattice import LONGEST
 
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
@@ -48,8 +50,8 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
     Raises
     ------
     StructureError
-        ``empty``, ``not_finite_input``, ``unknown_element``, ``degenerate_cell`` or
-        ``overlapping_atoms``.
+        ``empty``, ``not_finite_input``, ``unknown_element``, ``degenerate_cell``,
+        ``not_searchable`` or ``overlapping_atoms``.
     """
     if len(atoms) == 0:
         raise StructureError("empty", "The structure has no atoms.")
@@ -79,12 +81,7 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
                 f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
                 f"{len(atoms)} atoms; check the cell and its units.",
             )
-    if atoms.pbc.all() and (ratio := elongation(atoms.cell.array)) > MOST_ELONGATED:
-        raise StructureError(
-            "degenerate_cell",
-            f"The longest lattice vector is {ratio:.3g} times the shortest one; check the cell and "
-            "its units.",
-        )
+    refuse_unsearchable(atoms.cell.array, atoms.pbc, atoms.positions)
     i, j, d = closest_pair(atoms)
     if d < OVERLAP:
         what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
@@ -95,17 +92,16 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
         )
 
 
-def closest_pair(atoms: Atoms, cutoff: float = OVERLAP) -> tuple[int, int, float]:
-    """Two atoms (or images) nearest to each other within ``cutoff`` Å; distance inf if none."""
+def closest_pair(atoms: Atoms) -> tuple[int, int, float]:
+    """Two atoms (or images) nearest to each other within `SHORTEST`; distance inf if none."""
     periodic = atoms.pbc
     cell = np.where(periodic[:, None], atoms.cell.array, 0.0)
+    if periodic.sum() > 1:  # of a skewed cell the search for neighbours takes very long
+        cell = minkowski_reduce(cell, pbc=periodic)[0]
     if periodic.any() and not periodic.all():
-        from ase.geometry import complete_cell
-
         cell = complete_cell(cell)
-    if periodic.all():  # of a skewed cell the search for neighbours takes very long
-        cell = reduced(cell)
-    search = vesin.NeighborList(cutoff=cutoff, full_list=False)
+    # over a shorter one there would be very many boxes
+    search = vesin.NeighborList(cutoff=SHORTEST, full_list=False)
     i, j, d = search.compute(
         points=atoms.positions.astype(float), box=cell, periodic=periodic, quantities="ijd"
     )

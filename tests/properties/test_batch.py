@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, fcc111
 
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.memory import bytes_per_edge, is_out_of_memory
@@ -21,6 +21,7 @@ from pet_flows.properties.prepare import check
 from pet_flows.properties.relaxation.relax import relax
 from pet_flows.properties.relaxation.settings import RelaxSettings
 from pet_flows.properties.static import static
+from tests.properties.stub import AsePotential
 
 Error = Callable[[], BaseException]
 
@@ -244,6 +245,18 @@ def test_far_too_many_atoms_are_refused_at_once(pet: Potential) -> None:
 def test_a_thread_of_a_cell_is_refused() -> None:
     """The search for its neighbours would end the process."""
     thread = Atoms("Si", positions=[[0.0, 0.0, 0.0]], cell=[1.0, 1e3, 1e4], pbc=True)
-    with pytest.raises(StructureError, match="times the shortest") as caught:
+    with pytest.raises(StructureError, match="too long for its width") as caught:
         check(thread)
-    assert caught.value.reason == "degenerate_cell"
+    assert caught.value.reason == "not_searchable"
+
+
+def test_slabs_in_much_vacuum_are_computed(emt: AsePotential) -> None:
+    """Their cells are 200 times as long as wide; what is 1e5 Å thick is refused, alone."""
+    thin = fcc111("Cu", (1, 1, 1), a=3.6, vacuum=250.0, periodic=True)
+    near = fcc111("Cu", (1, 1, 1), a=3.6, vacuum=10.0, periodic=True)
+    thick = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 1e5]], cell=[2.5, 2.5, 0], pbc=(1, 1, 0))
+    far = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 3e9]], cell=[2.5, 2.5, 3.0], pbc=True)
+    found = {o.index: o for o in static([thin, near, thick, far], emt)}
+    assert [found[k].state for k in range(4)] == ["ok", "ok", "failed", "failed"]
+    assert found[0].result["energy"] == pytest.approx(found[1].result["energy"], abs=1e-9)
+    assert found[2].reason == found[3].reason == "not_searchable"
