@@ -97,16 +97,27 @@ def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass
 class Campaign:
-    """A flow, the store it writes to, and how many structures it has."""
+    """A flow, the store it writes to, and how many structures it has.
 
-    flow: Flow
+    Without structures that are left to do there is no flow.
+    """
+
+    flow: Flow | None
     store: JobStore
     n_inputs: int
     properties: tuple[str, ...]
+    n_done: int = 0
 
 
-def build_campaign(asked: Asked) -> Campaign:
+def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
     """Read the inputs, register the campaign, and make its flow.
+
+    Parameters
+    ----------
+    asked
+        The arguments.
+    only_missing
+        Whether structures all of whose records are there are left out of the flow.
 
     Raises
     ------
@@ -145,9 +156,17 @@ def build_campaign(asked: Asked) -> Campaign:
     job_store = open_job_store()
     structures = _read(asked, job_store)
     results = ResultStore.from_job_store(job_store)
-    results.campaigns.put(maker.manifest(structures))
-    flow = maker.make(by_reference(structures, results))
-    return Campaign(flow, job_store, len(structures), tuple(maker.properties))
+    manifest = maker.manifest(structures)
+    results.campaigns.put(manifest)
+    inputs = by_reference(structures, results)
+    left = inputs
+    if only_missing:
+        from pet_flows.launch.remaining import remaining
+
+        left = remaining(maker, inputs, results)
+    flow = maker.make(left, manifest) if left else None
+    n_done = len(inputs) - len(left)
+    return Campaign(flow, job_store, len(inputs), tuple(maker.properties), n_done)
 
 
 def _read(asked: Asked, job_store: JobStore) -> list[InputStructure]:

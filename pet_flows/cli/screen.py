@@ -28,6 +28,7 @@ def command(asked: Asked) -> None:
     Ctrl-C.
     """
     started = time.monotonic()
+    _refuse_missing_gpu(asked.device)
     campaign = build_campaign(asked)
     try:
         outcomes = _run(campaign)
@@ -41,6 +42,17 @@ def command(asked: Asked) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
+def _refuse_missing_gpu(device: str | None) -> None:
+    """Ask torch for the GPU before anything else is imported, read or registered."""
+    from pet_flows.settings import get_settings
+
+    wanted = device or get_settings().device
+    if wanted.startswith("cuda"):
+        from pet_flows.models.load import pick_device
+
+        pick_device(wanted)
+
+
 def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     """Run the flow in this process; (property, slim result, computed?) per record."""
     from jobflow import run_locally
@@ -49,6 +61,7 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     from pet_flows.jobs import batch
 
     outcomes: list[tuple[str, dict[str, Any], bool]] = []
+    assert campaign.flow is not None  # only submit leaves out what is done
     course = Course(campaign.n_inputs * len(campaign.properties))
 
     def observe(name: str, slim: dict[str, Any], computed: bool) -> None:

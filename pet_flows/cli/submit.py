@@ -35,10 +35,18 @@ def command(
     shared_job_store().close()  # a server for the results, or the sentence why not
     pad = load_launchpad(launchpad)
     check_set_up(pad)
-    campaign = build_campaign(asked)
+    campaign = build_campaign(asked, only_missing=True)
+    done = f"{campaign.n_done} of {counted(campaign.n_inputs, 'structure')} are done already"
+    if campaign.flow is None:
+        typer.echo(
+            f"Campaign {asked.name}: {done}; nothing is left to submit. "
+            f"See pet-flows query {asked.name}."
+        )
+        return
     ids = submit(campaign.flow, category=category, launchpad=pad, priority=priority)
     typer.echo(
-        f"Campaign {asked.name}: {counted(campaign.n_inputs, 'structure')} in "
-        f"{counted(len(ids), 'firework')} ({min(ids)} to {max(ids)}). "
-        "Run pet-flows worker, look with lpad get_fws."
+        f"Campaign {asked.name}: {counted(campaign.n_inputs - campaign.n_done, 'structure')} in "
+        f"{counted(len(ids), 'firework')} ({min(ids)} to {max(ids)})"
+        + (f"; {done}. " if campaign.n_done else ". ")
+        + "Run pet-flows worker, look with lpad get_fws."
     )

@@ -120,13 +120,15 @@ class ScreenMaker(Maker):
             "settings": {name: m.settings().model_dump() for name, m in makers.items()},
         }
 
-    def make(self, inputs: Sequence[JobInput]) -> Flow:
+    def make(self, inputs: Sequence[JobInput], manifest: dict[str, Any] | None = None) -> Flow:
         """Flow over batches of the inputs.
 
         Parameters
         ----------
         inputs
             pymatgen Structures, InputStructures, or references to stored structures.
+        manifest
+            Of the whole campaign, where ``inputs`` are only those that are left to do.
 
         Returns
         -------
@@ -136,7 +138,7 @@ class ScreenMaker(Maker):
         if not inputs:
             raise PetFlowsError("A campaign needs at least one structure.")
         whole = [as_input(given) if isinstance(given, Structure) else given for given in inputs]
-        manifest = self.manifest(whole)
+        manifest = manifest or self.manifest(whole)
         jobs, outputs = [], {name: [] for name in self.properties}  # type: ignore[var-annotated]
         n_batches = -(-len(whole) // self.batch_size)
         for n in range(n_batches):

@@ -102,3 +102,16 @@ def test_mistakes_are_said_before_anything_is_done(words, sentence, tmp_path, mo
     assert (code, out) == (1, "")
     assert sentence in said
     assert "\n" not in said
+
+
+def test_a_missing_gpu_is_said_before_a_campaign_is_registered(tmp_path, monkeypatch, capsys):
+    from torch.cuda import is_available
+
+    if is_available():
+        pytest.skip("there is one")
+    monkeypatch.chdir(tmp_path)
+    code, out, said = run(capsys, "screen", "prototypes:Si", "--device", "cuda", "--name", "x")
+    assert (code, out) == (1, "")
+    assert "torch sees no CUDA" in said
+    _, _, said = run(capsys, "query", "x")
+    assert "There is no result store" in said

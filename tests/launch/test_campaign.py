@@ -27,10 +27,8 @@ def records(store):
 
 def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, tmp_path, monkeypatch):
     here = [sys.executable, "-m", "pet_flows.cli"]
-    subprocess.run(
-        [*here, "submit", *INPUTS, "--batch-size", "3", "--launchpad", str(site.launchpad_file)],
-        env=site.environment, check=True, capture_output=True,
-    )  # fmt: skip
+    asked = [*here, "submit", *INPUTS, "--batch-size", "3", "--launchpad", str(site.launchpad_file)]
+    subprocess.run(asked, env=site.environment, check=True, capture_output=True)
     names = [fw["name"] for fw in launchpad.fireworks.find({}, sort=[("fw_id", 1)])]
     assert "both relax 1/5" in names
     assert len(names) == 15
@@ -47,6 +45,21 @@ def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, tmp_path
         by_workers = records(results)
         assert all(record["attempts"] == 1 for record in by_workers.values())
         assert {s["fw_id"] for r in by_workers.values() for s in r["sources"]} <= set(range(1, 16))
+
+    # again: nothing is left; without one record, only its structure is
+    again = subprocess.run(asked, env=site.environment, check=True, capture_output=True, text=True)
+    assert "15 of 15 structures are done already; nothing is left" in again.stdout
+    assert launchpad.fireworks.count_documents({}) == 15
+    with site.results() as results:
+        lost = next(r["_id"] for r in by_workers.values() if r["property"] == "static")
+        results.records.delete_one({"_id": lost})
+    again = subprocess.run(asked, env=site.environment, check=True, capture_output=True, text=True)
+    assert "1 structure in 3 fireworks" in again.stdout
+    assert "14 of 15 structures are done already" in again.stdout
+    assert site.start("-c", WORKER.format(launchpad=str(site.launchpad_file))).wait(500) == 0
+    with site.results() as results:
+        assert records(results).keys() == by_workers.keys()
+        assert results.campaigns.get("both")["manifest"]["n_inputs"] == 15
 
     # the same campaign in one process, into the embedded store
     monkeypatch.delenv("JOBFLOW_CONFIG_FILE")

@@ -1,0 +1,82 @@
+"""Which structures of a campaign still need a firework."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pet_flows.flows.screen import ScreenMaker
+from pet_flows.inputs.structure import InputStructure
+from pet_flows.jobs.base import PropertyMaker
+from pet_flows.jobs.batch import source_of
+from pet_flows.jobs.items import JobInput, StructureReference
+from pet_flows.records.keys import input_digest, record_key, settings_digest
+from pet_flows.records.schema import SOURCE_IDENTITY, Source
+from pet_flows.store.results import ResultStore
+from pet_flows.store.writes import chunks
+
+
+def remaining(
+    maker: ScreenMaker, inputs: Sequence[JobInput], results: ResultStore
+) -> list[JobInput]:
+    """Leave out the structures for which a worker would have nothing to compute or to write down.
+
+    Such a one has a record of each property that is not to be computed again, in this campaign and
+    under this identifier; without a relaxed structure the relaxation's alone.
+
+    Parameters
+    ----------
+    maker
+        Of the campaign.
+    inputs
+        References and impossible inputs, as `pet_flows.jobs.items.by_reference` makes them.
+    results
+        Where the records are; those that waiting or running fireworks will write are not yet.
+    """
+    makers = {name: maker.maker(name) for name in maker.properties}
+    words = {
+        name: (of.property_name, settings_digest(of.settings()), of.spec().digest)
+        for name, of in makers.items()
+    }
+    keys = [_keys(words, given) for given in inputs]
+    wanted = [key for of_input in keys for key in of_input.values()]
+    known = set(results.campaigns.get(maker.name)["keys"])
+    known -= set(results.needs(wanted, retry_failed=maker.retry_failed))
+    records: dict[str, dict[str, Any]] = {}
+    for chunk in chunks([key for key in dict.fromkeys(wanted) if key in known]):
+        for record in results.query({"_id": {"$in": chunk}}, ["state", "sources"]):
+            records[record["_id"]] = record
+
+    def is_done(given: JobInput, of_input: dict[str, str]) -> bool:
+        for name, key in of_input.items():
+            record = records.get(key)
+            if record is None or not _refers(record, makers[name], given):
+                return False
+            if name == "relax" and record["state"] != "ok":
+                return True
+        return True
+
+    return [g for g, of_input in zip(inputs, keys, strict=True) if not is_done(g, of_input)]
+
+
+def _keys(words: dict[str, tuple[str, str, str]], given: JobInput) -> dict[str, str]:
+    """Keys of an input's records, that of the relaxation first."""
+    if isinstance(given, StructureReference):
+        start = given.digest
+    elif isinstance(given, InputStructure):
+        start = input_digest(given.structure, given.source, given.problem)
+    else:
+        raise TypeError(f"a {type(given).__name__} was not made by by_reference")
+    keys: dict[str, str] = {}
+    for name, of_property in words.items():
+        keys[name] = record_key(keys.get("relax", start), *of_property)
+    return keys
+
+
+def _refers(record: dict[str, Any], maker: PropertyMaker, given: JobInput) -> bool:
+    """Whether a record knows that this campaign asked for it, and under which identifier."""
+    source = Source(**source_of(maker, given)).model_dump()  # type: ignore[arg-type]
+    return any(
+        all(known.get(name) == source[name] for name in SOURCE_IDENTITY)
+        for known in record["sources"]
+    )

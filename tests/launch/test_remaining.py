@@ -1,0 +1,79 @@
+"""Structures that are done need no firework."""
+
+from dataclasses import replace
+
+import pytest
+
+from pet_flows.flows.screen import ScreenMaker
+from pet_flows.inputs.structure import as_input, failed_input, make_source
+from pet_flows.jobs.items import by_reference
+from pet_flows.launch.remaining import remaining
+from pet_flows.records.build import build_record
+from pet_flows.store.results import ResultStore
+from tests.store.examples import POTENTIAL, crystal, outcome
+
+MAKER = ScreenMaker(name="c", properties=["relax", "static"], potential="pet-mvl")
+SOUND = [replace(as_input(crystal(n)), source=make_source(material_id=f"m{n}")) for n in range(4)]
+BROKEN = failed_input(make_source(material_id="m4", path="x.cif"), "unreadable", "It is cut.")
+RELAXED = {
+    **outcome().result, "n_steps": 3, "n_steps_float64": 0, "converged": True,
+    "enthalpy_per_atom": -0.5, "energy_change": 0.0, "volume_change": 0.0, "rmsd": 0.0,
+    "lattice": {**dict.fromkeys("abc", 5.0), **dict.fromkeys(("alpha", "beta", "gamma"), 90.0)},
+}  # fmt: skip
+
+
+def write(results, n, name, *, campaign="c", parent=None, **made):
+    """Store the record of an input, as its job would."""
+    of, given = MAKER.maker(name), [*SOUND, BROKEN][n]
+    record, blobs = build_record(
+        outcome(**{"result": RELAXED if name == "relax" else outcome().result, **made}),
+        input_structure=given.structure, property=name, settings=of.settings(), parent=parent,
+        sources=[{**given.source, "campaign": campaign}],
+        potential={**POTENTIAL, "digest": of.spec().digest},
+    )  # fmt: skip
+    assert record["state"] == made.get("state", "ok"), record["message"]
+    results.put(record, blobs)
+    results.campaigns.add_keys(campaign, [record["_id"]])
+    return record["_id"]
+
+
+@pytest.fixture
+def results():
+    with ResultStore.open() as store:
+        yield store
+
+
+def left(results, maker=MAKER):
+    inputs = by_reference([*SOUND, BROKEN], results)
+    results.campaigns.put(MAKER.manifest(inputs))
+    return [given.source["material_id"] for given in remaining(maker, inputs, results)]
+
+
+def test_a_structure_is_done_with_the_last_of_its_properties(results):
+    assert left(results) == ["m0", "m1", "m2", "m3", "m4"]
+    relaxed = write(results, 0, "relax")
+    write(results, 0, "static")  # of the input, not of what was relaxed
+    assert "m0" in left(results)
+    write(results, 0, "static", parent=relaxed)
+    write(results, 1, "relax", state="unconverged")  # nothing starts from it
+    assert left(results) == ["m2", "m3", "m4"]
+
+
+def test_failures_are_done_unless_they_are_tried_again(results):
+    final = {"state": "failed", "retryable": False, "result": {}}
+    write(results, 2, "relax", **final)
+    write(results, 4, "relax", **final, reason="unreadable")
+    write(results, 3, "relax", **{**final, "retryable": True})
+    assert left(results) == ["m0", "m1", "m3"]
+    assert left(results, replace(MAKER, retry_failed=True)) == ["m0", "m1", "m2", "m3", "m4"]
+
+
+def test_a_record_of_another_campaign_is_still_to_be_referred_to(results):
+    key = write(results, 1, "relax", state="unconverged", campaign="other")
+    assert "m1" in left(results)
+    results.campaigns.add_keys("c", [key])
+    assert "m1" in left(results)
+    results.add_source(key, {"campaign": "c", "material_id": "renamed"})
+    assert "m1" in left(results)
+    results.add_source(key, {"campaign": "c", "material_id": "m1"})
+    assert "m1" not in left(results)
