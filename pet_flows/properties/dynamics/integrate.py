@@ -77,12 +77,17 @@ class Integration:
         """Queue a structure; when its turn comes it goes on from its checkpoint if there is one."""
         run = Run.start(tag, body, trajectory, self.settings)
         run.momenta = momenta
-        run.cost = evaluation_cost(body)
+        try:
+            run.cost = evaluation_cost(body)
+        except StructureError as error:
+            run.error = error
+            self._done.append(run)
+            return
         self._waiting.append(run)
 
     def __iter__(self) -> Iterator[Run]:
         try:
-            while self._waiting or self._state is not None:
+            while self._waiting or self._done or self._state is not None:
                 self._admit()
                 self._collect()
                 while self._done:
@@ -94,7 +99,7 @@ class Integration:
                 run.trajectory.release()
 
     def _admit(self) -> None:
-        """Let waiting structures in while there is room; those that are run elsewhere are done."""
+        """Let waiting structures in while there is room; those that cannot go on are done."""
         used = sum(run.cost for run in self._runs.values())
         while self._waiting:
             cost = self._waiting[0].cost
@@ -104,9 +109,12 @@ class Integration:
             try:
                 run.resume()
             except StructureError as error:
-                run.exploded = error
+                run.error = error
                 self._done.append(run)
                 continue
+            except BaseException:
+                run.trajectory.release()
+                raise
             used += cost
             self._enter(run)
 
@@ -224,28 +232,32 @@ class Integration:
         piston.push(phase.momenta, phase.masses, phase.stress, phase.volume, pressure, dt / 2)
 
     def _watch(self, phase: Phase) -> None:
-        """Observe, store, and stop what exploded."""
+        """Observe, store, and stop what exploded or cannot be stored."""
         run, settings = phase.run, self.settings
         if run.body.error is not None:
-            run.exploded = run.body.error
+            run.error = run.body.error
             return
         last = run.step == settings.steps
         hot = run.temperature(phase.kinetic)
         if not hot <= settings.max_temperature:
-            run.exploded = StructureError(
+            run.error = StructureError(
                 "exploded",
                 f"The run exploded: {hot:.0f} K after {run.step} steps of "
                 f"{settings.timestep:g} fs; use a shorter time step, a relaxed structure, or "
                 "a model trained for these conditions.",
             )
-        self._observe(run, phase, last or run.exploded is not None)
-        if run.exploded is None and (run.step % settings.checkpoint_every == 0 or last):
-            run.save(phase.positions, phase.cell, phase.momenta)
+        self._observe(run, phase, last or run.error is not None)
+        if run.error is None and (run.step % settings.checkpoint_every == 0 or last):
+            try:
+                run.save(phase.positions, phase.cell, phase.momenta)
+            except StructureError as error:
+                if not last or error.reason != "storage_error":  # the result holds all of it
+                    run.error = error
 
     def _observe(self, run: Run, phase: Phase, always: bool = False) -> None:
         """Sample the run, and store a frame."""
         store = always or run.step % self.settings.stride == 0
-        sample = run.observables.wants(run.step) and run.exploded is None
+        sample = run.observables.wants(run.step) and run.error is None
         if not (store or sample):
             return
         now = phase.snapshot()
@@ -255,16 +267,16 @@ class Integration:
             run.trajectory.append(now)
 
     def _collect(self) -> None:
-        """Take out what has ended or exploded."""
+        """Take out what has ended, for whatever reason."""
         if self._state is None:
             return
         numbers = numbers_of(self._state)
         leaving = []
         for place, number in enumerate(numbers):
             run = self._runs[number]
-            if run.body.error is not None and run.exploded is None:
-                run.exploded = run.body.error
-            if run.exploded is not None or run.step >= self.settings.steps:
+            if run.body.error is not None and run.error is None:
+                run.error = run.body.error
+            if run.error is not None or run.step >= self.settings.steps:
                 leaving.append(place)
                 self.model.leave(number)
                 self._done.append(self._runs.pop(number))

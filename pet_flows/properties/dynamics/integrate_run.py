@@ -12,10 +12,11 @@ from ase import units
 from pet_flows.engines.torchsim import Body
 from pet_flows.errors import StructureError
 from pet_flows.properties.dynamics.barostat import Piston
+from pet_flows.properties.dynamics.frames import Snapshot
 from pet_flows.properties.dynamics.observables import Observables
 from pet_flows.properties.dynamics.settings import MDSettings
 from pet_flows.properties.dynamics.thermostat import NoseHooverChain, kinetic_energy
-from pet_flows.properties.dynamics.trajectory import Snapshot, Trajectory
+from pet_flows.properties.dynamics.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from torch_sim.integrators.md import MDState
@@ -77,7 +78,8 @@ class Run:
     """(3, 3) likewise, rows"""
     momenta: np.ndarray | None = None
     """(N, 3) likewise; drawn if None"""
-    exploded: StructureError | None = None
+    error: StructureError | None = None
+    """why it ended before its last step"""
 
     @classmethod
     def start(cls, tag: Any, body: Body, trajectory: Trajectory, settings: MDSettings) -> Run:
@@ -133,10 +135,28 @@ class Run:
         self.trajectory.checkpoint(state)
 
     def resume(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
+        """Go on from the last checkpoint, if there is one.
+
+        Raises
+        ------
+        StructureError
+            See :meth:`.trajectory.Trajectory.resume`.
+        """
         saved = self.trajectory.resume()
         if saved is None:
             return
+        try:
+            self._restore(saved)
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
+            what = f"its checkpoint does not hold such a run ({type(error).__name__}: {error})"
+            raise self.trajectory.damaged(what) from error
+
+    def _restore(self, saved: dict[str, np.ndarray]) -> None:
+        n = len(self.body)
+        shapes = {"positions": (n, 3), "momenta": (n, 3), "cell": (3, 3)}
+        for key, shape in shapes.items():
+            if saved[key].shape != shape or not np.isfinite(saved[key]).all():
+                raise ValueError(f"{key} of shape {saved[key].shape}, not {shape}, or not finite")
         self.step, self.heat = int(saved["step"]), float(saved["heat"])
         self.positions, self.cell = saved["positions"], saved["cell"]
         self.momenta = saved["momenta"]

@@ -45,12 +45,18 @@ class RunLock:
         ------
         StructureError
             ``run_in_use``: somebody else holds it; retryable.
+        OSError
+            There cannot be such a file.
         """
+        tries = 0
         while self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:  # who had the last run just removed the folder
+                tries += 1
+                if tries == 100:
+                    raise
                 continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,8 +91,10 @@ class RunLock:
     def remove(self) -> None:
         """Release it for good: the run has ended, and its other files are gone."""
         if self._file is not None:
-            self.path.unlink(missing_ok=True)
-            self.release()
+            try:
+                self.path.unlink(missing_ok=True)
+            finally:
+                self.release()
 
     def _is_current(self, file: int) -> bool:
         """Whether the open file is still the one with this name."""

@@ -25,6 +25,8 @@ from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import Prepared, as_given
 from pet_flows.symmetry.connectivity import refuse_vacuum
 
+#: reasons of runs whose atoms or cell went beyond bounds; devices and disks fail in sound ones
+EXPLOSIONS = ("exploded", "not_finite", "cell_runaway")
 #: evaluations of each step beyond which another symmetrization is worth a warning
 MANY = 12
 
@@ -75,11 +77,13 @@ def md(
     Outcome
         Result as in ``RECORDS``; blobs ``trajectory`` (:func:`.trajectory.read_trajectory`) and
         ``observables`` (:meth:`.observables.Observables.arrays`).
-        A run that explodes is ``failed`` (``exploded``, ``not_finite``, ``cell_runaway``, or
-        ``symmetrization_refused`` by a crystal's reference) and keeps what it had; so is a slab
-        or a molecule at constant pressure (``no_volume``). ``drift`` is a linear fit to the
-        conserved energy: the total energy, plus that of chain or piston, minus the heat that
-        random noise has given.
+        A run that explodes is ``failed`` (:data:`EXPLOSIONS`) and keeps what it had; so does one
+        whose cell leaves the range of its crystal's reference (``symmetrization_refused``) or
+        whose files cannot be written (``storage_error``, retryable). Where a run cannot go on from
+        its files (``checkpoint_damaged``, retryable) they are left as they are. A slab or a
+        molecule at constant pressure is ``failed`` too (``no_volume``). ``drift`` is a linear fit
+        to the conserved energy: the total energy, plus that of chain or piston, minus the heat
+        that random noise has given.
     """
     settings = settings or MDSettings()
 
@@ -108,8 +112,9 @@ def md(
         integration.add(job, body_of(job.atoms, job), trajectory, first)
     for run in integration:
         try:
-            yield _outcome(run, settings, potential.spec.symmetrization)
-            if run.exploded is None or not run.exploded.retryable:
+            outcome = _outcome(run, settings, potential.spec.symmetrization)
+            yield outcome
+            if not outcome.retryable:
                 run.trajectory.remove()
         finally:
             run.trajectory.release()
@@ -151,13 +156,16 @@ def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
     known: dict[str, Any] = {
         "n_evaluations": body.n_evaluations,
         "reference_digest": job.bound.reference_digest,
-        "warnings": (*job.bound.warnings, *job.notes, *_warnings(run, symmetrization)),
+        "warnings": (*job.bound.warnings, *job.notes),
     }
     wall_time = job.wall_time + body.wall_time
-    if not len(trajectory):
-        error = run.exploded or StructureError("no_frames", "The run gave no frame.")
+    try:
+        if not len(trajectory):
+            raise run.error or StructureError("no_frames", "The run gave no frame.")
+        arrays = trajectory.arrays(job.atoms, settings.timestep)
+    except StructureError as error:
         return failure(job.index, error, wall_time, **known)
-    arrays = trajectory.arrays(job.atoms, settings.timestep)
+    known["warnings"] += tuple(_warnings(run, symmetrization))
     blobs = {"trajectory": arrays}
     if run.observables.count:
         blobs["observables"] = run.observables.arrays()
@@ -166,9 +174,9 @@ def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
     atoms.positions = arrays["positions"][-1]
     atoms.set_momenta(arrays["momenta"][-1])
     result = _result(run, settings)
-    if run.exploded is not None:
+    if run.error is not None:
         return failure(
-            job.index, run.exploded, wall_time, result=result, blobs=blobs, atoms=atoms, **known
+            job.index, run.error, wall_time, result=result, blobs=blobs, atoms=atoms, **known
         )
     assert body.latest is not None
     final = body.latest[2]
@@ -187,13 +195,13 @@ def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
 
 
 def _result(run: Run, settings: MDSettings) -> dict[str, Any]:
-    """Of a record; a run that exploded before its averages began has none."""
+    """Of a record; a run that ended before its averages began has none."""
     return {
         "ensemble": settings.ensemble,
         "time": float(run.step * settings.timestep * 1e-3),
         "timestep": settings.timestep,
         "seed": settings.seed,
-        "exploded": run.exploded is not None,
+        "exploded": run.error is not None and run.error.reason in EXPLOSIONS,
         **(run.observables.result() if run.observables.count else {}),
     }
 

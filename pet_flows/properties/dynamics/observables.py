@@ -19,6 +19,7 @@ from pet_flows.properties.dynamics.correlation import (
     VelocityCorrelation,
     density_of_states,
 )
+from pet_flows.properties.dynamics.frames import Snapshot
 from pet_flows.properties.dynamics.running import RunningMean, RunningSlope
 from pet_flows.properties.dynamics.settings import MDSettings
 from pet_flows.properties.dynamics.structure import (
@@ -26,7 +27,6 @@ from pet_flows.properties.dynamics.structure import (
     RadialDistribution,
     nearest_neighbour_distance,
 )
-from pet_flows.properties.dynamics.trajectory import Snapshot
 
 #: rms fluctuation over nearest-neighbour distance beyond which a crystal is one no more
 MELTED = 0.2

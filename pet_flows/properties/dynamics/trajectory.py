@@ -4,7 +4,8 @@ A run owns two files, and an empty third one whose lock says which process may w
 ``<name>.frames`` holds records of fixed size and only grows;
 ``<name>.checkpoint.npz`` holds the last complete state, the generator's included, and how many
 frames were valid then. It is written beside and renamed, so that a kill at any moment leaves one
-that is whole; frames beyond it are cut off when the run goes on.
+that is whole; frames beyond it are cut off when the run goes on. Files that do not fit each other
+are left as they are: the run fails alone, and says so.
 """
 
 from __future__ import annotations
@@ -21,51 +22,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from pet_flows.errors import PetFlowsError
+from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.properties.dynamics.checkpoint import Damaged, damaged, decoded, trim, unwritable
+from pet_flows.properties.dynamics.frames import Snapshot, frame_type
 from pet_flows.properties.dynamics.lock import RunLock
 
 #: of the files below and of what runs keep in them; a run never goes on from another
 LAYOUT = 2
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run at one step: views of its arrays, not copies."""
-
-    step: int
-    potential: float
-    """eV"""
-    kinetic: float
-    """eV"""
-    conserved: float
-    """eV"""
-    stress: np.ndarray
-    """(3, 3) eV/Å³, the potential's part"""
-    cell: np.ndarray
-    """(3, 3) Å, rows"""
-    positions: np.ndarray
-    """(N, 3) Å, never wrapped"""
-    momenta: np.ndarray
-    """(N, 3) ASE units"""
-    forces: np.ndarray
-    """(N, 3) eV/Å"""
-
-
-def frame_type(n_atoms: int) -> np.dtype:
-    """One frame: a :class:`Snapshot`."""
-    return np.dtype(
-        [
-            ("step", "<i8"),
-            ("potential", "<f8"),
-            ("kinetic", "<f8"),
-            ("conserved", "<f8"),
-            ("stress", "<f8", (3, 3)),
-            ("cell", "<f8", (3, 3)),
-            ("positions", "<f8", (n_atoms, 3)),
-            ("momenta", "<f8", (n_atoms, 3)),
-            ("forces", "<f8", (n_atoms, 3)),
-        ]
-    )
 
 
 @dataclass
@@ -99,22 +62,43 @@ class Trajectory:
         self._fresh.append(frame)
 
     def checkpoint(self, state: dict[str, Any]) -> None:
-        """Make everything so far survive a kill; ``state`` is what the run needs to go on."""
+        """Make everything so far survive a kill; ``state`` is what the run needs to go on.
+
+        Raises
+        ------
+        StructureError
+            ``storage_error``: the files cannot be written (full, read-only); retryable, the last
+            checkpoint is still whole. ``checkpoint_damaged``: somebody changed the frames.
+        """
         if self.folder is None:
             return
-        if self._fresh:
-            with self._open(self._frames_file, "ab") as file:
-                file.write(np.array(self._fresh).tobytes())
+        try:
+            if self._fresh:
+                self._append()
+            with self._open(self._part_file, "wb") as file:
+                np.savez(file, n_frames=self._written, run=self.name, **state)
                 file.flush()
                 os.fsync(file.fileno())
-            self._written += len(self._fresh)
-            self._fresh.clear()
-        beside = self._checkpoint_file.with_suffix(".part")
-        with self._open(beside, "wb") as file:
-            np.savez(file, n_frames=self._written, **state)
+            os.replace(self._part_file, self._checkpoint_file)
+        except OSError as error:
+            with suppress(OSError):  # half of a file is of no use, and space is short
+                self._part_file.unlink(missing_ok=True)
+                if self._frames_file.stat().st_size > self._written * self._frame_size:
+                    os.truncate(self._frames_file, self._written * self._frame_size)
+            raise unwritable(self.name, self.folder, error) from error
+
+    def _append(self) -> None:
+        """Write the frames that are not written yet."""
+        with self._open(self._frames_file, "ab") as file:
+            if file.tell() != self._written * self._frame_size:
+                raise self.damaged("somebody changed its frames while it ran")
+            file.write(np.array(self._fresh).tobytes())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, self._checkpoint_file)
+        if not self._written:  # or a power cut may leave a checkpoint of frames without a name
+            self._fsync_folder()
+        self._written += len(self._fresh)
+        self._fresh.clear()
 
     def resume(self) -> dict[str, np.ndarray] | None:
         """The last checkpoint's state with its frames kept; None if there is none.
@@ -124,32 +108,44 @@ class Trajectory:
         Raises
         ------
         StructureError
-            ``run_in_use``: they are another process's.
+            ``run_in_use``: they are another process's. ``storage_error``: they cannot be opened or
+            locked. ``checkpoint_damaged``: they cannot be read, or do not fit each other; they
+            are left as they are. All are retryable.
         """
         if self.folder is None:
             return None
-        lock = RunLock(self.folder / f"{self.name}.lock")
-        lock.take()
-        self._lock = lock
-        if not self._checkpoint_file.exists():
-            self._frames_file.unlink(missing_ok=True)
-            return None
-        with np.load(self._checkpoint_file) as file:
-            state = {key: file[key] for key in file.files}
-        self._written = int(state.pop("n_frames"))
-        if self._written:
-            os.truncate(self._frames_file, self._written * frame_type(self.n_atoms).itemsize)
+        try:
+            lock = RunLock(self.folder / f"{self.name}.lock")
+            lock.take()
+            self._lock = lock
+            if not self._checkpoint_file.exists():
+                self._frames_file.unlink(missing_ok=True)
+                return None
+            state, n_frames = decoded(self._checkpoint_file.read_bytes(), self.name)
+            if n_frames:
+                trim(self._frames_file, frame_type(self.n_atoms), n_frames, int(state["step"]))
+            self._written = n_frames
+        except Damaged as why:
+            raise self.damaged(why) from why
+        except OSError as error:
+            raise unwritable(self.name, self.folder, error) from error
         return state
+
+    def damaged(self, why: object) -> StructureError:
+        """Error of files that the run cannot go on from; what is in them is not used."""
+        self._written = 0
+        return damaged(self.name, self.folder, why)
 
     def remove(self) -> None:
         """Delete the files, and the folder with the last of them: the result holds everything."""
         if self.folder is None or self._lock is None:  # nothing was written, or by another process
             return
-        for path in (self._checkpoint_file, self._frames_file):
-            path.unlink(missing_ok=True)
-        self._lock.remove()
-        with suppress(OSError):  # other runs are in it
-            self.folder.rmdir()
+        with suppress(OSError):  # what cannot be deleted is no reason to lose a result
+            for path in (self._checkpoint_file, self._part_file, self._frames_file):
+                path.unlink(missing_ok=True)
+            self._lock.remove()
+            self.folder.rmdir()  # other runs may be in it
+        self._lock.release()
 
     def release(self) -> None:
         """Leave the files to whoever goes on with the run."""
@@ -164,6 +160,20 @@ class Trajectory:
                 return open(path, mode)
         return open(path, mode)
 
+    def _fsync_folder(self) -> None:
+        assert self.folder is not None
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some file systems cannot
+                os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @property
+    def _frame_size(self) -> int:
+        """Bytes."""
+        return frame_type(self.n_atoms).itemsize
+
     @property
     def _frames_file(self) -> Path:
         assert self.folder is not None
@@ -174,6 +184,11 @@ class Trajectory:
         assert self.folder is not None
         return self.folder / f"{self.name}.checkpoint.npz"
 
+    @property
+    def _part_file(self) -> Path:
+        """A checkpoint that is being written."""
+        return self._checkpoint_file.with_suffix(".part")
+
     def arrays(self, atoms: Atoms, timestep: float) -> dict[str, np.ndarray]:
         """The blob of a record, see :func:`read_trajectory`.
 
@@ -183,11 +198,21 @@ class Trajectory:
             Whose numbers and periodicity all frames share.
         timestep
             fs.
+
+        Raises
+        ------
+        StructureError
+            ``checkpoint_damaged``: the frames that were written are there no more.
         """
         kind = frame_type(self.n_atoms)
         frames = np.array(self._fresh, dtype=kind)
         if self._written:
-            written = np.fromfile(self._frames_file, kind, count=self._written)
+            try:
+                written = np.fromfile(self._frames_file, kind, count=self._written)
+            except OSError as error:
+                raise self.damaged(f"its frames cannot be read ({error.strerror})") from error
+            if len(written) < self._written:
+                raise self.damaged("somebody changed its frames while it ran")
             frames = np.concatenate([written, frames])
         return {
             "numbers": atoms.numbers,

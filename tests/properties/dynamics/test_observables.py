@@ -13,6 +13,7 @@ from pet_flows.properties.dynamics.correlation import (
     VelocityCorrelation,
     density_of_states,
 )
+from pet_flows.properties.dynamics.frames import Snapshot
 from pet_flows.properties.dynamics.md import md
 from pet_flows.properties.dynamics.observables import Observables
 from pet_flows.properties.dynamics.running import RunningMean, RunningSlope
@@ -22,7 +23,6 @@ from pet_flows.properties.dynamics.structure import (
     RadialDistribution,
     nearest_neighbour_distance,
 )
-from pet_flows.properties.dynamics.trajectory import Snapshot
 from tests.properties.dynamics.potentials import LawPotential, Springs, ideal_gas
 
 RNG = np.random.default_rng(0)
