@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from pet_flows.symmetry.exact import EXACT, find_operations
@@ -69,8 +71,13 @@ def multiplicities(
     words = np.random.default_rng(0).normal(size=(n, 3))
     places = np.concatenate([rotations.reshape(k, 9), weights @ words], 1)
     tree = cKDTree(places)
-    # the first of all copies that are the same
-    kind = np.array([min(near) for near in tree.query_ball_point(places, SAME)])
+    same = tree.query_pairs(SAME, output_type="ndarray")
+    links = coo_matrix((np.ones(len(same)), (same[:, 0], same[:, 1])), shape=(k, k))
+    # the first of all copies that are the same, or linked by such: never some of a set only
+    _, first, label = np.unique(
+        connected_components(links, directed=False)[1], return_index=True, return_inverse=True
+    )
+    kind = first[label]
     orbit = np.empty((len(matrices), k), dtype=int)
     for g, (matrix, permutation) in enumerate(zip(matrices, permutations, strict=True)):
         # the weight of atom i becomes that of perm(i)
@@ -80,7 +87,8 @@ def multiplicities(
             return np.ones(k, dtype=int)
         orbit[g] = kind[nearest]
     size = np.array([len(set(column)) for column in orbit.T.tolist()])
-    return np.where(orbit.min(0) == kind, size, 0)
+    many = np.where(orbit.min(0) == kind, size, 0)
+    return many if many.sum() == k else np.ones(k, dtype=int)
 
 
 def reduce_copies(
@@ -90,13 +98,20 @@ def reduce_copies(
     cell: np.ndarray,
     positions: np.ndarray,
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
-    """Copies that are left, their weights times multiplicities, and the operations."""
+    """Copies that are left, their weights times multiplicities, and the operations.
+
+    No operations where no copy is left out: then nothing has to be averaged. What passes for an
+    operation holds to 1e-9 Å, so that a structure on its way through a symmetric one meets a step
+    in energy of at most that times what the forces on the copies differ by, some 1e-9 eV.
+    """
     matrices, permutations = own_operations(numbers, cell, positions)
     if len(matrices) == 1:
         return rotations, weights, None
     many = multiplicities(
         rotations.detach().numpy(), weights.detach().numpy(), matrices, permutations
     )
+    if many.all():
+        return rotations, weights, None
     kept = torch.from_numpy(np.nonzero(many)[0])
     share = weights[kept] * torch.from_numpy(many)[kept, None]
     return rotations[kept], share, (torch.tensor(matrices), torch.tensor(permutations))

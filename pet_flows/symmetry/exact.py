@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import vesin
 from ase.geometry import minkowski_reduce
 from scipy.spatial import cKDTree
+
+from pet_flows.symmetry.sites import Sites, rarest_class, wrapped
 
 #: Å; beyond this two places are not the same in exact arithmetic
 EXACT = 1e-9
 #: a tolerance that finds fewer translations than one larger by this factor lies among residuals
 #: that are equal but for round-off, as those of a supercell with one displaced atom are
 MARGIN = 1.2
+#: atoms of one element among which to look further costs more than it spares
+FEW = 8
 #: places (candidates × atoms) looked up at once: some ten MB
 PLACES = 500_000
 
@@ -55,96 +58,6 @@ class Primitive:
         return float(np.linalg.norm(offset @ lattice, axis=1).max())
 
 
-class Sites:
-    """Atoms of a periodic cell, ready to be matched against turned and shifted ones."""
-
-    def __init__(self, numbers: np.ndarray, cell: np.ndarray, positions: np.ndarray):
-        self.numbers = np.asarray(numbers)
-        self.cell = np.asarray(cell, dtype=float)
-        self.inverse = np.linalg.inv(self.cell)
-        self.fractional = positions @ self.inverse
-        self._members = {z: np.nonzero(self.numbers == z)[0] for z in np.unique(self.numbers)}
-        self._trees = {
-            z: cKDTree(_wrapped(self.fractional[i]), boxsize=1.0) for z, i in self._members.items()
-        }
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def match(self, places: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-        """For sets of places, which of them are the structure, and by which permutation.
-
-        Parameters
-        ----------
-        places
-            ``(c, n, 3)`` fractional coordinates, row i of each set for an atom like atom i.
-        tolerance
-            Å.
-
-        Returns
-        -------
-        tuple
-            Indices ``(k,)`` of the sets that match and permutations ``(k, n)``: place i is
-            that of atom ``perm[i]``.
-        """
-        alive = np.arange(len(places))
-        # a few atoms exclude nearly all candidates, at a fraction of the price
-        for chosen in ([0], list(range(min(4, len(self)))), list(range(len(self)))):
-            if len(alive):
-                perms, residual = self._nearest(places[alive][:, chosen], np.array(chosen))
-                good = residual.max(1) <= tolerance
-                alive, perms = alive[good], perms[good]
-        if not len(alive):
-            return alive, np.zeros((0, len(self)), dtype=int)
-        unique = np.array([len(set(p)) == len(p) for p in perms.tolist()], dtype=bool)
-        return alive[unique], perms[unique]
-
-    def _nearest(self, places: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest like atoms ``(c, m)`` and their distances in Å."""
-        index = np.zeros(places.shape[:2], dtype=int)
-        for z, members in self._members.items():
-            column = np.nonzero(self.numbers[which] == z)[0]
-            if len(column):
-                _, found = self._trees[z].query(_wrapped(places[:, column]))
-                index[:, column] = members[found]
-        offset = places - self.fractional[index]
-        offset -= np.rint(offset)
-        return index, np.linalg.norm(offset @ self.cell, axis=-1)
-
-
-def _wrapped(fractional: np.ndarray) -> np.ndarray:
-    """Into [0, 1), round-off included."""
-    inside = fractional - np.floor(fractional)
-    return np.where(inside >= 1.0, 0.0, inside)
-
-
-def rarest_class(
-    numbers: np.ndarray, cell: np.ndarray, positions: np.ndarray, tolerance: float
-) -> np.ndarray:
-    """Smallest set of atoms that no symmetry can take out of itself.
-
-    Atoms are told apart by element and by sums over their neighbours, which rotations and
-    translations leave alone: one displaced atom in a supercell is alone in its class.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(m,)`` int, at least one atom.
-    """
-    search = vesin.NeighborList(cutoff=5.0, full_list=True)
-    i, j, d = search.compute(
-        points=np.ascontiguousarray(positions), box=np.ascontiguousarray(cell),
-        periodic=True, quantities="ijd",
-    )  # fmt: skip
-    kinds = np.sqrt(numbers[j.astype(int)] + 0.5)
-    prints = np.bincount(i.astype(int), kinds * np.exp(-((d / 2.0) ** 2)), len(numbers))
-    order = np.lexsort((prints, numbers))
-    gap = np.diff(prints[order]) > max(1e-6, 100 * tolerance)
-    new = np.concatenate([[True], gap | (np.diff(numbers[order]) != 0)])
-    label = np.cumsum(new) - 1
-    return order[label == np.bincount(label).argmin()]
-
-
 def find_primitive(
     numbers: np.ndarray, cell: np.ndarray, positions: np.ndarray, tolerance: float = EXACT
 ) -> Primitive:
@@ -162,28 +75,97 @@ def find_primitive(
     sites = Sites(numbers, cell, positions)
     like = rarest_class(sites.numbers, sites.cell, positions, tolerance)
     shifts = sites.fractional[like] - sites.fractional[like[0]]
-    for shrunk in tolerance * np.array([1.0, 0.3, 0.1, 0.01]):
-        found, perms = sites.match(sites.fractional + shifts[:, None, :], max(shrunk, EXACT))
-        n = len(found)
-        if shrunk > EXACT and len(like) > n:
-            wider, _ = sites.match(sites.fractional + shifts[:, None, :], MARGIN * shrunk)
+    # the last is exact, where the translations there are do form a lattice
+    for shrunk in tolerance * np.array([1.0, 0.3, 0.1, 0.01, 0.0]):
+        within = max(float(shrunk), EXACT)
+        found = _without_doubt(sites, shifts, within)
+        if found is not None:
+            return found
+        chosen, permutations = _translations(sites, shifts, within)
+        n = len(chosen)
+        if within > EXACT and len(like) > n:
+            wider, _ = _translations(sites, shifts, MARGIN * within)
             if len(wider) > n:
                 continue
         if n == 1:
             return whole
-        # the order of each translation divides their number, so that n t is an integer vector
-        steps = np.rint(shifts[found] * n).astype(int)
-        basis = _integer_basis(np.concatenate([steps, n * np.eye(3, dtype=int)]))
-        if round(abs(np.linalg.det(basis.astype(float)))) == n * n:
-            short = basis / n @ sites.cell
-            turn = np.rint(minkowski_reduce(short)[1]).astype(int)
-            label = perms.min(0)
-            atoms, image = np.unique(label, return_inverse=True)
+        basis = _lattice(shifts[chosen], sites.cell)
+        if basis is not None:
+            atoms, image = np.unique(permutations.min(0), return_inverse=True)
             if len(atoms) * n == len(numbers):
-                primitive = turn @ basis / n
-                # the handedness of the given cell
-                return Primitive(atoms, primitive * np.sign(np.linalg.det(primitive)), image)
+                return Primitive(atoms, basis, image)
     return whole
+
+
+def _without_doubt(sites: Sites, shifts: np.ndarray, tolerance: float) -> Primitive | None:
+    """Primitive cell where nothing is near the tolerance, in a time that grows as N log N.
+
+    The translations that a few atoms allow, generously, form a lattice, and all atoms repeat on it
+    within half the tolerance: so each of these translations holds, and there is no other. None
+    where that is not so.
+    """
+    alike = _of_few(sites, shifts, MARGIN * tolerance)
+    n = len(alike)
+    basis = _lattice(shifts[alike], sites.cell) if n > 1 else None
+    if basis is None:
+        return None
+    lattice = basis @ sites.cell
+    fractional = sites.fractional @ sites.cell @ np.linalg.inv(lattice)
+    tree = cKDTree(wrapped(fractional), boxsize=1.0)
+    reach = tolerance / 2 / np.linalg.svd(lattice, compute_uv=False)[-1]
+    first = np.full(len(sites), -1)
+    for i in range(len(sites)):
+        if first[i] >= 0:
+            continue
+        near = np.array(tree.query_ball_point(wrapped(fractional[i]), reach), dtype=int)
+        offset = fractional[near] - fractional[i]
+        offset -= np.rint(offset)
+        near = near[np.linalg.norm(offset @ lattice, axis=1) <= tolerance / 2]
+        same = (first[near] < 0) & (sites.numbers[near] == sites.numbers[i])
+        if len(near) != n or not same.all():
+            return None
+        first[near] = i
+    atoms, image = np.unique(first, return_inverse=True)
+    return Primitive(atoms, basis, image)
+
+
+def _of_few(sites: Sites, shifts: np.ndarray, tolerance: float) -> np.ndarray:
+    """``(k,)`` int, which translations ``(m, 3)`` suit the first four atoms."""
+    few = np.arange(min(4, len(sites)))
+    _, residual = sites.nearest(sites.fractional[few] + shifts[:, None, :], few)
+    return np.nonzero(residual.max(1) <= tolerance)[0]
+
+
+def _translations(
+    sites: Sites, shifts: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which translations ``(m, 3)`` map the structure onto itself, and their permutations."""
+    indices, permutations = [], []
+    alike = _of_few(sites, shifts, tolerance)
+    at_once = max(1, PLACES // len(sites))
+    for start in range(0, len(alike), at_once):
+        block = alike[start : start + at_once]
+        found, perms = sites.match(sites.fractional + shifts[block, None, :], tolerance)
+        indices.append(block[found])
+        permutations.append(perms)
+    return np.concatenate(indices), np.concatenate(permutations)
+
+
+def _lattice(shifts: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
+    """Reduced basis ``(3, 3)``, a multiple of the cell, of all n translations ``(n, 3)``.
+
+    None if they are no lattice: sums of them are missing.
+    """
+    n = len(shifts)
+    # the order of each translation divides their number, so that n t is an integer vector
+    steps = np.rint(shifts * n).astype(int)
+    basis = _integer_basis(np.concatenate([steps, n * np.eye(3, dtype=int)]))
+    if round(abs(np.linalg.det(basis.astype(float)))) != n * n:
+        return None
+    turn = np.rint(minkowski_reduce(basis / n @ cell)[1]).astype(int)
+    primitive = turn @ basis / n
+    # the handedness of the given cell
+    return primitive * np.sign(np.linalg.det(primitive))
 
 
 def _integer_basis(rows: np.ndarray) -> np.ndarray:

@@ -15,8 +15,9 @@ import numpy as np
 from ase import Atoms
 
 from pet_flows.errors import StructureError
-from pet_flows.symmetry.exact import EXACT, Primitive, Sites, find_primitive
+from pet_flows.symmetry.exact import EXACT, Primitive, find_primitive
 from pet_flows.symmetry.lattice import closed
+from pet_flows.symmetry.sites import Sites
 from pet_flows.symmetry.spacegroups import space_groups
 
 #: Å, of :meth:`SpaceGroup.find`
@@ -158,14 +159,29 @@ class SpaceGroup:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SpaceGroup:
-        """Inverse of :meth:`as_dict`."""
+        """Inverse of :meth:`as_dict`.
+
+        Raises
+        ------
+        StructureError
+            ``symmetry_not_found``: the operations are no group, so that a mean over them would
+            not have their symmetry.
+        """
         basis = np.linalg.inv(np.array(data["supercell"], dtype=float))
-        return cls(
+        found = cls(
             data["number"],
             data["international"],
             Primitive(np.array(data["atoms"]), basis, np.array(data["image"])),
             *(np.array(data[k]) for k in ("rotations", "permutations", "shifts", "fractional")),
         )
+        if not _is_group(found.rotations, found.permutations):
+            raise StructureError(
+                "symmetry_not_found",
+                f"The {len(found)} operations given for space group {found.number} are no group: "
+                "a product of two of them is missing or moves atoms elsewhere; find the group "
+                "anew (SpaceGroup.find).",
+            )
+        return found
 
     def _over_copies(self, values: np.ndarray) -> np.ndarray:
         """(N, 3) → (n, 3), mean over translated copies."""
@@ -210,7 +226,7 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     sites = Sites(numbers, lattice, own @ lattice)
     places = own @ rotations + dataset.translations[:, None, :]
     found, permutations = sites.match(places, 10 * tolerance + 1e-6)
-    if len(found) < len(rotations) or not closed(rotations):
+    if len(found) < len(rotations) or not _is_group(rotations, permutations):
         return None
     shifts = _shifts(own, rotations, permutations)
     group = SpaceGroup(
@@ -224,6 +240,19 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     return SpaceGroup(
         group.number, group.international, primitive, rotations, permutations, shifts, snapped
     )
+
+
+def _is_group(rotations: np.ndarray, permutations: np.ndarray) -> bool:
+    """Whether operations ``(m, 3, 3)`` int, ``(m, n)`` contain their products, atoms included."""
+    if len(rotations) != len(permutations) or not len(rotations) or not closed(rotations):
+        return False
+    place = {w.tobytes(): k for k, w in enumerate(rotations)}
+    for rotation, permutation in zip(rotations, permutations, strict=True):
+        # first this one, then each of the others: f_i W V + … = f_q(p(i))
+        product = [place[w.tobytes()] for w in rotation @ rotations]
+        if (permutations[product] != permutations[:, permutation]).any():
+            return False
+    return True
 
 
 def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) -> np.ndarray:

@@ -115,6 +115,11 @@ def _moyopy(
         found = moyopy.MoyoDataset(cell, symprec=tolerance)
     except ValueError:
         return None
+    except BaseException as error:
+        # a panic of its Rust code arrives as a type that cannot be imported, and no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        return None
     kind: Any = spglib.get_spacegroup_type(found.hall_number)
     return Found(
         int(found.number),

@@ -5,11 +5,14 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, make_supercell
+from scipy.spatial.transform import Rotation
 
 from pet_flows.symmetry.ecse import EcseBound
 from pet_flows.symmetry.ecse_orbits import multiplicities, own_operations
 from tests.symmetry import checks
 from tests.symmetry.systems import crystals, evaluate, orthogonal, strategy_of, turned
+
+CHAIN = Atoms("CO", [[0, 0, 0], [0, 0, 1.5]], cell=[9.0, 9.0, 3.2], pbc=True)
 
 
 class Unreduced(EcseBound):
@@ -118,7 +121,7 @@ def test_copies_that_are_no_orbits_are_left_alone():
 
 def test_linear_chains_in_a_crystal():
     """Axes without any neighbour off them, in a cell of high symmetry."""
-    atoms = Atoms("CO", [[0, 0, 0], [0, 0, 1.5]], cell=[9.0, 9.0, 3.2], pbc=True)
+    atoms = CHAIN
     one = checks.covariance("ecse", atoms, seeds=(1,))
     all_ = evaluate("ecse", atoms, bound=unreduced(atoms, "ecse"))
     assert abs(one.energy - all_.energy) < 1e-11
@@ -132,3 +135,66 @@ def test_sum_of_weights_is_one_on_average_over_exchanged_atoms():
     total = plan.weights.sum(0)
     _, permutations = plan.operations
     np.testing.assert_allclose(total[permutations].mean(0), 1, atol=1e-12)
+
+
+def test_copies_that_are_nearly_the_same_go_together():
+    """A row of copies, each the next one's neighbour but the first not the last one's."""
+    turns = [Rotation.from_rotvec([0, 0, angle]).as_matrix() for angle in (0, 6e-7, 1.2e-6, 1.8e-6)]
+    rng = np.random.default_rng(0)
+    base = np.stack([orthogonal(4) @ turn for turn in turns])
+    group = np.stack([np.eye(3), -np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, 1])])
+    copies = np.concatenate([g.T @ base for g in group])
+    weights = np.full((len(copies), 1), 1 / len(copies))
+    for _ in range(20):
+        order = rng.permutation(len(copies))
+        many = multiplicities(copies[order], weights, group, np.zeros((4, 1), dtype=int))
+        np.testing.assert_array_equal(np.sort(many), [0] * 12 + [4] * 4)
+        assert len(set(order[many > 0] // 4)) == 1  # all of one row
+
+
+def moved(index, direction):
+    def displace(atoms, x):
+        new = atoms.copy()
+        new.positions[index] += x * np.array(direction)
+        return new
+
+    return displace
+
+
+def stretched(atoms, x):
+    new = atoms.copy()
+    new.set_cell(atoms.cell.array @ (np.eye(3) + x * np.diag([0.2, 0.5, 1.0])), scale_atoms=True)
+    return new
+
+
+#: symmetric structure, a way through it, and the largest slope of forces (eV/Å²) along it
+PATHS = {
+    "chain": (CHAIN, moved(1, [0.6, 0.8, 0.0]), 1.0),
+    "caesium chloride": (bulk("NaCl", "cesiumchloride", a=3.4), moved(1, [0.1, 0.2, 0.97]), 5.0),
+    "zincblende": (crystals()["zincblende"][0], moved(0, [1.0, 0.0, 0.0]), 5.0),
+    "fcc": (bulk("Cu"), stretched, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_smooth_through_symmetric_structures(name):
+    """What is evaluated changes with the symmetry, on both sides of it; energy and forces do not.
+
+    The steps that remain are those of operations that hold to 1e-9 Å, times some eV/Å.
+    """
+    atoms, along, slope = PATHS[name]
+    atoms = turned(atoms, orthogonal(2))
+    here = evaluate("ecse", atoms)
+    numbers = {here.n_evaluations}
+    for x in (5e-10, 3e-9, -3e-9, 1e-7, 1e-6, -1e-6, 1e-5):
+        there = along(atoms, x)
+        result = evaluate("ecse", there)
+        numbers.add(result.n_evaluations)
+        assert abs(result.forces - here.forces).max() < slope * abs(x) + 2e-9
+        assert abs(result.stress - here.stress).max() < 100 * abs(x) + 2e-9
+        work = -((there.positions - atoms.positions) * (result.forces + here.forces)).sum() / 2
+        if not slope:
+            strain = np.linalg.solve(atoms.cell.array, there.cell.array) - np.eye(3)
+            work = (strain * (result.stress + here.stress)).sum() / 2 * atoms.get_volume()
+        assert abs(result.energy - here.energy - work) < 2e-8, x
+    assert len(numbers) > 1

@@ -114,3 +114,13 @@ def test_charges_and_moments_do_not_count():
 def test_refuses_molecules():
     with pytest.raises(StructureError, match="three independent periodic"):
         SpaceGroup.find(molecule("H2O"))
+
+
+def test_operations_that_are_no_group_are_refused():
+    """A mean over some of a group's operations is not invariant under any of them."""
+    group = SpaceGroup.find(crystals()["quartz"][0]).as_dict()
+    missing = {**group, **{k: group[k][:-1] for k in ("rotations", "permutations", "shifts")}}
+    exchanged = {**group, "permutations": [*group["permutations"][1:], group["permutations"][0]]}
+    for given in (missing, exchanged):
+        with pytest.raises(StructureError, match="no group: a product of two of them is missing"):
+            SpaceGroup.from_dict(json.loads(json.dumps(given)))

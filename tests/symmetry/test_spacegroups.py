@@ -105,3 +105,9 @@ def test_skewed_cells():
     skew = np.array([[1, 0, 0], [2000, 1, 0], [0, 2000, 1]])
     found = space_groups(3.0 * skew, np.zeros((1, 3)), np.array([14]), *TOLERANCES)
     assert [f and f.number for f in found] == [221, 221]
+
+
+def test_a_panic_in_moyopy_is_no_space_group():
+    """Its type is no Exception: it would pass every handler and end the batch."""
+    arguments = (np.eye(3) * 4, np.zeros((0, 3)), np.zeros(0, dtype=int), 1e-3)
+    assert spacegroups._moyopy(*arguments) is None
