@@ -238,11 +238,12 @@ class Evaluator:
         if forces and system.pbc.all():
             scale = n_atoms / n / abs(float(np.linalg.det(system.cell)))
             stress = (0.5 * scale * (virial + virial.T)).numpy()
-        if not np.isfinite(energy) or not np.isfinite(gradient.numpy()).all():
+        numbers = [np.array(energy), gradient.numpy(), np.zeros(0) if stress is None else stress]
+        if not all(np.isfinite(each).all() for each in numbers):
             raise StructureError(
                 "not_finite",
-                "The model's energy or forces are not finite for this geometry; atoms may be too "
-                "close or the structure too far from anything the model has seen.",
+                "The model's energy, forces or stress are not finite for this geometry; atoms may "
+                "be too close or the structure too far from anything the model has seen.",
             )
         return Evaluation(
             energy=energy,

@@ -34,8 +34,8 @@ DEVICE_WORDS = (
     "cuda error", "cuda driver", "cublas", "cudnn", "cusolver", "cusparse", "cufft", "nvrtc",
     "hip error", "hipblas", "miopen", "xpu error", "mps backend",
 )  # fmt: skip
-#: what PyTorch raises, and scripted models, whose errors are no RuntimeErrors
-BREAKDOWNS = (MemoryError, RuntimeError, torch.jit.Error)
+#: what PyTorch raises, scripted models, whose errors are no RuntimeErrors, and linear algebra
+BREAKDOWNS = (MemoryError, RuntimeError, torch.jit.Error, np.linalg.LinAlgError)
 #: how TorchScript begins the line that says what was wrong
 SCRIPTED = re.compile(r"[\w.]*(Error|Exception): ")
 

@@ -1,5 +1,7 @@
 """The evaluator against ASE's way of doing the same: rotate, call metatomic, rotate back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -205,6 +207,19 @@ def test_out_of_memory_halves_the_chunk(monkeypatch):
         Evaluator(raw, Plain()).evaluate([System.of(big, Fixed(rotations(2), len(big)))])
     assert caught.value.reason == "out_of_memory"
     assert caught.value.retryable
+
+
+def test_a_stress_alone_that_is_not_finite_is_refused(monkeypatch):
+    raw = PETRaw(rough_model())
+    whole = raw.evaluate
+
+    def broken(copies, gradients=True):
+        return [replace(r, virials=r.virials * torch.inf) for r in whole(copies, gradients)]
+
+    monkeypatch.setattr(raw, "evaluate", broken)
+    with pytest.raises(StructureError, match="stress") as caught:
+        Evaluator(raw, Plain()).evaluate([System.of(bulk("Si"), Fixed(rotations(2), 2))])
+    assert caught.value.reason == "not_finite"
 
 
 def test_fast_path_declines_what_it_does_not_know():

@@ -200,8 +200,9 @@ def raised(script: Callable[[torch.Tensor], torch.Tensor]) -> BaseException:
         (lambda: raised(lambda x: x @ x), "shapes cannot be multiplied"),
         (lambda: raised(SCRIPTS.multiply), "shapes cannot be multiplied"),
         (lambda: raised(SCRIPTS.refuse), "no weights for this pair of elements"),
+        (lambda: np.linalg.LinAlgError("SVD did not converge"), "SVD did not converge"),
     ],
-    ids=["eager", "script", "raised"],
+    ids=["eager", "script", "raised", "linear algebra"],
 )
 def test_a_model_that_refuses_is_not_asked_again(pet: Potential, error: Error, said: str) -> None:
     broken = tight(pet, 4, error)
