@@ -136,7 +136,7 @@ def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
         "dtype": asked.dtype or settings.dtype,
         "device": asked.device or settings.device,
     }
-    if wanted["dtype"] not in ("float32", "float64"):
+    if asked.dtype and asked.dtype not in ("float32", "float64"):  # settings are checked as read
         raise PetFlowsError(f"--dtype is float64 or float32, not {asked.dtype!r}.")
     # says what is wrong with a name before jobflow and the stores are imported
     spec = resolve(PotentialSpec(**wanted), asked.trust)  # type: ignore[arg-type]

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pet_flows.cli.campaign import counted
+
 #: s between lines off a terminal: as results come, and without any
 QUIET, HEARTBEAT = 15.0, 30.0
 #: what the properties count that tell how far one structure is
@@ -47,6 +49,8 @@ class Course:
         if label is None:
             self.began = now if self.began is None else self.began
             self.doing = f"{name} of {total} structure{'s' * (total != 1)}"
+        elif name == "relax":  # steps allowed say nothing of the end
+            self.doing = f"relax of {label}: {counted(done, 'step')} done, at most {total}"
         elif name in UNITS:
             said = f"{done} of {total}" if done < total else f"all {total}"
             self.doing = f"{name} of {label}: {said} {UNITS[name]} done"

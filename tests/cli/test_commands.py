@@ -104,6 +104,30 @@ def test_mistakes_are_said_before_anything_is_done(words, sentence, tmp_path, mo
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("option", "--dtype is float64 or float32, not 'float16'."),
+        ("variable", "PET_FLOWS_DTYPE sets dtype to 'float16'"),
+        ("file", "settings.yaml sets dtype to 'float16'"),
+    ],
+)
+def test_a_bad_dtype_is_said_where_it_is(where, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["screen", "prototypes:Si"]
+    if where == "option":
+        words += ["--dtype", "float16"]
+    elif where == "variable":
+        monkeypatch.setenv("PET_FLOWS_DTYPE", "float16")
+    else:
+        (tmp_path / "settings.yaml").write_text("device: cpu\ndtype: float16\n")
+        monkeypatch.setenv("PET_FLOWS_CONFIG", str(tmp_path / "settings.yaml"))
+    code, out, said = run(capsys, *words)
+    assert (code, out) == (1, "")
+    assert sentence in said
+    assert "None" not in said
+
+
 def test_a_missing_gpu_is_said_before_a_campaign_is_registered(tmp_path, monkeypatch, capsys):
     from torch.cuda import is_available
 

@@ -31,8 +31,10 @@ def test_the_clock_starts_with_the_model_and_counts_what_was_computed():
     assert course.line(now=1040.0) == "6/10 results, about 80 s left; eos of 1 structure"
     course.watch("md", "mp-1", 250, 1000, now=1050.0)
     assert course.line(now=1040.0).endswith("; md of mp-1: 250 of 1000 steps done")
-    course.watch("relax", "mp-1", 21, 500, now=1050.0)  # steps allowed say nothing of the end
-    assert course.line(now=1040.0).endswith("; md of mp-1: 250 of 1000 steps done")
+    course.watch("relax", "mp-1", 21, 500, now=1050.0)
+    assert course.line(now=1040.0).endswith("; relax of mp-1: 21 steps done, at most 500")
+    course.watch("static", "mp-1", 1, 1, now=1050.0)  # done as soon as begun
+    assert course.line(now=1040.0).endswith("; relax of mp-1: 21 steps done, at most 500")
     course.watch("kappa", "mp-1", 40, 40, now=1050.0)
     assert course.line(now=1040.0).endswith("; kappa of mp-1: all 40 displaced cells done")
 

@@ -6,7 +6,7 @@ the loop here keeps its optimizers and replaces what is around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, Protocol
@@ -97,6 +97,8 @@ class Optimization:
         eV/Å³; outside, so that the cell's equilibrium is at a stress of -pressure.
     notice_stalls
         Let a structure leave, as ``stalled``, when round-off keeps it from getting further.
+    on_step
+        Called with the tag of each structure and its steps so far, after each step.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Optimization:
         *,
         pressure: float = 0.0,
         notice_stalls: bool = False,
+        on_step: Callable[[Any, int], None] | None = None,
     ):
+        self.on_step = on_step
         self.model = BatchedModel(evaluate)
         self.criteria = criteria
         self.freedom = freedom
@@ -149,6 +153,9 @@ class Optimization:
             for number in numbers_of(self._state):
                 self._courses[number].stepped(self._residual(self.model.bodies[number])[2])
             self._charge(perf_counter() - start - (self.model.evaluation_time - before))
+            if self.on_step is not None:
+                for number in numbers_of(self._state):
+                    self.on_step(self._tags[number], self._courses[number].steps)
 
     def _admit(self) -> None:
         """Let waiting structures in while there is room."""

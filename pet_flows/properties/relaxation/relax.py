@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -55,7 +55,7 @@ def relax(
     carried
         Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal.
     progress
-        Called with (index, steps done, steps allowed) when a structure leaves.
+        Called with (index, steps done, steps allowed) after each step.
 
     Yields
     ------
@@ -76,15 +76,17 @@ def relax(
         else:
             ready[moving if job.atoms.pbc.all() else "ions"].append(job)
 
-    def outcome(done: Optimized, stalled_at: int | None) -> Outcome:
+    def on_step(job: Job, steps: int) -> None:
         if progress is not None:
-            progress(done.tag.index, done.n_steps, settings.steps)
+            progress(job.index, steps, settings.steps)
+
+    def outcome(done: Optimized, stalled_at: int | None) -> Outcome:
         return _outcome(done, structures[done.tag.index], settings, stalled_at)
 
     for freedom, batch in ready.items():
         stuck: list[Optimized] = []
         fresh = [(job, body_of(job.atoms, job), 0) for job in batch]
-        for done in _optimize(potential, settings, freedom, fresh):
+        for done in _optimize(potential, settings, freedom, fresh, on_step):
             if done.stalled:
                 stuck.append(done)
             else:
@@ -100,7 +102,7 @@ def relax(
                 yield outcome(done, None)
             continue
         halfway = [(done.tag, _continued(done), done.n_steps) for done in stuck]
-        for done in _optimize(precise, settings, freedom, halfway):
+        for done in _optimize(precise, settings, freedom, halfway, on_step):
             yield outcome(done, stalled_at[done.tag.index])
 
 
@@ -109,6 +111,7 @@ def _optimize(
     settings: RelaxSettings,
     freedom: Freedom,
     entries: Iterable[tuple[Job, Body, int]],
+    on_step: Callable[[Job, int], None],
 ) -> Iterator[Optimized]:
     """Optimize (job, geometry, steps taken before) until each is done or gets no further."""
     optimization = Optimization(
@@ -118,6 +121,7 @@ def _optimize(
         room_of(potential),
         pressure=settings.pressure * GPa,
         notice_stalls=potential.spec.dtype == "float32",
+        on_step=on_step,
     )
     for job, body, steps in entries:
         optimization.add(job, body, steps)

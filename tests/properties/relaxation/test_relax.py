@@ -208,6 +208,19 @@ def test_a_cell_far_from_its_reference_is_bound_anew(emt: AsePotential) -> None:
     assert (far.state, far.reason) == ("failed", "symmetrization_refused")
 
 
+def test_every_step_is_told(emt: AsePotential) -> None:
+    told: dict[int, list[int]] = {0: [], 1: []}
+
+    def progress(index: int, steps: int, allowed: int) -> None:
+        assert allowed == 500
+        told[index].append(steps)
+
+    found = relax([bulk("Cu", a=3.7), bulk("Al", a=4.2)], emt, progress=progress)
+    for outcome in found:
+        assert outcome.result["n_steps"] > 1
+        assert told[outcome.index] == list(range(1, outcome.result["n_steps"] + 1))
+
+
 def test_interruption_passes(emt: AsePotential) -> None:
     def interrupt(system: object) -> bool:
         raise KeyboardInterrupt
