@@ -12,9 +12,9 @@ from ase.data import atomic_numbers
 
 from pet_flows.inputs.cif_check import check_block, check_tables
 from pet_flows.inputs.cif_symmetry import LISTED_AS, operations_of, symmetry_of
-from pet_flows.inputs.identifiers import name_of_file
+from pet_flows.inputs.identifiers import is_name, name_of_file
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
-from pet_flows.inputs.text import DamagedError, read_text
+from pet_flows.inputs.text import DamagedError, first_line, quoted, read_text
 
 _DATABASE_CODE = re.compile(r"_(?:\w+_)?database_code(?:_\w+)?|_icsd_collection_code")
 _ATOMS = re.compile(r"^\s*_atom_site_", re.MULTILINE)
@@ -45,14 +45,15 @@ def read_cif(path: Path) -> Iterator[InputStructure]:
         raise DamagedError("lists no atoms (_atom_site_fract_x, ...): restore or remove it.")
     for number, (name, text) in enumerate(with_atoms):
         fallback = name_of_file(path) + (f"-{number}" if len(with_atoms) > 1 else "")
-        named = None if _SAYS_NOTHING.fullmatch(name) or _is_formula(name) else name
-        source = make_source(material_id=named or fallback, path=path)
+        named = is_name(name) and not (_SAYS_NOTHING.fullmatch(name) or _is_formula(name))
+        source = make_source(material_id=name if named else fallback, path=path)
+        where = f"Block {quoted(name)} of {path.name}"
         try:
             yield _read_block(text, name, source)
         except DamagedError as error:
-            yield failed_input(source, error.reason, f"Block {name!r} of {path.name} {error}")
+            yield failed_input(source, error.reason, f"{where} {error}")
         except Exception as error:  # one block of many
-            yield failed_input(source, *_explain(error, f"Block {name!r} of {path.name}"))
+            yield failed_input(source, *_explain(error, where))
 
 
 def _split(text: str) -> list[tuple[str, str]]:
@@ -82,7 +83,7 @@ def _read_block(text: str, name: str, source: dict[str, Any]) -> InputStructure:
     unknown = symmetry_of(data)
     if unknown and any("Defaulting to P1" in warning for warning in parser.warnings):  # type: ignore[attr-defined]
         raise DamagedError(
-            f"names the space group {unknown!r}, which is in no table of ours, and lists no "
+            f"names the space group {quoted(unknown)}, which is in no table of ours, and lists no "
             "operations: correct the symbol, or list them (_symmetry_equiv_pos_as_xyz)."
         )
     complaint = parser.check(structure) or ""
@@ -106,7 +107,7 @@ def _database_code(data: Mapping[str, Any]) -> str | None:
     for key, value in data.items():
         if _DATABASE_CODE.fullmatch(key.lower()):
             text = str(value[0] if isinstance(value, list) else value).strip()
-            if text not in ("", "?", "."):
+            if is_name(text) and text not in ("?", "."):
                 return text
     return None
 
@@ -127,5 +128,7 @@ def _explain(error: Exception, where: str) -> tuple[str, str]:
             f"{where} puts more than one whole atom on one site: mend the positions or the "
             "occupancies.",
         )
-    detail = text.splitlines()[-1] if text else type(error).__name__
-    return "unreadable", f"{where} cannot be read as CIF ({detail}): correct or remove it."
+    return (
+        "unreadable",
+        f"{where} cannot be read as CIF ({first_line(error)}): correct or remove it.",
+    )

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pet_flows.inputs.cif_symmetry import LISTED_AS
-from pet_flows.inputs.text import DamagedError
+from pet_flows.inputs.text import DamagedError, quoted
 
 _OPERATION = re.compile(r"[xyz\d+\-*/.\s]*(?:,[xyz\d+\-*/.\s]*){2}", re.IGNORECASE)
+_LONGEST_OPERATION = 200
+"""Characters; pymatgen takes minutes for very long ones."""
 _UNKNOWN = ("", "?", ".")
 
 
@@ -75,12 +77,17 @@ def check_block(data: Mapping[str, Any]) -> list[str]:
         ``degenerate_cell``, ``incomplete`` and ``partial_occupancy``.
     """
     _check_cell(data)
+    for value in _listed(data.get("_atom_type_oxidation_number", [])):
+        if value.strip("+-").lower() in ("nan", "inf", "infinity"):
+            raise DamagedError(f"says an oxidation number {value}: correct it.", "not_finite")
     for key, operations in data.items():
         if key.lower().rstrip("_") not in LISTED_AS:
             continue
         for text in [operations] if isinstance(operations, str) else operations:
-            if not _OPERATION.fullmatch(text):
-                raise DamagedError(f"lists {text!r} among its symmetry operations: correct it.")
+            if len(text) > _LONGEST_OPERATION or not _OPERATION.fullmatch(text):
+                raise DamagedError(
+                    f"lists {quoted(text)} among its symmetry operations: correct it."
+                )
     return _check_atoms(data)
 
 
@@ -160,7 +167,7 @@ def _number(key: str, value: Any) -> float:
     try:
         number = float(re.sub(r"\(.*", "", text))
     except ValueError:
-        raise DamagedError(f"says {key} {text!r}, which is no number: correct it.") from None
+        raise DamagedError(f"says {key} {quoted(text)}, which is no number: correct it.") from None
     if not math.isfinite(number):
         raise DamagedError(f"says {key} {text}, which is not finite: correct it.", "not_finite")
     return number

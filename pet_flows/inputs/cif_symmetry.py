@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice
 
-from pet_flows.inputs.text import DamagedError
+from pet_flows.inputs.text import DamagedError, quoted
 
 LISTED_AS = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
 """Names of the column of operations; pymatgen knows them in lower case, and with ``_`` behind."""
@@ -84,8 +84,8 @@ def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None
     strains = [_misfit(setting["symops"], lattice) for setting in settings]
     if min(strains) > _NOT_ALIKE:
         raise DamagedError(
-            f"names the space group {said!r}, which a cell of these lengths and angles cannot "
-            "have: correct one of them, or list the operations."
+            f"names the space group {quoted(said)}, which a cell of these lengths and angles "
+            "cannot have: correct one of them, or list the operations."
         )
     fitting = [s for s, strain in zip(settings, strains, strict=True) if strain <= _ALIKE]
     fitting = fitting or [settings[int(np.argmin(strains))]]
@@ -94,7 +94,7 @@ def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None
     if len({frozenset(setting["symops"]) for setting in fitting}) > 1:
         names = ", ".join(setting["universal_h_m"].replace(" :", ":") for setting in fitting)
         raise DamagedError(
-            f"names the space group {said!r}, which may be {names}, and lists no operations: "
+            f"names the space group {quoted(said)}, which may be {names}, and lists no operations: "
             "write which of them it is, or list the operations (_symmetry_equiv_pos_as_xyz)."
         )
     return list(fitting[0]["symops"])
@@ -102,8 +102,8 @@ def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None
 
 def _settings(data: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """Find the settings that a block may mean, and the word it says them with."""
-    if (said := _said(data, _HALL)) and (found := _by_hall().get(_hall(said))):
-        return said, [found]
+    if (said := _said(data, _HALL)) and (setting := _by_hall().get(_hall(said))):
+        return said, [setting]
     code = _squeezed(_said(data, _CODE) or "")
     code = code[:1] if code[:1].isdigit() else code  # 2cab: origin 2, other axes
     if said := _said(data, _HERMANN_MAUGUIN):

@@ -12,7 +12,7 @@ from pymatgen.core import Structure
 from pet_flows.inputs.formats import read_ase_database
 from pet_flows.inputs.identifiers import material_id_of, name_of_file, tags_of, task_id_of
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
-from pet_flows.inputs.text import read_text
+from pet_flows.inputs.text import first_line, read_text
 
 
 class NoStructureError(ValueError):
@@ -94,9 +94,7 @@ def read_document(
     try:
         structure = Structure.from_dict(_without_classes(content))
     except Exception as error:  # whatever a damaged document causes
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, KeyError):
-            detail = f"it has no {detail}"
+        detail = f"it has no {error}" if isinstance(error, KeyError) else first_line(error)
         message = f"Its structure cannot be decoded ({detail}): write it anew with pymatgen."
         return failed_input(source, "unreadable", message)
     return make_input(structure, source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import warnings
@@ -15,7 +14,7 @@ from pet_flows.inputs.formats import read_ase_database, read_ase_trajectory, rea
 from pet_flows.inputs.identifiers import bare_name, name_of_file
 from pet_flows.inputs.poscar import read_poscar
 from pet_flows.inputs.structure import InputStructure, failed_input, make_source
-from pet_flows.inputs.text import PACKED, DamagedError, refuse_disguised, unpack
+from pet_flows.inputs.text import PACKED, DamagedError, first_line, refuse_disguised, unpack
 
 Reader = Callable[[Path], Iterator[InputStructure]]
 
@@ -86,7 +85,7 @@ def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
     except DamagedError as error:
         return [*found, failed_input(source, error.reason, f"{path} {error}")]
     except Exception as error:  # parsers raise anything when a file is damaged
-        detail = _first_line(error)
+        detail = first_line(error)
         message = f"{path} cannot be read as {kind} ({detail}): correct or remove it."
         return [*found, failed_input(source, "unreadable", message)]
     if not found:
@@ -126,17 +125,3 @@ def _is_ase_database(path: Path) -> bool:
     with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'systems'")
         return found.fetchone() is not None
-
-
-def _first_line(error: Exception) -> str:
-    """Say in one line what a parser complained of."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}: {error.msg}"
-    if isinstance(error, EOFError):
-        return "it was cut off"
-    if isinstance(error, MemoryError | RecursionError):
-        return "it is larger or deeper nested than can be read"
-    lines = str(error).strip().splitlines()
-    if not lines:
-        return type(error).__name__
-    return "it was cut off" if lines[0].startswith("buffer is smaller") else lines[0][:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from ase import Atoms
 from pet_flows.inputs.clean import structure_from_atoms
 from pet_flows.inputs.identifiers import material_id_of, name_of_file, tags_of, task_id_of
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
-from pet_flows.inputs.text import PACKED, read_text, unpack
+from pet_flows.inputs.text import PACKED, first_line, quoted, read_text, unpack
 
 
 def read_extxyz(path: Path) -> Iterator[InputStructure]:
@@ -28,6 +29,8 @@ def read_extxyz(path: Path) -> Iterator[InputStructure]:
         try:
             if leftover and number == len(frames) - 1 and frame.endswith(_GOES_ON):
                 raise ValueError("it has not as many lines as the number it begins with")
+            if _MANY_COLUMNS.search(frame.split("\n", 2)[1]):
+                raise ValueError("Properties= names more columns than a line can have")
             (atoms,) = read_xyz(io.StringIO(frame), index=slice(None))
         except Exception as error:  # one frame of many
             yield failed_input(
@@ -43,6 +46,9 @@ def read_extxyz(path: Path) -> Iterator[InputStructure]:
         message = f"{path.name}: {leftover}"
         yield failed_input(make_source(material_id=name, path=path), "unreadable", message)
 
+
+_MANY_COLUMNS = re.compile(r"Properties=\S*:\s*\d{5}", re.IGNORECASE)
+"""ASE counts them one by one, up to any number."""
 
 _GOES_ON = "\n\n"
 """End of a frame after which no next one begins: its number of atoms is not to be trusted."""
@@ -63,7 +69,7 @@ def _split_frames(lines: list[str]) -> tuple[list[str], str | None]:
         if n_atoms < 0:
             if frames:
                 frames[-1] += "\n"
-            said = repr(lines[at].strip()[:40])
+            said = quoted(lines[at].strip())
             return (
                 frames,
                 f"line {at + 1} should be a number of atoms, but says {said}: correct it.",
@@ -84,12 +90,16 @@ def _explain(error: Exception) -> str:
     """Say what ASE's reader of extended XYZ stumbled over."""
     text = str(error) or type(error).__name__
     if isinstance(error, KeyError):
-        return f"{text} is no element"
+        return f"{quoted(str(error.args[0]))} is no element"
     if "could not assign tuple" in text:
         return "a line has not as many columns as Properties= names"
+    if said := re.search("could not convert string to float: '(.*)", text):
+        return f"{quoted(said[1][:-1])} stands where a number should"
+    if "invalid literal for int()" in text:
+        return "Properties= must name the columns as name:type:number, as species:S:1:pos:R:3 does"
     if "expecting special 3x3 matrix" in text:
         return 'Lattice="..." must hold nine numbers'
-    return text
+    return first_line(error)
 
 
 def read_ase_database(path: Path) -> Iterator[InputStructure]:

@@ -10,6 +10,9 @@ from typing import Any
 MATERIAL_KEYS = ("material_id", "mp_id", "mat_id", "matid", "mpid", "uid", "id", "entry_id")
 """In order of preference: Materials Project, its data sets, Alexandria, ASE, entries."""
 
+LONGEST_NAME = 200
+"""Characters of an identifier or a tag; longer ones would make records too large."""
+
 _COMPRESSED = (".gz", ".bz2", ".xz")
 _NAMELESS_POSCAR = re.compile(r"(?:POSCAR|CONTCAR)(?:[._-](?P<name>.+))?", re.IGNORECASE)
 
@@ -37,15 +40,15 @@ def material_id_of(document: Mapping[str, Any]) -> str | None:
     places = (document, document.get("data"), properties, document.get("properties"), first)
     for key in MATERIAL_KEYS:
         for place in places:
-            if isinstance(place, Mapping) and _is_name(place.get(key)):
+            if isinstance(place, Mapping) and is_name(place.get(key)):
                 return str(place[key])
-    return str(document["_id"]) if _is_name(document.get("_id")) else None
+    return str(document["_id"]) if is_name(document.get("_id")) else None
 
 
 def task_id_of(document: Mapping[str, Any]) -> str | None:
     """Find the identifier of the calculation that a document came from."""
     for place in (document, document.get("data")):
-        if isinstance(place, Mapping) and _is_name(place.get("task_id")):
+        if isinstance(place, Mapping) and is_name(place.get("task_id")):
             return str(place["task_id"])
     return None
 
@@ -54,9 +57,9 @@ def tags_of(document: Mapping[str, Any]) -> list[str]:
     """Find the tags of a document; one string is split at commas."""
     tags = document.get("tags")
     if isinstance(tags, str):
-        return [tag.strip() for tag in tags.split(",") if tag.strip()]
+        tags = [tag.strip() for tag in tags.split(",")]
     if isinstance(tags, list | tuple | set):
-        return [str(tag) for tag in tags]
+        return [str(tag) for tag in tags if is_name(tag)]
     return []
 
 
@@ -76,8 +79,8 @@ def name_of_file(path: Path) -> str:
     return Path(name).stem
 
 
-def _is_name(value: Any) -> bool:
-    """Whether a value can be an identifier: not empty, not a container, not True or False."""
+def is_name(value: Any) -> bool:
+    """Whether a value can be an identifier: neither empty nor endless, no container, no bool."""
     if value is None or isinstance(value, bool | float | Mapping | list | tuple | set):
         return False
-    return bool(str(value).strip())
+    return 0 < len(str(value).strip()) <= LONGEST_NAME

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pet_flows.inputs.identifiers import name_of_file
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
-from pet_flows.inputs.text import DamagedError, read_text
+from pet_flows.inputs.text import DamagedError, quoted, read_text
 
 
 def read_poscar(path: Path) -> Iterator[InputStructure]:
@@ -23,21 +24,26 @@ def read_poscar(path: Path) -> Iterator[InputStructure]:
     """
     from pymatgen.io.vasp.inputs import Poscar
 
-    text = read_text(path)
-    _check(text.splitlines())
+    lines = read_text(path).splitlines()
+    end = _check(lines)
+    lines[2:5] = [" ".join(line.split()[:3]) for line in lines[2:5]]  # remarks may follow
+    # velocities and what else an MD run appends say nothing here, so they may be damaged
+    words = chain.from_iterable(line.split() for line in lines[end:])
+    dropped = ["velocities"] if any(_numbers([word]) and float(word) for word in words) else []
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*cannot be determined.*")
         try:
-            poscar = Poscar.from_str(text)
+            poscar = Poscar.from_str("\n".join(lines[:end]))
         except Warning as warning:
             if "cannot be determined" not in str(warning):
                 raise
             raise DamagedError("names no elements: add the line of symbols of VASP 5.") from None
-    yield make_input(poscar.structure, make_source(material_id=name_of_file(path), path=path))
+    source = make_source(material_id=name_of_file(path), path=path)
+    yield make_input(poscar.structure, source, dropped)
 
 
-def _check(lines: list[str]) -> None:
-    """Refuse a POSCAR whose lines are not those that its own counts ask for."""
+def _check(lines: list[str]) -> int:
+    """Refuse a POSCAR whose lines are not those that its own counts ask for; give their number."""
     _demand(lines, 1, "one scaling factor", lambda words: len(words) == 1 and _numbers(words))
     for at in (2, 3, 4):
         _demand(lines, at, "a lattice vector", lambda words: _numbers(words[:3]) == 3)
@@ -57,19 +63,22 @@ def _check(lines: list[str]) -> None:
         raise DamagedError(
             f"asks for {min(counts)} atoms of an element in line {counts_at + 1}: correct it."
         )
-    if at < len(lines) and lines[at].strip()[:1] in ("s", "S"):  # selective dynamics
-        at += 1
+    selective = at < len(lines) and lines[at].strip()[:1] in ("s", "S")
+    at += selective
     _demand(lines, at, "Direct or Cartesian", lambda words: bool(words) and words[0][0].isalpha())
     first = at + 1
     for at in range(first, first + sum(counts)):
         what = f"position {at - first + 1} of {sum(counts)}"
         _demand(lines, at, what, lambda words: _numbers(words[:3]) == 3)
+        if selective:
+            _demand(lines, at, f"T or F for each axis of {what}", lambda words: len(words) > 5)
     after = first + sum(counts)  # velocities come after an empty line
     if after < len(lines) and _numbers(lines[after].split()[:3]) == 3:
         raise DamagedError(
             f"counts {sum(counts)} atoms, but goes on with another position in line {after + 1}: "
             "correct the counts or the positions."
         )
+    return after
 
 
 def _demand(lines: list[str], at: int, what: str, holds: Callable[[list[str]], Any]) -> None:
@@ -80,7 +89,8 @@ def _demand(lines: list[str], at: int, what: str, holds: Callable[[list[str]], A
         )
     if not holds(lines[at].split()):
         raise DamagedError(
-            f"should give {what} in line {at + 1}, but says {lines[at].strip()[:40]!r}: correct it."
+            f"should give {what} in line {at + 1}, but says {quoted(lines[at].strip())}: correct "
+            "it."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import json
 import lzma
 import re
 from collections.abc import Callable
@@ -67,6 +68,33 @@ def read_text(path: Path) -> str:
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     text = content.decode(encoding, errors="replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_NO_ENDS)
+
+
+def first_line(error: Exception) -> str:
+    """Say in one line what a parser complained of."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}: {error.msg}"
+    if isinstance(error, EOFError):
+        return "it was cut off"
+    if isinstance(error, OverflowError):
+        return "a number in it is too large"
+    if isinstance(error, MemoryError | RecursionError):
+        return "it is larger or deeper nested than can be read"
+    if isinstance(error, TypeError | AttributeError | IndexError | AssertionError):
+        return "it is not built as such a file is"  # what Python says then helps nobody
+    if "inhomogeneous shape" in str(error) or "could not broadcast" in str(error):
+        return "rows of its numbers are not as long as they should be"
+    lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    return (
+        "it was cut off" if lines[0].startswith("buffer is smaller") else lines[0][:200].rstrip(".")
+    )
+
+
+def quoted(said: str) -> str:
+    """Quote what a file says, as much of it as a sentence can hold."""
+    return repr(said) if len(said) <= 40 else f"{said[:40]!r}..."
 
 
 def refuse_disguised(path: Path, kind: str, *, binary: bool) -> None:

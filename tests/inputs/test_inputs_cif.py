@@ -75,4 +75,6 @@ def test_bad_cif(tmp_path, text, reason):
     assert found.source["material_id"] == "bad"
 
 
-# POSCAR ------------------------------------------------------------------------------------------
+def test_a_name_that_is_a_novel_is_none(tmp_path):
+    (tmp_path / "a.cif").write_text(cif("x" * 100_000, "_cod_database_code " + "9" * 100_000))
+    assert only(tmp_path / "a.cif").source["material_id"] == "a"

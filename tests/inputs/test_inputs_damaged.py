@@ -62,6 +62,16 @@ CIFS = {
         "unreadable",
         "'foo,bar' among its symmetry operations",
     ),
+    "endless operation": (
+        cif(extra="_symmetry_equiv_pos_as_xyz " + "1" * 100_000 + ",y,z"),
+        "unreadable",
+        "'... among its symmetry operations",
+    ),
+    "oxidation inf": (
+        cif(extra="loop_\n _atom_type_symbol\n _atom_type_oxidation_number\n Na inf\n Cl -1"),
+        "not_finite",
+        "an oxidation number inf",
+    ),
     "decimal comma": (changed(cif(), "5.64", "5,64"), "unreadable", "'5,64', which is no number"),
     "no cell": (changed(cif(), "_cell_length_a 5.64", ""), "unreadable", "say _cell_length_a:"),
     "length 0": (changed(cif(), "5.64", "0"), "degenerate_cell", "_cell_length_a 0: a length"),
@@ -116,6 +126,7 @@ POSCARS = {
     "no scale": (changed(POSCAR, "1.0", "abc"), "one scaling factor in line 2, but says 'abc'"),
     "two vectors": (changed(POSCAR, "2.7 2.7 0\n", ""), "lattice vector in line 5"),
     "web page": (HTML, "is a web page, no POSCAR"),
+    "no flags": (changed(POSCAR, "Direct", "S\nDirect"), "T or F for each axis of position 1 of 2"),
     "a CIF": (cif(), "line 2, but says '_cell_length_a 5.64'"),
 }
 
@@ -136,10 +147,14 @@ def test_sound_poscars_are_not_refused(tmp_path):
     (tmp_path / "b.vasp").write_text(POSCAR.replace("Direct", "Selective\ndirect").replace(
         "0.25\n", "0.25 T T F\n").replace("0 0 0\n", "0 0 0 T T T\n") + "\n 0 0 1\n 0 1 0\n"
     )  # fmt: skip
+    # VASP reads neither what is behind a vector nor, for us, the velocities
+    remarked = POSCAR.replace("2.7 2.7 0\n", "2.7 2.7 0 third\n") + "\n 0 0 1\n 0 damaged\n"
+    (tmp_path / "b2.vasp").write_text(remarked)
     (tmp_path / "c.vasp").write_bytes(POSCAR.replace("\n", "\r\n").encode("utf-16"))
     found = read_inputs([str(tmp_path)])
-    assert [item.problem for item in found] == [None, None, None]
-    assert [item.structure.formula for item in found] == ["Si1 Ge1", "Si2", "Si2"]
+    assert [item.problem for item in found] == [None] * 4
+    assert [item.structure.formula for item in found] == ["Si1 Ge1", "Si2", "Si2", "Si2"]
+    assert found[2].dropped == ["velocities"]
 
 
 XYZ = {
@@ -151,6 +166,11 @@ XYZ = {
     "unknown element": (changed(xyz("Cu"), "Cu ", "Qq "), ["'Qq' is no element"]),
     "column missing": (changed(xyz("Cu"), "0.00000000\n", "\n"), ["not as many columns"]),
     "bad lattice": (changed(xyz("Cu"), 'Lattice="0.0', 'Lattice="'), ["nine numbers"]),
+    "no number": (changed(xyz("Cu"), "0.00000000", "0,0"), ["'0,0' stands where a number"]),
+    "no count of columns": (changed(xyz("Cu"), ":R:3", ":R:x"), ["name:type:number"]),
+    # ASE counts to it
+    "columns without end": (changed(xyz("Cu"), ":S:1", ":S:99999999999"), ["more columns"]),
+    "endless element": (changed(xyz("Cu"), "Cu ", "Cu" + "a" * 9999), ["'... is no element"]),
     "web page": (HTML, ["is a web page, no extended XYZ"]),
 }
 
