@@ -9,11 +9,11 @@ import numpy as np
 import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.geometry import complete_cell, minkowski_reduce
+from ase.geometry import complete_cell
 
 from pet_flows.errors import StructureError
 from pet_flows.properties.settings import OVERLAP
-from pet_flows.symmetry.boxes import SHORTEST, refuse_unsearchable
+from pet_flows.symmetry.boxes import SHORTEST, compact, refuse_unsearchable
 from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.group import SpaceGroup
 from pet_flows.symmetry.lattice import LONGEST
@@ -81,7 +81,7 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
                 f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
                 f"{len(atoms)} atoms; check the cell and its units.",
             )
-    refuse_unsearchable(atoms.cell.array, atoms.pbc, atoms.positions)
+    refuse_unsearchable(compact(atoms.cell.array, atoms.pbc), atoms.pbc, atoms.positions)
     i, j, d = closest_pair(atoms)
     if d < OVERLAP:
         what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
@@ -95,9 +95,7 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
 def closest_pair(atoms: Atoms) -> tuple[int, int, float]:
     """Two atoms (or images) nearest to each other within `SHORTEST`; distance inf if none."""
     periodic = atoms.pbc
-    cell = np.where(periodic[:, None], atoms.cell.array, 0.0)
-    if periodic.sum() > 1:  # of a skewed cell the search for neighbours takes very long
-        cell = minkowski_reduce(cell, pbc=periodic)[0]
+    cell = compact(atoms.cell.array, periodic)
     if periodic.any() and not periodic.all():
         cell = complete_cell(cell)
     # over a shorter one there would be very many boxes

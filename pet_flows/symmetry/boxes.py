@@ -17,7 +17,7 @@ from pet_flows.errors import StructureError
 MOST, ALMOST = 1e5, 0.8e5
 #: boxes that must be left along an axis for rounding down, three times over, to leave one
 ENOUGH = 4
-#: comparisons of boxes, some 5 ns each
+#: comparisons of boxes, some 5 ns each where they are empty
 MOST_COMPARED = 2e9
 #: Å; models have longer cutoffs, and searches for the nearest atoms go as far as this
 SHORTEST = 3.5
@@ -33,7 +33,8 @@ def refuse_unsearchable(
     Parameters
     ----------
     cell, pbc
-        ``(3, 3)`` Å, rows; ``(3,)`` bool. Rows of open axes do not count.
+        ``(3, 3)`` Å, rows, as vesin will have it: a skewed one takes it very long, so that it
+        should be :func:`compact`; ``(3,)`` bool. Rows of open axes do not count.
     positions
         ``(N, 3)`` Å.
     cutoff
@@ -70,15 +71,15 @@ def refuse_unsearchable(
 
 
 def extents(cell: np.ndarray, pbc: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """What is cut into boxes, (3,) Å: heights of the cell, of open axes the extent of the atoms.
-
-    Periodic axes are reduced first: of a skewed cell the heights are next to nothing.
-    """
+    """What is cut into boxes, (3,) Å: heights of the cell, of open axes the extent of the atoms."""
     # vesin takes the Cartesian axis of the same number for an open one
     sizes = np.maximum(1.0, 1.01 * np.ptp(positions, axis=0))
-    axes = np.where(pbc[:, None], cell, 0.0)
-    n = int(pbc.sum())
-    if n:
-        short = minkowski_reduce(axes, pbc=pbc)[0] if n > 1 else axes
-        sizes[pbc] = 1.0 / np.linalg.norm(np.linalg.pinv(short[pbc]), axis=0)
+    if pbc.any():
+        sizes[pbc] = 1.0 / np.linalg.norm(np.linalg.pinv(cell[pbc]), axis=0)
     return sizes
+
+
+def compact(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """Shortest basis of the periodic axes of a lattice, rows ``(3, 3)`` Å; zero for the others."""
+    axes = np.where(np.asarray(pbc)[:, None], cell, 0.0)
+    return minkowski_reduce(axes, pbc=pbc)[0] if np.sum(pbc) > 1 else axes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pet_flows.errors import StructureError
-from pet_flows.symmetry.boxes import extents, refuse_unsearchable
+from pet_flows.symmetry.boxes import compact, extents, refuse_unsearchable
 
 #: searches each case in a child; prints the signal it died of, SIGALRM where it was endless
 SEARCHES = """
@@ -97,10 +97,14 @@ def test_an_atom_at_the_end_of_the_world_is_refused() -> None:
         refuse_unsearchable(np.eye(3) * 4, np.array(ALL), np.array([[0.0, 3e9, 0.0]]))
 
 
-def test_heights_are_those_of_the_reduced_cell() -> None:
-    cell = np.array([[2.0, 0, 0], [1000.0, 3.0, 0], [500.0, 900.0, 40.0]])
-    found = extents(cell, np.array(ALL), np.zeros((1, 3)))
-    assert sorted(found) == pytest.approx([2.0, 3.0, 40.0])
-    cell[2] = 0.0
-    found = extents(cell, np.array(SLAB), np.array([[0, 0, 1.0], [0, 0, 11.0]]))
-    assert sorted(found) == pytest.approx([2.0, 3.0, 10.1])
+def test_a_skewed_cell_is_searched_in_its_compact_form() -> None:
+    straight = np.diag([2.0, 2.5, 3.0])
+    skewed = np.array([[1, 0, 0], [3000, 1, 0], [500, 700, 1]]) @ straight
+    atom = np.zeros((1, 3))
+    assert sorted(extents(compact(skewed, ALL), np.array(ALL), atom)) == pytest.approx([2, 2.5, 3])
+    with pytest.raises(StructureError, match="Neighbours cannot"):
+        refuse_unsearchable(skewed, np.array(ALL), atom)
+    refuse_unsearchable(compact(skewed, ALL), np.array(ALL), atom)
+    skewed[2] = 0.0
+    heights = extents(compact(skewed, SLAB), np.array(SLAB), np.array([[0, 0, 1.0], [0, 0, 11.0]]))
+    assert sorted(heights) == pytest.approx([2.0, 2.5, 10.1])
