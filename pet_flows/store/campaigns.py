@@ -17,6 +17,8 @@ from pet_flows.store.writes import refuse_large
 KEYS_PER_PAGE = 5000
 #: documents of a campaign whose size nobody announced
 DEFAULT_PAGES = 16
+#: characters of a name, which every record of the campaign carries
+LONGEST_NAME = 200
 #: what a user calls these words of a manifest
 SAID_AS = {"n_inputs": "structures", "inputs_digest": "structures"}
 
@@ -59,6 +61,11 @@ class Campaigns:
         name = str(manifest["name"])
         if not name.strip():
             raise PetFlowsError("A campaign needs a name: give it one that is not empty.")
+        if len(name) > LONGEST_NAME or name != name.encode(errors="ignore").decode():
+            raise PetFlowsError(
+                f"A campaign cannot be called {name!r:.50}: its name is text of at most "
+                f"{LONGEST_NAME} characters."
+            )
         if "#" in name:
             raise PetFlowsError(f"A campaign cannot be called {name!r}: leave out the #.")
         n_records = int(manifest.get("n_inputs", 0)) * max(1, len(manifest.get("properties", ())))

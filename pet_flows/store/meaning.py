@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import bson
 from bson import ObjectId
-from mongomock_ng.filtering import BsonComparable, iter_key_candidates
+from bson.errors import InvalidDocument
+from mongomock_ng.filtering import BsonComparable, filter_applies, iter_key_candidates
 from pymongo.errors import OperationFailure
+
+from pet_flows.errors import PetFlowsError
 
 Document = dict[str, Any]
 _SORTABLE = (str, int, float, bool, datetime, ObjectId, dict, bytes)
@@ -34,6 +40,64 @@ def checked(criteria: Mapping[str, Any] | None) -> Document:
         return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
     return plain(criteria or {})
+
+
+def refuse_impossible(
+    criteria: Mapping[str, Any] | None,
+    projection: Mapping[str, Any] | Sequence[str] | None = None,
+    sort: Mapping[str, int] | None = None,
+    limit: int = 0,
+) -> None:
+    """Refuse what cannot even be said to a database, in the same words for every one.
+
+    Raises
+    ------
+    OperationFailure
+        An argument of ``find`` is of the wrong type, or holds what BSON cannot.
+    """
+    for word, value in (("query", criteria), ("sort", sort)):
+        if value is not None and not isinstance(value, Mapping):
+            raise OperationFailure(f"a {word} is a mapping, not {value!r:.40}")
+    if projection is not None and not isinstance(projection, Mapping):
+        if isinstance(projection, str) or not isinstance(projection, Sequence):
+            raise OperationFailure(f"fields are a list or a mapping, not {projection!r:.40}")
+        projection = {"fields": list(projection)}
+        if not all(isinstance(name, str) for name in projection["fields"]):
+            raise OperationFailure("the name of a field is a string")
+    for name, direction in (sort or {}).items():
+        if type(direction) is not int or direction not in (1, -1):
+            raise OperationFailure(f"sort goes up (1) or down (-1) {name}, not {direction!r:.40}")
+    if type(limit) is not int or not 0 <= limit < 2**31:
+        raise OperationFailure(f"a limit is 0 or a number of records, not {limit!r:.40}")
+    try:
+        bson.encode({"query": criteria, "fields": projection, "sort": sort})
+    except (InvalidDocument, OverflowError, ValueError) as error:
+        said = str(error).removeprefix("Invalid document: ")
+        raise OperationFailure(said[0].lower() + said[1:]) from None
+
+
+@contextmanager
+def refusals_said() -> Iterator[None]:
+    """Turn a database's refusal of a query into the user's mistake."""
+    try:
+        yield
+    except (OperationFailure, NotImplementedError, re.error) as error:
+        said = str(error).partition(", full error:")[0].rstrip(".")
+        raise PetFlowsError(f"The query was refused ({said}); correct it.") from None
+
+
+def applies(criteria: Document, document: Document) -> bool:
+    """Whether a document matches, as mongomock sees it.
+
+    Raises
+    ------
+    OperationFailure
+        An operator has another operand than it takes, of which mongomock says so in many ways.
+    """
+    try:
+        return bool(filter_applies(criteria, document))
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        raise OperationFailure(str(error)) from None
 
 
 def updated(

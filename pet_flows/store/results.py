@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
@@ -20,6 +19,7 @@ from pet_flows.store.blobs import Arrays, BlobStore
 from pet_flows.store.campaigns import Campaigns
 from pet_flows.store.collections import Connected, connect, ensure_indexes
 from pet_flows.store.locate import open_job_store
+from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
 from pet_flows.store.structures import Structures
 from pet_flows.store.writes import chunks, refuse_large, replace_all
@@ -219,18 +219,18 @@ class ResultStore:
         PetFlowsError
             The query is no MongoDB query.
         """
-        order = list((sort or {}).items())
-        try:
+        with refusals_said():
+            refuse_impossible(criteria, properties, sort, limit)
+            order = list((sort or {}).items())
             yield from self.records.find(
                 dict(criteria or {}), properties or None, sort=order or None, limit=limit
             )
-        except (OperationFailure, NotImplementedError, re.error) as error:
-            said = str(error).partition(", full error:")[0].rstrip(".")
-            raise PetFlowsError(f"The query was refused ({said}); correct it.") from None
 
     def count(self, criteria: Mapping[str, Any] | None = None) -> int:
-        """How many records match a MongoDB query."""
-        return int(self.records.count_documents(dict(criteria or {})))
+        """How many records match a MongoDB query; PetFlowsError if it is none."""
+        with refusals_said():
+            refuse_impossible(criteria)
+            return int(self.records.count_documents(dict(criteria or {})))
 
     def blob(self, key: str, name: str) -> dict[str, np.ndarray]:
         """Arrays of a record.

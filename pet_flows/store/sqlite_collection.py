@@ -8,11 +8,11 @@ from typing import Any
 
 import bson
 from bson import ObjectId
-from mongomock_ng.filtering import BsonComparable, filter_applies, iter_key_candidates
+from mongomock_ng.filtering import BsonComparable, iter_key_candidates
 from pymongo.errors import DuplicateKeyError, WriteError
 from pymongo.results import UpdateResult
 
-from pet_flows.store.meaning import Document, checked, sort_key, updated
+from pet_flows.store.meaning import Document, applies, checked, sort_key, updated
 from pet_flows.store.projection import project
 from pet_flows.store.sqlite_file import DatabaseFile
 from pet_flows.store.sqlite_index import indexed_values, narrow
@@ -229,7 +229,7 @@ class SqliteCollection:
             return
         seen = 0
         for id_, document in self._load(candidates):
-            if filter_applies(criteria, document):
+            if applies(criteria, document):
                 seen += 1
                 if seen > skip:
                     yield id_, document

@@ -197,6 +197,7 @@ def test_updates_have_the_same_effect(embedded, server):
         {"$or": []},
         {"n": {"$like": 1}},
         {"$x": 1},
+        {"$expr": {"$gt": ["$n"]}},
     ],
 )
 def test_what_is_no_query_is_refused(embedded, server, query):

@@ -111,13 +111,48 @@ def test_existing_and_query(results):
         list(results.query({"state": {"$sounds_like": "oak"}}))
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ({"$nope": 1},), ({"n": {"$expr": 1}},), ("abc",), ({"n": 2**70},), ({"n": 1j},), ({1: 2},),
+        ({"n\0": 1},), ({"n": "\udce9"},), ({}, "state"), ({}, ["state", 3]),
+        ({}, {"a": 1, "b": 0}), ({}, None, "state"), ({}, None, {"state": "up"}),
+        ({}, None, None, -1), ({}, None, None, 1.5),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_said_on_every_store(results, asked):
+    results.put(*record())
+    with pytest.raises(PetFlowsError, match=r"^The query was refused \(.+\); correct it\.$"):
+        list(results.query(*asked))
+    if len(asked) == 1:
+        with pytest.raises(PetFlowsError, match=r"^The query was refused \(.+\); correct it\.$"):
+            results.count(*asked)
+
+
+@pytest.mark.parametrize("name", ["Ångström 测试", "a.b.$c", "x" * 200, 'a"b\nc', "../x"])
+def test_campaigns_may_have_any_name_of_text(results, name):
+    results.campaigns.put({"name": name, "settings": {"a.b": {"$c": 1}}})
+    document, blobs = record(sources=[{"campaign": name, "material_id": "$m.1"}])
+    results.put(document, blobs)
+    results.campaigns.add_keys(name, [document["_id"]])
+    assert results.campaigns.get(name)["keys"] == [document["_id"]]
+    assert results.campaigns.names() == [name]
+    assert [r["_id"] for r in results.query({"sources.campaign": name})] == [document["_id"]]
+
+
 def test_campaigns_are_immutable_and_their_keys_a_set(results):
     manifest = {"name": "c", "n_inputs": 2, "properties": ["relax"], "settings": {"fmax": 0.01}}
     digest = results.campaigns.put(manifest)
     assert results.campaigns.put(dict(reversed(manifest.items()))) == digest
     with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
         results.campaigns.put({**manifest, "n_inputs": 3, "inputs_digest": "another"})
-    for name, said in {"": "needs a name", "  ": "needs a name", "a#1": "leave out the #"}.items():
+    for name, said in {
+        "": "needs a name",
+        "  ": "needs a name",
+        "a#1": "leave out the #",
+        "x" * 201: "at most 200",
+        "\udce9": "name is text",
+    }.items():
         with pytest.raises(PetFlowsError, match=said):
             results.campaigns.put({**manifest, "name": name})
     with pytest.raises(PetFlowsError, match="other settings"):
