@@ -79,7 +79,9 @@ def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
 
     def command(**given: Any) -> None:
         asked = Asked(**{field.name: given.pop(field.name) for field in fields(Asked)})
-        function(asked, **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other packages; ours are in the records
+            function(asked, **given)
 
     def parameters(of: Callable[..., Any], leave_out: int) -> list[inspect.Parameter]:
         hints = get_type_hints(of, include_extras=True)
@@ -128,7 +130,6 @@ def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
 
-    warnings.simplefilter("ignore")  # of other packages; ours are in the records
     settings = get_settings()
     wanted = {
         "model": asked.model or settings.model,

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 from ase.build import bulk
@@ -192,6 +193,8 @@ def test_mistakes_end_in_one_sentence(words, sentence, tmp_path, monkeypatch):
     assert ended.value.code.startswith("Error: ")
     assert "\n" not in ended.value.code
     assert sentence in ended.value.code
+    # those of other packages are silenced for the command alone
+    assert ("ignore", None, Warning, None, 0) not in warnings.filters
 
 
 def test_help_imports_no_torch():
