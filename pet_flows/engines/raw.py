@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-import vesin
+
+from pet_flows.symmetry.neighbours import Neighbours, find_neighbours
 
 if TYPE_CHECKING:
     from pet_flows.engines.metatomic import MetatomicRaw
@@ -121,29 +122,26 @@ def build_graph(
     cell: np.ndarray,
     pbc: np.ndarray,
 ) -> Graph:
-    """Graph with one neighbour list per ``(cutoff in Å, full list)``."""
+    """Graph with one neighbour list per ``(cutoff in Å, full list)``.
+
+    Raises
+    ------
+    StructureError
+        ``not_searchable``.
+    """
     periodic = np.asarray(pbc, dtype=bool)
-    box = np.where(periodic[:, None], cell, 0.0)
-    if periodic.any() and not periodic.all():
-        box = _complete(box, periodic)
     pairs = []
-    found: list[tuple[float, bool, tuple[np.ndarray, ...]]] = []
+    searched: list[tuple[float, bool, Neighbours]] = []
     for cutoff, full in cutoffs:
         # a shorter list is a part of a longer one: ZBL's of PET's
-        wider = next((known for r, f, known in found if f == full and r >= cutoff), None)
-        if wider is not None:
-            near = wider[3] < cutoff
-            i, j, shift = (a[near] for a in wider[:3])
+        wider = next((found for r, f, found in searched if f == full and r >= cutoff), None)
+        if wider is None:
+            found = find_neighbours(positions, cell, periodic, cutoff, full)
+            searched.append((cutoff, full, found))
         else:
-            search = vesin.NeighborList(cutoff=cutoff, full_list=full)
-            i, j, shift, distance = search.compute(
-                points=np.ascontiguousarray(positions, dtype=np.float64),
-                box=np.ascontiguousarray(box, dtype=np.float64),
-                periodic=periodic,
-                quantities="ijSd",
-            )
-            found.append((cutoff, full, (i, j, shift, distance)))
-        pairs.append(tuple(torch.from_numpy(np.asarray(a, dtype=np.int64)) for a in (i, j, shift)))
+            near = wider.lengths < cutoff
+            found = Neighbours(*(column[near] for column in wider))
+        pairs.append(tuple(torch.from_numpy(column) for column in found[:3]))
     return Graph(
         torch.as_tensor(np.asarray(numbers, dtype=np.int64)),
         torch.tensor(positions, dtype=torch.float64),
@@ -151,14 +149,6 @@ def build_graph(
         torch.tensor(periodic),
         tuple(pairs),  # type: ignore[arg-type]
     )
-
-
-def _complete(box: np.ndarray, periodic: np.ndarray) -> np.ndarray:
-    """Unit normals in place of the open directions, so that the box has a volume."""
-    full = box.copy()
-    normals = np.linalg.svd(full[periodic])[2][periodic.sum() :]
-    full[~periodic] = normals
-    return full
 
 
 def split(

@@ -8,6 +8,7 @@ from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
 from pet_flows.properties.settings import OVERLAP
+from pet_flows.symmetry.closest import close_pairs
 
 _WORDS = {
     "magmom": "magnetic moments",
@@ -168,10 +169,11 @@ def _overlap(structure: Structure) -> tuple[str, str] | None:
                 "overlapping_atoms",
                 f"The cell repeats every {shortest:.3f} Å, so atoms overlap their images: {advice}",
             )
-    first, second, _, distances = structure.get_neighbor_list(OVERLAP, exclude_self=True)
+    lattice = structure.lattice
+    pairs, distances = close_pairs(lattice.matrix, structure.frac_coords, OVERLAP, lattice.pbc)
     if len(distances) == 0:
         return None
     k = int(np.argmin(distances))
-    i, j = sorted((int(first[k]), int(second[k])))
+    i, j = sorted(pairs[k].tolist())
     names = f"{structure[i].specie.symbol} (atom {i}) and {structure[j].specie.symbol} (atom {j})"
     return "overlapping_atoms", f"{names} are {distances[k]:.3f} Å apart: {advice}"

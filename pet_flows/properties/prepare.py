@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.geometry import complete_cell
 
 from pet_flows.errors import StructureError
 from pet_flows.properties.settings import OVERLAP
-from pet_flows.symmetry.boxes import SHORTEST, compact, refuse_unsearchable
+from pet_flows.symmetry.boxes import SHORTEST
 from pet_flows.symmetry.connectivity import refuse_vacuum
 from pet_flows.symmetry.group import SpaceGroup
 from pet_flows.symmetry.lattice import LONGEST
+from pet_flows.symmetry.neighbours import find_neighbours
 
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
@@ -81,7 +80,6 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
                 f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
                 f"{len(atoms)} atoms; check the cell and its units.",
             )
-    refuse_unsearchable(compact(atoms.cell.array, atoms.pbc), atoms.pbc, atoms.positions)
     i, j, d = closest_pair(atoms)
     if d < OVERLAP:
         what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
@@ -94,15 +92,8 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
 
 def closest_pair(atoms: Atoms) -> tuple[int, int, float]:
     """Two atoms (or images) nearest to each other within `SHORTEST`; distance inf if none."""
-    periodic = atoms.pbc
-    cell = compact(atoms.cell.array, periodic)
-    if periodic.any() and not periodic.all():
-        cell = complete_cell(cell)
-    # over a shorter one there would be very many boxes
-    search = vesin.NeighborList(cutoff=SHORTEST, full_list=False)
-    i, j, d = search.compute(
-        points=atoms.positions.astype(float), box=cell, periodic=periodic, quantities="ijd"
-    )
+    # over a shorter distance there would be very many boxes
+    i, j, _, d = find_neighbours(atoms.positions, atoms.cell.array, atoms.pbc, SHORTEST, full=False)
     if len(d) == 0:
         return 0, 0, np.inf
     nearest = int(np.argmin(d))

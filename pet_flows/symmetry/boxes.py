@@ -9,7 +9,6 @@ others, which has no end for atoms far apart.
 from __future__ import annotations
 
 import numpy as np
-from ase.geometry import minkowski_reduce
 
 from pet_flows.errors import StructureError
 
@@ -33,8 +32,8 @@ def refuse_unsearchable(
     Parameters
     ----------
     cell, pbc
-        ``(3, 3)`` Å, rows, as vesin will have it: a skewed one takes it very long, so that it
-        should be :func:`compact`; ``(3,)`` bool. Rows of open axes do not count.
+        ``(3, 3)`` Å, rows, as vesin will have it, not skewed; ``(3,)`` bool. Rows of open axes
+        do not count.
     positions
         ``(N, 3)`` Å.
     cutoff
@@ -77,9 +76,3 @@ def extents(cell: np.ndarray, pbc: np.ndarray, positions: np.ndarray) -> np.ndar
     if pbc.any():
         sizes[pbc] = 1.0 / np.linalg.norm(np.linalg.pinv(cell[pbc]), axis=0)
     return sizes
-
-
-def compact(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Shortest basis of the periodic axes of a lattice, rows ``(3, 3)`` Å; zero for the others."""
-    axes = np.where(np.asarray(pbc)[:, None], cell, 0.0)
-    return minkowski_reduce(axes, pbc=pbc)[0] if np.sum(pbc) > 1 else axes

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import vesin
 from ase import Atoms
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from pet_flows.errors import StructureError
+from pet_flows.symmetry.neighbours import find_neighbours
 
 
 def periodic_rank(atoms: Atoms, cutoff: float) -> int:
@@ -20,14 +20,10 @@ def periodic_rank(atoms: Atoms, cutoff: float) -> int:
         3 for a crystal, 2 for a slab in vacuum, 1 for a chain, 0 for molecules in a box: the
         largest over the connected pieces.
     """
-    search = vesin.NeighborList(cutoff=cutoff, full_list=True)
-    i, j, shift = search.compute(
-        points=np.ascontiguousarray(atoms.positions), box=np.ascontiguousarray(atoms.cell.array),
-        periodic=True, quantities="ijS",
-    )  # fmt: skip
+    every = np.ones(3, dtype=bool)
+    i, j, shift, _ = find_neighbours(atoms.positions, atoms.cell.array, every, cutoff)
     if not len(i):
         return 0
-    i, j, shift = i.astype(int), j.astype(int), shift.astype(int)
     n = len(atoms)
     graph = coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)).tocsr()
     first = {(a, b): s for a, b, s in zip(i.tolist(), j.tolist(), shift, strict=True)}

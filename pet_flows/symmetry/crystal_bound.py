@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from ase import Atoms
 
 from pet_flows.errors import StructureError
+from pet_flows.symmetry.crystal_symmetry import Symmetry
 from pet_flows.symmetry.exact import (
     EXACT,
     Primitive,
@@ -28,53 +28,6 @@ from pet_flows.symmetry.strategy import Plan
 LIMIT, DOUBTFUL = 0.15, 0.08
 #: Å; a symmetry that was found exactly is kept while it holds to this, which float32 can do
 KEPT = 5e-6
-
-
-@dataclass(frozen=True)
-class Symmetry:
-    """Symmetry of one structure, in words that no rotation or strain changes.
-
-    Attributes
-    ----------
-    primitive
-        Its primitive cell.
-    operations
-        ``(m,)`` int, indices into the reference's holohedry; the identity (0) included.
-    permutations
-        ``(m, n)`` int, of the atoms of the primitive cell.
-    """
-
-    primitive: Primitive
-    operations: np.ndarray
-    permutations: np.ndarray
-
-    @property
-    def order(self) -> int:
-        """Operations of the whole cell, translations included."""
-        return len(self.operations) * len(self.primitive.image) // len(self.primitive.atoms)
-
-    def respects(self, numbers: np.ndarray) -> bool:
-        """Whether it maps each atom on one of its own kind: a substituted atom breaks it."""
-        own = numbers[self.primitive.atoms]
-        same = (own[self.primitive.image] == numbers).all()
-        return bool(same and (own[self.permutations] == own).all())
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return {
-            "atoms": self.primitive.atoms.tolist(),
-            "supercell": self.primitive.supercell.tolist(),
-            "image": self.primitive.image.tolist(),
-            "operations": self.operations.tolist(),
-            "permutations": self.permutations.tolist(),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Symmetry:
-        """Inverse of :meth:`as_dict`."""
-        basis = np.linalg.inv(np.array(data["supercell"], dtype=float))
-        primitive = Primitive(np.array(data["atoms"]), basis, np.array(data["image"]))
-        return cls(primitive, np.array(data["operations"]), np.array(data["permutations"]))
 
 
 class CrystalBound:
@@ -130,6 +83,13 @@ class CrystalBound:
         self._known = [found]
         if group is not None and len(group["image"]) == len(atoms):
             parent = self._inherited(Symmetry.from_dict(group))
+            if not parent.is_group(reference.table):
+                raise StructureError(
+                    "symmetrization_refused",
+                    "The symmetry carried with this structure is no group: a product of two of its "
+                    "operations is missing or moves atoms elsewhere; carry what the parent's "
+                    "binding gave, or none.",
+                )
             # a parent that knew less, being oriented only or distorted, is no help
             if parent.respects(self._numbers) and parent.order > found.order:
                 self._known.insert(0, parent)
@@ -263,8 +223,11 @@ class CrystalBound:
             turn.T @ self.reference.holohedry @ turn,
             EXACT,
         )
-        # residuals near the tolerance can pass for some products and not for others
-        if not np.isin(self.reference.table[np.ix_(operations, operations)], operations).all():
+        # round-off, of very skewed cells above all, can hide the identity, or a product of others
+        if (
+            0 not in operations
+            or not np.isin(self.reference.table[np.ix_(operations, operations)], operations).all()
+        ):
             return alone
         return Symmetry(primitive, operations, permutations)
 

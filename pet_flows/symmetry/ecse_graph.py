@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import vesin
+
+from pet_flows.symmetry.neighbours import find_neighbours
 
 #: stands for log 0; far below every logarithm that matters, and finite
 NOTHING = -1e300
@@ -47,21 +48,12 @@ def find_edges(
     positions: torch.Tensor, cell: torch.Tensor, pbc: np.ndarray, cutoff: float
 ) -> Edges:
     """All edges shorter than ``cutoff`` (Å), periodic along ``pbc (3,)`` only."""
-    periodic = np.asarray(pbc, dtype=bool)
-    box = np.where(periodic[:, None], cell.detach().numpy(), 0.0)
-    if periodic.any() and not periodic.all():
-        box[~periodic] = np.linalg.svd(box[periodic])[2][periodic.sum() :]
-    search = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    i, j, shift = search.compute(
-        points=np.ascontiguousarray(positions.detach().numpy()),
-        box=np.ascontiguousarray(box),
-        periodic=periodic,
-        quantities="ijS",
+    first, second, shift, _ = find_neighbours(
+        positions.detach().numpy(), cell.detach().numpy(), pbc, cutoff
     )
-    first, second = np.asarray(i, dtype=int), np.asarray(j, dtype=int)
     order = np.argsort(first, kind="stable")
     first, second = first[order], second[order]
-    shifts = torch.from_numpy(np.asarray(shift, dtype=float)[order])
+    shifts = torch.from_numpy(shift[order].astype(float))
     # open directions have no shifts; their cell rows, whatever they are, must not enter
     vectors = positions[second] - positions[first] + shifts @ cell
     count = np.bincount(first, minlength=len(positions))

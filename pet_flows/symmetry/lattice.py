@@ -25,10 +25,7 @@ TIGHT = 1e-6
 #: orders of the groups a lattice can have, inversion included
 _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 
-#: longest over shortest vector of a reduced cell; of much longer ones the search for neighbours
-#: (vesin) ends the process
-MOST_ELONGATED = 200.0
-#: Å; the same happens to longer ones
+#: Å; longer vectors are no crystal's
 LONGEST = 1e5
 
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
@@ -38,12 +35,6 @@ def reduced(basis: np.ndarray) -> np.ndarray:
     """Minkowski-reduced basis ``(3, 3)`` of the lattice of ``basis``, rows by length."""
     cell = minkowski_reduce(np.asarray(basis, dtype=float))[0]
     return cell[np.argsort(np.einsum("ia,ia->i", cell, cell), kind="stable")]
-
-
-def elongation(cell: np.ndarray) -> float:
-    """Longest over shortest vector of the reduced cell ``(3, 3)``."""
-    lengths = np.linalg.norm(reduced(cell), axis=1)
-    return float(lengths[-1] / lengths[0])
 
 
 def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, float, float]:
@@ -257,6 +248,8 @@ def make_reference(
     tuple
         The reference, and the basis ``(3, 3)`` of the given lattice that corresponds to ``h0``.
     """
+    # below this the averaged metric and the canonical bases, equal to TIGHT, disagree
+    tolerance = max(tolerance, 10 * TIGHT)
     basis = reduced(lattice)
     ops, kept, dropped = pseudo_symmetry(basis, tolerance)
     metric = (ops @ (basis @ basis.T) @ ops.transpose(0, 2, 1)).mean(0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import vesin
 from scipy.spatial import cKDTree
+
+from pet_flows.symmetry.neighbours import find_neighbours
 
 
 class Sites:
@@ -86,13 +87,9 @@ def rarest_class(
     numpy.ndarray
         ``(m,)`` int, at least one atom.
     """
-    search = vesin.NeighborList(cutoff=5.0, full_list=True)
-    i, j, d = search.compute(
-        points=np.ascontiguousarray(positions), box=np.ascontiguousarray(cell),
-        periodic=True, quantities="ijd",
-    )  # fmt: skip
-    kinds = np.sqrt(numbers[j.astype(int)] + 0.5)
-    prints = np.bincount(i.astype(int), kinds * np.exp(-((d / 2.0) ** 2)), len(numbers))
+    i, j, _, d = find_neighbours(positions, cell, np.ones(3, dtype=bool), 5.0)
+    kinds = np.sqrt(numbers[j] + 0.5)
+    prints = np.bincount(i, kinds * np.exp(-((d / 2.0) ** 2)), len(numbers))
     order = np.lexsort((prints, numbers))
     gap = np.diff(prints[order]) > max(1e-6, 100 * tolerance)
     new = np.concatenate([[True], gap | (np.diff(numbers[order]) != 0)])

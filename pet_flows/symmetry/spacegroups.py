@@ -18,9 +18,9 @@ from typing import Any
 import moyopy
 import numpy as np
 import spglib
-from scipy.spatial import cKDTree
 
-from pet_flows.symmetry.lattice import LONGEST, MOST_ELONGATED, elongation, reduced
+from pet_flows.symmetry.closest import close_pairs
+from pet_flows.symmetry.lattice import LONGEST, reduced
 
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)
@@ -83,24 +83,14 @@ def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
         return False
     if np.abs(lattice).max() > LONGEST:
         return False
-    if not abs(np.linalg.det(lattice)) / len(fractional) > LEAST_VOLUME:
-        return False
-    return elongation(lattice) <= MOST_ELONGATED
+    return bool(abs(np.linalg.det(lattice)) / len(fractional) > LEAST_VOLUME)
 
 
 def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
     """Whether moyopy may be asked: with piled-up atoms it never ends."""
-    cell = reduced(lattice)
-    if np.linalg.norm(cell[0]) < APART:
+    if np.linalg.norm(reduced(lattice)[0]) < APART:
         return False
-    scaled = fractional @ lattice @ np.linalg.inv(cell)
-    scaled = scaled - np.floor(scaled)
-    tree = cKDTree(np.where(scaled >= 1.0, 0.0, scaled), boxsize=1.0)
-    widest = APART / np.linalg.svd(cell, compute_uv=False)[-1]
-    pairs = tree.query_pairs(min(widest, 0.49), output_type="ndarray")
-    offset = scaled[pairs[:, 0]] - scaled[pairs[:, 1]]
-    distances = np.linalg.norm((offset - np.rint(offset)) @ cell, axis=1)
-    return not len(distances) or bool(distances.min() > APART)
+    return not len(close_pairs(lattice, fractional, APART)[0])
 
 
 def _same(one: Found, two: Found) -> bool:

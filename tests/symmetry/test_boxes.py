@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pet_flows.errors import StructureError
-from pet_flows.symmetry.boxes import compact, extents, refuse_unsearchable
+from pet_flows.symmetry.boxes import refuse_unsearchable
 
 #: searches each case in a child; prints the signal it died of, SIGALRM where it was endless
 SEARCHES = """
@@ -95,16 +95,3 @@ def test_what_ends_the_process_is_refused_and_vacuum_is_not() -> None:
 def test_an_atom_at_the_end_of_the_world_is_refused() -> None:
     with pytest.raises(StructureError, match=r"3.0e\+09 Å from the origin"):
         refuse_unsearchable(np.eye(3) * 4, np.array(ALL), np.array([[0.0, 3e9, 0.0]]))
-
-
-def test_a_skewed_cell_is_searched_in_its_compact_form() -> None:
-    straight = np.diag([2.0, 2.5, 3.0])
-    skewed = np.array([[1, 0, 0], [3000, 1, 0], [500, 700, 1]]) @ straight
-    atom = np.zeros((1, 3))
-    assert sorted(extents(compact(skewed, ALL), np.array(ALL), atom)) == pytest.approx([2, 2.5, 3])
-    with pytest.raises(StructureError, match="Neighbours cannot"):
-        refuse_unsearchable(skewed, np.array(ALL), atom)
-    refuse_unsearchable(compact(skewed, ALL), np.array(ALL), atom)
-    skewed[2] = 0.0
-    heights = extents(compact(skewed, SLAB), np.array(SLAB), np.array([[0, 0, 1.0], [0, 0, 11.0]]))
-    assert sorted(heights) == pytest.approx([2.0, 2.5, 10.1])

@@ -50,6 +50,21 @@ def test_refuses_a_setting_that_is_none():
     assert "not a supercell" in refusal(other, {"reference": reference})
 
 
+@pytest.mark.parametrize("name", ["fcc", "diamond", "hcp"])
+def test_refuses_a_carried_symmetry_that_is_no_group(name):
+    atoms, _ = crystals()[name]
+    carried = strategy_of("crystal").bind(atoms).as_dict()
+    strategy_of("crystal").bind(atoms, carried)
+    # as phonons have it: the noise hides the symmetry, so that the carried one would count
+    noisy = atoms.copy()
+    noisy.positions += 1e-7 * np.random.default_rng(1).normal(size=noisy.positions.shape)
+    group = carried["group"]
+    some = {k: group[k][:-1] for k in ("operations", "permutations")}
+    assert "no group" in refusal(noisy, carried | {"group": group | some})
+    beyond = {"operations": [0, 99], "permutations": group["permutations"][:2]}
+    assert "no group" in refusal(noisy, carried | {"group": group | beyond})
+
+
 def test_warns_about_melts():
     melt = bulk("Al", a=4.2, cubic=True) * (2, 1, 1)
     assert strategy_of("crystal").bind(melt).warnings == ()

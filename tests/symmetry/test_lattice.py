@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pet_flows.symmetry.lattice import CrystalReference, make_reference
+from pet_flows.symmetry.lattice import CrystalReference, closed, make_reference
 from pet_flows.symmetry.setting import find_setting, smallest_setting, traceless_strain
 from tests.symmetry.systems import crystals, orthogonal
 
@@ -77,6 +77,16 @@ def test_ties_are_recorded_and_warned_about():
     assert "higher symmetry" in beyond.warnings[0]
     clear, _ = make_reference(np.diag([4.0, 4.0, 5.0]))
     assert clear.warnings == ()
+
+
+@pytest.mark.parametrize("tolerance", [1e-12, 1e-9, 1e-7, 1e-6])
+def test_a_tiny_tolerance_still_gives_a_group(tolerance):
+    rng = np.random.default_rng(5)
+    for strain in 10 ** rng.uniform(-9, -5, 60):
+        noise = np.eye(3) + strain * rng.normal(size=(3, 3))
+        reference, _ = make_reference(LATTICES["fcc"] @ noise, tolerance)
+        assert closed(reference.integers)
+        assert reference.table.max() < len(reference.integers)
 
 
 def test_setting_of_a_strained_supercell_is_found():

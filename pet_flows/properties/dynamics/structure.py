@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import combinations_with_replacement
 
 import numpy as np
-import vesin
+
+from pet_flows.symmetry.neighbours import find_neighbours
 
 #: Å
 BIN = 0.05
+PERIODIC = np.ones(3, dtype=bool)
 
 
 class RadialDistribution:
@@ -32,16 +34,13 @@ class RadialDistribution:
         self.edges = BIN * np.arange(int(np.ceil(cutoff / BIN)) + 1)
         self._counts = np.zeros((len(self.pairs), len(self.edges) - 1))
         self._inverse_volume = 0.0
-        self._search = vesin.NeighborList(cutoff=float(self.edges[-1]), full_list=False)
 
     def add(self, positions: np.ndarray, cell: np.ndarray) -> None:
         """One more sample of positions (N, 3) and cell (rows), Å."""
-        i, j, d = self._search.compute(
-            points=np.ascontiguousarray(positions), box=np.ascontiguousarray(cell),
-            periodic=True, quantities="ijd",
-        )  # fmt: skip
+        reach = float(self.edges[-1])
+        i, j, _, d = find_neighbours(positions, cell, PERIODIC, reach, full=False)
         n_bins = len(self.edges) - 1
-        place = self._place[self._kind[i.astype(int)], self._kind[j.astype(int)]]
+        place = self._place[self._kind[i], self._kind[j]]
         found = np.minimum((d / BIN).astype(int), n_bins - 1)
         counts = np.bincount(place * n_bins + found, minlength=self._counts.size)
         self._counts += counts.reshape(self._counts.shape)
@@ -101,13 +100,9 @@ class Fluctuation:
 def nearest_neighbour_distance(positions: np.ndarray, cell: np.ndarray) -> float | None:
     """Mean over atoms of the distance (Å) to the nearest one; None beyond 8 Å."""
     for cutoff in (3.5, 8.0):
-        search = vesin.NeighborList(cutoff=cutoff, full_list=True)
-        i, d = search.compute(
-            points=np.ascontiguousarray(positions), box=np.ascontiguousarray(cell),
-            periodic=True, quantities="id",
-        )  # fmt: skip
+        i, _, _, d = find_neighbours(positions, cell, PERIODIC, cutoff)
         nearest = np.full(len(positions), np.inf)
-        np.minimum.at(nearest, i.astype(int), d)
+        np.minimum.at(nearest, i, d)
         if np.isfinite(nearest).all():
             return float(nearest.mean())
     return None
