@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ class Body:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @property
+    @cached_property
     def hand(self) -> float:
         """-1 for a left-handed cell, whose negative torch-sim sees: it takes det h for a volume."""
         return -1.0 if self.pbc.all() and np.linalg.det(self.cell) < 0 else 1.0

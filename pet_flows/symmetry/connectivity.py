@@ -24,6 +24,9 @@ def periodic_rank(atoms: Atoms, cutoff: float) -> int:
     i, j, shift, _ = find_neighbours(atoms.positions, atoms.cell.array, every, cutoff)
     if not len(i):
         return 0
+    # of a small cell each atom is linked to its own images
+    if _rank(shift[i == j]) == 3:
+        return 3
     n = len(atoms)
     graph = coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)).tocsr()
     first = {(a, b): s for a, b, s in zip(i.tolist(), j.tolist(), shift, strict=True)}
@@ -66,4 +69,4 @@ def refuse_vacuum(atoms: Atoms, cutoff: float, what: str, instead: str = "") -> 
 
 
 def _rank(vectors: np.ndarray) -> int:
-    return int(np.linalg.matrix_rank(np.unique(vectors, axis=0)))
+    return int(np.linalg.matrix_rank(vectors.T @ vectors))

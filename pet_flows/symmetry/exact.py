@@ -7,6 +7,7 @@ that are given: no guessing of space groups, no standard settings, origin and or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -43,7 +44,7 @@ class Primitive:
     basis: np.ndarray
     image: np.ndarray
 
-    @property
+    @cached_property
     def supercell(self) -> np.ndarray:
         """``(3, 3)`` int P with ``cell = P @ primitive cell``."""
         return np.rint(np.linalg.inv(self.basis)).astype(int)
