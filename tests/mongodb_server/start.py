@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -82,7 +83,7 @@ def built() -> Path:
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     folder = cache / "pet-flows" / "mongodb_server"
-    if (folder / "Main.class").is_file() and _newer(folder / "Main.class", HERE / "Main.java"):
+    if _is_built(folder):
         return folder
     missing = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
     if missing:
@@ -91,6 +92,14 @@ def built() -> Path:
             f"Maven ({', '.join(missing)} missing)"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the processes of a test run makes it
+        if not _is_built(folder):
+            _build(folder)
+    return folder
+
+
+def _build(folder: Path) -> None:
     fetch = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies",
              f"-DoutputDirectory={folder / 'lib'}"]  # fmt: skip
     compile_ = ["javac", "-cp", f"{folder}/lib/*", "-d", str(folder), str(HERE / "Main.java")]
@@ -102,7 +111,6 @@ def built() -> Path:
                 f"no MongoDB to test with: set {URI_VARIABLE}, or mend `{command[0]}`, which said "
                 f"{said[0] if said else 'nothing'}"
             )
-    return folder
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
@@ -115,5 +123,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     return False
 
 
-def _newer(one: Path, other: Path) -> bool:
-    return one.stat().st_mtime >= other.stat().st_mtime
+def _is_built(folder: Path) -> bool:
+    made, source = folder / "Main.class", HERE / "Main.java"
+    return made.is_file() and made.stat().st_mtime >= source.stat().st_mtime
