@@ -11,7 +11,12 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from pet_flows.inputs.cif_check import check_block, check_tables
-from pet_flows.inputs.cif_symmetry import LISTED_AS, operations_of, symmetry_of
+from pet_flows.inputs.cif_symmetry import (
+    LISTED_AS,
+    NOT_IN_TABLES,
+    operations_of,
+    symmetry_of,
+)
 from pet_flows.inputs.identifiers import is_name, name_of_file
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
 from pet_flows.inputs.text import DamagedError, first_line, quoted, read_text
@@ -82,10 +87,7 @@ def _read_block(text: str, name: str, source: dict[str, Any]) -> InputStructure:
     structure = parser.parse_structures(primitive=False, on_error="raise")[0]
     unknown = symmetry_of(data)
     if unknown and any("Defaulting to P1" in warning for warning in parser.warnings):  # type: ignore[attr-defined]
-        raise DamagedError(
-            f"names the space group {quoted(unknown)}, which is in no table of ours, and lists no "
-            "operations: correct the symbol, or list them (_symmetry_equiv_pos_as_xyz)."
-        )
+        raise DamagedError(NOT_IN_TABLES.format(quoted(unknown)))
     complaint = parser.check(structure) or ""
     if complaint.startswith("Missing elements") and "from PMG structure" in complaint:
         missing = complaint.removeprefix("Missing elements ").partition(" from ")[0]

@@ -33,6 +33,10 @@ _E_GLIDES = (39, 41, 64, 67, 68)
 """Numbers of the groups whose symbols have an e since 1992."""
 _ALIKE, _NOT_ALIKE = 1e-3, 2e-2
 """Largest relative change of the metric under its operations: of a cell, and of none."""
+NOT_IN_TABLES = (
+    "names the space group {}, which is in no table of ours, and lists no operations: correct the "
+    "symbol, or list them (_symmetry_equiv_pos_as_xyz)."
+)
 
 
 def symmetry_of(data: Mapping[str, Any]) -> str | None:
@@ -44,8 +48,7 @@ def symmetry_of(data: Mapping[str, Any]) -> str | None:
         Name → value, or list of values, of one block.
     """
     for pattern in (_HERMANN_MAUGUIN, _HALL):
-        said = _said(data, pattern)
-        if said is not None:
+        for said in _said(data, pattern):
             return None if _squeezed(said) == "p1" else said
     return None
 
@@ -69,7 +72,7 @@ def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None
     Raises
     ------
     DamagedError
-        More than one setting has this symbol, or the cell cannot have it.
+        More than one setting has this symbol, or none, or the cell cannot have it.
     """
     if any(key in data for name in LISTED_AS for key in (name, f"{name}_")):
         return None
@@ -102,21 +105,25 @@ def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None
 
 def _settings(data: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """Find the settings that a block may mean, and the word it says them with."""
-    if (said := _said(data, _HALL)) and (setting := _by_hall().get(_hall(said))):
-        return said, [setting]
-    code = _squeezed(_said(data, _CODE) or "")
+    for said in _said(data, _HALL):
+        if setting := _by_hall().get(_hall(said)):
+            return said, [setting]
+    code = _squeezed(next(_said(data, _CODE), ""))
     code = code[:1] if code[:1].isdigit() else code  # 2cab: origin 2, other axes
-    if said := _said(data, _HERMANN_MAUGUIN):
+    for said in _said(data, _HERMANN_MAUGUIN):
         symbol, choice = _split(said)
         if found := _chosen(_by_symbol().get(symbol, []), choice or _CHOICE.get(code)):
             return said, found
-    number = (_said(data, _NUMBER) or "").partition("(")[0]
-    if number.isdecimal():
-        standard = next((row for row in _table() if row["number"] == int(number)), None)
-        if standard:
-            of_symbol = _by_symbol()[_squeezed(standard["hermann_mauguin"])]
-            return f"number {int(number)}", _chosen(of_symbol, _CHOICE.get(code))
-    return "", []
+    number = next(_said(data, _NUMBER), "").partition("(")[0]
+    rows = [r for r in _table() if number.isdecimal() and r["number"] == int(number)]
+    if not rows:
+        return "", []
+    symbols = {_squeezed(row["hermann_mauguin"]) for row in rows if "(" not in row["universal_h_m"]}
+    unknown = symmetry_of(data)
+    if unknown and len(symbols) > 1:  # the number would take one of its settings for all others
+        raise DamagedError(NOT_IN_TABLES.format(quoted(unknown)))
+    of_symbol = _by_symbol()[_squeezed(rows[0]["hermann_mauguin"])]
+    return f"number {int(number)}", _chosen(of_symbol, _CHOICE.get(code))
 
 
 def _chosen(settings: list[dict[str, Any]], choice: str | None) -> list[dict[str, Any]]:
@@ -159,30 +166,40 @@ def _by_symbol() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@cache
+def _full_symbols() -> dict[str, str]:
+    """Hall symbol → full international one, as ``P 2_1/n 2_1/m 2_1/a``."""
+    import spglib
+
+    kinds: list[Any] = [spglib.get_spacegroup_type(number) for number in range(1, 531)]
+    return {_hall(kind.hall_symbol): kind.international_full for kind in kinds}
+
+
 def _names(row: Mapping[str, Any]) -> Iterator[str]:
     """Every spelling of the international symbol of a setting."""
     if "(" in row["universal_h_m"]:  # other vectors than those of the tables
         yield _squeezed(row["universal_h_m"])
         return
     symbol = row["hermann_mauguin"]
-    yield from (_squeezed(symbol), _squeezed(row["short_h_m"]))
+    full = _full_symbols().get(_hall(row["hall"]), symbol)
+    yield from (_squeezed(symbol), _squeezed(row["short_h_m"]), _squeezed(full))
     if row["number"] in _E_GLIDES:
         centring, *parts = symbol.split()
         for letter in "eabc":
             parts["ABC".index(centring)] = letter
             yield _squeezed(centring + "".join(parts))
+            yield _squeezed(full.replace("e", letter))
     if row["number"] >= 200 and "-3" in symbol:
         yield _squeezed(symbol.replace("-3", "3"))  # F m 3 m, as before 1983
 
 
-def _said(data: Mapping[str, Any], pattern: re.Pattern[str]) -> str | None:
-    """Find what a block says under a name."""
+def _said(data: Mapping[str, Any], pattern: re.Pattern[str]) -> Iterator[str]:
+    """Find what a block says under a name and its variants."""
     for key, value in data.items():
         if pattern.fullmatch(key.lower()):
             text = value[0] if isinstance(value, list) and len(value) == 1 else value
             if isinstance(text, str) and text.strip() not in _SAYS_NOTHING:
-                return text.strip()
-    return None
+                yield text.strip()
 
 
 def _squeezed(symbol: str) -> str:

@@ -43,6 +43,8 @@ def write(path, cell, said, element="Si", at=(0, 0, 0)):
         ("_symmetry_space_group_name_Hall '-F_4vw_2vw_3'", 0.125),
         ("_symmetry_space_group_name_H-M 'F d -3 m'\n_space_group_name_Hall '-F 4vw 2vw 3'", 0.125),
         ("_space_group_IT_number 227\n_space_group_IT_coordinate_system_code 2", 0.125),
+        ("_space_group_name_H-M_full 'F 41/d -3 2/m :2'", 0.125),
+        ("_space_group_name_H-M_ref 'F d d'\n_space_group_name_H-M_alt 'F d -3 m :2'", 0.125),
     ],
 )
 def test_origin_of_diamond_is_the_one_that_is_said(tmp_path, said, x):
@@ -82,6 +84,8 @@ def test_axes_of_bismuth_are_those_of_its_cell(tmp_path, cell, at, said):
         ((5, 6, 7, 70, 80, 90), "P 1 (No. 1)", ""),
         ((5, 6, 7, 90, 90, 90), "A b m 2", "-x,-y,z x,-y+1/2,z -x,y+1/2,z "
          "x,y+1/2,z+1/2 -x,-y+1/2,z+1/2 x,-y,z+1/2 -x,y,z+1/2"),
+        ((5, 6, 7, 90, 90, 90), "P 2/m 2_1/m 2/b", "-x,-y+1/2,z x,-y,-z -x,y+1/2,-z "
+         "-x,-y,-z x,y+1/2,-z -x,y,z x,-y+1/2,z"),
     ],
 )  # fmt: skip
 def test_short_and_old_symbols(tmp_path, cell, said, operations):
@@ -107,6 +111,16 @@ def test_what_is_not_said_is_not_guessed(tmp_path, cell, said, words):
     assert found.problem[0] == "unreadable"
     assert all(word in found.problem[1] for word in words), found.problem[1]
     assert found.problem[1].endswith(".")
+
+
+def test_a_number_does_not_overrule_a_symbol_of_another_setting(tmp_path):
+    said = "_space_group_IT_number 51\n_space_group_name_H-M_alt 'P m b m'"  # P m m a has no such
+    found = write(tmp_path / "a.cif", (5, 6, 7, 90, 90, 90), said, at=(0.1, 0.2, 0.3))
+    assert found.problem[0] == "unreadable"
+    assert "'P m b m', which is in no table" in found.problem[1]
+    said = "_space_group_IT_number 225\n_space_group_name_H-M_alt 'F -3 m'"
+    found = write(tmp_path / "b.cif", CUBIC, said)
+    assert len(found.structure) == 4  # it has one setting
 
 
 def test_operations_under_a_name_in_capitals_are_read(tmp_path):
