@@ -88,7 +88,7 @@ def find_primitive(
             wider, _ = _translations(sites, shifts, MARGIN * within)
             if len(wider) > n:
                 continue
-        if n == 1:
+        if n < 2:  # none where atoms are at the same place
             return whole
         basis = _lattice(shifts[chosen], sites.cell)
         if basis is not None:

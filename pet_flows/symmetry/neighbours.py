@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -49,11 +50,17 @@ def find_neighbours(
     Raises
     ------
     StructureError
-        ``not_searchable``: atoms or cell are too long for their width; ``degenerate_cell``.
+        ``not_searchable``: atoms or cell are too long for their width; ``degenerate_cell``;
+        ``not_finite``; ``empty``.
     """
     periodic = np.asarray(pbc, dtype=bool)
     points = np.ascontiguousarray(positions, dtype=np.float64)
-    box, turn = _compact(np.asarray(cell, dtype=np.float64), periodic)
+    if not len(points):
+        raise StructureError("empty", "The structure has no atoms.")
+    given = np.asarray(cell, dtype=np.float64)
+    if not (np.isfinite(points).all() and np.isfinite(given[periodic]).all()):
+        raise StructureError("not_finite", "A position or a lattice vector is not finite.")
+    box, turn = _compact(given, periodic)
     if not max(np.abs(box).max(), np.abs(points).max()) < ROOMY:
         refuse_unsearchable(box, periodic, points, cutoff)
     if periodic.any() and not periodic.all():
@@ -75,18 +82,18 @@ def find_neighbours(
 def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Box of the same lattice that is not skewed, and its vectors in those of ``cell``, if new.
 
-    vesin takes very long over skewed ones.
+    vesin takes very long over skewed ones, and dies of those whose vectors are not independent.
     """
     if periodic.all():
-        try:
-            inverse = np.linalg.inv(cell)
-        except np.linalg.LinAlgError:
-            raise StructureError(
-                "degenerate_cell", "The lattice vectors enclose no volume; check the cell."
-            ) from None
-        heights = 1.0 / np.sqrt((inverse**2).sum(0))
-        if (heights > UPRIGHT * np.sqrt((cell**2).sum(1))).all():
-            return np.ascontiguousarray(cell).copy(), None
+        with suppress(np.linalg.LinAlgError):
+            heights = 1.0 / np.sqrt((np.linalg.inv(cell) ** 2).sum(0))
+            if (heights > UPRIGHT * np.sqrt((cell**2).sum(1))).all():
+                return np.ascontiguousarray(cell).copy(), None
+    if periodic.any() and np.linalg.matrix_rank(cell[periodic]) < periodic.sum():
+        raise StructureError(
+            "degenerate_cell",
+            "The lattice vectors along periodic axes are not independent; check the cell.",
+        )
     axes = np.where(periodic[:, None], cell, 0.0)
     if periodic.sum() < 2:
         return axes, None

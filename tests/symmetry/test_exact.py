@@ -61,3 +61,8 @@ def test_translations_without_doubt_are_those_looked_up_one_by_one(noise):
     assert len(chosen) == 12
     assert set(chosen) <= set(_of_few(sites, shifts, 0.03))
     np.testing.assert_array_equal(found.atoms[found.image], permutations.min(0))
+
+
+def test_atoms_at_the_same_place_are_no_copies_of_each_other():
+    cell, positions = 4 * np.eye(3), np.array([[0.0, 0, 0], [0, 0, 0], [2, 2, 2]])
+    assert len(find_primitive(np.full(3, 29), cell, positions).atoms) == 3

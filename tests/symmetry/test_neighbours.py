@@ -82,8 +82,33 @@ def test_what_cannot_be_searched_is_refused_by_ase_calculators_too():
         with pytest.raises(StructureError) as caught:
             atoms.get_potential_energy()
         assert caught.value.reason == "not_searchable"
-    with pytest.raises(StructureError, match="no volume"):
-        find_neighbours(np.zeros((1, 3)), np.zeros((3, 3)), np.ones(3, dtype=bool), 4.5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "pbc", "z", "reason"),
+    [
+        (np.zeros((3, 3)), (True, True, True), 0.0, "degenerate_cell"),
+        (np.zeros((3, 3)), (True, True, False), 0.0, "degenerate_cell"),  # a division by zero
+        (np.zeros((3, 3)), (False, True, False), 0.0, "degenerate_cell"),
+        ([[3, 0, 0], [6, 0, 0], [0, 0, 9]], (True, True, False), 0.0, "degenerate_cell"),
+        ([[1, 2, 3], [4, 5, 6], [7, 8, 9]], (True, True, True), 0.0, "degenerate_cell"),
+        (np.eye(3) * 4, (True, True, True), np.nan, "not_finite"),
+        (np.eye(3) * 4, (False, False, False), np.nan, "not_finite"),
+        (np.diag([4, 4, np.inf]), (True, True, True), 0.0, "not_finite"),
+        (np.eye(3) * 4, (True, True, True), None, "empty"),
+    ],
+)
+def test_what_is_no_structure_is_refused(cell, pbc, z, reason):
+    positions = np.zeros((0, 3)) if z is None else np.array([[0.0, 0.0, z]])
+    with pytest.raises(StructureError) as caught:
+        find_neighbours(positions, np.array(cell, dtype=float), np.array(pbc), 4.5)
+    assert caught.value.reason == reason
+
+
+def test_an_open_axis_needs_no_vector():
+    cell = np.diag([3.0, 3.0, np.nan])
+    found = find_neighbours(np.zeros((1, 3)), cell, np.array([True, True, False]), 4.5)
+    assert len(found.first) == 8
 
 
 @pytest.mark.parametrize("name", ["none", "crystal", "ecse"])
