@@ -7,6 +7,9 @@ from scipy.spatial import cKDTree
 
 from pet_flows.symmetry.neighbours import find_neighbours
 
+#: Å; atoms are told apart by their neighbours within this
+REACH = 5.0
+
 
 class Sites:
     """Atoms of a periodic cell, ready to be matched against turned and shifted ones."""
@@ -87,9 +90,10 @@ def rarest_class(
     numpy.ndarray
         ``(m,)`` int, at least one atom.
     """
-    i, j, _, d = find_neighbours(positions, cell, np.ones(3, dtype=bool), 5.0)
-    kinds = np.sqrt(numbers[j] + 0.5)
-    prints = np.bincount(i, kinds * np.exp(-((d / 2.0) ** 2)), len(numbers))
+    i, j, _, d = find_neighbours(positions, cell, np.ones(3, dtype=bool), REACH)
+    # nothing at the reach itself, where round-off decides which neighbours are found
+    weights = np.exp(-((d / 2.0) ** 2)) - np.exp(-((REACH / 2.0) ** 2))
+    prints = np.bincount(i, np.sqrt(numbers[j] + 0.5) * weights, len(numbers))
     order = np.lexsort((prints, numbers))
     gap = np.diff(prints[order]) > max(1e-6, 100 * tolerance)
     new = np.concatenate([[True], gap | (np.diff(numbers[order]) != 0)])

@@ -7,7 +7,7 @@ from ase.build import bulk
 
 from pet_flows.symmetry.crystal import derive
 from pet_flows.symmetry.exact import EXACT, _of_few, _translations, find_primitive
-from pet_flows.symmetry.sites import Sites
+from pet_flows.symmetry.sites import REACH, Sites
 from tests.symmetry.systems import orthogonal, turned
 
 
@@ -66,3 +66,12 @@ def test_translations_without_doubt_are_those_looked_up_one_by_one(noise):
 def test_atoms_at_the_same_place_are_no_copies_of_each_other():
     cell, positions = 4 * np.eye(3), np.array([[0.0, 0, 0], [0, 0, 0], [2, 2, 2]])
     assert len(find_primitive(np.full(3, 29), cell, positions).atoms) == 3
+
+
+def test_neighbours_at_the_reach_of_the_search_tell_no_atoms_apart():
+    """Round-off decides whether they are found."""
+    for seed in range(3):
+        atoms = turned(bulk("Po", "sc", a=REACH) * (3, 2, 2), orthogonal(seed))
+        atoms.positions += [0.3, -0.7, 1.9]
+        found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
+        assert len(found.atoms) == 1
