@@ -109,6 +109,9 @@ class Memory:
         edges = n_atoms * expected_neighbours(self._raw.cutoff, n_atoms, cell, pbc)
         if edges < FEW:
             return
+        axes = cell[np.asarray(pbc, dtype=bool)]
+        if len(axes) and np.linalg.matrix_rank(axes) < len(axes):
+            return  # the search for neighbours says what is wrong with such a cell
         needed, free = PER_PAIR * edges, free_memory(torch.device("cpu"))
         if whole and self._raw.device.type == "cpu":
             needed, free = bytes_per_edge(self._raw) * edges, self.free()

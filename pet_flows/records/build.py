@@ -61,7 +61,7 @@ def build_record(
     input_structure
         None where the input could not be read.
     property
-        relax, static, eos, elastic, phonon, qha or md.
+        relax, static, eos, elastic, phonon, qha, kappa or md.
     settings
         The property's settings.
     potential

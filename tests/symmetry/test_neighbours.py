@@ -82,6 +82,9 @@ def test_what_cannot_be_searched_is_refused_by_ase_calculators_too():
         with pytest.raises(StructureError) as caught:
             atoms.get_potential_energy()
         assert caught.value.reason == "not_searchable"
+    flat = Atoms("Si", cell=np.zeros((3, 3)), pbc=True, calculator=plain)
+    with pytest.raises(StructureError, match="not independent"):  # and not out of memory
+        flat.get_potential_energy()
 
 
 @pytest.mark.parametrize(
