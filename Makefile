@@ -23,13 +23,13 @@ demo: $(READY)
 	    --properties relax,eos,phonon,static --name demo || [ $$? -eq 3 ] # 3: some records failed
 	@cd $(DEMO) && $(BIN)/pet-flows compare demo
 
-# As many processes instead: what a test computes is too small for two threads. Files stay whole,
-# since their tests share models. ARGS="-n 0 -k phonon" for one process, or any other arguments.
+# As many processes instead: what a test computes is too small for two threads. Each begins with a
+# part of the files, whose tests share models. ARGS="-n 0 -k phonon": one process, other tests.
 test: export OMP_NUM_THREADS := 1
 test: export MKL_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
 test: $(READY)
-	@$(BIN)/python -m pytest -n $(THREADS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(THREADS) --dist worksteal $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
