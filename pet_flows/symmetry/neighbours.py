@@ -10,7 +10,7 @@ import vesin
 from ase.geometry import minkowski_reduce
 
 from pet_flows.errors import StructureError
-from pet_flows.symmetry.boxes import refuse_unsearchable
+from pet_flows.symmetry.boxes import FARTHEST, refuse_unsearchable
 
 #: Å; a cell and atoms within this are always searchable
 ROOMY = 100.0
@@ -61,7 +61,11 @@ def find_neighbours(
     if not (np.isfinite(points).all() and np.isfinite(given[periodic]).all()):
         raise StructureError("not_finite", "A position or a lattice vector is not finite.")
     box, turn = _compact(given, periodic)
+    outside = None
     if not max(np.abs(box).max(), np.abs(points).max()) < ROOMY:
+        if periodic.any() and np.abs(points).max() < FARTHEST:
+            outside = np.floor(points @ np.linalg.pinv(box[periodic])) @ np.eye(3)[periodic]
+            points = points - outside @ box
         refuse_unsearchable(box, periodic, points, cutoff)
     if periodic.any() and not periodic.all():
         # unit normals in place of the open axes, so that the box has a volume
@@ -70,13 +74,10 @@ def find_neighbours(
     i, j, shifts, lengths = search.compute(
         points=points, box=box, periodic=periodic, quantities="ijSd"
     )
-    shifts = np.asarray(shifts, dtype=np.int64)
-    return Neighbours(
-        np.asarray(i, dtype=np.int64),
-        np.asarray(j, dtype=np.int64),
-        shifts if turn is None else shifts @ turn,
-        np.asarray(lengths),
-    )
+    i, j, shifts = (np.asarray(column, dtype=np.int64) for column in (i, j, shifts))
+    if outside is not None:
+        shifts = shifts + (outside[i] - outside[j]).astype(np.int64)
+    return Neighbours(i, j, shifts if turn is None else shifts @ turn, np.asarray(lengths))
 
 
 def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

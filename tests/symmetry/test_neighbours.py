@@ -58,6 +58,26 @@ def test_all_pairs_of_any_cell(pbc, skew):
 
 
 @pytest.mark.parametrize("pbc", [(True,) * 3, (True, True, False), (False, False, True)])
+def test_atoms_many_cells_outside_have_the_same_neighbours(pbc):
+    rng = np.random.default_rng(4)
+    atoms = scattered(4, pbc)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    atoms.set_cell(atoms.cell.array @ turn)
+    atoms.positions = atoms.positions @ turn
+    found = find_neighbours(atoms.positions, atoms.cell.array, atoms.pbc, 4.5)
+    far = rng.integers(-3000, 3000, (12, 3)) * np.array(pbc)
+    positions = atoms.positions + far @ atoms.cell.array
+    again = find_neighbours(positions, atoms.cell.array, atoms.pbc, 4.5)
+    back = again.shifts + far[again.second] - far[again.first]
+    pairs = [
+        sorted(map(tuple, np.column_stack([n.first, n.second, s]).tolist()))
+        for n, s in ((found, found.shifts), (again, back))
+    ]
+    assert pairs[0] == pairs[1]
+    np.testing.assert_allclose(np.sort(again.lengths), np.sort(found.lengths), atol=1e-9)
+
+
+@pytest.mark.parametrize("pbc", [(True,) * 3, (True, True, False), (False, False, True)])
 def test_atoms_on_top_of_each_other(pbc):
     for seed in range(6):
         skew = np.where(np.outer(pbc, pbc), SKEW, np.eye(3)).astype(int)
