@@ -89,10 +89,10 @@ class Body:
             ratio = abs(np.linalg.det(cell) / np.linalg.det(self.cell))
             raise StructureError(
                 "cell_runaway",
-                f"The cell found no minimum near its start: it went to {ratio:.2f} times the "
-                f"first volume with a principal stretch of {np.exp(stretch.max()):.2f} or its "
-                "inverse; the structure may be unstable with this model, or far outside what it "
-                "was trained on.",
+                f"The cell did not stay near its start: it went to {ratio:.2f} times the first "
+                f"volume with a principal stretch of {np.exp(stretch.max()):.2f} or its inverse; "
+                "the structure may be unstable with this model under these conditions, or far "
+                "outside what it was trained on.",
             )
 
     def symmetrized(self, evaluation: Evaluation, cell: np.ndarray) -> Evaluation:

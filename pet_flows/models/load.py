@@ -35,6 +35,11 @@ def pick_device(name: str) -> torch.device:
         raise PetFlowsError(
             f"Device {name} was asked for, but torch sees no CUDA; use auto or cpu."
         )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise PetFlowsError(
+            f"Device {name} was asked for, but torch sees {torch.cuda.device_count()} of them, "
+            "counted from cuda:0."
+        )
     return device
 
 

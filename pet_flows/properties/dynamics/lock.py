@@ -33,11 +33,6 @@ class RunLock:
         self.path = path
         self._file: int | None = None
 
-    @property
-    def held(self) -> bool:
-        """Whether it is ours."""
-        return self._file is not None
-
     def take(self) -> None:
         """Take the lock at once or not at all.
 
