@@ -223,13 +223,9 @@ class CrystalBound:
             turn.T @ self.reference.holohedry @ turn,
             EXACT,
         )
+        found = Symmetry(primitive, operations, permutations)
         # round-off, of very skewed cells above all, can hide the identity, or a product of others
-        if (
-            0 not in operations
-            or not np.isin(self.reference.table[np.ix_(operations, operations)], operations).all()
-        ):
-            return alone
-        return Symmetry(primitive, operations, permutations)
+        return found if found.is_group(self.reference.table) else alone
 
     def _inherited(self, parent: Symmetry) -> Symmetry:
         """What of a parent's symmetry, found under another variant perhaps, this one has."""

@@ -20,8 +20,6 @@ EXACT = 1e-9
 #: a tolerance that finds fewer translations than one larger by this factor lies among residuals
 #: that are equal but for round-off, as those of a supercell with one displaced atom are
 MARGIN = 1.2
-#: atoms of one element among which to look further costs more than it spares
-FEW = 8
 #: places (candidates × atoms) looked up at once: some ten MB
 PLACES = 500_000
 
