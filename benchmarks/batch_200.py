@@ -34,9 +34,9 @@ from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.jobs import StaticMaker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.relaxation.relax import relax
-from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.properties.static import static
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.relax.relax import relax
+from pet_flows.properties.static.static import static
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
 

@@ -36,9 +36,9 @@ from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.raw import RawModel
-from pet_flows.symmetry.ecse_graph import find_edges
+from pet_flows.symmetrization.ecse_graph import find_edges
 from tests.rough import rough_model
-from tests.symmetry.systems import crystals, molecules, orthogonal, raw, sheared, turned
+from tests.symmetrization.systems import crystals, molecules, orthogonal, raw, sheared, turned
 
 GRIDS = ("none", "grid:tetrahedral", "grid:octahedral", "grid:icosahedral",
          "grid:icosahedral:inversion", "grid:lebedev:4")  # fmt: skip
@@ -91,7 +91,7 @@ def size(atoms: Atoms, cutoff: float) -> int:
 def measure(strategy: str, name: str, n_turns: int, limit: int) -> Row | None:
     """Row of one pair; None if the strategy is not for that system, or above the limit."""
     from pet_flows.errors import StructureError
-    from pet_flows.symmetry.parse import parse_strategy
+    from pet_flows.symmetrization.parse import parse_strategy
 
     atoms, parent = systems()[name]
     # a free atom has no edges: the backend by itself does not take it

@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import Potential
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.dynamics.md import md
-from pet_flows.properties.dynamics.settings import MDSettings
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.md import md
 from tests.rough import rough_model
 
 #: structures of 64 atoms

@@ -32,9 +32,9 @@ from ase.build import bulk
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pet_flows.engines.potential import get_potential
-from pet_flows.properties.dynamics.md import md
-from pet_flows.properties.dynamics.settings import MDSettings
-from tests.properties.dynamics.potentials import LawPotential, Springs
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.md import md
+from tests.properties.md.potentials import LawPotential, Springs
 
 ENSEMBLES = ("nve", "nvt_langevin", "nvt_nose_hoover", "npt_langevin")
 
@@ -64,9 +64,11 @@ def potential(name: str) -> Any:
     return get_potential(name).with_(symmetrization="crystal:orientation", dtype="float64")
 
 
-def arrays(given: Any, settings: MDSettings, folder: Path | None) -> dict[str, np.ndarray]:
+def arrays(
+    given: Any, settings: MDSettings, folder: Path | None, every: int
+) -> dict[str, np.ndarray]:
     """Every array that a run leaves."""
-    (outcome,) = md([crystal()], given, settings, checkpoints=folder)
+    (outcome,) = md([crystal()], given, settings, checkpoints=folder, checkpoint_every=every)
     if outcome.state != "ok":
         raise SystemExit(outcome.message)
     return {f"{b}.{k}": v for b, blob in outcome.blobs.items() for k, v in blob.items()}
@@ -95,7 +97,7 @@ def checkpointed(folder: Path) -> int:
         return int(file["step"])
 
 
-def trial(name: str, settings: MDSettings, kills: int, seed: int) -> dict[str, Any]:
+def trial(name: str, settings: MDSettings, every: int, kills: int, seed: int) -> dict[str, Any]:
     """One ensemble."""
     given = potential(name)
     rng = np.random.default_rng(seed)
@@ -106,7 +108,7 @@ def trial(name: str, settings: MDSettings, kills: int, seed: int) -> dict[str, A
 
         def work(pipe: int) -> None:
             given.evaluator = Announced(given.evaluator, pipe)
-            answer.write_bytes(pickle.dumps(arrays(given, settings, runs)))
+            answer.write_bytes(pickle.dumps(arrays(given, settings, runs, every)))
 
         for step in steps.tolist():
             start = checkpointed(runs)
@@ -131,7 +133,7 @@ def trial(name: str, settings: MDSettings, kills: int, seed: int) -> dict[str, A
         os.close(pipe)
         again = pickle.loads(answer.read_bytes())
         whole_run = potential(name)
-        whole = arrays(whole_run, settings, None)
+        whole = arrays(whole_run, settings, None, every)
     differences = {
         key: float(np.abs(values - again[key]).max())
         for key, values in whole.items()
@@ -141,7 +143,7 @@ def trial(name: str, settings: MDSettings, kills: int, seed: int) -> dict[str, A
         "ensemble": settings.ensemble,
         "potential": name,
         "steps": settings.steps,
-        "checkpoint_every": settings.checkpoint_every,
+        "checkpoint_every": every,
         "killed_at": killed,
         "went_on_from": resumed,
         "most_steps_lost": max(lost),
@@ -163,10 +165,13 @@ def main() -> None:
     torch.set_num_threads(1)  # a fork inherits no thread pool
     for ensemble in args.ensembles:
         settings = MDSettings(
-            ensemble=ensemble, steps=args.steps, checkpoint_every=args.every, stride=3,
+            ensemble=ensemble, steps=args.steps, stride=3,
             observe_every=2, timestep=2.0, min_length=0, seed=args.seed, correlation_time=0.1,
         )  # fmt: skip
-        print(json.dumps(trial(args.potential, settings, args.kills, args.seed)), flush=True)
+        print(
+            json.dumps(trial(args.potential, settings, args.every, args.kills, args.seed)),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

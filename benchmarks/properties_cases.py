@@ -26,17 +26,18 @@ from properties_peers import (
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.dynamics.md import md
-from pet_flows.properties.dynamics.settings import MDSettings
-from pet_flows.properties.elasticity.elastic import elastic
-from pet_flows.properties.elasticity.eos import eos
-from pet_flows.properties.elasticity.settings import ElasticSettings, EOSSettings
-from pet_flows.properties.phonons.phonon import phonon
-from pet_flows.properties.phonons.settings import PhononSettings
-from pet_flows.properties.relaxation.relax import relax
-from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.properties.settings import StaticSettings
-from pet_flows.properties.static import static
+from pet_flows.properties.elastic.declaration import ElasticSettings
+from pet_flows.properties.elastic.elastic import elastic
+from pet_flows.properties.eos.declaration import EOSSettings
+from pet_flows.properties.eos.eos import eos
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.md import md
+from pet_flows.properties.phonon.declaration import PhononSettings
+from pet_flows.properties.phonon.phonon import phonon
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.relax.relax import relax
+from pet_flows.properties.static.declaration import StaticSettings
+from pet_flows.properties.static.static import static
 
 SUPERCELL = 16.0  # Å; for silicon 3 × 3 × 3 cubic cells, 216 atoms
 

@@ -26,13 +26,13 @@ from properties_peers import GROUND_STATES, results
 
 from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.elasticity.elastic import elastic
-from pet_flows.properties.elasticity.settings import ElasticSettings
+from pet_flows.properties.elastic.declaration import ElasticSettings
+from pet_flows.properties.elastic.elastic import elastic
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.phonons.phonon import phonon
-from pet_flows.properties.phonons.settings import PhononSettings
-from pet_flows.properties.relaxation.relax import relax
-from pet_flows.properties.relaxation.settings import RelaxSettings
+from pet_flows.properties.phonon.declaration import PhononSettings
+from pet_flows.properties.phonon.phonon import phonon
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.relax.relax import relax
 
 #: beside the ground states: an ordered alloy, and a hexagonal metal where the model is a guess
 OTHERS = {

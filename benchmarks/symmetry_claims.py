@@ -22,10 +22,10 @@ from pet_flows.engines.potential import get_potential
 from pet_flows.engines.raw import RawModel
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetry.ecse import Ecse, EcseBound
-from pet_flows.symmetry.grid import off_axis_group
-from pet_flows.symmetry.parse import parse_strategy
-from pet_flows.symmetry.strategy import Fixed, Strategy
+from pet_flows.symmetrization.ecse import Ecse, EcseBound
+from pet_flows.symmetrization.grid import off_axis_group
+from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategy import Fixed, Strategy
 
 #: √(eV/Å²/amu) in THz
 TERAHERTZ = float(np.sqrt(_e / _amu) * 1e10 / (2 * np.pi) * 1e-12)

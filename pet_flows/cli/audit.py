@@ -17,8 +17,8 @@ from pet_flows.cli.query import Format
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from pet_flows.symmetry.audit import Audit
-    from pet_flows.symmetry.audit_table import Progress
+    from pet_flows.audit.audit import Audit
+    from pet_flows.audit.table import Progress
 
 STRATEGIES = (
     "none,grid:tetrahedral,grid:icosahedral,crystal:orientation,crystal,crystal:icosahedral"
@@ -57,7 +57,7 @@ def command(
     from pet_flows.engines.resolve import resolve
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
-    from pet_flows.symmetry.parse import canonical_spec
+    from pet_flows.symmetrization.parse import canonical_spec
 
     check_picture(picture)
     settings = get_settings()
@@ -65,10 +65,10 @@ def command(
     strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]
     spec = resolve(spec, trust)  # says what is wrong with a name before torch is imported
     sys.stderr.write(f"Loading {spec.model}\n")
+    from pet_flows.audit.table import audit_all
     from pet_flows.engines.ase import SymmetrizedCalculator
     from pet_flows.engines.potential import get_potential
     from pet_flows.errors import PetFlowsError
-    from pet_flows.symmetry.audit_table import audit_all
 
     potential = get_potential(spec, trust)
 

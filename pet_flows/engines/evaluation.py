@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from pet_flows.symmetry.strategy import Bound
+from pet_flows.symmetrization.strategy import Bound
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from pet_flows.engines.resolve import resolve
 from pet_flows.models.catalogue import find
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetry.parse import parse_strategy
-from pet_flows.symmetry.strategy import Bound
+from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategy import Bound
 
 
 class Potential:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from pet_flows.symmetry.neighbours import Neighbours, find_neighbours
+from pet_flows.geometry.neighbours import Neighbours, find_neighbours
 
 if TYPE_CHECKING:
     from pet_flows.engines.metatomic import MetatomicRaw

@@ -7,7 +7,7 @@ import re
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetry.parse import canonical_spec
+from pet_flows.symmetrization.parse import canonical_spec
 
 
 def resolve(spec: PotentialSpec, trust: bool = False) -> PotentialSpec:

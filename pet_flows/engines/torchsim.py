@@ -19,10 +19,10 @@ import torch
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.errors import StructureError
-from pet_flows.symmetry.strategy import Bound
+from pet_flows.symmetrization.strategy import Bound
 
 if TYPE_CHECKING:
-    from pet_flows.symmetry.group import SpaceGroup
+    from pet_flows.crystallography.group import SpaceGroup
 
 #: evaluates a batch; a structure that cannot be done gives its error instead of a result
 EvaluateEach = Callable[[Sequence[System]], Sequence[Evaluation | StructureError]]

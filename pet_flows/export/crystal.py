@@ -85,7 +85,7 @@ class CrystalFrames(torch.nn.Module):
         """Orthogonal factor R of ``F = S R``, differentiable once.
 
         With ``S = U diag(s) Uᵀ``, ``dR = U Ω' Uᵀ R`` where ``Ω'_ij = (M' − M'ᵀ)_ij /
-        (s_i + s_j)`` and ``M' = Uᵀ dF Rᵀ U``; see :mod:`pet_flows.symmetry.polar`. The
+        (s_i + s_j)`` and ``M' = Uᵀ dF Rᵀ U``; see :mod:`pet_flows.symmetrization.polar`. The
         differential is applied to ``F − detach F``, which is zero and has the derivative of F.
         """
         axes, stretches, right = torch.linalg.svd(deformation.detach())

@@ -1,4 +1,4 @@
-"""Ecse frames in TorchScript: :mod:`pet_flows.symmetry.ecse_frames` for exported files.
+"""Ecse frames in TorchScript: :mod:`pet_flows.symmetrization.ecse_frames` for exported files.
 
 The same frames, weights and constants, with the engine's neighbour list in place of an own one
 and without the shortcuts that only save time there; a test holds the two equal to round-off.

@@ -1,4 +1,4 @@
-"""Frames for linear surroundings in TorchScript: :mod:`pet_flows.symmetry.ecse_axial`."""
+"""Frames for linear surroundings in TorchScript: :mod:`pet_flows.symmetrization.ecse_axial`."""
 
 import math
 

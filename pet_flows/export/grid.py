@@ -2,7 +2,7 @@
 
 Each module maps ``(pbc, [positions, cell, vectors ...], [pair samples ...])``, float64 in the
 model's length unit, to orthogonal matrices ``(K, 3, 3)`` and weights ``(K, n)``, differentiable
-once; see :mod:`pet_flows.symmetry.strategy` for what they mean.
+once; see :mod:`pet_flows.symmetrization.strategy` for what they mean.
 """
 
 import torch

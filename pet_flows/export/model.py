@@ -20,15 +20,15 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetry.crystal import Crystal
-from pet_flows.symmetry.crystal_bound import LIMIT
-from pet_flows.symmetry.ecse import Ecse
-from pet_flows.symmetry.ecse_axial import BETA, ON_AXIS, TURNS
-from pet_flows.symmetry.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR
-from pet_flows.symmetry.ecse_graph import NEGLIGIBLE
-from pet_flows.symmetry.grid import Grid
-from pet_flows.symmetry.parse import parse_strategy
-from pet_flows.symmetry.strategy import Strategy
+from pet_flows.symmetrization.crystal import Crystal
+from pet_flows.symmetrization.crystal_bound import LIMIT
+from pet_flows.symmetrization.ecse import Ecse
+from pet_flows.symmetrization.ecse_axial import BETA, ON_AXIS, TURNS
+from pet_flows.symmetrization.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR
+from pet_flows.symmetrization.ecse_graph import NEGLIGIBLE
+from pet_flows.symmetrization.grid import Grid
+from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategy import Strategy
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel, ModelMetadata, NeighborListOptions

@@ -1,6 +1,6 @@
 """Edges and ragged groups in TorchScript, for :mod:`pet_flows.export.ecse`.
 
-The functions of :mod:`pet_flows.symmetry.ecse_graph` on tensors alone.
+The functions of :mod:`pet_flows.symmetrization.ecse_graph` on tensors alone.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import torch
 
 
 class Constants(NamedTuple):
-    """Those of :mod:`pet_flows.symmetry.ecse_frames` and its neighbours, where they are explained.
+    """Those of :mod:`pet_flows.symmetrization.ecse_frames` and others, where they are explained.
 
     TorchScript does not read the names of other modules, so they are handed over.
     """

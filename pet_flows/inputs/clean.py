@@ -7,8 +7,8 @@ from ase import Atoms
 from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
+from pet_flows.geometry.closest import close_pairs
 from pet_flows.properties.settings import OVERLAP
-from pet_flows.symmetry.closest import close_pairs
 
 _WORDS = {
     "magmom": "magnetic moments",

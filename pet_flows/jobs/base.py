@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import wraps
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +15,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.batch import run_batch
 from pet_flows.jobs.items import JobInput, refuse_ase
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.registry import get_property
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -79,8 +79,6 @@ class PropertyMaker(Maker):
     """of the campaign, registered by whichever job runs first"""
 
     property_name: ClassVar[str]
-    property_module: ClassVar[str]
-    """where it is computed, under ``pet_flows.properties``"""
     settings_class: ClassVar[type[BaseModel]]
 
     def __post_init__(self) -> None:
@@ -137,9 +135,8 @@ class PropertyMaker(Maker):
         carried: Sequence[dict[str, Any] | None],
         progress: Progress | None = None,
     ) -> Iterator[Outcome]:
-        """Call the property: the function of `property_module` that is named as its module."""
-        module = import_module(f"pet_flows.properties.{self.property_module}")
-        compute = getattr(module, self.property_module.rpartition(".")[2])
+        """Call the property's function."""
+        compute = get_property(self.property_name).function()
         outcomes: Iterator[Outcome] = compute(
             structures, potential, self.settings(), carried, progress=progress
         )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.items import JobInput, refuse_shared
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.thermal.settings import ConductivitySettings
+from pet_flows.properties.kappa.declaration import ConductivitySettings
 
 
 @dataclass
@@ -45,7 +45,6 @@ class ConductivityMaker(PropertyMaker):
     nac: dict[str, Any] | None = None
 
     property_name: ClassVar[str] = "kappa"
-    property_module: ClassVar[str] = "thermal.conductivity"
     settings_class: ClassVar[type] = ConductivitySettings
 
     def run(self, given: JobInput | list[JobInput]) -> Any:

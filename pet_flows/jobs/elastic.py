@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.elasticity.settings import ElasticSettings
+from pet_flows.properties.elastic.declaration import ElasticSettings
 
 
 @dataclass
@@ -37,7 +37,6 @@ class ElasticMaker(PropertyMaker):
     max_stress: float | None = None
 
     property_name: ClassVar[str] = "elastic"
-    property_module: ClassVar[str] = "elasticity.elastic"
     settings_class: ClassVar[type] = ElasticSettings
 
     def spec(self) -> PotentialSpec:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
-from pet_flows.properties.elasticity.settings import EOSSettings
+from pet_flows.properties.eos.declaration import EOSSettings
 
 
 @dataclass
@@ -28,5 +28,4 @@ class EOSMaker(PropertyMaker):
     n_volumes: int | None = None
 
     property_name: ClassVar[str] = "eos"
-    property_module: ClassVar[str] = "elasticity.eos"
     settings_class: ClassVar[type] = EOSSettings

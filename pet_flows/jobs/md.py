@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.dynamics.settings import MDSettings
+from pet_flows.properties.md.declaration import MDSettings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -72,13 +72,12 @@ class MDMaker(PropertyMaker):
     traj_file: str | None = None
 
     property_name: ClassVar[str] = "md"
-    property_module: ClassVar[str] = "dynamics.md"
     settings_class: ClassVar[type] = MDSettings
 
     def settings(self) -> Any:
         """Physics; a file that could not be written is refused now, not after the run."""
         if self.traj_file is not None:
-            from pet_flows.properties.dynamics.trajectory import refuse_format
+            from pet_flows.properties.md.trajectory import refuse_format
 
             refuse_format(self.traj_file)
         return super().settings()
@@ -97,8 +96,8 @@ class MDMaker(PropertyMaker):
         carried: Sequence[dict[str, Any] | None],
         progress: Progress | None = None,
     ) -> Iterator[Outcome]:
-        """See :func:`pet_flows.properties.dynamics.md.md`."""
-        from pet_flows.properties.dynamics.md import md
+        """See :func:`pet_flows.properties.md.md.md`."""
+        from pet_flows.properties.md.md import md
         from pet_flows.settings import get_settings
 
         checkpoints = get_settings().store.parent / "pet_flows_md"
@@ -109,7 +108,7 @@ class MDMaker(PropertyMaker):
 
     def write_files(self, slims: list[dict[str, Any]], store: ResultStore) -> None:
         """Write the trajectories, numbered by the place of each structure in what was given."""
-        from pet_flows.properties.dynamics.trajectory import write_trajectory
+        from pet_flows.properties.md.trajectory import write_trajectory
 
         if self.traj_file is None:
             return

@@ -12,12 +12,12 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.base import PropertyMaker, job_result_store, property_job
 from pet_flows.jobs.items import JobInput, refuse_shared
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.phonons.settings import PhononSettings
+from pet_flows.properties.phonon.declaration import PhononSettings
 
 
 def write_yaml_files(output: dict[str, Any] | list[dict[str, Any]]) -> None:
     """Write what a phonon job gave, computed now or before, for phonopy and atomate2."""
-    from pet_flows.properties.phonons.phonopy_yaml import write_phonopy_yaml
+    from pet_flows.properties.phonon.phonopy_yaml import write_phonopy_yaml
 
     store = job_result_store()
     if isinstance(output, dict):
@@ -69,7 +69,6 @@ class PhononMaker(PropertyMaker):
     write_phonopy_yaml: bool = False
 
     property_name: ClassVar[str] = "phonon"
-    property_module: ClassVar[str] = "phonons.phonon"
     settings_class: ClassVar[type] = PhononSettings
 
     @property_job

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.thermal.settings import QHASettings
+from pet_flows.properties.qha.declaration import QHASettings
 
 
 @dataclass
@@ -41,7 +41,6 @@ class QHAMaker(PropertyMaker):
     temperatures: tuple[float, ...] | None = None
 
     property_name: ClassVar[str] = "qha"
-    property_module: ClassVar[str] = "thermal.qha"
     settings_class: ClassVar[type] = QHASettings
 
     def spec(self) -> PotentialSpec:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.task_document import task_document
-from pet_flows.properties.relaxation.settings import RelaxSettings
+from pet_flows.properties.relax.declaration import RelaxSettings
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
@@ -51,7 +51,6 @@ class RelaxMaker(PropertyMaker):
     steps: int = 500
 
     property_name: ClassVar[str] = "relax"
-    property_module: ClassVar[str] = "relaxation.relax"
     settings_class: ClassVar[type] = RelaxSettings
 
     def document(self, record: dict[str, Any], store: ResultStore) -> Any:

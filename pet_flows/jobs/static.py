@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.task_document import task_document
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.settings import StaticSettings
+from pet_flows.properties.static.declaration import StaticSettings
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
@@ -32,7 +32,6 @@ class StaticMaker(PropertyMaker):
     phase_comparison: bool = False
 
     property_name: ClassVar[str] = "static"
-    property_module: ClassVar[str] = "static"
     settings_class: ClassVar[type] = StaticSettings
 
     def spec(self) -> PotentialSpec:

@@ -14,6 +14,7 @@ import torch
 from ase import Atoms
 from ase.units import GPa
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.memory import is_out_of_memory
@@ -21,9 +22,8 @@ from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import Prepared, as_given, check
-from pet_flows.symmetry.crystal import carried_for_supercell
-from pet_flows.symmetry.group import SpaceGroup
-from pet_flows.symmetry.strategy import Bound
+from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.strategy import Bound
 
 logger = logging.getLogger(__name__)
 

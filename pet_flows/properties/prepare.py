@@ -9,13 +9,13 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.lattice import LONGEST
 from pet_flows.errors import StructureError
+from pet_flows.geometry.boxes import SHORTEST
+from pet_flows.geometry.connectivity import refuse_vacuum
+from pet_flows.geometry.neighbours import find_neighbours
 from pet_flows.properties.settings import OVERLAP
-from pet_flows.symmetry.boxes import SHORTEST
-from pet_flows.symmetry.connectivity import refuse_vacuum
-from pet_flows.symmetry.group import SpaceGroup
-from pet_flows.symmetry.lattice import LONGEST
-from pet_flows.symmetry.neighbours import find_neighbours
 
 #: Å³; a periodic cell with less room than this for each atom is not a crystal
 LEAST_VOLUME = 1.0

@@ -7,7 +7,7 @@ Nothing here imports torch or ase.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,10 +19,28 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+def unit(symbol: str) -> dict[str, Any]:
+    """What a field's ``json_schema_extra`` holds, so that lists and plots can say its unit."""
+    return {"unit": symbol}
+
+
+#: ``json_schema_extra`` of a setting that acts through the potential, whose digest says it
+IN_POTENTIAL: dict[str, Any] = {"digest": "potential"}
+
+
 class PropertySettings(BaseModel):
     """Base of all settings: immutable, no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def identity(self) -> dict[str, Any]:
+        """What of the settings a digest holds: all but what the digest of the potential says."""
+        elsewhere = {
+            name
+            for name, field in type(self).model_fields.items()
+            if isinstance(field.json_schema_extra, dict) and "digest" in field.json_schema_extra
+        }
+        return self.model_dump(mode="json", exclude=elsewhere)
 
 
 class IonSettings(PropertySettings):
@@ -32,9 +50,15 @@ class IonSettings(PropertySettings):
         default=True, description="keep the space group that the input has at `symprec`"
     )
     symprec: Positive = Field(
-        default=0.01, description="Å; the input's symmetry is sought with it, then made exact once"
+        default=0.01,
+        description="the input's symmetry is sought with it, then made exact once",
+        json_schema_extra=unit("Å"),
     )
-    fmax: Positive = Field(default=0.001, description="eV/Å; largest norm of the force on an atom")
+    fmax: Positive = Field(
+        default=0.001,
+        description="largest norm of the force on an atom",
+        json_schema_extra=unit("eV/Å"),
+    )
     steps: int = Field(default=500, ge=1, description="optimizer steps before `steps_exhausted`")
     optimizer: Literal["lbfgs", "bfgs", "fire"] = Field(
         default="lbfgs",
@@ -48,9 +72,10 @@ class CellSettings(IonSettings):
     smax: Positive = Field(
         default=0.001,
         description=(
-            "eV; largest eigenvalue of volume × stress / number of atoms, which is what ASE's "
+            "largest eigenvalue of volume × stress / number of atoms, which is what ASE's "
             "FrechetCellFilter compares with fmax (0.001 eV is about 0.01 GPa)"
         ),
+        json_schema_extra=unit("eV"),
     )
     max_strain: Positive = Field(
         default=0.4,
@@ -59,7 +84,3 @@ class CellSettings(IonSettings):
             "(0.4: volume ratios of 0.3 to 3.3)"
         ),
     )
-
-
-class StaticSettings(PropertySettings):
-    """Energy, forces and stress of a structure as it is: the potential says it all."""

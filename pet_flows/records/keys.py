@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.properties.settings import PropertySettings
 
 #: digits that count: Å in the cell, fractions of a lattice vector in positions
 RESOLUTION = 1e-8
@@ -95,6 +96,8 @@ def input_digest(
 
 def settings_digest(settings: BaseModel | Mapping[str, Any]) -> str:
     """Digest of a property's settings (validated models: 1 and 1.0 are then the same)."""
+    if isinstance(settings, PropertySettings):
+        return digest(settings.identity(), 16)
     dumped = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else settings
     return digest(dumped, 16)
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
-from pet_flows.records.results import Strict, check_result
+from pet_flows.properties.result import Strict
+from pet_flows.records.results import check_result
 
 SCHEMA_VERSION = 1
 

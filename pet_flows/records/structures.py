@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from pymatgen.core import Composition, Lattice, Structure
 
-from pet_flows.symmetry.spacegroups import space_groups
+from pet_flows.crystallography.spacegroups import space_groups
 
 #: symprec of the two space groups, Å
 TIGHT, LOOSE = 1e-5, 0.1

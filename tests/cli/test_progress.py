@@ -9,10 +9,10 @@ from ase.calculators.emt import EMT
 from jobflow import run_locally
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.audit.table import audit_all
 from pet_flows.cli.progress import Course, duration, lines
 from pet_flows.jobs import MDMaker, batch
 from pet_flows.store.locate import open_job_store
-from pet_flows.symmetry.audit_table import audit_all
 
 
 def test_the_clock_starts_with_the_model_and_counts_what_was_computed():

@@ -10,10 +10,10 @@ from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
-from pet_flows.symmetry.parse import parse_strategy
+from pet_flows.symmetrization.parse import parse_strategy
 from tests.rough import rough_model
-from tests.symmetry import checks
-from tests.symmetry.systems import orthogonal, turned
+from tests.symmetrization import checks
+from tests.symmetrization.systems import orthogonal, turned
 
 
 def model(path=PETRaw, cut=True, n_layers=1, zbl=False):

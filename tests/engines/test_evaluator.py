@@ -15,7 +15,7 @@ from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.raw import default_dtype
 from pet_flows.errors import StructureError
-from pet_flows.symmetry.strategy import Fixed
+from pet_flows.symmetrization.strategy import Fixed
 from tests.rough import rough_model
 
 
@@ -133,7 +133,7 @@ def test_atoms_without_neighbours(make):
 
 
 def test_equivalent_atoms_have_equal_energies(make):
-    from pet_flows.symmetry.parse import parse_strategy
+    from pet_flows.symmetrization.parse import parse_strategy
 
     raw = make(rough_model())
     evaluator = Evaluator(raw, parse_strategy("crystal").configure(raw.cutoff, raw.n_layers))

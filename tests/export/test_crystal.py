@@ -12,13 +12,13 @@ from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.potential import Potential
 from pet_flows.export.model import symmetrized_model
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.settings import StaticSettings
-from pet_flows.properties.static import static
-from pet_flows.symmetry.crystal import carried_for_supercell
-from pet_flows.symmetry.parse import parse_strategy
+from pet_flows.properties.static.declaration import StaticSettings
+from pet_flows.properties.static.static import static
+from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.parse import parse_strategy
 from tests.export.exported import crystal_cells, in_process
 from tests.rough import rough_model
-from tests.symmetry.systems import orthogonal, sheared, turned
+from tests.symmetrization.systems import orthogonal, sheared, turned
 
 
 @lru_cache(maxsize=1)

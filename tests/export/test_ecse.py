@@ -5,10 +5,10 @@ import pytest
 from metatomic_ase import MetatomicCalculator
 
 from pet_flows.export.model import symmetrized_model
-from pet_flows.symmetry.parse import parse_strategy
+from pet_flows.symmetrization.parse import parse_strategy
 from tests.export.exported import in_process
 from tests.rough import rough_model
-from tests.symmetry.systems import molecules
+from tests.symmetrization.systems import molecules
 
 CHEAP = {
     "ecse:atom": ("dimer", "linear", "slab"),

@@ -12,15 +12,15 @@ from ase.io import write
 from metatomic.torch import ModelOutput, read_model_metadata
 
 from pet_flows.cli import main
+from pet_flows.crystallography.lattice import CrystalReference
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.potential import get_potential
 from pet_flows.errors import PetFlowsError
 from pet_flows.export.model import export_model, symmetrized_model
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetry.crystal import carried_for_supercell
-from pet_flows.symmetry.lattice import CrystalReference
-from pet_flows.symmetry.parse import parse_strategy
+from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.parse import parse_strategy
 from tests.export.exported import crystal_cells
 from tests.rough import rough_model, save_checkpoint
 

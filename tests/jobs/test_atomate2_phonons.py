@@ -12,12 +12,12 @@ from phonopy import load
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.jobs import RelaxMaker, StaticMaker
-from pet_flows.properties.phonons.phonon import phonon
-from pet_flows.properties.phonons.settings import PhononSettings
-from pet_flows.properties.relaxation.relax import relax
-from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.properties.thermal.qha import qha
-from pet_flows.properties.thermal.settings import QHASettings
+from pet_flows.properties.phonon.declaration import PhononSettings
+from pet_flows.properties.phonon.phonon import phonon
+from pet_flows.properties.qha.declaration import QHASettings
+from pet_flows.properties.qha.qha import qha
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.relax.relax import relax
 
 #: as little as atomate2 lets one ask for: its files and plots take most of the time
 BARE = {"npoints_band": 2, "kpoint_density_dos": 400, "tmax": 400, "tstep": 20}

@@ -10,7 +10,7 @@ from jobflow import run_locally
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.jobs import MDMaker
-from pet_flows.properties.dynamics.trajectory import read_trajectory
+from pet_flows.properties.md.trajectory import read_trajectory
 from pet_flows.records.results import check_result
 from pet_flows.settings import get_settings
 from pet_flows.store.locate import open_job_store

@@ -12,7 +12,7 @@ from jobflow import job
 
 from pet_flows.jobs.base import PropertyMaker, job_result_store
 from pet_flows.jobs.items import load_items
-from pet_flows.properties.settings import StaticSettings
+from pet_flows.properties.static.declaration import StaticSettings
 from tests.store.examples import record
 
 

@@ -18,9 +18,9 @@ from pet_flows.engines.raw import Copies, RawModel, RawResult
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import check
-from pet_flows.properties.relaxation.relax import relax
-from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.properties.static import static
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.relax.relax import relax
+from pet_flows.properties.static.static import static
 from tests.properties.stub import AsePotential
 
 Error = Callable[[], BaseException]

@@ -6,12 +6,14 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from pet_flows.properties.dynamics.settings import MDSettings
-from pet_flows.properties.elasticity.settings import ElasticSettings, EOSSettings
-from pet_flows.properties.phonons.settings import PhononSettings
-from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.properties.settings import StaticSettings
-from pet_flows.properties.thermal.settings import ConductivitySettings, QHASettings
+from pet_flows.properties.elastic.declaration import ElasticSettings
+from pet_flows.properties.eos.declaration import EOSSettings
+from pet_flows.properties.kappa.declaration import ConductivitySettings
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.phonon.declaration import PhononSettings
+from pet_flows.properties.qha.declaration import QHASettings
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.static.declaration import StaticSettings
 from pet_flows.records.keys import settings_digest
 
 ALL = [
@@ -51,7 +53,7 @@ DIGESTS = {
     PhononSettings: "a8b002bca97eb384",
     QHASettings: "43a624e998999d2a",
     ConductivitySettings: "c5e084ec275ec347",
-    MDSettings: "0634a22ddc7d12b7",
+    MDSettings: "66dd2e0972e3d229",
 }
 
 
@@ -79,11 +81,11 @@ def test_nonsense_is_refused(kind: type, wrong: dict) -> None:
         kind(**wrong)
 
 
-def test_settings_need_neither_torch_nor_ase() -> None:
+def test_declarations_need_neither_torch_nor_ase() -> None:
     code = (
         "import sys\n"
-        "import pet_flows.properties.dynamics.settings, pet_flows.properties.elasticity.settings\n"
-        "import pet_flows.properties.relaxation.settings, pet_flows.properties.thermal.settings\n"
+        "from pet_flows.properties.registry import properties\n"
+        "properties()\n"
         "print([m for m in ('torch', 'ase', 'torch_sim') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

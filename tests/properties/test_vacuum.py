@@ -8,12 +8,14 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from pet_flows.properties.elasticity.elastic import elastic
-from pet_flows.properties.elasticity.eos import eos
-from pet_flows.properties.elasticity.settings import ElasticSettings, EOSSettings
-from pet_flows.properties.thermal.conductivity import conductivity
-from pet_flows.properties.thermal.qha import qha
-from pet_flows.properties.thermal.settings import ConductivitySettings, QHASettings
+from pet_flows.properties.elastic.declaration import ElasticSettings
+from pet_flows.properties.elastic.elastic import elastic
+from pet_flows.properties.eos.declaration import EOSSettings
+from pet_flows.properties.eos.eos import eos
+from pet_flows.properties.kappa.declaration import ConductivitySettings
+from pet_flows.properties.kappa.kappa import conductivity
+from pet_flows.properties.qha.declaration import QHASettings
+from pet_flows.properties.qha.qha import qha
 from tests.properties.stub import AsePotential
 
 PROPERTIES = {

@@ -13,7 +13,7 @@ from ase.build import bulk
 from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
-from pet_flows.properties.relaxation.settings import RelaxSettings
+from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.records.build import build_record, plain
 from pet_flows.records.keys import structure_digest
 from pet_flows.records.schema import Record

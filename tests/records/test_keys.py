@@ -5,8 +5,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.relaxation.settings import RelaxSettings
-from pet_flows.properties.settings import StaticSettings
+from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.records.keys import (
     canonical_json,
     input_digest,
@@ -85,8 +84,8 @@ def test_json_has_one_spelling():
 def test_settings_differ_by_physics_only():
     assert settings_digest(RelaxSettings(fmax=1)) == settings_digest(RelaxSettings(fmax=1.0))
     assert settings_digest(RelaxSettings()) != settings_digest(RelaxSettings(steps=3))
-    settings = StaticSettings()
-    assert settings_digest(settings) == settings_digest(settings.model_dump())
+    settings = RelaxSettings()
+    assert settings_digest(settings) == settings_digest(settings.identity())
 
 
 def test_keys_do_not_change_between_releases():

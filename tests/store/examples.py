@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.settings import StaticSettings
+from pet_flows.properties.static.declaration import StaticSettings
 from pet_flows.records.build import build_record
 
 SPEC = PotentialSpec(sha256="ab" * 32)

@@ -1,0 +1,1 @@
+"""How symmetric any calculator really is, measured."""

@@ -1,0 +1,1 @@
+"""What repeats: primitive cells, sites, operations, space groups, lattices."""

@@ -1,0 +1,267 @@
+"""The space group of one structure: find it, snap to it, and keep a geometry and forces in it.
+
+Operations are sought on the primitive cell, whatever supercell they are used on, and everything
+is projected relative to the centroid: one pass is exact to round-off and keeps origin, cell
+setting and orientation, which standardizing routines do not. Charges, oxidation states and
+magnetic moments do not count: only what the potential sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from pet_flows.crystallography.exact import EXACT, Primitive, find_primitive
+from pet_flows.crystallography.lattice import closed
+from pet_flows.crystallography.sites import Sites
+from pet_flows.crystallography.spacegroups import space_groups
+from pet_flows.errors import StructureError
+
+#: Å, of :meth:`SpaceGroup.find`
+SYMPREC = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceGroup:
+    """Space-group operations on the atoms of one structure, cell setting and origin as given.
+
+    Attributes
+    ----------
+    number, international
+        Of the space group.
+    primitive
+        How the cell is built from its primitive cell.
+    rotations
+        ``(m, 3, 3)`` int, W in the primitive basis for rows: ``f_i W + t = f_perm[i] + n``.
+    permutations
+        ``(m, n)`` int, of the atoms of the primitive cell.
+    shifts
+        ``(m, n, 3)``, ``n_i − n̄`` of :func:`_shifts`: lattice vectors that operations add,
+        relative to the centroid.
+    fractional
+        ``(N, 3)`` snapped positions of all atoms in the primitive basis, against which later
+        positions are unwrapped.
+    """
+
+    number: int
+    international: str
+    primitive: Primitive
+    rotations: np.ndarray
+    permutations: np.ndarray
+    shifts: np.ndarray
+    fractional: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    @classmethod
+    def find(cls, atoms: Atoms, symprec: float = SYMPREC) -> SpaceGroup:
+        """Space group of a structure, up to displacements of about ``symprec`` (Å).
+
+        Operations found at a loose tolerance need not form a group; then a smaller one is tried.
+
+        Raises
+        ------
+        StructureError
+            ``symmetry_not_found``: not periodic in three directions, or atoms overlap.
+        """
+        if not atoms.pbc.all() or abs(np.linalg.det(atoms.cell.array)) < 1e-9:
+            raise StructureError(
+                "symmetry_not_found",
+                "A space group needs three independent periodic lattice vectors.",
+            )
+        for tolerance in (symprec, 0.3 * symprec, 0.1 * symprec, 0.01 * symprec, 1e-6):
+            primitive = find_primitive(
+                atoms.numbers, atoms.cell.array, atoms.positions, max(tolerance, EXACT)
+            )
+            found = _group(atoms, primitive, tolerance)
+            if found is not None:
+                return found
+        raise StructureError(
+            "symmetry_not_found",
+            "No space group fits this structure at any tolerance; atoms may overlap.",
+        )
+
+    def operations(self, cell: np.ndarray) -> np.ndarray:
+        """``(m, 3, 3)`` orthogonal Q for ``x → x Q`` in a cell ``(3, 3)`` of this symmetry."""
+        lattice = self.primitive.basis @ cell
+        return np.linalg.inv(lattice) @ self.rotations @ lattice
+
+    def project_cell(self, cell: np.ndarray) -> np.ndarray:
+        """Nearest cell ``(3, 3)`` of this symmetry, without turning it.
+
+        The metric is averaged over the operations and the primitive cell p stretched to it by
+        the symmetric S with ``p S² pᵀ`` the average.
+        """
+        lattice = self.primitive.basis @ np.asarray(cell, dtype=float)
+        metric = lattice @ lattice.T
+        mean = (self.rotations @ metric @ self.rotations.transpose(0, 2, 1)).mean(0)
+        inverse = np.linalg.inv(lattice)
+        squares, axes = np.linalg.eigh(inverse @ mean @ inverse.T)
+        stretch = (axes * np.sqrt(squares)) @ axes.T
+        return self.primitive.supercell @ lattice @ stretch
+
+    def project_positions(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Nearest positions ``(N, 3)`` Å of this symmetry; the centroid stays.
+
+        Parameters
+        ----------
+        positions
+            ``(N, 3)`` Å, of the same atoms in the same order, wrapped or not.
+        cell
+            ``(3, 3)`` Å, already of this symmetry.
+        """
+        lattice = self.primitive.basis @ np.asarray(cell, dtype=float)
+        fractional = positions @ np.linalg.inv(lattice)
+        drift = fractional - self.fractional
+        # a common drift is no wrapping: measured on the circle, it does not mind wrapped atoms
+        turn = np.angle(np.exp(2j * np.pi * drift).mean(0)) / (2 * np.pi)
+        wrapped = np.rint(drift - turn)
+        unwrapped = fractional - wrapped
+        return (self._average(unwrapped) + wrapped) @ lattice
+
+    def symmetrize_forces(self, forces: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Average of forces ``(N, 3)`` eV/Å over all operations and translations."""
+        turned = self._over_copies(forces) @ self.operations(cell)
+        summed = np.zeros_like(turned[0])
+        np.add.at(summed, self.permutations, turned)
+        return (summed / len(self))[self.primitive.image]
+
+    def symmetrize_stress(self, stress: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Average of a stress ``(3, 3)`` over the point group."""
+        q = self.operations(cell)
+        return (q.transpose(0, 2, 1) @ stress @ q).mean(0)
+
+    def snap(self, atoms: Atoms) -> Atoms:
+        """Copy of a structure, moved onto this symmetry exactly."""
+        snapped = atoms.copy()
+        cell = self.project_cell(atoms.cell.array)
+        snapped.set_cell(cell, scale_atoms=True)
+        snapped.positions = self.project_positions(snapped.positions, cell)
+        return snapped
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "number": self.number,
+            "international": self.international,
+            "atoms": self.primitive.atoms.tolist(),
+            "supercell": self.primitive.supercell.tolist(),
+            "image": self.primitive.image.tolist(),
+            "rotations": self.rotations.tolist(),
+            "permutations": self.permutations.tolist(),
+            "shifts": self.shifts.tolist(),
+            "fractional": self.fractional.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> SpaceGroup:
+        """Inverse of :meth:`as_dict`.
+
+        Raises
+        ------
+        StructureError
+            ``symmetry_not_found``: the operations are no group, so that a mean over them would
+            not have their symmetry.
+        """
+        basis = np.linalg.inv(np.array(data["supercell"], dtype=float))
+        found = cls(
+            data["number"],
+            data["international"],
+            Primitive(np.array(data["atoms"]), basis, np.array(data["image"])),
+            *(np.array(data[k]) for k in ("rotations", "permutations", "shifts", "fractional")),
+        )
+        if not _is_group(found.rotations, found.permutations):
+            raise StructureError(
+                "symmetry_not_found",
+                f"The {len(found)} operations given for space group {found.number} are no group: "
+                "a product of two of them is missing or moves atoms elsewhere; find the group "
+                "anew (SpaceGroup.find).",
+            )
+        return found
+
+    def _over_copies(self, values: np.ndarray) -> np.ndarray:
+        """(N, 3) → (n, 3), mean over translated copies."""
+        image, n = self.primitive.image, len(self.primitive.atoms)
+        summed = np.zeros((n, 3))
+        np.add.at(summed, image, values)
+        return summed * (n / len(image))
+
+    def _average(self, fractional: np.ndarray) -> np.ndarray:
+        """Project unwrapped fractional positions (N, 3): translations first, then operations."""
+        offset = self.fractional - self.fractional[self.primitive.atoms][self.primitive.image]
+        offset = np.rint(offset)
+        own = self._over_copies(fractional - offset)
+        return self._project(own)[self.primitive.image] + offset
+
+    def _project(self, own: np.ndarray) -> np.ndarray:
+        """``u_perm(i) = mean over W of u_i W − (n_i − n̄)``, u relative to the centroid."""
+        centroid = own.mean(0)
+        moved = (own - centroid) @ self.rotations - self.shifts
+        summed = np.zeros_like(own)
+        np.add.at(summed, self.permutations, moved)
+        return summed / len(self) + centroid
+
+
+def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup | None:
+    """Space group on a primitive cell; None if what is found is not a group."""
+    lattice = primitive.basis @ atoms.cell.array
+    numbers = atoms.numbers[primitive.atoms]
+    every = atoms.positions @ np.linalg.inv(lattice)
+    reference = every[primitive.atoms]
+    offset = np.rint(every - reference[primitive.image])
+    mean = np.zeros_like(reference)
+    np.add.at(mean, primitive.image, every - offset)
+    own = mean * (len(reference) / len(every))
+    (dataset,) = space_groups(lattice, own, numbers, tolerance)
+    if dataset is None:
+        return None
+    # columns f' = R f + t are our rows f' = f Rᵀ + t
+    rotations = np.ascontiguousarray(dataset.rotations.transpose(0, 2, 1))
+    if len({w.tobytes() for w in rotations}) < len(rotations):
+        return None  # there is a smaller cell still: tolerances disagree, try another
+    sites = Sites(numbers, lattice, own @ lattice)
+    places = own @ rotations + dataset.translations[:, None, :]
+    found, permutations = sites.match(places, 10 * tolerance + 1e-6)
+    if len(found) < len(rotations) or not _is_group(rotations, permutations):
+        return None
+    shifts = _shifts(own, rotations, permutations)
+    group = SpaceGroup(
+        dataset.number, dataset.international, primitive,
+        rotations, permutations, shifts, every,
+    )  # fmt: skip
+    snapped = group._average(every)
+    # a projection that is not the same twice was none
+    if np.abs(group._average(snapped) - snapped).max() > 1e-9:
+        return None
+    return SpaceGroup(
+        group.number, group.international, primitive, rotations, permutations, shifts, snapped
+    )
+
+
+def _is_group(rotations: np.ndarray, permutations: np.ndarray) -> bool:
+    """Whether operations ``(m, 3, 3)`` int, ``(m, n)`` contain their products, atoms included."""
+    if len(rotations) != len(permutations) or not len(rotations) or not closed(rotations):
+        return False
+    place = {w.tobytes(): k for k, w in enumerate(rotations)}
+    for rotation, permutation in zip(rotations, permutations, strict=True):
+        # first this one, then each of the others: f_i W V + … = f_q(p(i))
+        product = [place[w.tobytes()] for w in rotation @ rotations]
+        if (permutations[product] != permutations[:, permutation]).any():
+            return False
+    return True
+
+
+def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) -> np.ndarray:
+    """(m, n, 3): ``n_i − n̄`` of ``u_i W = u_perm(i) + (n_i − n̄)``, u relative to the centroid.
+
+    Only differences between atoms are defined by positions relative to the centroid, so the
+    integers are taken against the first atom of each operation.
+    """
+    centred = own - own.mean(0)
+    offset = centred @ rotations - centred[permutations]
+    integers = np.rint(offset - offset[:, :1])
+    return integers - integers.mean(1, keepdims=True)

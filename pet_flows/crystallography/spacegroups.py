@@ -1,0 +1,137 @@
+"""The space group of a structure at a tolerance: spglib's word, asked only where it matters.
+
+spglib needs 10 to 40 ms to match a cubic space group, moyopy a tenth of that. The two differ
+where a symmetry is broken by about the tolerance, and near ties of lattices without right angles.
+So moyopy is asked on both sides of the tolerances; a structure on which it says twice the same
+has nothing there on which spglib could decide otherwise, and spglib is asked about the rest.
+In large cells moyopy has the word alone: on a rattled one spglib takes a minute, and sees P1 where
+every atom is within the tolerance of its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import moyopy
+import numpy as np
+import spglib
+
+from pet_flows.crystallography.lattice import LONGEST, reduced
+from pet_flows.geometry.closest import close_pairs
+
+#: how far beside the given tolerances nothing may change
+BESIDE = (0.1, 3.0)
+#: triclinic and monoclinic lattices can come near a tie that the two see differently
+FIRST_ORTHORHOMBIC = 16
+#: atoms of a large cell
+LARGE = 200
+#: Å³ for each atom, which every crystal has
+LEAST_VOLUME = 0.5
+#: Å; atoms nearer to each other than this are piled up
+APART = 0.25
+
+# it reports each supercell, whose number of operations is not asked for here
+logging.getLogger("moyo").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A space group and its operations, ``f' = R f + t`` for columns of fractional coordinates."""
+
+    number: int
+    international: str
+    rotations: np.ndarray
+    """(m, 3, 3) int"""
+    translations: np.ndarray
+    """(m, 3)"""
+
+
+def space_groups(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, *tolerances: float
+) -> list[Found | None]:
+    """Space group at each tolerance, None where none is found or the structure is impossible.
+
+    Parameters
+    ----------
+    lattice, fractional, numbers
+        ``(3, 3)`` Å, rows; ``(N, 3)``; ``(N,)``. Operations are of this cell: those that its shape
+        does not have (a 2×1×1 supercell of a cubic crystal) are left out.
+    tolerances
+        Å.
+    """
+    if not _sound(lattice, fractional):
+        return [None] * len(tolerances)
+    if not _apart(lattice, fractional):
+        return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
+    if len(numbers) > LARGE:
+        return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
+    around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
+    exact = _moyopy(lattice, fractional, numbers, around[0])
+    if exact is not None and exact.number >= FIRST_ORTHORHOMBIC:
+        loose = _moyopy(lattice, fractional, numbers, around[1])
+        if loose is not None and _same(exact, loose):
+            return [exact] * len(tolerances)
+    return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
+
+
+def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
+    """Whether one may ask at all: NaN ends spglib's process."""
+    if not len(fractional) or not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
+        return False
+    if np.abs(lattice).max() > LONGEST:
+        return False
+    return bool(abs(np.linalg.det(lattice)) / len(fractional) > LEAST_VOLUME)
+
+
+def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
+    """Whether moyopy may be asked: with piled-up atoms it never ends."""
+    if np.linalg.norm(reduced(lattice)[0]) < APART:
+        return False
+    return not len(close_pairs(lattice, fractional, APART)[0])
+
+
+def _same(one: Found, two: Found) -> bool:
+    return one.number == two.number and len(one.rotations) == len(two.rotations)
+
+
+def _moyopy(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
+) -> Found | None:
+    cell = moyopy.Cell(lattice.tolist(), fractional.tolist(), np.asarray(numbers).tolist())
+    try:
+        found = moyopy.MoyoDataset(cell, symprec=tolerance)
+    except ValueError:
+        return None
+    except BaseException as error:
+        # a panic of its Rust code arrives as a type that cannot be imported, and no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        return None
+    kind: Any = spglib.get_spacegroup_type(found.hall_number)
+    return Found(
+        int(found.number),
+        str(kind.international_short),
+        np.array(found.operations.rotations, dtype=int),
+        np.array(found.operations.translations, dtype=float),
+    )
+
+
+def _spglib(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
+) -> Found | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spglib announces its future on every call
+        try:
+            cell: Any = (lattice, fractional, numbers)
+            found = spglib.get_symmetry_dataset(cell, symprec=tolerance)
+        except Exception:  # spglib raises different types in different releases
+            return None
+    if found is None:
+        return None
+    return Found(
+        int(found.number), str(found.international),
+        np.asarray(found.rotations, dtype=int), np.asarray(found.translations),
+    )  # fmt: skip

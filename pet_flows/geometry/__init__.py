@@ -1,0 +1,1 @@
+"""Where atoms are: neighbours, boxes, atoms on top of each other, connectivity."""

@@ -1,0 +1,102 @@
+"""The one search for neighbours: any cell, however skewed, long or open."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+import vesin
+from ase.geometry import minkowski_reduce
+
+from pet_flows.errors import StructureError
+from pet_flows.geometry.boxes import FARTHEST, refuse_unsearchable
+
+#: Å; a cell and atoms within this are always searchable
+ROOMY = 100.0
+#: least height over length of a lattice vector that counts as not skewed
+UPRIGHT = 0.3
+
+
+class Neighbours(NamedTuple):
+    """Pairs of atoms nearer to each other than a cutoff."""
+
+    first: np.ndarray
+    """``(p,)`` int"""
+    second: np.ndarray
+    """``(p,)`` int"""
+    shifts: np.ndarray
+    """``(p, 3)`` int, cells that the second atom is moved by"""
+    lengths: np.ndarray
+    """``(p,)`` Å"""
+
+
+def find_neighbours(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, full: bool = True
+) -> Neighbours:
+    """Pairs of atoms within a cutoff, periodic images included.
+
+    Parameters
+    ----------
+    positions
+        ``(N, 3)`` Å, wrapped or not.
+    cell, pbc
+        ``(3, 3)`` Å, rows, of which those of open axes do not count; ``(3,)`` bool.
+    cutoff
+        Å, at least 1.
+    full
+        Whether each pair is given in both directions.
+
+    Raises
+    ------
+    StructureError
+        ``not_searchable``: atoms or cell are too long for their width; ``degenerate_cell``;
+        ``not_finite``; ``empty``.
+    """
+    periodic = np.asarray(pbc, dtype=bool)
+    points = np.ascontiguousarray(positions, dtype=np.float64)
+    if not len(points):
+        raise StructureError("empty", "The structure has no atoms.")
+    given = np.asarray(cell, dtype=np.float64)
+    if not (np.isfinite(points).all() and np.isfinite(given[periodic]).all()):
+        raise StructureError("not_finite", "A position or a lattice vector is not finite.")
+    box, turn = _compact(given, periodic)
+    outside = None
+    if not max(np.abs(box).max(), np.abs(points).max()) < ROOMY:
+        if periodic.any() and np.abs(points).max() < FARTHEST:
+            outside = np.floor(points @ np.linalg.pinv(box[periodic])) @ np.eye(3)[periodic]
+            points = points - outside @ box
+        refuse_unsearchable(box, periodic, points, cutoff)
+    if periodic.any() and not periodic.all():
+        # unit normals in place of the open axes, so that the box has a volume
+        box[~periodic] = np.linalg.svd(box[periodic])[2][periodic.sum() :]
+    search = vesin.NeighborList(cutoff=cutoff, full_list=full)
+    i, j, shifts, lengths = search.compute(
+        points=points, box=box, periodic=periodic, quantities="ijSd"
+    )
+    i, j, shifts = (np.asarray(column, dtype=np.int64) for column in (i, j, shifts))
+    if outside is not None:
+        shifts = shifts + (outside[i] - outside[j]).astype(np.int64)
+    return Neighbours(i, j, shifts if turn is None else shifts @ turn, np.asarray(lengths))
+
+
+def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Box of the same lattice that is not skewed, and its vectors in those of ``cell``, if new.
+
+    vesin takes very long over skewed ones, and dies of those whose vectors are not independent.
+    """
+    if periodic.all():
+        with suppress(np.linalg.LinAlgError):
+            heights = 1.0 / np.sqrt((np.linalg.inv(cell) ** 2).sum(0))
+            if (heights > UPRIGHT * np.sqrt((cell**2).sum(1))).all():
+                return np.ascontiguousarray(cell).copy(), None
+    if periodic.any() and np.linalg.matrix_rank(cell[periodic]) < periodic.sum():
+        raise StructureError(
+            "degenerate_cell",
+            "The lattice vectors along periodic axes are not independent; check the cell.",
+        )
+    axes = np.where(periodic[:, None], cell, 0.0)
+    if periodic.sum() < 2:
+        return axes, None
+    box, turn = minkowski_reduce(axes, pbc=periodic)
+    return np.ascontiguousarray(box), np.rint(turn).astype(np.int64)

@@ -1,0 +1,280 @@
+"""Elastic tensor: stress against strain, all strains of all structures in one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.units import GPa
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from pet_flows.engines.potential import Potential
+from pet_flows.errors import StructureError
+from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.bodies import body_of, final_atoms
+from pet_flows.properties.elastic.declaration import ElasticSettings
+from pet_flows.properties.elastic.strains import StrainPlan, plan
+from pet_flows.properties.elastic.tensor import Moduli, fit, mandel, moduli, turns, voigt
+from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.prepare import FIXED_CELL, as_crystal
+from pet_flows.properties.relax.declaration import RelaxSettings
+from pet_flows.properties.relax.optimize import Optimization, Optimized
+
+#: GPa; a residual stress beyond it changes the constants by as much and is worth a warning
+STRESSED = 0.1
+#: of the largest constant; a misfit of the stresses, or a bend of them, worth a warning
+ROUGH, BENT = 0.01, 0.01
+
+#: which strain, and its signed magnitude; None for the crystal without strain
+Point = tuple[int, float] | None
+
+
+@dataclass
+class _Crystal:
+    """One structure while its strained cells are computed."""
+
+    job: Job
+    plan: StrainPlan
+    points: dict[Point, Optimized] = field(default_factory=dict)
+    open: set[Point] = field(default_factory=set)
+
+    @property
+    def error(self) -> StructureError | None:
+        """Of the first point that failed."""
+        return next((p.error for p in self.points.values() if p.error is not None), None)
+
+
+def elastic(
+    structures: Sequence[Atoms],
+    potential: Potential,
+    settings: ElasticSettings | None = None,
+    carried: Sequence[dict[str, Any] | None] | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Iterator[Outcome]:
+    """Elastic tensors of a batch of relaxed crystals.
+
+    They are derivatives of the Cauchy stress with respect to strain, ``x → x (1 + ε)``, by central
+    differences, at the cell that is given. Where that is free of stress they are *the* elastic
+    constants; under a hydrostatic pressure they are Wallace's stress-strain coefficients, which
+    decide its stability. Ions relax in each strained cell under the symmetry that the strain
+    leaves; where that leaves them no freedom the cell costs a single point. Only as many strains
+    are computed as the point group asks for, and the tensor has its symmetry to round-off. One
+    crystal reference serves all strains.
+
+    Parameters
+    ----------
+    structures, carried
+        As for :func:`.relaxation.relax.relax`; structures should be relaxed, cell too.
+    potential
+        Evaluated in float64 whatever its own dtype.
+    settings
+        Strains, ions, symmetry.
+    progress
+        Called with (index, cells done, cells known to be needed).
+
+    Yields
+    ------
+    Outcome
+        Result as in ``RECORDS``; tensors in Voigt's notation, GPa, ``tensor`` in the axes of the
+        outcome's ``atoms``. An unstable crystal is a result. ``unconverged`` if the ions of a cell
+        did not relax (``steps_exhausted``); ``failed`` with ``not_relaxed`` if the stress of the
+        crystal is larger than ``max_stress``, with ``no_volume`` for slabs and molecules.
+    """
+    settings = settings or ElasticSettings()
+    if potential.spec.dtype != "float64":
+        potential = potential.with_(dtype="float64")
+    optimization = Optimization(
+        partial(evaluate_each, potential.evaluator), _criteria(settings), "ions", room_of(potential)
+    )
+    prepare = partial(
+        as_crystal,
+        what="An elastic tensor",
+        symprec=settings.symprec if settings.fix_symmetry else None,
+        cutoff=potential.cutoff,
+    )
+    for job in jobs(structures, potential, carried, prepare):
+        if isinstance(job, Outcome):
+            yield job
+            continue
+        symprec = settings.symprec if job.group is None else FIXED_CELL
+        try:
+            crystal = _Crystal(job, plan(job.atoms, job.group, symprec))
+        except (np.linalg.LinAlgError, ArithmeticError, AssertionError, ValueError) as error:
+            wrong = StructureError("not_prepared", f"No strains fit this crystal: {error}.")
+            yield failure(job.index, wrong, job.wall_time)
+            continue
+        crystal.open.add(None)
+        optimization.add((crystal, None), body_of(job.atoms, job))
+    for optimized in optimization:
+        crystal, point = optimized.tag
+        crystal.open.discard(point)
+        crystal.points[point] = optimized
+        if point is None and optimized.error is None:
+            stress = _largest(_stress(optimized))
+            if stress > settings.max_stress:
+                yield _failure(crystal, _not_relaxed(stress, settings))
+                continue
+            _ask(optimization, crystal, settings)
+        if progress is not None:
+            done = len(crystal.points)
+            progress(crystal.job.index, done, done + len(crystal.open))
+        if not crystal.open:
+            broken = crystal.error
+            yield _failure(crystal, broken) if broken else _outcome(crystal, settings)
+
+
+def _criteria(settings: ElasticSettings) -> RelaxSettings:
+    """When the ions of a strained cell are done."""
+    criteria = RelaxSettings(
+        relax_cell=False, fmax=settings.fmax, steps=settings.steps, optimizer=settings.optimizer
+    )
+    # clamped ions take no step: each cell leaves after its one evaluation
+    return criteria if settings.relax_ions else criteria.model_copy(update={"steps": 0})
+
+
+def _ask(optimization: Optimization, crystal: _Crystal, settings: ElasticSettings) -> None:
+    """Queue the strained cells, each starting from the relaxed ions of the unstrained one."""
+    start = final_atoms(crystal.points[None].body)
+    for n, state in enumerate(crystal.plan.states):
+        for sign in state.signs:
+            for magnitude in settings.strain_magnitudes:
+                point = (n, sign * magnitude)
+                body = body_of(state.strained(start, sign * magnitude), crystal.job)
+                body.group = state.group
+                crystal.open.add(point)
+                optimization.add((crystal, point), body)
+
+
+def _stress(point: Optimized) -> np.ndarray:
+    """(3, 3) GPa."""
+    assert point.body.latest is not None
+    stress = point.body.latest[2].stress
+    assert stress is not None
+    return stress / GPa
+
+
+def _largest(stress: np.ndarray) -> float:
+    """Largest principal stress, whatever its sign."""
+    return float(np.abs(np.linalg.eigvalsh(stress)).max())
+
+
+def _not_relaxed(stress: float, settings: ElasticSettings) -> StructureError:
+    return StructureError(
+        "not_relaxed",
+        f"The crystal carries a stress of {stress:.2g} GPa (max_stress is "
+        f"{settings.max_stress:g}), and elastic constants are those of a crystal without; relax "
+        "its cell first.",
+    )
+
+
+def _slopes(crystal: _Crystal, magnitudes: Sequence[float]) -> np.ndarray:
+    """``(s, 6)`` Mandel, GPa: derivative of the stress along each strain.
+
+    Central differences over all magnitudes h: the value at zero of the polynomial in h² through
+    ``(σ(h) − σ(−h)) / 2h`` (Richardson's extrapolation), of order 2 n for n magnitudes.
+    """
+    squares = np.square(magnitudes)
+    slopes = np.zeros((len(crystal.plan.states), 6))
+    for n, state in enumerate(crystal.plan.states):
+        for k, h in enumerate(magnitudes):
+            others = np.delete(squares, k)
+            weight = np.prod(others / (others - squares[k]))
+            ahead = mandel(_stress(crystal.points[n, h]))
+            if state.mirror is None:
+                behind = mandel(_stress(crystal.points[n, -h]))
+            else:
+                behind = turns(state.mirror[None])[0] @ ahead
+            slopes[n] += weight * (ahead - behind) / (2 * h)
+    return slopes
+
+
+def _outcome(crystal: _Crystal, settings: ElasticSettings) -> Outcome:
+    job, plan = crystal.job, crystal.plan
+    magnitudes = settings.strain_magnitudes
+    tensor, residual = fit(plan.strains, _slopes(crystal, magnitudes), plan.basis)
+    bend = None
+    if len(magnitudes) > 1:
+        fewer, _ = fit(plan.strains, _slopes(crystal, magnitudes[:-1]), plan.basis)
+        bend = float(np.abs(voigt(tensor - fewer)).max())
+    reference = crystal.points[None]
+    assert reference.body.latest is not None
+    atoms = final_atoms(reference.body)
+    found = moduli(tensor, AseAtomsAdaptor.get_structure(atoms))
+    # rows of the axes are where x, y, z of the standard point: t_ieee = axes t axesᵀ
+    to_ieee = turns(plan.axes.T[None])[0]
+    stress = _largest(_stress(reference))
+    loose = [p for p in crystal.points.values() if not p.converged] if settings.relax_ions else []
+    return Outcome(
+        index=job.index,
+        state="unconverged" if loose else "ok",
+        result={
+            "tensor": voigt(tensor).tolist(),
+            "tensor_ieee": voigt(to_ieee @ tensor @ to_ieee.T).tolist(),
+            **asdict(found),
+            "residual": residual,
+            "nonlinearity": bend,
+            "residual_stress": stress,
+            "ions_relaxed": settings.relax_ions,
+            "n_strains": len(crystal.points) - 1,
+        },
+        atoms=atoms,
+        reason="steps_exhausted" if loose else None,
+        message=(
+            f"The ions of {len(loose)} of {len(crystal.points)} cells were not converged after "
+            f"{settings.steps} steps; allow more steps."
+            if loose
+            else None
+        ),
+        energy_spread=reference.body.latest[2].energy_spread,
+        force_spread=reference.body.latest[2].force_spread,
+        warnings=(*job.bound.warnings, *job.notes, *_doubts(found, tensor, residual, bend, stress)),
+        carried=job.bound.as_dict(),
+        **_known(crystal),
+    )
+
+
+def _doubts(
+    found: Moduli, tensor: np.ndarray, residual: float, bend: float | None, stress: float
+) -> Iterator[str]:
+    """What a person should know about a tensor."""
+    largest = float(np.abs(tensor).max())
+    if stress > STRESSED:
+        yield (
+            f"The crystal carries a stress of {stress:.2f} GPa: these are derivatives of the "
+            "stress there, not the elastic constants of a crystal without; relax its cell first."
+        )
+    if residual > ROUGH * largest:
+        yield (
+            f"The stresses of different strains disagree by {residual:.1f} GPa with any tensor of "
+            "this symmetry."
+        )
+    if bend is not None and bend > BENT * largest:
+        yield (
+            f"The stress bends: the largest strain alone changes a constant by {bend:.1f} GPa; "
+            "smaller strain_magnitudes may be needed."
+        )
+    if not found.stable:
+        yield (
+            f"The crystal is unstable against a homogeneous strain (smallest eigenvalue "
+            f"{found.min_eigenvalue:.1f} GPa)."
+        )
+
+
+def _failure(crystal: _Crystal, error: StructureError) -> Outcome:
+    known = _known(crystal)
+    return failure(crystal.job.index, error, known.pop("wall_time"), **known)
+
+
+def _known(crystal: _Crystal) -> dict[str, Any]:
+    """What is told of every crystal, failed or not."""
+    every = [p.body for p in crystal.points.values()]
+    return {
+        "n_evaluations": sum(b.n_evaluations for b in every),
+        "reference_digest": crystal.job.bound.reference_digest,
+        "wall_time": crystal.job.wall_time + sum(b.wall_time for b in every),
+    }

@@ -1,1 +1,0 @@
-"""Energies of strained crystals: equations of state, elastic tensors."""

@@ -1,0 +1,1 @@
+"""Heat conducted by phonons."""

@@ -1,0 +1,290 @@
+"""Batched molecular dynamics: torch-sim's states, one generator, chain or piston for each run.
+
+torch-sim draws the thermostat's noise of a whole batch from one generator, so that a trajectory
+would depend on who else is in the batch. Here each structure has its own, which its checkpoint
+carries: it repeats itself alone, in company, and after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from ase import units
+
+from pet_flows.engines.quiet import torch_sim as ts
+from pet_flows.engines.torchsim import (
+    BatchedModel,
+    Body,
+    EvaluateEach,
+    evaluation_cost,
+    numbers_of,
+)
+from pet_flows.errors import StructureError
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.integrate_run import Phase, Run, Schedule
+from pet_flows.properties.md.thermostat import maxwell_boltzmann, ornstein_uhlenbeck
+from pet_flows.properties.md.trajectory import Trajectory
+
+#: runs in flight: each holds an open file, and systems allow as few as 1024
+MOST_RUNS = 500
+#: torch-sim's steps of velocity Verlet
+verlet = ts.integrators.md
+
+
+class Integration:
+    """Trajectories of many structures through the same ensemble, in flight.
+
+    Parameters
+    ----------
+    evaluate
+        Batch evaluation with failures kept apart.
+    settings
+        Ensemble, time step and the rest.
+    room
+        Atoms × evaluations that one step may hold.
+    on_step
+        Called with each run after each of its steps.
+    checkpoint_every
+        Steps between checkpoints.
+    """
+
+    def __init__(
+        self,
+        evaluate: EvaluateEach,
+        settings: MDSettings,
+        room: int,
+        on_step: Callable[[Run], None] | None = None,
+        checkpoint_every: int = 100,
+    ):
+        self.checkpoint_every = checkpoint_every
+        self.on_step = on_step
+        self.model = BatchedModel(evaluate)
+        self.settings = settings
+        self.room = room
+        self.dt = settings.timestep * units.fs
+        self._time = torch.tensor(self.dt, dtype=torch.float64)
+        self.schedule = Schedule(settings)
+        picoseconds = settings.timestep * 1e-3
+        self._decay = float(np.exp(-settings.friction * picoseconds))
+        self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
+        self._waiting: list[Run] = []
+        self._runs: dict[int, Run] = {}
+        self._done: list[Run] = []
+        self._state: verlet.MDState | None = None
+
+    def add(
+        self, tag: Any, body: Body, trajectory: Trajectory, momenta: np.ndarray | None = None
+    ) -> None:
+        """Queue a structure; when its turn comes it goes on from its checkpoint if there is one."""
+        run = Run.start(tag, body, trajectory, self.settings)
+        run.momenta = momenta
+        try:
+            run.cost = evaluation_cost(body)
+        except StructureError as error:
+            run.error = error
+            self._done.append(run)
+            return
+        self._waiting.append(run)
+
+    def __iter__(self) -> Iterator[Run]:
+        try:
+            while self._waiting or self._done or self._state is not None:
+                self._admit()
+                self._collect()
+                while self._done:
+                    yield self._done.pop(0)
+                if self._state is not None:
+                    self._advance(self._state)
+        finally:
+            for run in (*self._runs.values(), *self._done):
+                run.trajectory.release()
+
+    def _admit(self) -> None:
+        """Let waiting structures in while there is room; those that cannot go on are done."""
+        used = sum(run.cost for run in self._runs.values())
+        while self._waiting:
+            cost = self._waiting[0].cost
+            if self._runs and (used + cost > self.room or len(self._runs) >= MOST_RUNS):
+                return
+            run = self._waiting.pop(0)
+            try:
+                run.resume()
+            except StructureError as error:
+                run.error = error
+                self._done.append(run)
+                continue
+            except BaseException:
+                run.trajectory.release()
+                raise
+            used += cost
+            self._enter(run)
+
+    def _enter(self, run: Run) -> None:
+        body = run.body
+        number = self.model.enter(body)
+        self._runs[number] = run
+        state = self.model.state([number])
+        if run.momenta is None:
+            masses = state.masses.numpy()
+            run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
+        if run.positions is not None and run.cell is not None:  # not where the body began
+            state.positions[:] = torch.from_numpy(run.positions)
+            state.cell[0] = torch.from_numpy(body.hand * run.cell.T)
+        output = self.model(state)
+        fresh = verlet.MDState.from_state(
+            state,
+            momenta=torch.from_numpy(run.momenta.copy()),
+            energy=output["energy"],
+            forces=output["forces"],
+        )
+        if run.step == 0 and body.error is None:
+            self._observe(run, Phase(run, fresh, 0, slice(None)))
+        self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
+
+    def _advance(self, state: verlet.MDState) -> None:
+        """One time step of all."""
+        phases = self._phases(state)
+        if self.settings.ensemble == "npt_langevin":
+            for phase in phases:
+                self._pushed(phase)
+        else:
+            self._thermostatted(state, phases)
+        output = self.model(state)
+        state.energy, state.forces = output["energy"], output["forces"]
+        phases = self._phases(state)
+        if self.settings.ensemble == "npt_langevin":
+            for phase in phases:
+                self._pushed_after(phase)
+        else:
+            verlet.momentum_step(state, self._time / 2)
+            if self.settings.ensemble == "nvt_nose_hoover":
+                self._chained(self._phases(state))
+        for phase in self._phases(state):
+            phase.run.step += 1
+            self._watch(phase)
+            if self.on_step is not None:
+                self.on_step(phase.run)
+
+    def _phases(self, state: verlet.MDState) -> list[Phase]:
+        """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""
+        ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
+        found = []
+        for place, number in enumerate(numbers_of(state)):
+            run = self._runs[number]
+            span = slice(ends[place - 1] if place else 0, ends[place])
+            found.append(Phase(run, state, place, span))
+        return found
+
+    def _thermostatted(self, state: verlet.MDState, phases: list[Phase]) -> None:
+        """Constant volume up to the evaluation: velocity Verlet, Nosé–Hoover around it, or BAOAB.
+
+        BAOAB: B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016).
+        """
+        ensemble, dt = self.settings.ensemble, self._time
+        if ensemble == "nvt_nose_hoover":
+            self._chained(phases)
+        verlet.momentum_step(state, dt / 2)
+        if ensemble != "nvt_langevin":
+            verlet.position_step(state, dt)
+            return
+        verlet.position_step(state, dt / 2)
+        for phase in self._phases(state):
+            kT = self.schedule.kT(phase.run.step)
+            phase.run.heat += ornstein_uhlenbeck(
+                phase.momenta, phase.masses, kT, self._decay, phase.run.generator
+            )
+        verlet.position_step(state, dt / 2)
+
+    def _chained(self, phases: list[Phase]) -> None:
+        """Half a step of the chains."""
+        for phase in phases:
+            chain = phase.run.chain
+            assert chain is not None
+            kT = self.schedule.kT(phase.run.step)
+            phase.momenta[:] *= chain.advance(phase.kinetic, kT, self.dt / 2)
+
+    def _pushed(self, phase: Phase) -> None:
+        """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
+        run, piston, dt = phase.run, phase.run.piston, self.dt
+        assert piston is not None
+        if run.body.error is not None or run.body.latest is None:
+            return
+        step = run.step
+        pressure, kT = self.schedule.pressure(step), self.schedule.kT(step)
+        p, m = phase.momenta, phase.masses
+        piston.push(p, m, phase.stress, phase.volume, pressure, dt / 2)
+        if not np.isfinite(piston.momentum).all():
+            run.body.error = StructureError("exploded", "The cell's motion grew beyond any number.")
+            return
+        piston.kick(p, phase.forces, dt / 2)
+        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+        run.heat += ornstein_uhlenbeck(p, m, kT, self._decay, run.generator)
+        piston.thermalize(kT, self._cell_decay, run.generator)
+        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+
+    def _pushed_after(self, phase: Phase) -> None:
+        """The same kicks in reverse."""
+        run, piston, dt = phase.run, phase.run.piston, self.dt
+        assert piston is not None
+        if run.body.error is not None:
+            return
+        pressure = self.schedule.pressure(run.step)
+        piston.kick(phase.momenta, phase.forces, dt / 2)
+        piston.push(phase.momenta, phase.masses, phase.stress, phase.volume, pressure, dt / 2)
+
+    def _watch(self, phase: Phase) -> None:
+        """Observe, store, and stop what exploded or cannot be stored."""
+        run, settings = phase.run, self.settings
+        if run.body.error is not None:
+            run.error = run.body.error
+            return
+        last = run.step == settings.steps
+        hot = run.temperature(phase.kinetic)
+        if not hot <= settings.max_temperature:
+            run.error = StructureError(
+                "exploded",
+                f"The run exploded: {hot:.0f} K after {run.step} steps of "
+                f"{settings.timestep:g} fs; use a shorter time step, a relaxed structure, or "
+                "a model trained for these conditions.",
+            )
+        self._observe(run, phase, last or run.error is not None)
+        if run.error is None and (run.step % self.checkpoint_every == 0 or last):
+            try:
+                run.save(phase.positions, phase.cell, phase.momenta)
+            except StructureError as error:
+                if not last or error.reason != "storage_error":  # the result holds all of it
+                    run.error = error
+
+    def _observe(self, run: Run, phase: Phase, always: bool = False) -> None:
+        """Sample the run, and store a frame."""
+        store = always or run.step % self.settings.stride == 0
+        sample = run.observables.wants(run.step) and run.error is None
+        if not (store or sample):
+            return
+        now = phase.snapshot()
+        if sample:
+            run.observables.add(now)
+        if store:
+            run.trajectory.append(now)
+
+    def _collect(self) -> None:
+        """Take out what has ended, for whatever reason."""
+        if self._state is None:
+            return
+        numbers = numbers_of(self._state)
+        leaving = []
+        for place, number in enumerate(numbers):
+            run = self._runs[number]
+            if run.body.error is not None and run.error is None:
+                run.error = run.body.error
+            if run.error is not None or run.step >= self.settings.steps:
+                leaving.append(place)
+                self.model.leave(number)
+                self._done.append(self._runs.pop(number))
+        if len(leaving) == len(numbers):
+            self._state = None
+        elif leaving:
+            self._state.pop(leaving)

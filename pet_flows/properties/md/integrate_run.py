@@ -1,0 +1,220 @@
+"""One trajectory on its way: what it carries from step to step, and over a kill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ase import units
+
+from pet_flows.engines.torchsim import Body
+from pet_flows.errors import StructureError
+from pet_flows.properties.md.barostat import Piston
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.frames import Snapshot
+from pet_flows.properties.md.observables import Observables
+from pet_flows.properties.md.thermostat import NoseHooverChain, kinetic_energy
+from pet_flows.properties.md.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from torch_sim.integrators.md import MDState
+
+#: keys of a checkpoint under which the observables are
+_OBSERVED = "observables."
+
+
+class Schedule:
+    """Targets along a run: constant, or linear between the first and the last step."""
+
+    def __init__(self, settings: MDSettings):
+        s = settings
+        self._steps = s.steps
+        last = s.temperature if s.final_temperature is None else s.final_temperature
+        self._kT = (s.temperature * units.kB, last * units.kB)
+        final = s.pressure if s.final_pressure is None else s.final_pressure
+        self._pressure = (s.pressure * units.GPa, final * units.GPa)
+
+    @property
+    def first_kT(self) -> float:
+        """EV, of the first velocities."""
+        return self._kT[0]
+
+    def kT(self, step: int) -> float:
+        """EV, held during the step that follows ``step``."""
+        return self._at(self._kT, step)
+
+    def pressure(self, step: int) -> float:
+        """EV/Å³, held during the step that follows ``step``."""
+        return self._at(self._pressure, step)
+
+    def _at(self, ends: tuple[float, float], step: int) -> float:
+        return ends[0] + (ends[1] - ends[0]) * (step + 0.5) / self._steps
+
+
+@dataclass
+class Run:
+    """One trajectory."""
+
+    tag: Any
+    body: Body
+    """as it began: its cell is what the strain is measured from"""
+    trajectory: Trajectory
+    observables: Observables
+    generator: torch.Generator
+    degrees: int
+    """degrees of freedom of the momenta"""
+    chain: NoseHooverChain | None = None
+    piston: Piston | None = None
+    cost: int = 0
+    """atoms × evaluations of a step, at its beginning"""
+    step: int = 0
+    heat: float = 0.0
+    """eV, what the thermostat of the atoms has given so far"""
+    positions: np.ndarray | None = None
+    """(N, 3) to go on from; None at the beginning"""
+    cell: np.ndarray | None = None
+    """(3, 3) likewise, rows"""
+    momenta: np.ndarray | None = None
+    """(N, 3) likewise; drawn if None"""
+    error: StructureError | None = None
+    """why it ended before its last step"""
+
+    @classmethod
+    def start(cls, tag: Any, body: Body, trajectory: Trajectory, settings: MDSettings) -> Run:
+        """A run at its beginning."""
+        n = len(body)
+        kept = settings.ensemble in ("nve", "nvt_nose_hoover") and n > 1
+        degrees = 3 * n - 3 if kept else 3 * n  # the centre of mass stays where it is
+        observables = Observables(body.numbers, bool(body.pbc.all()), degrees, settings)
+        generator = torch.Generator().manual_seed(settings.seed)
+        run = cls(tag, body, trajectory, observables, generator, degrees)
+        # inertia fits the higher temperature of a ramp: the lower one then responds no faster
+        kT = max(settings.temperature, settings.final_temperature or 0.0) * units.kB
+        picosecond = 1e3 * units.fs
+        if settings.ensemble == "nvt_nose_hoover":
+            run.chain = NoseHooverChain(degrees, kT, settings.thermostat_time * picosecond)
+        if settings.ensemble == "npt_langevin":
+            time = settings.barostat_time * picosecond
+            run.piston = Piston(settings.cell_motion, degrees, kT, time)
+            body.max_strain = settings.max_strain
+        return run
+
+    def temperature(self, kinetic: float) -> float:
+        """K, of a kinetic energy in eV."""
+        return 2.0 * kinetic / (self.degrees * units.kB)
+
+    def conserved(self, potential: float, kinetic: float) -> float:
+        """EV, what an exact integration would keep."""
+        total = potential + kinetic - self.heat
+        if self.chain is not None:
+            total += self.chain.energy
+        if self.piston is not None:
+            total += self.piston.energy
+        return total
+
+    def save(self, positions: np.ndarray, cell: np.ndarray, momenta: np.ndarray) -> None:
+        """Make a checkpoint of this step; ``cell`` as the integrator has it."""
+        state = {
+            "step": np.array(self.step),
+            "heat": np.array(self.heat),
+            "positions": positions,
+            "cell": self.body.hand * cell,
+            "momenta": momenta,
+            "n_evaluations": np.array(self.body.n_evaluations),
+            "wall_time": np.array(self.body.wall_time),
+            "generator": self.generator.get_state().numpy(),
+        }
+        if self.chain is not None:
+            state["chain"] = self.chain.state()
+        if self.piston is not None:
+            state["piston"] = self.piston.state()
+        observed = self.observables.state()
+        state.update({_OBSERVED + key: value for key, value in observed.items()})
+        self.trajectory.checkpoint(state)
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint, if there is one.
+
+        Raises
+        ------
+        StructureError
+            See :meth:`.trajectory.Trajectory.resume`.
+        """
+        saved = self.trajectory.resume()
+        if saved is None:
+            return
+        try:
+            self._restore(saved)
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
+            what = f"its checkpoint does not hold such a run ({type(error).__name__}: {error})"
+            raise self.trajectory.damaged(what) from error
+
+    def _restore(self, saved: dict[str, np.ndarray]) -> None:
+        n = len(self.body)
+        shapes = {"positions": (n, 3), "momenta": (n, 3), "cell": (3, 3)}
+        for key, shape in shapes.items():
+            if saved[key].shape != shape or not np.isfinite(saved[key]).all():
+                raise ValueError(f"{key} of shape {saved[key].shape}, not {shape}, or not finite")
+        self.step, self.heat = int(saved["step"]), float(saved["heat"])
+        self.positions, self.cell = saved["positions"], saved["cell"]
+        self.momenta = saved["momenta"]
+        self.body.n_evaluations = int(saved["n_evaluations"])
+        self.body.wall_time = float(saved["wall_time"])
+        self.generator.set_state(torch.from_numpy(saved["generator"]))
+        if self.chain is not None:
+            self.chain.restore(saved["chain"])
+        if self.piston is not None:
+            self.piston.restore(saved["piston"])
+        start = _OBSERVED
+        self.observables.restore(
+            {k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)}
+        )
+
+
+class Phase:
+    """One run's part of a batch's state, as NumPy views that share its memory."""
+
+    def __init__(self, run: Run, state: MDState, place: int, span: slice):
+        self.run = run
+        self.positions: np.ndarray = state.positions[span].numpy()
+        self.momenta: np.ndarray = state.momenta[span].numpy()
+        self.forces: np.ndarray = state.forces[span].numpy()
+        self.masses: np.ndarray = state.masses[span].numpy()
+        self.cell: np.ndarray = state.cell[place].numpy().T
+        """rows; of the other hand than the body's if that one's is left"""
+
+    @property
+    def kinetic(self) -> float:
+        """EV."""
+        return kinetic_energy(self.momenta, self.masses)
+
+    @property
+    def volume(self) -> float:
+        """Å³."""
+        return abs(float(np.linalg.det(self.cell)))
+
+    @property
+    def stress(self) -> np.ndarray:
+        """(3, 3) eV/Å³, zero where there is none."""
+        assert self.run.body.latest is not None
+        stress = self.run.body.latest[2].stress
+        return np.zeros((3, 3)) if stress is None else stress
+
+    def snapshot(self) -> Snapshot:
+        """What is observed and stored of it."""
+        run, kinetic = self.run, self.kinetic
+        assert run.body.latest is not None
+        result = run.body.latest[2]
+        return Snapshot(
+            step=run.step,
+            potential=result.energy,
+            kinetic=kinetic,
+            conserved=run.conserved(result.energy, kinetic),
+            stress=self.stress,
+            cell=run.body.hand * self.cell,
+            positions=self.positions,
+            momenta=self.momenta,
+            forces=self.forces,
+        )

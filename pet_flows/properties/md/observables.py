@@ -1,0 +1,273 @@
+"""What a run is asked about, gathered while it runs in memory that does not grow with its length.
+
+Velocities and positions are taken relative to the centre of mass. In a moving cell displacements
+are those of the fractional coordinates, in the first cell that was seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import units
+from ase.data import atomic_masses, chemical_symbols
+from ase.geometry import cell_to_cellpar
+from ase.units import GPa
+
+from pet_flows.properties.md.correlation import (
+    Displacements,
+    VelocityCorrelation,
+    density_of_states,
+)
+from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.frames import Snapshot
+from pet_flows.properties.md.running import RunningMean, RunningSlope
+from pet_flows.properties.md.structure import (
+    Fluctuation,
+    RadialDistribution,
+    nearest_neighbour_distance,
+)
+
+#: rms fluctuation over nearest-neighbour distance beyond which a crystal is one no more
+MELTED = 0.2
+#: samples in a block of the velocity autocorrelation, at most
+LONGEST_BLOCK = 2000
+#: ps; a lag shorter than this may be ballistic
+BALLISTIC = 0.3
+#: d ln MSD / d ln t of what diffuses; a solid's is near 0
+DIFFUSIVE = 0.7
+
+
+class Observables:
+    """Averages of one run from the end of its equilibration on.
+
+    Parameters
+    ----------
+    numbers
+        (N,) atomic numbers.
+    periodic
+        Whether along all three axes: pressure, pair distributions and Lindemann ratio need it.
+    degrees
+        Degrees of freedom of the momenta.
+    settings
+        Of the run.
+    """
+
+    def __init__(self, numbers: np.ndarray, periodic: bool, degrees: int, settings: MDSettings):
+        self._settings = settings
+        self._periodic = periodic
+        self._degrees = degrees
+        self._masses = atomic_masses[numbers]
+        kinds = np.unique(numbers)
+        self.elements = [chemical_symbols[z] for z in kinds]
+        species = (numbers == kinds[:, None]).astype(float)
+        self._species = species
+        self._kind_masses = atomic_masses[kinds]
+        self._scalars = {
+            name: RunningMean() for name in ("temperature", "pressure", "potential", "volume")
+        }
+        self._drift = RunningSlope()
+        self._momentum = 0.0
+        self._kinetic = np.zeros(len(kinds))
+        self._cell = np.zeros((3, 3))
+        self._first: np.ndarray | None = None
+        self._neighbour = 0.0
+        self._moved = Displacements(species)
+        self._spacing = settings.observe_every * settings.timestep * 1e-3
+        block = int(np.ceil(settings.correlation_time / self._spacing))
+        self._velocities = VelocityCorrelation(species, int(np.clip(block, 2, LONGEST_BLOCK)))
+        self._fluctuation = Fluctuation(len(numbers))
+        self._pairs = RadialDistribution(species, settings.rdf_cutoff)
+
+    @property
+    def count(self) -> int:
+        """Samples so far."""
+        return self._scalars["temperature"].count
+
+    def wants(self, step: int) -> bool:
+        """Whether a step is to be sampled."""
+        since = step - self._settings.equilibration
+        return since >= 0 and since % self._settings.observe_every == 0
+
+    def add(self, now: Snapshot) -> None:
+        """Sample a step."""
+        time = now.step * self._settings.timestep * 1e-3
+        n = len(self._masses)
+        total = now.momenta.sum(0)
+        self._momentum = max(self._momentum, float(np.linalg.norm(total)))
+        self._scalars["temperature"].add(2.0 * now.kinetic / (self._degrees * units.kB))
+        self._scalars["potential"].add(now.potential / n)
+        self._drift.add(time, now.conserved / n)
+        self._kinetic += self._species @ ((now.momenta**2).sum(1) / self._masses / 2.0)
+        self._cell += now.cell
+        if self._periodic:
+            volume = abs(float(np.linalg.det(now.cell)))
+            pressure = 2.0 * now.kinetic / (3.0 * volume) - np.trace(now.stress) / 3.0
+            self._scalars["pressure"].add(pressure / GPa)
+            self._scalars["volume"].add(volume / n)
+        self._velocities.add(now.momenta / self._masses[:, None] - total / self._masses.sum())
+        if self._first is None:
+            self._first = now.cell.copy() if self._periodic else np.eye(3)
+            if self._periodic:
+                self._neighbour = nearest_neighbour_distance(now.positions, now.cell) or 0.0
+        placed = now.positions
+        if self._periodic:
+            placed = np.linalg.solve(now.cell.T, now.positions.T).T @ self._first
+        placed = placed - self._masses @ placed / self._masses.sum()
+        self._moved.add(placed)
+        self._fluctuation.add(placed)
+        if self._periodic and now.step % self._settings.stride == 0:
+            self._pairs.add(now.positions, now.cell)
+
+    @property
+    def lindemann(self) -> float | None:
+        """Rms fluctuation about the mean position over the nearest-neighbour distance."""
+        if not self._neighbour or len(self._masses) == 1:
+            return None
+        return self._fluctuation.rms / self._neighbour
+
+    def result(self) -> dict[str, Any]:
+        """Their part of the record's ``result``."""
+        settings = self._settings
+        thermostat = settings.ensemble != "nve"
+        barostat = settings.ensemble == "npt_langevin"
+        steady = settings.final_temperature is None
+        temperature = self._scalars["temperature"].mean
+        scalars = self._scalars
+        diffusion = self.diffusion()
+        return {
+            "temperature": sampled(
+                scalars["temperature"], settings.temperature if thermostat and steady else None
+            ),
+            "temperature_std_canonical": (
+                temperature * float(np.sqrt(2.0 / self._degrees)) if thermostat else None
+            ),
+            "pressure": None if not self._periodic else sampled(
+                scalars["pressure"],
+                settings.pressure if barostat and settings.final_pressure is None else None,
+            ),
+            "potential_energy_per_atom": sampled(scalars["potential"], None),
+            "volume_per_atom": sampled(scalars["volume"], None) if self._periodic else None,
+            "lattice": self._lattice() if self._periodic else None,
+            "drift": self._drift.slope,
+            "momentum": self._momentum * units.fs,
+            "diffusion": diffusion and {k: d for k, (d, _) in diffusion.items()},
+            "diffusion_error": diffusion and {k: e for k, (_, e) in diffusion.items()},
+            "lindemann": self.lindemann,
+        }  # fmt: skip
+
+    def _lattice(self) -> dict[str, float]:
+        values = cell_to_cellpar(self._cell / self.count)
+        names = ("a", "b", "c", "alpha", "beta", "gamma")
+        return dict(zip(names, map(float, values), strict=True))
+
+    def _displacements(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lags (L,) in ps and squared displacements (E, L, 3) in Å² of the mean cell."""
+        lags, squares = self._moved.result()
+        if self._periodic and self._first is not None:
+            ratio = np.linalg.det(self._cell / self.count) / np.linalg.det(self._first)
+            squares = squares * abs(float(ratio)) ** (2 / 3)
+        return lags * self._spacing, squares
+
+    def diffusion(self) -> dict[str, tuple[float, float]] | None:
+        """Per element the diffusion coefficient and its error, cm²/s.
+
+        Slope of the mean squared displacement between a tenth and a half of the run, the mean of
+        the three axes; the error is that of the mean. Elements that do not diffuse (exponent below
+        0.7, or no larger than twice the error) are left out; None if there are none, or if the run
+        is too short to tell (a tenth of it must be beyond 0.3 ps).
+        """
+        time, squares = self._displacements()
+        whole = (self.count - 1) * self._spacing
+        fitted = (time >= whole / 10.0) & (time <= whole / 2.0)
+        if whole / 10.0 < BALLISTIC or fitted.sum() < 4:
+            return None
+        found = {}
+        for element, square in zip(self.elements, squares[:, fitted], strict=True):
+            if square.min() <= 0:
+                continue
+            exponent = np.polyfit(np.log(time[fitted]), np.log(square.sum(1)), 1)[0]
+            axes = np.polyfit(time[fitted], square, 1)[0] / 2.0 * 1e-4  # Å²/ps to cm²/s
+            mean, error = float(axes.mean()), float(axes.std(ddof=1) / np.sqrt(3.0))
+            if exponent >= DIFFUSIVE and mean > 2.0 * error:
+                found[element] = (mean, error)
+        return found or None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Blob ``observables``.
+
+        ``elements`` (E,); ``kinetic_temperature`` (E,) K; ``msd_time`` (L,) ps and ``msd`` (E, L,
+        3) Å² along each axis; ``vacf_time`` (M,) ps and ``vacf`` (E, M) Å²/ps²;
+        ``vdos_frequency`` (F,) THz and ``vdos`` (E, F) 1/THz, whose integral is 3 per atom; for
+        periodic systems ``rdf_r`` (B,) Å, ``rdf`` (P, B), ``rdf_pairs`` (P, 2) of elements.
+        """
+        amounts = self._species.sum(1)
+        time, squares = self._displacements()
+        lags, vacf = self._velocities.result()
+        vacf_time = lags * self._spacing
+        arrays = {
+            "elements": np.array(self.elements),
+            "kinetic_temperature": self._kinetic / self.count / amounts / (1.5 * units.kB),
+            "msd_time": time,
+            "msd": squares,
+            "vacf_time": vacf_time,
+            "vacf": vacf * (1e3 * units.fs) ** 2,
+        }
+        if len(lags) > 1:
+            kT = self._scalars["temperature"].mean * units.kB
+            spectra = [
+                density_of_states(vacf_time, c, m, kT)
+                for c, m in zip(vacf, self._kind_masses, strict=True)
+            ]
+            arrays["vdos_frequency"] = spectra[0][0]
+            arrays["vdos"] = np.array([density for _, density in spectra])
+        if self._periodic:
+            arrays["rdf_r"], arrays["rdf"] = self._pairs.result()
+            arrays["rdf_pairs"] = np.array(
+                [[self.elements[a], self.elements[b]] for a, b in self._pairs.pairs]
+            )
+        return arrays
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a checkpoint must hold."""
+        flat = {
+            "momentum": np.array(self._momentum),
+            "kinetic": self._kinetic,
+            "cell": self._cell,
+            "first": np.zeros((0, 3)) if self._first is None else self._first,
+            "neighbour": np.array(self._neighbour),
+            "drift": self._drift.state(),
+        }
+        flat.update({f"scalar.{name}": mean.state() for name, mean in self._scalars.items()})
+        for name, part in self._parts().items():
+            flat.update({f"{name}.{key}": value for key, value in part.state().items()})
+        return flat
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Inverse of :meth:`state`."""
+        self._momentum, self._neighbour = float(state["momentum"]), float(state["neighbour"])
+        self._kinetic, self._cell = state["kinetic"].copy(), state["cell"].copy()
+        self._first = state["first"].copy() if len(state["first"]) else None
+        self._drift.restore(state["drift"])
+        for name, mean in self._scalars.items():
+            mean.restore(state[f"scalar.{name}"])
+        for name, part in self._parts().items():
+            start = f"{name}."
+            part.restore(
+                {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+            )
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "moved": self._moved,
+            "velocities": self._velocities,
+            "fluctuation": self._fluctuation,
+            "pairs": self._pairs,
+        }
+
+
+def sampled(series: RunningMean, target: float | None) -> dict[str, float | None]:
+    """``Sampled`` of a record."""
+    return {
+        "target": target, "mean": series.mean, "std": series.std, "error": series.error,
+    }  # fmt: skip

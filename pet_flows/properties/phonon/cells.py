@@ -1,0 +1,142 @@
+"""A crystal on the way to its force constants: primitive cell and supercells, one reference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from pet_flows.crystallography.exact import find_primitive
+from pet_flows.engines.evaluation import System
+from pet_flows.engines.potential import Potential
+from pet_flows.errors import StructureError
+from pet_flows.properties.batch import Job
+from pet_flows.properties.phonon.declaration import SupercellSettings
+from pet_flows.properties.phonon.force_constants import Harmonic, harmonic
+from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.strategy import Bound
+
+#: eV/Å; forces that a relaxed structure does not have
+NOT_RELAXED = 0.02
+#: atoms of displaced cells evaluated together; the evaluator bounds memory by itself
+BATCH_ATOMS = 4000
+#: what phonopy, symfc and spglib raise for a cell that they cannot handle
+LIBRARY_ERRORS = (
+    np.linalg.LinAlgError, ArithmeticError, AssertionError, LookupError, RuntimeError, ValueError,
+)  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A crystal's primitive cell and supercell, with the strategy of the structure it came from."""
+
+    crystal: Harmonic
+    bound: Bound
+    """of the primitive cell"""
+    notes: tuple[str, ...]
+    """warnings"""
+
+
+def cells_of(
+    job: Job, potential: Potential, settings: SupercellSettings, max_atoms: int | None = None
+) -> Cells:
+    """Reduce a crystal to its primitive cell, choose its supercell, bind it.
+
+    Parameters
+    ----------
+    job
+        Of a structure whose symmetry is exact.
+    potential
+        Its strategy keeps the reference that the structure came with.
+    settings
+        Supercell and displacement.
+    max_atoms
+        Of the supercell, instead of ``settings.max_atoms``.
+    """
+    crystal = harmonic(
+        primitive_of(job.atoms),
+        settings.displacement,
+        settings.min_length,
+        settings.max_atoms if max_atoms is None else max_atoms,
+    )
+    carried, notes = _carried(job, crystal.primitive)
+    if crystal.shortest < potential.reach:
+        notes += (
+            f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
+            f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
+            "instabilities need a longer one (min_length, max_atoms).",
+        )
+    return Cells(crystal, potential.bind(crystal.primitive, carried), notes)
+
+
+def displaced_systems(
+    potential: Potential,
+    bound: Bound,
+    supercell: Atoms,
+    matrix: np.ndarray,
+    displaced: Iterable[np.ndarray],
+) -> list[System]:
+    """The perfect supercell and then the displaced ones, with the reference of the primitive cell.
+
+    Parameters
+    ----------
+    potential, bound
+        ``bound`` is of the primitive cell.
+    supercell, matrix
+        ``(3, 3)`` int, rows: ``matrix @ cell`` of the primitive cell.
+    displaced
+        Positions ``(N, 3)`` Å of each.
+    """
+    larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), matrix))
+    cell = supercell.cell.array
+    return [
+        System(supercell.numbers, positions, cell, supercell.pbc, larger)
+        for positions in (supercell.positions, *displaced)
+    ]
+
+
+def primitive_of(atoms: Atoms) -> Atoms:
+    """Primitive cell of a crystal whose symmetry is exact, neither turned nor shifted."""
+    found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
+    return Atoms(
+        numbers=atoms.numbers[found.atoms],
+        positions=atoms.positions[found.atoms],
+        cell=found.basis @ atoms.cell.array,
+        pbc=True,
+    )
+
+
+def no_phonons(error: Exception) -> StructureError:
+    """What a library's error becomes; its traceback goes to the log."""
+    logger.error("no phonons for one structure of a batch", exc_info=error)
+    return StructureError(
+        "no_force_constants",
+        f"Supercell or force constants could not be made ({type(error).__name__}: {error}); check "
+        "that the structure is a sensible crystal.",
+    )
+
+
+def _carried(job: Job, primitive: Atoms) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """What the primitive cell takes along: N is known from how it was cut, never searched.
+
+    None, and a warning, for a crystal that has become more symmetric than its reference knows:
+    that lattice has no setting of the smaller cell.
+    """
+    carried = job.bound.as_dict()
+    if "N" not in carried:
+        return carried, ()
+    matrix = primitive.cell.array @ np.linalg.inv(job.atoms.cell.array)
+    exact = matrix @ np.array(carried["N"])
+    setting = np.rint(exact).astype(int)
+    if np.abs(exact - setting).max() > 1e-3:
+        return None, (
+            "The crystal has a smaller primitive cell than the reference of its relaxation, whose "
+            "lattice cannot describe it: the reference was derived anew.",
+        )
+    return {"reference": carried["reference"], "N": setting.tolist()}, ()

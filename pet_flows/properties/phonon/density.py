@@ -1,0 +1,139 @@
+"""Densities of states and thermal displacements: sums over a mesh of modes and their vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase.units import _amu, _hbar, _hplanck, _k
+from phonopy.phonon.spectrum import TetrahedronDOSAccumulator
+
+from pet_flows.properties.phonon.displacements import Operations
+from pet_flows.properties.phonon.modes import ZERO, MeshModes
+
+#: numbers held at once by a sum over modes and frequencies
+_AT_ONCE = 4_000_000
+
+
+def density_of_states(
+    modes: MeshModes, operations: Operations, spacing: float, sigma: float | None
+) -> dict[str, np.ndarray]:
+    """Density of states of the primitive cell, and what each of its atoms has of it.
+
+    Parameters
+    ----------
+    modes
+        With eigenvectors, on a mesh reduced by symmetry.
+    operations
+        Of the primitive cell.
+    spacing
+        THz, between frequencies.
+    sigma
+        THz, width of the Gaussian that stands for a mode; None for the linear tetrahedron method,
+        sharper on a dense mesh, and wrong where bands are flat or an axis has one q-point.
+
+    Returns
+    -------
+    dict
+        ``frequency_points (f,)`` THz, ``total_dos (f,)`` and ``projected_dos (n, f)`` in states
+        per THz and primitive cell: the total integrates to 3n, imaginary modes at negative
+        frequencies.
+    """
+    margin = 5.0 * (sigma or 0.0) + spacing
+    low, high = modes.frequencies.min() - margin, modes.frequencies.max() + margin
+    points = np.arange(np.floor(low / spacing), np.ceil(high / spacing) + 1) * spacing
+    parts = _weights_of_atoms(modes)
+    if sigma is None:
+        density = _tetrahedra(modes, parts, points)
+    else:
+        density = _gaussians(modes, parts, points, sigma)
+    # an atom has the same share as those that symmetry takes it to; a mesh that symmetry has
+    # reduced knows only their sum
+    projected = density[operations.permutations].mean(0)
+    return {
+        "frequency_points": points,
+        "total_dos": projected.sum(0),
+        "projected_dos": projected,
+    }
+
+
+def thermal_displacements(
+    modes: MeshModes, operations: Operations, masses: np.ndarray, temperatures: tuple[float, ...]
+) -> np.ndarray:
+    """Mean-square displacements ``⟨u_a u_b⟩`` of each atom, in Å².
+
+    ``ħ / (2 m N) Σ coth(ħω / 2kT) / ω Re e_a e_b*`` over the real modes of the mesh, the
+    translations left out (M. Born and K. Huang, Dynamical Theory of Crystal Lattices, 1954).
+
+    Parameters
+    ----------
+    modes
+        With eigenvectors, on a mesh reduced by symmetry.
+    operations
+        Of the primitive cell.
+    masses
+        ``(n,)`` u.
+    temperatures
+        K.
+
+    Returns
+    -------
+    ndarray
+        ``(T, n, 3, 3)``, Cartesian; a trace is an atom's ``⟨u²⟩``.
+    """
+    vectors = _vectors(modes)
+    real = (modes.frequencies > ZERO) & ~modes.acoustic
+    omega = 2e12 * np.pi * np.where(real, modes.frequencies, 1.0)
+    share = np.where(real, modes.weights[:, None] / modes.weights.sum(), 0.0)
+    quantum = _hplanck * omega / (2 * np.pi)
+    found = []
+    for temperature in temperatures:
+        amplitude = share * _hbar / (2 * omega)
+        if temperature > 0.0:
+            amplitude /= np.tanh(np.minimum(quantum / (2 * _k * temperature), 50.0))
+        found.append(np.einsum("qm,qnam,qnbm->nab", amplitude, vectors, vectors.conj()).real)
+    squares = np.array(found).reshape(-1, len(masses), 3, 3)  # of no temperature at all too
+    per_mass = squares / (masses * _amu)[:, None, None] * 1e20
+    turned = np.zeros_like(per_mass)
+    for turn, permutation in zip(operations.turns, operations.permutations, strict=True):
+        turned[:, permutation] += turn @ per_mass @ turn.T
+    return turned / len(operations.turns)
+
+
+def _vectors(modes: MeshModes) -> np.ndarray:
+    """Eigenvectors ``(q, n, 3, 3n)``, the last index the mode."""
+    if modes.eigenvectors is None:
+        raise ValueError("these modes were computed without eigenvectors")
+    q, components, bands = modes.eigenvectors.shape
+    return modes.eigenvectors.reshape(q, components // 3, 3, bands)
+
+
+def _weights_of_atoms(modes: MeshModes) -> np.ndarray:
+    """Share of each atom in each mode, ``(q, 3n, n)``."""
+    return (np.abs(_vectors(modes)) ** 2).sum(2).swapaxes(1, 2)
+
+
+def _gaussians(modes: MeshModes, parts: np.ndarray, points: np.ndarray, sigma: float) -> np.ndarray:
+    weighted = parts * (modes.weights / modes.weights.sum())[:, None, None]
+    weighted = weighted.reshape(-1, parts.shape[-1])
+    frequencies = modes.frequencies.ravel()
+    density = np.zeros((parts.shape[-1], len(points)))
+    step = max(1, _AT_ONCE // len(frequencies))
+    for start in range(0, len(points), step):
+        some = slice(start, start + step)
+        apart = (points[some] - frequencies[:, None]) / sigma
+        density[:, some] = weighted.T @ np.exp(-0.5 * apart**2)
+    return density / (sigma * np.sqrt(2 * np.pi))
+
+
+def _tetrahedra(modes: MeshModes, parts: np.ndarray, points: np.ndarray) -> np.ndarray:
+    mesh = modes.phonopy_mesh
+    found = TetrahedronDOSAccumulator(
+        modes.frequencies,
+        mesh.bz_grid,
+        mode_property=parts[None],
+        ir_grid_points=mesh.ir_grid_points,
+        ir_grid_weights=mesh.weights,
+        ir_grid_map=mesh.grid_mapping_table,
+        sampling_points=points,
+        symmetrize_tetrahedra=True,
+    )
+    return found.result.density[0].T

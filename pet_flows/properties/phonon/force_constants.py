@@ -1,0 +1,245 @@
+"""Force constants of a crystal: supercell, displaced cells, symfc's projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import spglib
+from ase import Atoms
+from ase.geometry import minkowski_reduce
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.cells import get_primitive_matrix
+from symfc import Symfc
+from symfc.utils.utils import SymfcAtoms
+
+from pet_flows.errors import StructureError
+from pet_flows.properties.phonon.displacements import Operations, displacements
+from pet_flows.properties.phonon.supercells import supercell_matrix
+
+#: Å; the crystal has been made exact before
+_EXACT = 1e-5
+#: largest difference of two orthogonal matrices that are one operation
+_SAME_TURNS = 1e-10
+
+
+@dataclass(frozen=True)
+class Harmonic:
+    """A crystal with its supercell and the displacements that determine its force constants.
+
+    Attributes
+    ----------
+    primitive
+        Primitive cell.
+    supercell
+        ``matrix @ cell``, the copies of each atom of the primitive cell together.
+    matrix
+        ``(3, 3)`` int, rows: the transpose of phonopy's.
+    shortest
+        Å, shortest lattice vector of the supercell.
+    operations
+        Of the primitive cell.
+    moved
+        ``(d,)`` int, displaced atoms of the supercell.
+    vectors
+        ``(d, 3)`` Å.
+    phonopy
+        With everything but the force constants.
+    bases
+        Of the force constants, the last that symfc made, with the Cartesian operations it belongs
+        to; filled by :func:`fit`. The same crystal at other volumes shares it.
+    """
+
+    primitive: Atoms
+    supercell: Atoms
+    matrix: np.ndarray
+    shortest: float
+    operations: Operations
+    moved: np.ndarray
+    vectors: np.ndarray
+    phonopy: Phonopy
+    bases: list[tuple[np.ndarray, Any]] = field(default_factory=list)
+
+    def displaced(self) -> list[np.ndarray]:
+        """Positions ``(N, 3)`` of each displaced supercell."""
+        cells = []
+        for atom, vector in zip(self.moved, self.vectors, strict=True):
+            positions = self.supercell.positions.copy()
+            positions[atom] += vector
+            cells.append(positions)
+        return cells
+
+
+def harmonic(primitive: Atoms, displacement: float, min_length: float, max_atoms: int) -> Harmonic:
+    """Supercell and displacements of a primitive cell whose symmetry is exact.
+
+    Parameters
+    ----------
+    primitive
+        Three periodic axes.
+    displacement, min_length
+        Å.
+    max_atoms
+        Of the supercell.
+    """
+    primitive = _standard(primitive)
+    cell, scaled, found = _symmetry(primitive)
+    conventional = _conventional(found)
+    matrix, shortest = supercell_matrix(
+        cell, found.rotations, conventional, min_length, max(1, max_atoms // len(primitive))
+    )
+    operations = Operations.of(cell, scaled, found.rotations, found.translations)
+    return _displaced(primitive, matrix, shortest, operations, displacement)
+
+
+def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmonic:
+    """The same crystal at another volume: its operations and the same multiples of its vectors.
+
+    Parameters
+    ----------
+    crystal
+        Where supercell and space group were found.
+    primitive
+        ``crystal.primitive`` with another cell and positions of the same symmetry, atoms in the
+        same order.
+    displacement
+        Å.
+    """
+    cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
+    known = crystal.operations
+    operations = Operations.of(cell, scaled, known.rotations, known.translations)
+    shortest = float(np.linalg.norm(minkowski_reduce(crystal.matrix @ cell)[0], axis=1).min())
+    other = _displaced(primitive, crystal.matrix, shortest, operations, displacement)
+    return replace(other, bases=crystal.bases)
+
+
+def _displaced(
+    primitive: Atoms,
+    matrix: np.ndarray,
+    shortest: float,
+    operations: Operations,
+    displacement: float,
+) -> Harmonic:
+    """Supercell and displacements of a crystal whose symmetry is known."""
+    wanted = displacements(operations, displacement)
+    phonopy = Phonopy(
+        PhonopyAtoms(
+            numbers=primitive.numbers,
+            cell=primitive.cell.array,
+            scaled_positions=primitive.get_scaled_positions(wrap=False),
+        ),
+        supercell_matrix=matrix.T,
+        primitive_matrix="P",
+        is_symmetry=False,  # ours is passed where it is needed; finding it again takes 0.3 s
+    )
+    copies = phonopy.primitive.p2s_map
+    supercell = Atoms(
+        numbers=phonopy.supercell.numbers,
+        positions=phonopy.supercell.positions,
+        cell=phonopy.supercell.cell,
+        pbc=True,
+    )
+    return Harmonic(
+        primitive=primitive,
+        supercell=supercell,
+        matrix=matrix,
+        shortest=shortest,
+        operations=operations,
+        moved=np.array([copies[atom] for atom, _ in wanted]),
+        vectors=np.array([vector for _, vector in wanted]),
+        phonopy=phonopy,
+    )
+
+
+def _symmetry(primitive: Atoms) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Cell, fractional positions and spglib's dataset."""
+    cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
+    found = spglib.get_symmetry_dataset((cell, scaled, primitive.numbers), symprec=_EXACT)
+    if found is None:
+        raise StructureError("no_symmetry", "spglib finds no symmetry for this cell.")
+    return cell, scaled, found
+
+
+def _conventional(found: Any) -> np.ndarray:
+    """(3, 3) int, rows: the conventional cell in terms of the primitive one."""
+    return np.rint(np.linalg.inv(found.transformation_matrix).T).astype(int)
+
+
+def _standard(primitive: Atoms) -> Atoms:
+    """The primitive cell in the usual basis of its centring, right-handed, not turned or shifted.
+
+    Meshes and supercells are then the same from whatever cell one starts.
+    """
+    cell, _, found = _symmetry(primitive)
+    centring = get_primitive_matrix(found.international[0])
+    basis = np.rint(np.asarray(centring).T @ _conventional(found))
+    if abs(abs(np.linalg.det(basis)) - 1.0) > 1e-6:
+        return primitive
+    standard = primitive.copy()
+    standard.set_cell(basis * np.sign(np.linalg.det(basis @ cell)) @ cell)
+    return standard
+
+
+def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    """Compact force constants, exact in the space group, permutation and acoustic sum rules.
+
+    Least squares in symfc's symmetry-adapted basis (A. Seko and A. Togo, Phys. Rev. B 110,
+    214302 (2024)).
+
+    Parameters
+    ----------
+    forces
+        ``(d, N, 3)`` eV/Å, of the displaced supercells.
+    residual
+        ``(N, 3)`` eV/Å, of the supercell without displacements; subtracted.
+
+    Returns
+    -------
+    ndarray
+        ``(n, N, 3, 3)`` eV/Å², first index the primitive cell's atoms.
+    """
+    supercell = crystal.supercell
+    shifts = np.zeros((len(crystal.moved), len(supercell), 3))
+    shifts[np.arange(len(crystal.moved)), crystal.moved] = crystal.vectors
+    solver = Symfc(
+        SymfcAtoms(
+            cell=supercell.cell.array,
+            scaled_positions=supercell.get_scaled_positions(wrap=False),
+            numbers=supercell.numbers,
+        ),
+        spacegroup_operations=_supercell_operations(crystal),
+    )
+    solver.displacements = shifts
+    solver.forces = np.ascontiguousarray(forces - residual[None])
+    # half the time of a fit, and at other volumes only Cartesian operations could make it another
+    turns = crystal.operations.turns
+    known = [basis for of, basis in crystal.bases if np.abs(of - turns).max() < _SAME_TURNS]
+    if known:
+        solver.basis_set = known[0]
+    else:
+        solver.compute_basis_set(max_order=2)
+        crystal.bases[:] = [(turns, solver.basis_set)]
+    solver.solve(max_order=2, is_compact_fc=True)
+    return np.ascontiguousarray(solver.force_constants[2])
+
+
+def _supercell_operations(crystal: Harmonic) -> dict[str, np.ndarray]:
+    """Pure translations and one operation for each point operation, in the supercell's fractions.
+
+    symfc uses no others: all products with translations, which spglib would list, take it ten
+    times as long and change nothing.
+    """
+    matrix, own = crystal.matrix, crystal.operations
+    copies = len(crystal.supercell) // len(crystal.primitive)
+    inverse = np.linalg.inv(matrix)
+    first = crystal.supercell.get_scaled_positions(wrap=False)[:copies]
+    rotations = np.rint(inverse.T @ own.rotations @ matrix.T).astype("intc")
+    translations = own.translations @ inverse
+    turning = ~(own.rotations == np.eye(3, dtype=int)).all((1, 2))
+    unit = np.broadcast_to(np.eye(3, dtype="intc"), (copies, 3, 3))
+    return {
+        "rotations": np.ascontiguousarray(np.concatenate([unit, rotations[turning]])),
+        "translations": np.concatenate([first - first[0], translations[turning]]),
+    }

@@ -1,0 +1,118 @@
+"""What a property declares of itself, once: makers, flows, records and commands read it here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from pet_flows.properties.result import Strict
+from pet_flows.properties.settings import PropertySettings
+
+if TYPE_CHECKING:
+    from pet_flows.properties.outcome import Outcome
+
+#: what the energies are used for, which decides which symmetrization serves it best:
+#: ``derivatives`` of one crystal, ``dynamics`` without any symmetry, differences of ``phases``
+Purpose = Literal["derivatives", "dynamics", "phases"]
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property of a structure: how it is computed, stored, listed and drawn.
+
+    Each package of `pet_flows.properties` has one in its ``declaration`` module, as ``PROPERTY``;
+    other distributions name theirs under the entry point group ``pet_flows.properties``. Nothing
+    that a declaration imports may import torch: the functions are named, and imported when called.
+
+    Parameters
+    ----------
+    name
+        As it is called in records, options and campaign files.
+    title
+        The same in words.
+    compute
+        ``module:function`` of ``(structures, potential, settings, inherited, *, progress)``, which
+        yields an `Outcome` per structure as these finish, failed ones included.
+    settings, result
+        Models of what the user chooses and of a record's ``result``.
+    headline
+        ``result`` of a record in state ``ok`` → the few words that say most about it.
+    table
+        Fields of the result that a table of many structures shows, most telling first.
+    counts
+        What progress counts (``volumes``); empty where it counts structures only.
+    bounded
+        Whether the total that progress tells is what there will be, not the most there may be.
+    dtype
+        The only precision in which it is right; None for that of the potential.
+    purpose
+        Gives the purpose, which the settings may decide.
+    takes
+        Fields of `Execution` that ``compute`` has arguments for.
+    plots
+        Name → ``module:function`` of a `PlotData`, which gives a matplotlib figure; the first is
+        drawn where none is named.
+    order
+        Smaller ones are computed first; ``relax`` has 0, and the others start from what it gives.
+    extra
+        Optional dependency of this package that it needs.
+    """
+
+    name: str
+    title: str
+    compute: str
+    settings: type[PropertySettings]
+    result: type[Strict]
+    headline: Callable[[Mapping[str, Any]], str]
+    table: tuple[str, ...] = ()
+    counts: str = ""
+    bounded: bool = True
+    dtype: Literal["float64"] | None = None
+    purpose: Callable[[Any], Purpose] = lambda settings: "derivatives"
+    takes: tuple[str, ...] = ()
+    plots: Mapping[str, str] = field(default_factory=dict)
+    order: int = 100
+    extra: str | None = None
+
+    def function(self) -> Callable[..., Iterator[Outcome]]:
+        """Import and give the function that computes it."""
+        found: Callable[..., Iterator[Outcome]] = imported(self.compute)
+        return found
+
+    def line(self, record: Mapping[str, Any]) -> str:
+        """One line about a record of this property, whatever its state."""
+        if record["state"] == "failed":
+            return f"{record['reason']}: {record['message']}"
+        try:
+            text = self.headline(record.get("result") or {})
+        except (KeyError, TypeError, ValueError, IndexError):  # unconverged ones may lack fields
+            text = record.get("message") or ""
+        return text if record["state"] == "ok" else f"{record['reason']}: {text}"
+
+
+@dataclass(frozen=True)
+class PlotData:
+    """What a plot is drawn from: one record, or one result that was never stored.
+
+    Parameters
+    ----------
+    title
+        Formula, identifier and potential, for above the axes.
+    result, settings
+        Of the record.
+    arrays
+        Gives the arrays of a blob by its name.
+    """
+
+    title: str
+    result: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    arrays: Callable[[str], Mapping[str, Any]]
+
+
+def imported(path: str) -> Any:
+    """Object that ``module:name`` names."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,1 @@
+"""Free energies at several volumes: what heat does to a crystal."""

@@ -1,0 +1,74 @@
+"""Mode Grüneisen parameters: how phonon frequencies change with volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from phonopy import Phonopy
+from phonopy.gruneisen.core import GruneisenBase
+
+from pet_flows.properties.phonon.modes import MeshModes
+
+
+@dataclass(frozen=True)
+class ModeGruneisen:
+    """Grüneisen parameters ``-d ln ω / d ln V`` of the modes on a mesh.
+
+    Attributes
+    ----------
+    values
+        ``(q, 3n)``; 0 for the three translations at Γ, which have none.
+    frequencies
+        ``(q, 3n)`` THz, of the volume in the middle.
+    acoustic
+        ``(q, 3n)`` bool, those translations.
+    weights
+        ``(q,)`` int.
+    """
+
+    values: np.ndarray
+    frequencies: np.ndarray
+    acoustic: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean over modes: what the thermodynamic parameter tends to at high temperature."""
+        counted = self.weights[:, None] * ~self.acoustic
+        return float((counted * self.values).sum() / counted.sum())
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Least and largest."""
+        rest = self.values[~self.acoustic]
+        return float(rest.min()), float(rest.max())
+
+
+def mode_gruneisen(
+    smaller: Phonopy, middle: Phonopy, larger: Phonopy, modes: MeshModes
+) -> ModeGruneisen:
+    """Grüneisen parameters from a central difference of dynamical matrices.
+
+    ``γ = -V/(2 ω²) ⟨e| dD/dV |e⟩``, degenerate modes chosen so that dD is diagonal among them
+    (phonopy's formula; A. Togo and I. Tanaka, Scr. Mater. 108, 1 (2015)). Unlike a difference of
+    sorted frequencies this follows modes through crossings.
+
+    Parameters
+    ----------
+    smaller, middle, larger
+        The same crystal in the same supercell at V - dV, V and V + dV, with force constants.
+    modes
+        Mesh of the one in the middle.
+    """
+    here, above, below = (p.dynamical_matrix for p in (middle, larger, smaller))
+    assert here is not None
+    assert above is not None
+    assert below is not None
+    found = GruneisenBase(here, above, below, qpoints=modes.qpoints)
+    squares = np.array(found.get_eigenvalues())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.array(found.get_gruneisen())
+    values[modes.acoustic] = 0.0
+    frequencies = np.sign(squares) * np.sqrt(np.abs(squares)) * middle.unit_conversion_factor
+    return ModeGruneisen(values, frequencies, modes.acoustic, modes.weights)

@@ -1,0 +1,1 @@
+"""Energy, forces and stress of structures as they are."""

@@ -1,0 +1,124 @@
+"""Energy, forces and stress of structures as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.potential import Potential
+from pet_flows.errors import StructureError
+from pet_flows.properties.batch import (
+    Job,
+    Progress,
+    evaluate_each,
+    failure,
+    jobs,
+    pressure_in_gpa,
+    room_of,
+    stress_in_gpa,
+)
+from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.static.declaration import StaticSettings
+
+#: structures evaluated together; the evaluator bounds memory by itself
+BATCH = 64
+#: strategies that average over a group of orientations as well, so that energies of different
+#: phases may be subtracted
+COMPARES_PHASES = ("crystal:icosahedral", "crystal:tetrahedral")
+
+
+def static(
+    structures: Sequence[Atoms],
+    potential: Potential,
+    settings: StaticSettings | None = None,
+    carried: Sequence[dict[str, Any] | None] | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Iterator[Outcome]:
+    """Evaluate a batch of structures.
+
+    Parameters
+    ----------
+    structures
+        Never changed.
+    potential
+        What evaluates them. With ``crystal:icosahedral`` as symmetrization
+        (``potential.with_(symmetrization=...)``) energies of different phases may be subtracted.
+    settings
+        There are none yet.
+    carried
+        Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal; not used
+        where phases are compared, because an inherited reference remembers the phase it came from.
+    progress
+        Called with (index, 1, 1) when a structure is done.
+
+    Yields
+    ------
+    Outcome
+        Result: ``energy`` (eV), ``energy_per_atom`` (eV), ``max_force`` (eV/Å), ``stress`` (3×3,
+        GPa), ``pressure`` (GPa); blob ``static`` with ``forces (N, 3)`` eV/Å and
+        ``energies (N,)`` eV.
+    """
+    if potential.spec.symmetrization in COMPARES_PHASES:
+        carried = None
+    batch: list[Job] = []
+    for job in jobs(structures, potential, carried):
+        if isinstance(job, Outcome):
+            yield job
+            continue
+        # neighbour lists are held for the whole batch, rotated copies for a chunk of it
+        atoms = len(job.atoms) + sum(len(other.atoms) for other in batch)
+        if batch and (len(batch) == BATCH or atoms > room_of(potential)):
+            yield from _evaluate(batch, potential, progress)
+            batch = []
+        batch.append(job)
+    yield from _evaluate(batch, potential, progress)
+
+
+def _evaluate(
+    batch: list[Job], potential: Potential, progress: Progress | None
+) -> Iterator[Outcome]:
+    start = perf_counter()
+    results = evaluate_each(potential.evaluator, [System.of(j.atoms, j.bound) for j in batch])
+    elapsed = perf_counter() - start
+    cost = [
+        len(j.atoms) * (r.n_evaluations if isinstance(r, Evaluation) else 1)
+        for j, r in zip(batch, results, strict=True)
+    ]
+    for job, result, c in zip(batch, results, cost, strict=True):
+        wall_time = job.wall_time + elapsed * c / sum(cost)
+        if progress is not None:
+            progress(job.index, 1, 1)
+        if isinstance(result, StructureError):
+            yield failure(job.index, result, wall_time)
+        else:
+            yield _outcome(job, result, wall_time)
+
+
+def _outcome(job: Job, evaluation: Evaluation, wall_time: float) -> Outcome:
+    result = {
+        "energy": evaluation.energy,
+        "energy_per_atom": evaluation.energy / len(job.atoms),
+        "max_force": float(np.sqrt((evaluation.forces**2).sum(1).max())),
+        "stress": stress_in_gpa(evaluation.stress),
+        "pressure": pressure_in_gpa(evaluation.stress),
+    }
+    return Outcome(
+        index=job.index,
+        state="ok",
+        result=result,
+        atoms=job.atoms,
+        blobs={"static": {"forces": evaluation.forces, "energies": evaluation.energies}},
+        n_evaluations=evaluation.n_evaluations,
+        energy_spread=evaluation.energy_spread,
+        force_spread=evaluation.force_spread,
+        reference_digest=job.bound.reference_digest,
+        carried=job.bound.as_dict(),
+        warnings=tuple(job.bound.warnings),
+        wall_time=wall_time,
+    )

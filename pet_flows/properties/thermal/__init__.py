@@ -1,1 +1,0 @@
-"""What phonons beyond the harmonic crystal tell: expansion, conduction of heat."""

@@ -1,0 +1,126 @@
+"""Space groups: found on the primitive cell, snapped to in one pass, kept."""
+
+import json
+
+import numpy as np
+import pytest
+from ase.build import make_supercell, molecule
+
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.errors import StructureError
+from tests.symmetrization import checks
+from tests.symmetrization.systems import crystals, evaluate, orthogonal, turned
+
+NUMBERS = {
+    "fcc": 225, "bcc": 229, "hcp": 194, "diamond": 227, "rocksalt": 225, "zincblende": 216,
+    "wurtzite": 186, "perovskite": 221, "P4mm": 99, "quartz": 152, "pyrite": 205, "triclinic": 1,
+    "rhombohedral": 166, "monoclinic": 14,
+}  # fmt: skip
+
+
+def rounded(name, matrix=((2, 0, 0), (0, 1, 0), (0, 0, 1)), seed=4):
+    atoms = turned(make_supercell(crystals()[name][0], matrix), orthogonal(seed))
+    atoms = atoms[np.random.default_rng(seed).permutation(len(atoms))]
+    atoms.positions = (atoms.positions + np.array([0.3, 0.1, 0.7])).round(4)
+    atoms.set_cell(atoms.cell.array.round(4))
+    atoms.wrap()
+    return atoms
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_snaps_in_one_pass_and_keeps_origin_and_orientation(name):
+    atoms = rounded(name)
+    group = SpaceGroup.find(atoms)
+    assert group.number == NUMBERS[name]
+    snapped = group.snap(atoms)
+    assert abs(snapped.positions - atoms.positions).max() < 4e-4
+    np.testing.assert_allclose(
+        snapped.get_scaled_positions(False).mean(0), atoms.get_scaled_positions(False).mean(0),
+        atol=1e-12,
+    )  # fmt: skip
+    tight = SpaceGroup.find(snapped, 1e-8)
+    assert tight.number == group.number
+    again = tight.snap(snapped)
+    np.testing.assert_allclose(again.positions, snapped.positions, atol=2e-13)
+    np.testing.assert_allclose(again.cell.array, snapped.cell.array, atol=2e-13)
+
+
+@pytest.mark.parametrize("name", ["diamond", "wurtzite", "quartz"])
+def test_snapped_supercells_cost_what_their_primitive_cell_does(name):
+    atoms = rounded(name)
+    snapped = SpaceGroup.find(atoms).snap(atoms)
+    result = evaluate("crystal", snapped)
+    assert result.n_evaluations == crystals()[name][1]
+    group = SpaceGroup.find(snapped, 1e-8)
+    cell = snapped.cell.array
+    np.testing.assert_allclose(
+        group.symmetrize_forces(result.forces, cell), result.forces, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        group.symmetrize_stress(result.stress, cell), result.stress, atol=1e-12
+    )
+
+
+def test_snapped_supercell_of_rocksalt():
+    checks.snapped_supercell()
+
+
+def test_projection_does_not_mind_wrapping_nor_drift():
+    atoms = rounded("quartz")
+    group = SpaceGroup.find(atoms)
+    atoms = group.snap(atoms)
+    moved = atoms.copy()
+    drift = np.array([5.3, 2.0, 1.0])
+    moved.positions += np.random.default_rng(0).normal(0, 1e-3, moved.positions.shape) + drift
+    cell = atoms.cell.array
+    free = group.project_positions(moved.positions, cell)
+    assert abs(free - atoms.positions - drift).max() < 3e-3
+    moved.wrap()
+    shift = (group.project_positions(moved.positions, cell) - free) @ np.linalg.inv(cell)
+    np.testing.assert_allclose(shift, np.rint(shift), atol=1e-12)
+
+
+def test_projection_is_one_and_the_nearest():
+    """Idempotent; forces that obey the symmetry move positions that stay in it."""
+    atoms = rounded("wurtzite", seed=2)
+    group = SpaceGroup.find(atoms)
+    atoms = group.snap(atoms)
+    cell = group.project_cell(atoms.cell.array @ (np.eye(3) + 0.01 * orthogonal(1)))
+    np.testing.assert_allclose(group.project_cell(cell), cell, atol=1e-13)
+    noise = np.random.default_rng(0).normal(size=(len(atoms), 3))
+    forces = group.symmetrize_forces(noise, atoms.cell.array)
+    stepped = atoms.positions + 0.02 * forces
+    np.testing.assert_allclose(
+        group.project_positions(stepped, atoms.cell.array), stepped, atol=1e-13
+    )
+    left = noise - forces
+    np.testing.assert_allclose(group.symmetrize_forces(left, atoms.cell.array), 0, atol=1e-14)
+
+
+def test_survives_json():
+    atoms = rounded("pyrite")
+    group = SpaceGroup.find(atoms)
+    again = SpaceGroup.from_dict(json.loads(json.dumps(group.as_dict())))
+    np.testing.assert_allclose(again.snap(atoms).positions, group.snap(atoms).positions, atol=1e-13)
+
+
+def test_charges_and_moments_do_not_count():
+    atoms = make_supercell(crystals()["bcc"][0], np.diag([2, 1, 1]))
+    atoms.set_initial_charges([2.0, 3.0])
+    atoms.set_initial_magnetic_moments([1.0, -1.0])
+    assert SpaceGroup.find(atoms).number == 229
+
+
+def test_refuses_molecules():
+    with pytest.raises(StructureError, match="three independent periodic"):
+        SpaceGroup.find(molecule("H2O"))
+
+
+def test_operations_that_are_no_group_are_refused():
+    """A mean over some of a group's operations is not invariant under any of them."""
+    group = SpaceGroup.find(crystals()["quartz"][0]).as_dict()
+    missing = {**group, **{k: group[k][:-1] for k in ("rotations", "permutations", "shifts")}}
+    exchanged = {**group, "permutations": [*group["permutations"][1:], group["permutations"][0]]}
+    for given in (missing, exchanged):
+        with pytest.raises(StructureError, match="no group: a product of two of them is missing"):
+            SpaceGroup.from_dict(json.loads(json.dumps(given)))

@@ -1,0 +1,113 @@
+"""Space groups found without spglib are spglib's."""
+
+import numpy as np
+import pytest
+import spglib
+from ase.build import bulk, make_supercell
+
+from pet_flows.crystallography import spacegroups
+from pet_flows.crystallography.spacegroups import space_groups
+from tests.symmetrization.systems import crystals, orthogonal, turned
+
+TOLERANCES = (1e-5, 0.1)
+
+
+def cells():
+    """Crystals, two of each in a row, strained and rattled by anything up to 0.3 Å."""
+    rng = np.random.default_rng(0)
+    for name, (atoms, *_) in crystals().items():
+        for repeats in (1, 2):
+            for strain in (0.0, 1e-6, 1e-4, 1e-2):
+                for shift in (0.0, 1e-7, 3e-6, 3e-5, 1e-3, 0.03, 0.1, 0.3):
+                    moved = make_supercell(atoms, np.diag([repeats, 1, 1]))
+                    change = rng.normal(0, strain, (3, 3)) if strain else np.zeros((3, 3))
+                    moved.set_cell(moved.cell.array @ (np.eye(3) + change + change.T), True)
+                    moved.positions += shift * rng.normal(size=moved.positions.shape)
+                    yield name, moved
+
+
+def arguments(atoms):
+    return atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_numbers_are_those_of_spglib(monkeypatch):
+    asked = []
+    own = spacegroups._spglib
+    monkeypatch.setattr(spacegroups, "_spglib", lambda *a: asked.append(a) or own(*a))
+    plain = 0
+    for name, atoms in cells():
+        before = len(asked)
+        found = space_groups(*arguments(atoms), *TOLERANCES)
+        plain += len(asked) == before
+        expected = [spglib.get_symmetry_dataset(arguments(atoms), symprec=t) for t in TOLERANCES]
+        assert [f and f.number for f in found] == [e and e.number for e in expected], name
+    assert plain > 50  # and so spglib was spared
+
+
+@pytest.mark.parametrize("name", sorted(crystals()))
+def test_operations_map_the_structure_onto_itself(name):
+    atoms = turned(crystals()[name][0], orthogonal(2))
+    lattice, scaled, numbers = arguments(atoms)
+    (found,) = space_groups(lattice, scaled, numbers, 1e-3)
+    dataset = spglib.get_symmetry_dataset((lattice, scaled, numbers), symprec=1e-3)
+    assert (found.number, found.international) == (dataset.number, dataset.international)
+    assert len(found.rotations) == len(dataset.rotations)
+    for rotation, shift in zip(found.rotations, found.translations, strict=True):
+        offset = (scaled @ rotation.T + shift)[:, None] - scaled[None]
+        distance = np.linalg.norm((offset - np.rint(offset)) @ lattice, axis=-1)
+        assert distance.min(1).max() < 1e-6
+        assert (numbers[distance.argmin(1)] == numbers).all()
+
+
+@pytest.mark.parametrize(
+    ("rattle", "tight", "loose"), [(0.0, 227, 227), (1e-3, 1, 227), (0.3, 1, 1)]
+)
+def test_large_cells(rattle, tight, loose):
+    atoms = bulk("Si", cubic=True).repeat(3)
+    atoms.rattle(rattle, seed=1)
+    found = space_groups(*arguments(atoms), *TOLERANCES)
+    assert [f and f.number for f in found] == [tight, loose]
+
+
+def impossible():
+    silicon = bulk("Si", cubic=True)
+    cell, scaled, numbers = arguments(silicon)
+    broken = {
+        "NaN": (cell, np.where(np.arange(24).reshape(8, 3) == 4, np.nan, scaled), numbers),
+        "infinite": (cell, np.where(np.arange(24).reshape(8, 3) == 4, np.inf, scaled), numbers),
+        "no cell": (np.full((3, 3), np.nan), scaled, numbers),
+        "flat": (np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0]]), scaled, numbers),
+        "thread": (np.diag([1e-3, 1.0, 1e6]), scaled, numbers),
+        "piled up": (cell, np.tile(scaled, (20, 1)), np.tile(numbers, 20)),
+        "a large pile": (2 * cell, np.tile(scaled / 2, (60, 1)), np.tile(numbers, 60)),
+        "empty": (cell, scaled[:0], numbers[:0]),
+        "endless": (1e160 * np.eye(3), scaled, numbers),
+    }
+    return [pytest.param(*value, id=name) for name, value in broken.items()]
+
+
+@pytest.mark.parametrize(("cell", "scaled", "numbers"), impossible())
+def test_impossible_structures_have_none(cell, scaled, numbers):
+    """Two of them would end the process and three would not end at all."""
+    assert space_groups(cell, scaled, numbers, *TOLERANCES) == [None, None]
+
+
+def test_a_split_site_of_a_large_cell_ends():
+    copper = bulk("Cu", cubic=True).repeat(4)
+    other = copper.copy()
+    other.positions += [0.12, 0.0, 0.0]
+    both = copper + other
+    assert len(space_groups(*arguments(both), *TOLERANCES)) == 2
+
+
+def test_skewed_cells():
+    skew = np.array([[1, 0, 0], [2000, 1, 0], [0, 2000, 1]])
+    found = space_groups(3.0 * skew, np.zeros((1, 3)), np.array([14]), *TOLERANCES)
+    assert [f and f.number for f in found] == [221, 221]
+
+
+def test_a_panic_in_moyopy_is_no_space_group():
+    """Its type is no Exception: it would pass every handler and end the batch."""
+    arguments = (np.eye(3) * 4, np.zeros((0, 3)), np.zeros(0, dtype=int), 1e-3)
+    assert spacegroups._moyopy(*arguments) is None
