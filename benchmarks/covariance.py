@@ -5,7 +5,7 @@
 On the deliberately rough random PET of the tests (2 layers, float64): the largest change of energy
 per atom, force component and stress component between a structure and its turned and reflected
 copies (turned back), each bound anew. Crystals are under 5 % shear and a rattle, with the crystal
-reference of the perfect one, which is carried; some are perfect besides, with everything derived
+reference of the perfect one, which is inherited; some are perfect besides, with everything derived
 anew, so that operations of their own are found in every orientation. The grids, approximate, are
 there for scale. What would take more than the limits (evaluations × pairs of neighbours of one
 call) is left out.
@@ -99,8 +99,8 @@ def measure(strategy: str, name: str, n_turns: int, limit: int) -> Row | None:
     configured = parse_strategy(strategy).configure(model.cutoff, model.n_layers)
     engine = Evaluator(model, configured)
     try:
-        carried = None if parent is None else engine.bind(parent).as_dict()
-        bound = engine.bind(atoms, carried)
+        inherited = None if parent is None else engine.bind(parent).as_dict()
+        bound = engine.bind(atoms, inherited)
     except StructureError:
         return None
     plan = bound.plan(torch.tensor(atoms.positions), torch.tensor(atoms.cell.array))
@@ -109,7 +109,7 @@ def measure(strategy: str, name: str, n_turns: int, limit: int) -> Row | None:
     start = time.process_time()
 
     def evaluate(copy: Atoms) -> Evaluation:
-        return engine.evaluate([System.of(copy, engine.bind(copy, carried))])[0]
+        return engine.evaluate([System.of(copy, engine.bind(copy, inherited))])[0]
 
     base = evaluate(atoms)
     errors = np.zeros(3)

@@ -120,7 +120,9 @@ def eos_case(spec: PotentialSpec) -> Case:
     def ours() -> list[float]:
         relaxed = results(relax(batch, potential, RelaxSettings()))
         fitted = results(
-            eos([o.atoms for o in relaxed], potential, EOSSettings(), [o.carried for o in relaxed])
+            eos(
+                [o.atoms for o in relaxed], potential, EOSSettings(), [o.inherited for o in relaxed]
+            )
         )
         return [o.result["b0"] for o in fitted]
 
@@ -164,7 +166,7 @@ def elastic_case(spec: PotentialSpec) -> Case:
     def ours() -> list[float]:
         relaxed = results(relax(batch, potential, RelaxSettings()))
         found = elastic(
-            [o.atoms for o in relaxed], potential, settings, [o.carried for o in relaxed]
+            [o.atoms for o in relaxed], potential, settings, [o.inherited for o in relaxed]
         )
         return [o.result["tensor_ieee"][0][0] for o in results(found)]
 
@@ -204,7 +206,7 @@ def phonon_case(spec: PotentialSpec) -> Case:
     si = results(relax([bulk("Si", a=5.47)], potential, RelaxSettings()))[0]
 
     def ours() -> float:
-        (found,) = results(phonon([si.atoms], potential, settings, [si.carried]))
+        (found,) = results(phonon([si.atoms], potential, settings, [si.inherited]))
         if len(found.blobs["phonon"]["supercell_numbers"]) != 216:
             raise RuntimeError("the supercell has not 216 atoms")
         return float(found.result["max_frequency"])
@@ -308,11 +310,11 @@ def many_phonons_case(spec: PotentialSpec) -> Case:
     potential = get_potential(spec)
     settings = PhononSettings(min_length=10.0)
     relaxed = results(relax(crystals(20, seed=2, at_most=4), potential, RelaxSettings()))
-    atoms, carried = [o.atoms for o in relaxed], [o.carried for o in relaxed]
+    atoms, inherited = [o.atoms for o in relaxed], [o.inherited for o in relaxed]
     return Case(
         what="20 mixed crystals, `min_length` 10 Å",
-        ours=lambda: results(phonon(atoms, potential, settings, carried)),
-        warm_up=lambda: results(phonon(atoms[:1], potential, settings, carried[:1])),
+        ours=lambda: results(phonon(atoms, potential, settings, inherited)),
+        warm_up=lambda: results(phonon(atoms[:1], potential, settings, inherited[:1])),
     )
 
 

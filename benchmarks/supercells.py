@@ -85,7 +85,7 @@ def seconds_of(atoms: Outcome, potential: Potential, length: float) -> tuple[Out
     settings = PhononSettings(min_length=length, max_atoms=5000)
     gc.collect()
     start = time.process_time()
-    (found,) = results(phonon([atoms.atoms], potential, settings, [atoms.carried]))
+    (found,) = results(phonon([atoms.atoms], potential, settings, [atoms.inherited]))
     return found, time.process_time() - start
 
 
@@ -100,7 +100,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     (relaxed,) = results(relax([atoms], potential, RelaxSettings(fmax=1e-4, smax=1e-5)))
     small = ElasticSettings(strain_magnitudes=(0.001, 0.002))
-    (strained,) = results(elastic([relaxed.atoms], potential, small, [relaxed.carried]))
+    (strained,) = results(elastic([relaxed.atoms], potential, small, [relaxed.inherited]))
     stiff = christoffel(np.array(strained.result["tensor"]))
     best, best_seconds = seconds_of(relaxed, potential, reference)
     found = []

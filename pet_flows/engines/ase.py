@@ -27,7 +27,7 @@ class SymmetrizedCalculator(Calculator):
         A loaded potential, a spec, or a model name such as ``"pet-mvl"``.
     symmetrization, dtype, device
         Override those of the potential.
-    carried
+    inherited
         ``Bound.as_dict()`` of the crystal these structures derive from; without it the crystal
         reference is found once, for the first structure, and kept as long as the same lattice
         is moved (same atoms in the same order); :meth:`reset` forgets it.
@@ -46,7 +46,7 @@ class SymmetrizedCalculator(Calculator):
         symmetrization: str | None = None,
         dtype: str | None = None,
         device: str | None = None,
-        carried: dict[str, Any] | None = None,
+        inherited: dict[str, Any] | None = None,
         trust: bool = False,
         **kwargs: Any,
     ):
@@ -56,7 +56,7 @@ class SymmetrizedCalculator(Calculator):
         wanted = {"symmetrization": symmetrization, "dtype": dtype, "device": device}
         changes = {key: value for key, value in wanted.items() if value is not None}
         self.potential = potential.with_(**changes) if changes else potential
-        self._carried = carried
+        self._carried = inherited
         self._bound: tuple[Any, Any] | None = None
 
     def calculate(

@@ -36,20 +36,20 @@ def chunks(structures: Sequence[Sequence[Part]], most: int, device: str) -> list
     widths = {(s, p): neighbours(structures[s][p].graph) for s, p in parts}
     too_much = CALL_PLACES.get(device, np.inf)
     found: list[list[Piece]] = [[]]
-    room, widest, padding = most, 0, 0
+    capacity, widest, padding = most, 0, 0
     for s, p in sorted(parts, key=lambda part: -widths[part]):
         part = structures[s][p]
         copy, total, n = 0, len(part.copies), max(1, len(part.graph))
         while copy < total:
-            if found[-1] and (room < n or padding > too_much):
+            if found[-1] and (capacity < n or padding > too_much):
                 found.append([])
-                room, padding = most, 0
+                capacity, padding = most, 0
             if not found[-1]:
                 widest = widths[s, p]
-            take = min(total - copy, max(1, room // n))
+            take = min(total - copy, max(1, capacity // n))
             found[-1].append((s, p, copy, copy + take))
             copy += take
-            room -= take * n
+            capacity -= take * n
             padding += take * n * (widest - widths[s, p])
     return found
 

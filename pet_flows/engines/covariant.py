@@ -60,13 +60,13 @@ def covariant(
 
 
 def _one(
-    raw: MetatomicRaw, system: System, output: str, per_atom: bool, by_atom: bool, room: int
+    raw: MetatomicRaw, system: System, output: str, per_atom: bool, by_atom: bool, capacity: int
 ) -> np.ndarray:
     with torch.no_grad():
         plan = system.bound.plan(torch.tensor(system.positions), torch.tensor(system.cell))
     graph = raw.graph(system.numbers, system.positions, system.cell, system.pbc)
     weights = plan.weights if plan.image is None else plan.weights[:, plan.image]
-    step = max(1, room // len(graph))
+    step = max(1, capacity // len(graph))
     parts, indices = [], 0
     for begin in range(0, len(weights), step):
         chosen = slice(begin, begin + step)

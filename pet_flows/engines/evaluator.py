@@ -76,7 +76,7 @@ class Evaluator:
         self.chunk_atoms = chunk_atoms or CHUNK_ATOMS.get(raw.device.type, 500)
         self.memory = Memory(raw, memory)
 
-    def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> Bound:
+    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Bound:
         """Bind the strategy to a structure whose elements the model knows.
 
         Raises
@@ -91,7 +91,7 @@ class Evaluator:
                 "unknown_element",
                 f"The model was not trained on {names}; choose a model that knows every element.",
             )
-        return self.strategy.bind(atoms, carried)
+        return self.strategy.bind(atoms, inherited)
 
     def refuse_too_large(self, atoms: Atoms) -> None:
         """Refuse a structure that no memory here can hold, before its symmetry is sought.
@@ -123,8 +123,8 @@ class Evaluator:
         """
         works = [self._start(system, forces) for system in systems]
         graphs = [part.graph for work in works for part in work.parts]
-        room = min(self.chunk_atoms, self.memory.room(graphs))
-        for chunk in chunks([work.parts for work in works], room, self.raw.device.type):
+        capacity = min(self.chunk_atoms, self.memory.capacity(graphs))
+        for chunk in chunks([work.parts for work in works], capacity, self.raw.device.type):
             self._run(works, chunk, forces)
         invariant = self.raw.invariant([w.graph for w in works])
         return [

@@ -72,7 +72,7 @@ class Memory:
         """Bytes that calls may use now."""
         return free_memory(self._raw.device) if self._limit is None else self._limit
 
-    def room(self, graphs: Sequence[Graph]) -> int:
+    def capacity(self, graphs: Sequence[Graph]) -> int:
         """Atoms, copies included, that one call over such structures may hold.
 
         Raises

@@ -53,9 +53,9 @@ class Potential:
         """Atomic numbers the model knows."""
         return self.raw.atomic_types
 
-    def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> Bound:
+    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Bound:
         """See :meth:`pet_flows.engines.evaluator.Evaluator.bind`."""
-        return self.evaluator.bind(atoms, carried)
+        return self.evaluator.bind(atoms, inherited)
 
     def with_(self, **changes: Any) -> Potential:
         """The same weights with another symmetrization, dtype or device."""

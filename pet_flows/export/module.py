@@ -163,9 +163,9 @@ class SymmetrizedModule(torch.nn.Module):
         atoms = 0
         for s, work in enumerate(works):
             n = len(work.system)
-            room = self._chunk_cpu if work.chosen.is_cpu else self._chunk_other
+            capacity = self._chunk_cpu if work.chosen.is_cpu else self._chunk_other
             for k in range(work.rotations.size(0)):
-                if atoms > 0 and atoms + n > room:
+                if atoms > 0 and atoms + n > capacity:
                     self._run(works, copies)
                     copies.clear()
                     atoms = 0

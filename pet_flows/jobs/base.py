@@ -132,13 +132,13 @@ class PropertyMaker(Maker):
         self,
         structures: Sequence[Atoms],
         potential: Potential,
-        carried: Sequence[dict[str, Any] | None],
+        inherited: Sequence[dict[str, Any] | None],
         progress: Progress | None = None,
     ) -> Iterator[Outcome]:
         """Call the property's function."""
         compute = get_property(self.property_name).function()
         outcomes: Iterator[Outcome] = compute(
-            structures, potential, self.settings(), carried, progress=progress
+            structures, potential, self.settings(), inherited, progress=progress
         )
         return outcomes
 

@@ -154,8 +154,8 @@ def compute_records(
 
     for watcher in watchers:
         watcher(maker.property_name, None, 0, len(sound))
-    carried = [task.item.carried for task in sound]
-    for outcome in maker.compute(atoms, potential, carried, progress):
+    inherited = [task.item.inherited for task in sound]
+    for outcome in maker.compute(atoms, potential, inherited, progress):
         yield finish(sound[outcome.index], outcome, str(potential.device))
 
 

@@ -35,7 +35,7 @@ class Item:
     problem: tuple[str, str] | None = None
     parent: str | None = None
     """key of the record whose final structure this is"""
-    carried: dict[str, Any] | None = None
+    inherited: dict[str, Any] | None = None
     """crystal reference and symmetry of the parent"""
 
 
@@ -139,5 +139,5 @@ def _child(entry: dict[str, Any], parents: dict[str, dict[str, Any]], store: Res
         return Item(None, source, [], problem, parent=entry["key"])
     structure = store.final_structure(parent)
     return Item(
-        structure, source, [], parent=entry["key"], carried=parent.get("symmetry_reference")
+        structure, source, [], parent=entry["key"], inherited=parent.get("symmetry_reference")
     )

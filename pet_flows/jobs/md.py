@@ -93,7 +93,7 @@ class MDMaker(PropertyMaker):
         self,
         structures: Sequence[Atoms],
         potential: Potential,
-        carried: Sequence[dict[str, Any] | None],
+        inherited: Sequence[dict[str, Any] | None],
         progress: Progress | None = None,
     ) -> Iterator[Outcome]:
         """See :func:`pet_flows.properties.md.md.md`."""
@@ -102,7 +102,7 @@ class MDMaker(PropertyMaker):
 
         checkpoints = get_settings().store.parent / "pet_flows_md"
         return md(
-            structures, potential, self.settings(), carried,
+            structures, potential, self.settings(), inherited,
             checkpoints=checkpoints, progress=progress,
         )  # fmt: skip
 

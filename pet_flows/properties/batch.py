@@ -22,7 +22,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import Prepared, as_given, check
-from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.strategy import Bound
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Job:
 def jobs(
     structures: Sequence[Atoms],
     potential: Potential,
-    carried: Sequence[dict[str, Any] | None] | None,
+    inherited: Sequence[dict[str, Any] | None] | None,
     prepare: Callable[[Atoms], Prepared] = as_given,
     repeats: Callable[[Atoms], tuple[int, int, int]] | None = None,
 ) -> Iterator[Job | Outcome]:
@@ -76,12 +76,12 @@ def jobs(
         The batch; never changed.
     potential
         Whose elements are known and whose strategy is bound.
-    carried
+    inherited
         Per structure, an earlier ``Bound.as_dict()`` or None.
     prepare
         Gives what is computed (a copy, a copy snapped to its symmetry, ...).
     repeats
-        How often that is repeated along each axis before it is bound; what is ``carried``
+        How often that is repeated along each axis before it is bound; what is ``inherited``
         follows.
     """
     for index, atoms in enumerate(structures):
@@ -91,11 +91,11 @@ def jobs(
             potential.evaluator.refuse_too_large(atoms)
             prepared = prepare(atoms)
             copy = prepared.atoms
-            known = None if carried is None else carried[index]
+            known = None if inherited is None else inherited[index]
             if repeats is not None:
                 n = repeats(copy)
                 copy = copy.repeat(n)
-                known = None if known is None else carried_for_supercell(known, np.diag(n))
+                known = None if known is None else inherited_by_supercell(known, np.diag(n))
             bound = potential.bind(copy, known)
         except StructureError as error:
             yield failure(index, error, perf_counter() - started)
@@ -129,7 +129,9 @@ def failure(index: int, error: StructureError, wall_time: float = 0.0, **known: 
     )
 
 
-def lost(errors: Iterable[StructureError | None], n: int, what: str) -> StructureError | None:
+def missing_points(
+    errors: Iterable[StructureError | None], n: int, what: str
+) -> StructureError | None:
     """What a result says that lacks points which another attempt may give; None if it lacks none.
 
     A fit over the rest would be stored as done, and nobody would ever compute what is missing.
@@ -151,7 +153,7 @@ def lost(errors: Iterable[StructureError | None], n: int, what: str) -> Structur
     )
 
 
-def room_of(potential: Potential) -> int:
+def capacity_of(potential: Potential) -> int:
     """Atoms × evaluations in flight."""
     return CHUNKS_IN_FLIGHT * potential.evaluator.chunk_atoms
 

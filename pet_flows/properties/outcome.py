@@ -33,7 +33,7 @@ class Outcome:
     force_spread: float | None = None
     """eV/Å"""
     reference_digest: str | None = None
-    carried: dict[str, Any] = field(default_factory=dict)
+    inherited: dict[str, Any] = field(default_factory=dict)
     """``Bound.as_dict()`` of the structure, for properties that start from this one"""
     warnings: tuple[str, ...] = ()
     wall_time: float = 0.0

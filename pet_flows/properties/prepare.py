@@ -17,7 +17,7 @@ from pet_flows.geometry.connectivity import refuse_vacuum
 from pet_flows.geometry.neighbours import find_neighbours
 from pet_flows.properties.settings import OVERLAP
 
-#: Å³; a periodic cell with less room than this for each atom is not a crystal
+#: Å³; a periodic cell with less volume than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
 #: Å; tolerance for the symmetry of a structure whose cell keeps its shape
 FIXED_CELL = 1e-5

@@ -107,7 +107,7 @@ def build_record(
         logger.warning("%s of %s: %s", property, key, unfit)
         failed = replace(
             outcome, state="failed", reason=unfit.reason, message=str(unfit), retryable=False,
-            result={}, blobs={}, atoms=None, carried={}, energy_spread=None, force_spread=None,
+            result={}, blobs={}, atoms=None, inherited={}, energy_spread=None, force_spread=None,
         )  # fmt: skip
         return _complete(document, failed, input_structure, device)
 
@@ -125,13 +125,13 @@ def _complete(
 ) -> tuple[dict[str, Any], Blobs]:
     """Put everything that depends on the outcome into a document."""
     try:
-        result, carried = plain(outcome.result), plain(outcome.carried)
+        result, inherited = plain(outcome.result), plain(outcome.inherited)
     except TypeError as error:
         raise _Unfit(
             "invalid_result", f"The property gave what cannot be stored: {error}"
         ) from None
     spread = [plain(outcome.energy_spread), plain(outcome.force_spread)]
-    checked = {**result, "symmetry reference": carried, "spread": spread}
+    checked = {**result, "symmetry reference": inherited, "spread": spread}
     _refuse_not_finite(checked, outcome.atoms)
     start = None if given is None else bare(given)
     final = None if outcome.atoms is None else structure_of_atoms(outcome.atoms)
@@ -160,7 +160,7 @@ def _complete(
         **metadata(start, final),
         "spacegroup": {"input": space_group(start), "final": space_group(final)},
         "reference": outcome.reference_digest,
-        "symmetry_reference": carried or None,
+        "symmetry_reference": inherited or None,
         "warnings": notes,
         "n_evaluations": int(outcome.n_evaluations),
         "spread": dict(zip(("energy_per_atom", "forces"), spread, strict=True)),

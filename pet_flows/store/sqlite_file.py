@@ -118,7 +118,7 @@ class DatabaseFile:
                 self._undo()
                 raise PetFlowsError(
                     f"Cannot write {self.path} ({error}); what was stored before is safe: make "
-                    "room or mend the disk, then run the same again."
+                    "space or mend the disk, then run the same again."
                 ) from None
             except BaseException:
                 self._undo()

@@ -63,15 +63,15 @@ class Crystal:
         """The same with the model's cutoff."""
         return replace(self, cutoff=cutoff)
 
-    def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> CrystalBound:
-        """Reference and setting, derived here or carried from an earlier binding.
+    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> CrystalBound:
+        """Reference and setting, derived here or inherited from an earlier binding.
 
         Parameters
         ----------
         atoms
             A crystal.
-        carried
-            ``as_dict()`` of its parent, or that through :func:`carried_for_supercell`. With
+        inherited
+            ``as_dict()`` of its parent, or that through :func:`inherited_by_supercell`. With
             ``reference`` alone N is found from the atoms' own translations; with neither both are
             derived.
 
@@ -81,19 +81,19 @@ class Crystal:
             ``symmetrization_refused``: not a 3D crystal, or not a strain of the reference.
         """
         warnings = _check(atoms, self.cutoff)
-        carried = carried or {}
+        inherited = inherited or {}
         primitive = None
-        if "reference" in carried:
-            reference = CrystalReference.from_dict(carried["reference"])
-            given = carried.get("N")
+        if "reference" in inherited:
+            reference = CrystalReference.from_dict(inherited["reference"])
+            given = inherited.get("N")
             setting = _find(reference, atoms) if given is None else _checked(given)
         else:
             reference, setting, primitive = derive(atoms, self.tolerance)
             warnings += reference.warnings
         bound = CrystalBound(
-            reference, setting, self.variant, atoms, warnings, carried.get("group"), primitive
+            reference, setting, self.variant, atoms, warnings, inherited.get("group"), primitive
         )
-        if "reference" not in carried and len(bound.symmetry.operations) == 1:
+        if "reference" not in inherited and len(bound.symmetry.operations) == 1:
             bound.warnings += _disorder(atoms)
         return bound
 
@@ -115,21 +115,23 @@ def derive(
     return reference, smallest_setting(cell @ np.linalg.inv(basis), reference), primitive
 
 
-def carried_for_supercell(carried: dict[str, Any], supercell_matrix: np.ndarray) -> dict[str, Any]:
+def inherited_by_supercell(
+    inherited: dict[str, Any], supercell_matrix: np.ndarray
+) -> dict[str, Any]:
     """What a supercell takes along from the cell it was built from.
 
     Parameters
     ----------
-    carried
+    inherited
         ``Bound.as_dict()`` of the smaller cell; returned as it is if it holds no reference.
     supercell_matrix
         ``(3, 3)`` int P with ``supercell = P @ cell`` (rows; ASE's ``make_supercell``). The
         transpose of phonopy's ``supercell_matrix``.
     """
-    if "reference" not in carried or "N" not in carried:
-        return dict(carried)
-    setting = np.rint(np.asarray(supercell_matrix)).astype(int) @ np.array(carried["N"])
-    return {"reference": carried["reference"], "N": setting.tolist()}
+    if "reference" not in inherited or "N" not in inherited:
+        return dict(inherited)
+    setting = np.rint(np.asarray(supercell_matrix)).astype(int) @ np.array(inherited["N"])
+    return {"reference": inherited["reference"], "N": setting.tolist()}
 
 
 def _find(reference: CrystalReference, atoms: Atoms) -> np.ndarray:
@@ -144,27 +146,27 @@ def _find(reference: CrystalReference, atoms: Atoms) -> np.ndarray:
     if found is None:
         raise StructureError(
             "symmetrization_refused",
-            "The cell is not a supercell of the carried crystal reference, even within a "
+            "The cell is not a supercell of the inherited crystal reference, even within a "
             f"strain of {LIMIT}; carry N from how the cell was built, or bind it anew.",
         )
     if abs(round(np.linalg.det(found))) > 1:
         raise StructureError(
             "symmetrization_refused",
-            "The structure is a supercell of the carried crystal reference whose atoms no longer "
+            "The structure is a supercell of the inherited crystal reference whose atoms no longer "
             "repeat, so the cell alone does not say how it was built; carry N as well "
-            "(carried_for_supercell).",
+            "(inherited_by_supercell).",
         )
     return smallest_setting(np.rint(cell @ np.linalg.inv(primitive)) @ found, reference)
 
 
 def _checked(setting: list[list[int]]) -> np.ndarray:
-    """N as carried, if it can be one."""
+    """N as inherited, if it can be one."""
     given = np.array(setting, dtype=float)
     integer = np.rint(given).astype(int)
     if given.shape != (3, 3) or np.abs(given - integer).max() > 1e-3 or not _regular(integer):
         raise StructureError(
             "symmetrization_refused",
-            f"The carried setting N = {setting} is not a regular 3×3 integer matrix; carry the "
+            f"The inherited setting N = {setting} is not a regular 3×3 integer matrix; carry the "
             "one of the parent's binding.",
         )
     return integer

@@ -46,7 +46,7 @@ class CrystalBound:
     warnings
         Collected so far.
     group
-        A symmetry carried from an earlier binding; used wherever it holds.
+        A symmetry inherited from an earlier binding; used wherever it holds.
     primitive
         Primitive cell of the atoms, found at some tolerance; taken if it is exact.
     """
@@ -86,7 +86,7 @@ class CrystalBound:
             if not parent.is_group(reference.table):
                 raise StructureError(
                     "symmetrization_refused",
-                    "The symmetry carried with this structure is no group: a product of two of its "
+                    "The symmetry inherited by this structure is no group: a product of two of its "
                     "operations is missing or moves atoms elsewhere; carry what the parent's "
                     "binding gave, or none.",
                 )
@@ -179,7 +179,7 @@ class CrystalBound:
         return self._frames[key]
 
     def _symmetry(self, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray) -> Symmetry:
-        """The symmetry carried or bound with, where it holds; otherwise what is found exactly.
+        """The symmetry inherited or bound with, where it holds; otherwise what is found exactly.
 
         ``turn`` is the rotation R ``(3, 3)`` of the cell against its reference.
         """

@@ -56,7 +56,7 @@ class Ecse:
         """The same for a model: its cutoff decides frames, its layers what an atom can see."""
         return replace(self, cutoff=cutoff, n_layers=n_layers)
 
-    def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> EcseBound:
+    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> EcseBound:
         """Any structure will do.
 
         Raises

@@ -99,7 +99,7 @@ class Grid:
         """Nothing here depends on the model."""
         return self
 
-    def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> Fixed:
+    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Fixed:
         """Any structure will do."""
         rotations, shares = _fixed(self.spec)
         return Fixed(rotations, len(atoms), shares=shares)

@@ -88,8 +88,8 @@ class Strategy(Protocol):
         """The same strategy for a model with this cutoff (Å) and number of message passings."""
         ...
 
-    def bind(self, atoms: Atoms, carried: dict[str, Any] | None = None) -> Bound:
-        """Bind to a structure; ``carried`` is an earlier ``Bound.as_dict()`` of its parent.
+    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Bound:
+        """Bind to a structure; ``inherited`` is an earlier ``Bound.as_dict()`` of its parent.
 
         Raises
         ------

@@ -11,11 +11,11 @@ from tests.rough import rough_model
 from tests.symmetrization.systems import sheared
 
 
-def in_process(spec, atoms, carried=None):
+def in_process(spec, atoms, inherited=None):
     """Evaluation by the in-process evaluator."""
     raw = PETRaw(rough_model())
     strategy = parse_strategy(spec).configure(raw.cutoff, raw.n_layers)
-    bound = strategy.bind(atoms, carried)
+    bound = strategy.bind(atoms, inherited)
     return Evaluator(raw, strategy).evaluate([System.of(atoms, bound)])[0]
 
 

@@ -14,7 +14,7 @@ from pet_flows.export.model import symmetrized_model
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.static.declaration import StaticSettings
 from pet_flows.properties.static.static import static
-from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.parse import parse_strategy
 from tests.export.exported import crystal_cells, in_process
 from tests.rough import rough_model
@@ -31,8 +31,10 @@ def test_crystal_finds_the_setting(name):
     atoms, multiple = crystal_cells()[name]
     model = silicon_model()
     assert model.capabilities().interaction_range == np.inf
-    carried = carried_for_supercell(parse_strategy("crystal").bind(bulk("Si")).as_dict(), multiple)
-    expected = in_process("crystal", atoms, carried)
+    inherited = inherited_by_supercell(
+        parse_strategy("crystal").bind(bulk("Si")).as_dict(), multiple
+    )
+    expected = in_process("crystal", atoms, inherited)
     for seed in (0, 1):  # proper and improper
         q = orthogonal(seed)
         b = turned(atoms, q)
@@ -58,8 +60,8 @@ def test_crystal_orientation_keeps_the_cell_it_was_exported_for():
     parent = bulk("Si", cubic=True)
     model = symmetrized_model(rough_model(), strategy, parent)
     atoms = sheared(parent * (1, 2, 1))
-    carried = carried_for_supercell(strategy.bind(parent).as_dict(), np.diag([1, 2, 1]))
-    expected = in_process("crystal:orientation", atoms, carried)
+    inherited = inherited_by_supercell(strategy.bind(parent).as_dict(), np.diag([1, 2, 1]))
+    expected = in_process("crystal:orientation", atoms, inherited)
     atoms.calc = MetatomicCalculator(model)
     assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-10)
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-10)

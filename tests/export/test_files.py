@@ -19,7 +19,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.export.model import export_model, symmetrized_model
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.parse import parse_strategy
 from tests.export.exported import crystal_cells
 from tests.rough import rough_model, save_checkpoint
@@ -107,15 +107,15 @@ def test_files_need_no_pet_flows(folder):
     for file, (spec, structures) in specs.items():
         tolerance = 1e-10 if spec.dtype == "float64" else 2e-4
         potential = get_potential(spec)
-        carried = potential.bind(bulk("Si")).as_dict()
-        if carried:
-            reference = CrystalReference.from_dict(carried["reference"])
+        inherited = potential.bind(bulk("Si")).as_dict()
+        if inherited:
+            reference = CrystalReference.from_dict(inherited["reference"])
             stored = read_model_metadata(file).extra["crystal_reference_digest"]
             assert stored == reference.digest
         for n, name in enumerate(structures):
             ours = atoms[int(Path(name).stem)].copy()
-            own = carried_for_supercell(carried, multiples[n]) if carried else None
-            ours.calc = SymmetrizedCalculator(potential, carried=own)
+            own = inherited_by_supercell(inherited, multiples[n]) if inherited else None
+            ours.calc = SymmetrizedCalculator(potential, inherited=own)
             for engine in ("ase", "torchsim"):
                 theirs = found[f"{file} {engine} {n}"]
                 assert theirs["energy"] == pytest.approx(

@@ -61,7 +61,7 @@ def test_phonon_flow_gives_our_gamma_mode(pet, tmp_path, monkeypatch):
     gamma = np.sort(theirs.qpoints.frequencies[0])
     relaxed = next(relax([silicon], pet, TIGHT))
     settings = PhononSettings(min_length=7.0, mesh=(3, 3, 3), band_structure=False)
-    outcome = next(phonon([relaxed.atoms], pet, settings, [relaxed.carried]))
+    outcome = next(phonon([relaxed.atoms], pet, settings, [relaxed.inherited]))
     assert outcome.result["supercell_matrix"] == theirs.supercell_matrix.tolist()
     assert document.total_dft_energy == pytest.approx(relaxed.result["energy_per_atom"], abs=1e-8)
     # 0.004 THz: an odd order of 0.01 Å that one-sided displacements leave in
@@ -113,6 +113,6 @@ def quasi_harmonic(pet, crystal, **changes):
     settings = QHASettings(
         min_length=5.0, n_compressed=2, n_expanded=3, temperatures=(300.0,), **changes
     )
-    outcome = next(qha([relaxed.atoms], pet, settings, [relaxed.carried]))
+    outcome = next(qha([relaxed.atoms], pet, settings, [relaxed.inherited]))
     assert outcome.state == "ok", outcome.message
     return outcome.result

@@ -66,7 +66,7 @@ class AsePotential:
         self.evaluator = AseEvaluator(calculator)
         self.spec = SimpleNamespace(dtype="float64", symmetrization="none", digest="0" * 16)
 
-    def bind(self, atoms: Atoms, carried: dict | None = None) -> Fixed:
+    def bind(self, atoms: Atoms, inherited: dict | None = None) -> Fixed:
         return Fixed(torch.eye(3, dtype=torch.float64)[None], len(atoms))
 
     def with_(self, **changes: object) -> AsePotential:

@@ -39,14 +39,14 @@ def test_a_record_has_what_the_documentation_says():
     assert Structure.from_dict(document["input_structure"]) == crystal()
 
 
-@pytest.mark.parametrize("where", ["result", "spread", "carried", "positions"])
+@pytest.mark.parametrize("where", ["result", "spread", "inherited", "positions"])
 def test_what_is_not_finite_fails_alone(where):
     atoms = bulk("Si")
     atoms.positions[0, 0] = np.nan
     broken = {
         "result": outcome(energy=float("nan")),
         "spread": outcome(energy_spread=float("inf")),
-        "carried": outcome(carried={"h0": [[np.inf]]}),
+        "inherited": outcome(inherited={"h0": [[np.inf]]}),
         "positions": outcome(atoms=atoms),
     }[where]
     document, blobs = build_record(
@@ -112,7 +112,7 @@ def test_partial_occupancy_survives_as_blob():
 
 
 def test_a_record_above_a_megabyte_fails():
-    large = outcome(carried={"operations": np.ones((40, 100, 30)).tolist()})
+    large = outcome(inherited={"operations": np.ones((40, 100, 30)).tolist()})
     document, _ = build_record(
         large, input_structure=crystal(), property="static", settings={}, potential=POTENTIAL
     )
@@ -138,7 +138,7 @@ def test_what_was_dropped_is_said():
 
 def test_keys_are_addressable():
     document, _ = build_record(
-        outcome(carried={"a.b": {"$c": 1}}), input_structure=crystal(), property="static",
+        outcome(inherited={"a.b": {"$c": 1}}), input_structure=crystal(), property="static",
         settings={}, potential=POTENTIAL,
     )  # fmt: skip
     assert document["symmetry_reference"] == {"a_b": {"_c": 1}}
@@ -180,12 +180,12 @@ def test_plain_values_are_of_plain_types():
 
 
 @pytest.mark.parametrize(
-    ("carried", "said"),
+    ("inherited", "said"),
     [({"x": 1j}, "a complex"), ({"x": 2**64}, "8-byte ints"), ({"x": "\udce9"}, "surrogates")],
 )
-def test_what_no_database_takes_fails_alone(carried, said):
+def test_what_no_database_takes_fails_alone(inherited, said):
     document, _ = build_record(
-        outcome(carried=carried), input_structure=crystal(), property="static", settings={},
+        outcome(inherited=inherited), input_structure=crystal(), property="static", settings={},
         potential=POTENTIAL,
     )  # fmt: skip
     assert (document["state"], document["reason"]) == ("failed", "invalid_result")

@@ -5,7 +5,7 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.symmetrization.crystal import Crystal, carried_for_supercell
+from pet_flows.symmetrization.crystal import Crystal, inherited_by_supercell
 from tests.symmetrization.systems import (
     AXIS,
     SIDE,
@@ -20,12 +20,12 @@ from tests.symmetrization.systems import (
 ENERGY, FORCES, STRESS = 1e-12, 1e-10, 1e-11  # eV/atom, eV/Å, eV/Å³
 
 
-def covariance(spec, atoms, carried=None, seeds=(1, 2, 3), model=None):
+def covariance(spec, atoms, inherited=None, seeds=(1, 2, 3), model=None):
     """Energy, forces and stress turn with the structure, for proper and improper Q."""
-    before = evaluate(spec, atoms, carried, model=model)
+    before = evaluate(spec, atoms, inherited, model=model)
     for seed in seeds:
         q = orthogonal(seed)
-        after = evaluate(spec, turned(atoms, q), carried, model=model)
+        after = evaluate(spec, turned(atoms, q), inherited, model=model)
         assert abs(after.energy - before.energy) < ENERGY * len(atoms)
         np.testing.assert_allclose(after.forces, before.forces @ q, rtol=0, atol=FORCES)
         if before.stress is not None:
@@ -77,9 +77,9 @@ def derivative(energy_at, step):
     return (e[0] - 8 * e[1] + 8 * e[2] - e[3]) / (12 * step)
 
 
-def finite_differences(spec, atoms, carried=None, step=4e-4, tolerance=1e-7, model=None):
+def finite_differences(spec, atoms, inherited=None, step=4e-4, tolerance=1e-7, model=None):
     """Forces along a random direction, and stress along random strains, against energies."""
-    result = evaluate(spec, atoms, carried, model=model)
+    result = evaluate(spec, atoms, inherited, model=model)
     rng = np.random.default_rng(11)
     direction = rng.normal(size=(len(atoms), 3))
     direction /= np.linalg.norm(direction)
@@ -87,7 +87,7 @@ def finite_differences(spec, atoms, carried=None, step=4e-4, tolerance=1e-7, mod
     def moved(x):
         new = atoms.copy()
         new.positions += x * direction
-        return evaluate(spec, new, carried, model=model).energy
+        return evaluate(spec, new, inherited, model=model).energy
 
     scale = max(0.1, abs(result.forces).max())
     slope = derivative(moved, step)
@@ -101,7 +101,7 @@ def finite_differences(spec, atoms, carried=None, step=4e-4, tolerance=1e-7, mod
         def strained(x, strain=strain):
             new = atoms.copy()
             new.set_cell(atoms.cell.array @ (np.eye(3) + x * strain), scale_atoms=True)
-            return evaluate(spec, new, carried, model=model).energy
+            return evaluate(spec, new, inherited, model=model).energy
 
         exact = (result.stress * strain).sum() * atoms.get_volume()
         size = max(0.1, abs(result.stress).max() * atoms.get_volume())
@@ -111,18 +111,18 @@ def finite_differences(spec, atoms, carried=None, step=4e-4, tolerance=1e-7, mod
 def stress_under_shear(spec="crystal", name="wurtzite"):
     """Finite differences at five per cent shear and a rattle."""
     atoms, _ = crystals()[name]
-    carried = strategy_of(spec).bind(atoms).as_dict()
-    finite_differences(spec, sheared(atoms, rattle=0.03), carried)
+    inherited = strategy_of(spec).bind(atoms).as_dict()
+    finite_differences(spec, sheared(atoms, rattle=0.03), inherited)
 
 
 def rederived_after_strain(name="fcc", tolerance=None):
     """A reference derived anew after a small strain gives the energy of the frozen one."""
     strategy = Crystal() if tolerance is None else Crystal(tolerance=tolerance)
     atoms, _ = crystals()[name]
-    carried = strategy_of(strategy).bind(atoms).as_dict()
+    inherited = strategy_of(strategy).bind(atoms).as_dict()
     for strain in (0.002, 0.005, 0.01) if tolerance is None else (0.01, 0.03, 0.05):
         cell = sheared(atoms, strain, rattle=0.0)
-        frozen = evaluate(strategy, cell, carried)
+        frozen = evaluate(strategy, cell, inherited)
         anew = evaluate(strategy, turned(cell, orthogonal(3)))
         assert abs(frozen.energy - anew.energy) < 5e-5 * len(atoms), strain
 
@@ -131,23 +131,23 @@ def displaced_atom_covariance():
     """One atom of a supercell displaced by 0.01 Å: 12 evaluations, forces as without reduction."""
     atoms, _ = crystals()["diamond"]
     matrix = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
-    carried = carried_for_supercell(strategy_of("crystal").bind(atoms).as_dict(), matrix)
+    inherited = inherited_by_supercell(strategy_of("crystal").bind(atoms).as_dict(), matrix)
     supercell = make_supercell(atoms, matrix)
     supercell.positions[0, 0] += 0.01
-    result = covariance("crystal", supercell, carried, seeds=(3,))
-    finite_differences("crystal", supercell, carried, step=2e-3)
+    result = covariance("crystal", supercell, inherited, seeds=(3,))
+    finite_differences("crystal", supercell, inherited, step=2e-3)
     assert result.n_evaluations == 12
     return result
 
 
 def carried_symmetry_and_noise():
-    """A carried symmetry is used where single precision blurs it, not where it is broken."""
+    """An inherited symmetry is used where single precision blurs it, not where it is broken."""
     atoms, _ = crystals()["quartz"]
-    carried = strategy_of("crystal").bind(atoms).as_dict()
+    inherited = strategy_of("crystal").bind(atoms).as_dict()
     for size, expected in ((1e-6, 4), (1e-4, 24)):
         noisy = atoms.copy()
         noisy.positions += size * np.random.default_rng(0).uniform(-1, 1, noisy.positions.shape)
-        assert evaluate("crystal", noisy, carried).n_evaluations == expected
+        assert evaluate("crystal", noisy, inherited).n_evaluations == expected
 
 
 def snapped_supercell():

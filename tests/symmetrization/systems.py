@@ -137,9 +137,9 @@ def strategy_of(spec):
     return made.configure(raw().cutoff, raw().n_layers)
 
 
-def evaluate(spec, atoms, carried=None, bound=None, model=None, forces=True):
+def evaluate(spec, atoms, inherited=None, bound=None, model=None, forces=True):
     """Evaluation of one structure; ``spec`` may be a strategy."""
     strategy = strategy_of(spec)
-    bound = bound or strategy.bind(atoms, carried)
+    bound = bound or strategy.bind(atoms, inherited)
     evaluator = Evaluator(model or raw(), strategy)
     return evaluator.evaluate([System.of(atoms, bound)], forces)[0]

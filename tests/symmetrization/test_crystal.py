@@ -14,7 +14,7 @@ from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.errors import StructureError
-from pet_flows.symmetrization.crystal import Crystal, carried_for_supercell
+from pet_flows.symmetrization.crystal import Crystal, inherited_by_supercell
 from tests.rough import rough_model
 from tests.symmetrization import checks
 from tests.symmetrization.systems import (
@@ -34,15 +34,15 @@ NAMES = list(crystals())
 @pytest.mark.parametrize("name", NAMES)
 def test_covariance_under_shear_and_rattle(name, spec):
     atoms, _ = crystals()[name]
-    carried = strategy_of(spec).bind(atoms).as_dict()
-    result = checks.covariance(spec, sheared(atoms), carried)
+    inherited = strategy_of(spec).bind(atoms).as_dict()
+    result = checks.covariance(spec, sheared(atoms), inherited)
     assert spec == "crystal" or result.n_evaluations == 1
 
 
 def test_covariance_with_a_group():
     atoms, _ = crystals()["hcp"]
-    carried = strategy_of("crystal").bind(atoms).as_dict()
-    result = checks.covariance("crystal:tetrahedral", sheared(atoms), carried, seeds=(1,))
+    inherited = strategy_of("crystal").bind(atoms).as_dict()
+    result = checks.covariance("crystal:tetrahedral", sheared(atoms), inherited, seeds=(1,))
     assert result.n_evaluations == 12 * 12
 
 
@@ -158,14 +158,14 @@ def test_carried_through_json_and_to_a_supercell():
     atoms, _ = crystals()["wurtzite"]
     matrix = np.array([[2, 1, 0], [0, 1, 0], [0, 0, 1]])
     bound = strategy_of("crystal").bind(atoms)
-    carried = json.loads(json.dumps(bound.as_dict()))
-    again = strategy_of("crystal").bind(atoms, carried)
+    inherited = json.loads(json.dumps(bound.as_dict()))
+    again = strategy_of("crystal").bind(atoms, inherited)
     assert again.reference_digest == bound.reference_digest
     assert evaluate("crystal", atoms, bound=again).n_evaluations == 2
 
     supercell = sheared(make_supercell(atoms, matrix), 0.03)
-    one = evaluate("crystal", supercell, carried_for_supercell(carried, matrix))
-    two = evaluate("crystal", supercell, carried_for_supercell(bound.as_dict(), matrix))
+    one = evaluate("crystal", supercell, inherited_by_supercell(inherited, matrix))
+    two = evaluate("crystal", supercell, inherited_by_supercell(bound.as_dict(), matrix))
     assert abs(one.energy - two.energy) < 1e-11
     np.testing.assert_allclose(one.forces, two.forces, atol=1e-10)
 
@@ -176,11 +176,11 @@ def test_carried_symmetry_survives_single_precision_noise_and_no_more():
 
 def test_carried_symmetry_does_not_hide_a_substituted_atom():
     atoms = bulk("Si", cubic=True)
-    carried = strategy_of("crystal").bind(atoms).as_dict()
+    inherited = strategy_of("crystal").bind(atoms).as_dict()
     atoms.numbers[3] = 32
-    with_group = evaluate("crystal", atoms, carried)
-    carried.pop("group")
-    without = evaluate("crystal", atoms, carried)
+    with_group = evaluate("crystal", atoms, inherited)
+    inherited.pop("group")
+    without = evaluate("crystal", atoms, inherited)
     assert with_group.n_evaluations == without.n_evaluations == 2
     assert abs(with_group.energy - without.energy) < 1e-11
 
@@ -191,24 +191,24 @@ def test_variants_carry_to_each_other():
     full = strategy_of("crystal").bind(atoms).as_dict()
     oriented = strategy_of("crystal:orientation").bind(atoms).as_dict()
     assert evaluate("crystal", atoms, oriented).n_evaluations == 4
-    carried = {k: full[k] for k in ("reference", "N")}
-    one, two = (evaluate("crystal:orientation", atoms, c) for c in (full, carried))
+    inherited = {k: full[k] for k in ("reference", "N")}
+    one, two = (evaluate("crystal:orientation", atoms, c) for c in (full, inherited))
     np.testing.assert_allclose(one.forces, two.forces, atol=1e-12)
     np.testing.assert_allclose(one.stress, two.stress, atol=1e-13)
 
 
 def test_permutation_and_translation():
     atoms, _ = crystals()["quartz"]
-    carried = {
+    inherited = {
         k: v for k, v in strategy_of("crystal").bind(atoms).as_dict().items() if k != "group"
     }
     cell = sheared(atoms)
-    one = evaluate("crystal", cell, carried)
+    one = evaluate("crystal", cell, inherited)
     order = np.random.default_rng(1).permutation(len(cell))
     moved = cell[order]
     moved.positions += [0.3, 1.7, -0.4]
     moved.wrap()
-    two = evaluate("crystal", moved, carried)
+    two = evaluate("crystal", moved, inherited)
     assert abs(one.energy - two.energy) < 1e-11
     np.testing.assert_allclose(two.forces, one.forces[order], atol=1e-11)
 
@@ -225,11 +225,11 @@ def test_a_batch_is_its_members():
 
 def test_pure_dilation_needs_no_new_reference():
     atoms, _ = crystals()["diamond"]
-    carried = strategy_of("crystal").bind(atoms).as_dict()
+    inherited = strategy_of("crystal").bind(atoms).as_dict()
     for factor in (0.7, 1.3):
         cell = atoms.copy()
         cell.set_cell(atoms.cell.array * factor, scale_atoms=True)
-        assert strategy_of("crystal").bind(cell, carried).warnings == ()
+        assert strategy_of("crystal").bind(cell, inherited).warnings == ()
 
 
 def test_tolerance_of_a_strategy_is_its_reference_s():
@@ -242,12 +242,12 @@ def test_tolerance_of_a_strategy_is_its_reference_s():
 def test_reference_without_setting_is_found_from_the_atoms_or_refused():
     """3×3×3 of a cubic lattice has an isometric sublattice that is another one (Σ3 twice)."""
     primitive = bulk("W", a=3.17)
-    carried = Crystal(None).bind(primitive).as_dict()
-    alone = {"reference": carried["reference"]}
+    inherited = Crystal(None).bind(primitive).as_dict()
+    alone = {"reference": inherited["reference"]}
     supercell = primitive * (3, 3, 3)
     setting = np.array(Crystal(None).bind(supercell, alone).as_dict()["N"])
-    expected = 3 * np.array(carried["N"])
-    options = [setting @ w for w in CrystalReference.from_dict(carried["reference"]).integers]
+    expected = 3 * np.array(inherited["N"])
+    options = [setting @ w for w in CrystalReference.from_dict(inherited["reference"]).integers]
     assert any((option == expected).all() for option in options)
     supercell.rattle(0.05, seed=0)
     with pytest.raises(StructureError, match="carry N"):

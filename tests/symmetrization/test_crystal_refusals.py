@@ -10,9 +10,9 @@ from pet_flows.errors import StructureError
 from tests.symmetrization.systems import crystals, strategy_of
 
 
-def refusal(atoms, carried=None, spec="crystal"):
+def refusal(atoms, inherited=None, spec="crystal"):
     with pytest.raises(StructureError) as caught:
-        strategy_of(spec).bind(atoms, carried)
+        strategy_of(spec).bind(atoms, inherited)
     assert caught.value.reason == "symmetrization_refused"
     return caught.value.message
 
@@ -29,16 +29,16 @@ def test_refuses_what_is_no_crystal():
 
 def test_refuses_strain_beyond_the_reference():
     atoms, _ = crystals()["fcc"]
-    carried = strategy_of("crystal").bind(atoms).as_dict()
+    inherited = strategy_of("crystal").bind(atoms).as_dict()
     far = atoms.copy()
     far.set_cell(atoms.cell.array @ np.diag([1.3, 1.0, 1.0]), scale_atoms=True)
-    assert "it is another crystal by now" in refusal(far, carried)
-    bound = strategy_of("crystal").bind(atoms, carried)
+    assert "it is another crystal by now" in refusal(far, inherited)
+    bound = strategy_of("crystal").bind(atoms, inherited)
     with pytest.raises(StructureError, match="another crystal"):
         bound.plan(torch.tensor(far.positions), torch.tensor(far.cell.array))
     near = atoms.copy()
     near.set_cell(atoms.cell.array @ np.diag([1.15, 1.0, 1.0]), scale_atoms=True)
-    assert "is strained by" in strategy_of("crystal").bind(near, carried).warnings[0]
+    assert "is strained by" in strategy_of("crystal").bind(near, inherited).warnings[0]
 
 
 def test_refuses_a_setting_that_is_none():
@@ -53,16 +53,16 @@ def test_refuses_a_setting_that_is_none():
 @pytest.mark.parametrize("name", ["fcc", "diamond", "hcp"])
 def test_refuses_a_carried_symmetry_that_is_no_group(name):
     atoms, _ = crystals()[name]
-    carried = strategy_of("crystal").bind(atoms).as_dict()
-    strategy_of("crystal").bind(atoms, carried)
-    # as phonons have it: the noise hides the symmetry, so that the carried one would count
+    inherited = strategy_of("crystal").bind(atoms).as_dict()
+    strategy_of("crystal").bind(atoms, inherited)
+    # as phonons have it: the noise hides the symmetry, so that the inherited one would count
     noisy = atoms.copy()
     noisy.positions += 1e-7 * np.random.default_rng(1).normal(size=noisy.positions.shape)
-    group = carried["group"]
+    group = inherited["group"]
     some = {k: group[k][:-1] for k in ("operations", "permutations")}
-    assert "no group" in refusal(noisy, carried | {"group": group | some})
+    assert "no group" in refusal(noisy, inherited | {"group": group | some})
     beyond = {"operations": [0, 99], "permutations": group["permutations"][:2]}
-    assert "no group" in refusal(noisy, carried | {"group": group | beyond})
+    assert "no group" in refusal(noisy, inherited | {"group": group | beyond})
 
 
 def test_warns_about_melts():
@@ -73,7 +73,7 @@ def test_warns_about_melts():
     salt = bulk("NaCl", "rocksalt", a=5.64) * (2, 2, 2)
     parent = strategy_of("crystal").bind(salt).as_dict()
     salt.rattle(0.3, seed=1)
-    # of a distorted crystal the carried reference says where it comes from
+    # of a distorted crystal the inherited reference says where it comes from
     assert strategy_of("crystal").bind(salt, parent).warnings == ()
     assert "carry the reference" in strategy_of("crystal").bind(salt).warnings[-1]
     # a triclinic crystal of few formula units is no melt

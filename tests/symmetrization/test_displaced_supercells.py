@@ -9,7 +9,7 @@ from ase.build import bulk, make_supercell
 from scipy.spatial.transform import Rotation
 
 from pet_flows.crystallography.exact import find_primitive
-from pet_flows.symmetrization.crystal import carried_for_supercell, derive
+from pet_flows.symmetrization.crystal import derive, inherited_by_supercell
 from pet_flows.symmetrization.parse import parse_strategy
 
 CUBIC = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
@@ -49,6 +49,6 @@ def test_the_setting_is_the_carried_one_up_to_the_holohedry() -> None:
     bound = strategy.bind(crystal)
     atoms = displaced("Cu", 2 * CUBIC, 1.0, 0.01, 3)
     own = strategy.bind(atoms).as_dict()
-    carried = carried_for_supercell(bound.as_dict(), 2 * CUBIC)
-    assert np.allclose(own["reference"]["h0"], carried["reference"]["h0"], atol=1e-9)
-    assert abs(round(np.linalg.det(own["N"]))) == abs(round(np.linalg.det(carried["N"]))) == 32
+    inherited = inherited_by_supercell(bound.as_dict(), 2 * CUBIC)
+    assert np.allclose(own["reference"]["h0"], inherited["reference"]["h0"], atol=1e-9)
+    assert abs(round(np.linalg.det(own["N"]))) == abs(round(np.linalg.det(inherited["N"]))) == 32

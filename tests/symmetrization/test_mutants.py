@@ -52,7 +52,7 @@ def setting_found_again(patch):
         first = int(1e9 * abs(setting).sum()) % len(reference.integers)
         return np.rint(true(setting, reference)).astype(int) @ reference.integers[first]
 
-    def bind(self, atoms, carried=None):
+    def bind(self, atoms, inherited=None):
         return true_bind(self, atoms, None)
 
     true_bind = crystal.Crystal.bind
@@ -119,9 +119,9 @@ def reduced_cell_without_pseudo_symmetry(patch):
 
 def oriented_under_shear():
     atoms, _ = crystals()["zincblende"]
-    carried = strategy_of("crystal:orientation").bind(atoms).as_dict()
-    checks.covariance("crystal:orientation", sheared(atoms, 0.01, 0.0), carried)
-    checks.finite_differences("crystal:orientation", sheared(atoms, 0.01, 0.02), carried)
+    inherited = strategy_of("crystal:orientation").bind(atoms).as_dict()
+    checks.covariance("crystal:orientation", sheared(atoms, 0.01, 0.0), inherited)
+    checks.finite_differences("crystal:orientation", sheared(atoms, 0.01, 0.02), inherited)
 
 
 def group_and_settings():

@@ -14,7 +14,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
 from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.elastic.declaration import ElasticSettings
 from pet_flows.properties.elastic.strains import StrainPlan, plan
@@ -52,7 +52,7 @@ def elastic(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: ElasticSettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
@@ -68,7 +68,7 @@ def elastic(
 
     Parameters
     ----------
-    structures, carried
+    structures, inherited
         As for :func:`.relaxation.relax.relax`; structures should be relaxed, cell too.
     potential
         Evaluated in float64 whatever its own dtype.
@@ -89,7 +89,10 @@ def elastic(
     if potential.spec.dtype != "float64":
         potential = potential.with_(dtype="float64")
     optimization = Optimization(
-        partial(evaluate_each, potential.evaluator), _criteria(settings), "ions", room_of(potential)
+        partial(evaluate_each, potential.evaluator),
+        _criteria(settings),
+        "ions",
+        capacity_of(potential),
     )
     prepare = partial(
         as_crystal,
@@ -97,7 +100,7 @@ def elastic(
         symprec=settings.symprec if settings.fix_symmetry else None,
         cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, carried, prepare):
+    for job in jobs(structures, potential, inherited, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -233,7 +236,7 @@ def _outcome(crystal: _Crystal, settings: ElasticSettings) -> Outcome:
         energy_spread=reference.body.latest[2].energy_spread,
         force_spread=reference.body.latest[2].force_spread,
         warnings=(*job.bound.warnings, *job.notes, *_doubts(found, tensor, residual, bend, stress)),
-        carried=job.bound.as_dict(),
+        inherited=job.bound.as_dict(),
         **_known(crystal),
     )
 

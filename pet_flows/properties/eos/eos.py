@@ -12,7 +12,15 @@ from ase import Atoms
 
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, lost, room_of
+from pet_flows.properties.batch import (
+    Job,
+    Progress,
+    capacity_of,
+    evaluate_each,
+    failure,
+    jobs,
+    missing_points,
+)
 from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.eos import birch_murnaghan
 from pet_flows.properties.eos.declaration import EOSSettings
@@ -39,7 +47,7 @@ def eos(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: EOSSettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
@@ -52,7 +60,7 @@ def eos(
 
     Parameters
     ----------
-    structures, potential, settings, carried
+    structures, potential, settings, inherited
         As for :func:`.relaxation.relax.relax`; structures should be relaxed.
     progress
         Called with (index, volumes done, volumes known to be needed).
@@ -70,7 +78,7 @@ def eos(
     freedom: Freedom = "shape" if settings.relax == "shape" else "ions"
     criteria = settings.model_copy(update={"steps": 0}) if settings.relax == "none" else settings
     optimization = Optimization(
-        partial(evaluate_each, potential.evaluator), criteria, freedom, room_of(potential)
+        partial(evaluate_each, potential.evaluator), criteria, freedom, capacity_of(potential)
     )
     half = settings.n_volumes // 2
     prepare = partial(
@@ -79,7 +87,7 @@ def eos(
         symprec=settings.symprec if settings.fix_symmetry else None,
         cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, carried, prepare):
+    for job in jobs(structures, potential, inherited, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -161,7 +169,7 @@ def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome
     volumes = np.array([_volume(p) for p in points])
     energies = np.array([_energy(p) for p in points])
     points_only = {"volumes": volumes.tolist(), "energies": energies.tolist()}
-    missing = lost((p.error for p in curve.points.values()), len(curve.points), "volumes")
+    missing = missing_points((p.error for p in curve.points.values()), len(curve.points), "volumes")
     if missing is not None and len(points) < len(wanted):
         return failure(job.index, missing, wall_time, result=points_only, **known)
     if len(points) < 5:
@@ -209,7 +217,7 @@ def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome
         ),
         energy_spread=nearest.body.latest[2].energy_spread,
         force_spread=nearest.body.latest[2].force_spread,
-        carried=job.bound.as_dict(),
+        inherited=job.bound.as_dict(),
         warnings=tuple(warnings),
         wall_time=wall_time,
         **known,

@@ -60,7 +60,7 @@ def conductivity(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: ConductivitySettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     nac: Sequence[NonAnalytical | None] | None = None,
     progress: Progress | None = None,
@@ -80,7 +80,7 @@ def conductivity(
         Evaluated in float64 whatever its own dtype.
     settings
         Supercells, displacements, mesh, temperatures.
-    carried
+    inherited
         Per structure, ``Bound.as_dict()`` of its relaxation.
     nac
         Per structure, Born charges and dielectric tensor, instead of ``settings.nac``.
@@ -110,7 +110,7 @@ def conductivity(
         symprec=settings.symprec,
         cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, carried, prepare):
+    for job in jobs(structures, potential, inherited, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -261,7 +261,7 @@ def _run(
         n_evaluations=sum(r.n_evaluations for r in results),
         **largest_spreads(results),
         reference_digest=job.bound.reference_digest,
-        carried=task.bound.as_dict(),
+        inherited=task.bound.as_dict(),
         warnings=tuple(notes),
         wall_time=job.wall_time + perf_counter() - start,
     )

@@ -78,7 +78,7 @@ def unwritable(name: str, folder: Path | None, error: OSError) -> StructureError
     """Error of files that cannot be kept; the last checkpoint is still whole."""
     return StructureError(
         "storage_error",
-        f"The run {name} cannot keep its files in {folder}: {error.strerror or error}; make room "
+        f"The run {name} cannot keep its files in {folder}: {error.strerror or error}; free space "
         "or mend the permissions, and run it again: it goes on from its last checkpoint.",
         retryable=True,
     )

@@ -43,7 +43,7 @@ class Integration:
         Batch evaluation with failures kept apart.
     settings
         Ensemble, time step and the rest.
-    room
+    capacity
         Atoms × evaluations that one step may hold.
     on_step
         Called with each run after each of its steps.
@@ -55,7 +55,7 @@ class Integration:
         self,
         evaluate: EvaluateEach,
         settings: MDSettings,
-        room: int,
+        capacity: int,
         on_step: Callable[[Run], None] | None = None,
         checkpoint_every: int = 100,
     ):
@@ -63,7 +63,7 @@ class Integration:
         self.on_step = on_step
         self.model = BatchedModel(evaluate)
         self.settings = settings
-        self.room = room
+        self.capacity = capacity
         self.dt = settings.timestep * units.fs
         self._time = torch.tensor(self.dt, dtype=torch.float64)
         self.schedule = Schedule(settings)
@@ -103,11 +103,11 @@ class Integration:
                 run.trajectory.release()
 
     def _admit(self) -> None:
-        """Let waiting structures in while there is room; those that cannot go on are done."""
+        """Let waiting structures in while there is space; those that cannot go on are done."""
         used = sum(run.cost for run in self._runs.values())
         while self._waiting:
             cost = self._waiting[0].cost
-            if self._runs and (used + cost > self.room or len(self._runs) >= MOST_RUNS):
+            if self._runs and (used + cost > self.capacity or len(self._runs) >= MOST_RUNS):
                 return
             run = self._waiting.pop(0)
             try:

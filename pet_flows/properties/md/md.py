@@ -15,7 +15,7 @@ from ase import Atoms
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import refuse_vacuum
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
 from pet_flows.properties.bodies import body_of
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.integrate import Integration
@@ -35,7 +35,7 @@ def md(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: MDSettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     momenta: Sequence[np.ndarray | None] | None = None,
     checkpoints: Path | None = None,
@@ -59,7 +59,7 @@ def md(
         integer map stay those of the first geometry, also when the cell moves.
     settings
         Ensemble, targets, time step, seed.
-    carried
+    inherited
         Per structure, ``Bound.as_dict()`` of its relaxation.
     momenta
         Per structure, those of its repeated cell to begin with, ``(N, 3)`` in ASE's units; drawn
@@ -97,14 +97,14 @@ def md(
     integration = Integration(
         partial(evaluate_each, potential.evaluator),
         settings,
-        room_of(potential),
+        capacity_of(potential),
         on_step,
         checkpoint_every,
     )
     prepare = partial(_prepared, settings, potential.cutoff)
     repeats = partial(_repeats, settings.min_length)
     twins: Counter[str] = Counter()
-    for job in jobs(structures, potential, carried, prepare, repeats):
+    for job in jobs(structures, potential, inherited, prepare, repeats):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -195,7 +195,7 @@ def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
         blobs=blobs,
         energy_spread=final.energy_spread,
         force_spread=final.force_spread,
-        carried=job.bound.as_dict(),
+        inherited=job.bound.as_dict(),
         wall_time=wall_time,
         **known,
     )

@@ -17,7 +17,7 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job
 from pet_flows.properties.phonon.declaration import SupercellSettings
 from pet_flows.properties.phonon.force_constants import Harmonic, harmonic
-from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.strategy import Bound
 
 #: eV/Å; forces that a relaxed structure does not have
@@ -65,14 +65,14 @@ def cells_of(
         settings.min_length,
         settings.max_atoms if max_atoms is None else max_atoms,
     )
-    carried, notes = _carried(job, crystal.primitive)
+    inherited, notes = _carried(job, crystal.primitive)
     if crystal.shortest < potential.reach:
         notes += (
             f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
             f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
             "instabilities need a longer one (min_length, max_atoms).",
         )
-    return Cells(crystal, potential.bind(crystal.primitive, carried), notes)
+    return Cells(crystal, potential.bind(crystal.primitive, inherited), notes)
 
 
 def displaced_systems(
@@ -93,7 +93,7 @@ def displaced_systems(
     displaced
         Positions ``(N, 3)`` Å of each.
     """
-    larger = potential.bind(supercell, carried_for_supercell(bound.as_dict(), matrix))
+    larger = potential.bind(supercell, inherited_by_supercell(bound.as_dict(), matrix))
     cell = supercell.cell.array
     return [
         System(supercell.numbers, positions, cell, supercell.pbc, larger)
@@ -128,15 +128,15 @@ def _carried(job: Job, primitive: Atoms) -> tuple[dict[str, Any] | None, tuple[s
     None, and a warning, for a crystal that has become more symmetric than its reference knows:
     that lattice has no setting of the smaller cell.
     """
-    carried = job.bound.as_dict()
-    if "N" not in carried:
-        return carried, ()
+    inherited = job.bound.as_dict()
+    if "N" not in inherited:
+        return inherited, ()
     matrix = primitive.cell.array @ np.linalg.inv(job.atoms.cell.array)
-    exact = matrix @ np.array(carried["N"])
+    exact = matrix @ np.array(inherited["N"])
     setting = np.rint(exact).astype(int)
     if np.abs(exact - setting).max() > 1e-3:
         return None, (
             "The crystal has a smaller primitive cell than the reference of its relaxation, whose "
             "lattice cannot describe it: the reference was derived anew.",
         )
-    return {"reference": carried["reference"], "N": setting.tolist()}, ()
+    return {"reference": inherited["reference"], "N": setting.tolist()}, ()

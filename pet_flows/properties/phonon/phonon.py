@@ -53,7 +53,7 @@ def phonon(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: PhononSettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     nac: Sequence[NonAnalytical | None] | None = None,
     progress: Progress | None = None,
@@ -73,7 +73,7 @@ def phonon(
         Evaluated in float64 whatever its own dtype.
     settings
         Supercell, displacement, mesh, tolerance.
-    carried
+    inherited
         Per structure, ``Bound.as_dict()`` of its relaxation.
     nac
         Per structure, its Born charges and dielectric tensor; instead of ``settings.nac``, which
@@ -97,7 +97,7 @@ def phonon(
     tasks: list[_Task] = []
     waiting = 0
     prepare = partial(as_crystal, what="A phonon spectrum", symprec=settings.symprec)
-    for job in jobs(structures, potential, carried, prepare):
+    for job in jobs(structures, potential, inherited, prepare):
         if isinstance(job, Outcome):
             yield job
             continue
@@ -215,7 +215,7 @@ def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -
         n_evaluations=sum(r.n_evaluations for r in results),
         **largest_spreads(results),
         reference_digest=job.bound.reference_digest,
-        carried=task.bound.as_dict(),
+        inherited=task.bound.as_dict(),
         warnings=tuple(_warnings(task, settings, result, residual)),
     )
 

@@ -15,7 +15,7 @@ from phonopy.phonon.grid import length2mesh
 from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, room_of
+from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
 from pet_flows.properties.bodies import body_of
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.phonon.cells import (
@@ -38,7 +38,7 @@ def qha(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: QHASettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
@@ -57,7 +57,7 @@ def qha(
         Evaluated in float64 whatever its own dtype.
     settings
         Volumes, supercell, mesh, temperatures.
-    carried
+    inherited
         Per structure, ``Bound.as_dict()`` of its relaxation.
     progress
         Called with (index, volumes relaxed, volumes).
@@ -80,7 +80,7 @@ def qha(
     freedom: Freedom = "shape" if settings.relax == "shape" else "ions"
     criteria = settings.model_copy(update={"steps": 0}) if settings.relax == "none" else settings
     optimization = Optimization(
-        partial(evaluate_each, potential.evaluator), criteria, freedom, room_of(potential)
+        partial(evaluate_each, potential.evaluator), criteria, freedom, capacity_of(potential)
     )
     steps = range(-settings.n_compressed, settings.n_expanded + 1)
     prepare = partial(
@@ -89,7 +89,7 @@ def qha(
         symprec=settings.symprec if settings.fix_symmetry else None,
         cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, carried, prepare):
+    for job in jobs(structures, potential, inherited, prepare):
         if isinstance(job, Outcome):
             yield job
             continue

@@ -10,7 +10,7 @@ import numpy as np
 from phonopy.physical_units import get_physical_units
 
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import failure, largest_spreads, lost
+from pet_flows.properties.batch import failure, largest_spreads, missing_points
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.phonon.cells import NOT_RELAXED
 from pet_flows.properties.qha.declaration import QHASettings
@@ -36,7 +36,7 @@ def outcome(task: Task, settings: QHASettings) -> Outcome:
     volumes = np.array([v.volume for v in good])
     energies = np.array([v.energy for v in good])
     points = {"volumes": volumes.tolist(), "energies": energies.tolist(), "n_volumes": len(good)}
-    missing = lost((v.error for v in left_out), len(every), "volumes")
+    missing = missing_points((v.error for v in left_out), len(every), "volumes")
     if missing is not None:
         return failure(job.index, missing, result=points, **known)
     if len(good) < FEWEST:
@@ -69,7 +69,7 @@ def outcome(task: Task, settings: QHASettings) -> Outcome:
         ),
         blobs={"qha": _arrays(good, energies, temperatures, thermal, modes)},
         **largest_spreads(evaluations),
-        carried=job.bound.as_dict(),
+        inherited=job.bound.as_dict(),
         warnings=tuple(_warnings(task, good, left_out, found, modes, settings)),
         **known,
     )

@@ -81,7 +81,7 @@ class _Course:
 class Optimization:
     """A stream of structures through one of torch-sim's optimizers.
 
-    Iterating runs it; structures may be added while it runs, and enter when there is room.
+    Iterating runs it; structures may be added while it runs, and enter when there is space.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Optimization:
         Convergence and step limits.
     freedom
         What moves, the same for all structures.
-    room
+    capacity
         Atoms × evaluations that one step of the batch may hold; a single structure may exceed it.
     pressure
         eV/Å³; outside, so that the cell's equilibrium is at a stress of -pressure.
@@ -106,7 +106,7 @@ class Optimization:
         evaluate: EvaluateEach,
         criteria: Criteria,
         freedom: Freedom,
-        room: int = 2000,
+        capacity: int = 2000,
         *,
         pressure: float = 0.0,
         notice_stalls: bool = False,
@@ -116,7 +116,7 @@ class Optimization:
         self.model = BatchedModel(evaluate)
         self.criteria = criteria
         self.freedom = freedom
-        self.room = room
+        self.capacity = capacity
         self.pressure = pressure
         self.notice_stalls = notice_stalls
         self._optimizer = OPTIMIZERS[criteria.optimizer]()
@@ -158,7 +158,7 @@ class Optimization:
                     self.on_step(self._tags[number], self._courses[number].steps)
 
     def _admit(self) -> None:
-        """Let waiting structures in while there is room."""
+        """Let waiting structures in while there is space."""
         inside = [] if self._state is None else numbers_of(self._state)
         used = sum(self._cost[n] for n in inside)
         largest = max((len(self.model.bodies[n]) for n in inside), default=0)
@@ -167,7 +167,7 @@ class Optimization:
             first = self._waiting[0]
             largest = max(largest, len(self.model.bodies[first]))
             remembered = self._optimizer.memory(len(inside) + len(entering) + 1, largest)
-            full = used + self._cost[first] > self.room or remembered > OPTIMIZER_MEMORY
+            full = used + self._cost[first] > self.capacity or remembered > OPTIMIZER_MEMORY
             if (inside or entering) and full:
                 break
             entering.append(self._waiting.pop(0))

@@ -180,7 +180,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"lbfgs": LBFGS, "bfgs": BFGS, "fire": 
 
 
 def _widen(history: torch.Tensor, width: int, extra: int) -> torch.Tensor:
-    """History (S, H, M, 3) with room for larger structures; the last ``extra`` rows stay last."""
+    """History (S, H, M, 3) with space for larger structures; the last ``extra`` rows stay last."""
     missing = width - history.shape[2]
     if missing <= 0:
         return history

@@ -16,12 +16,12 @@ from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.batch import (
     Job,
     Progress,
+    capacity_of,
     evaluate_each,
     failure,
     jobs,
     lattice,
     pressure_in_gpa,
-    room_of,
     stress_in_gpa,
 )
 from pet_flows.properties.bodies import body_of, final_atoms
@@ -38,7 +38,7 @@ def relax(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: RelaxSettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
@@ -52,7 +52,7 @@ def relax(
         Its strategy is bound to each structure once and stays frozen on the way.
     settings
         What moves and when it is done.
-    carried
+    inherited
         Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal.
     progress
         Called with (index, steps done, steps allowed) after each step.
@@ -70,7 +70,7 @@ def relax(
     if settings.relax_cell:
         moving = MOVES[settings.cell_constraint]
     ready: dict[Freedom, list[Job]] = {moving: [], "ions": []}
-    for job in jobs(structures, potential, carried, partial(_prepared, settings)):
+    for job in jobs(structures, potential, inherited, partial(_prepared, settings)):
         if isinstance(job, Outcome):
             yield job
         else:
@@ -118,7 +118,7 @@ def _optimize(
         partial(evaluate_each, potential.evaluator),
         settings,
         freedom,
-        room_of(potential),
+        capacity_of(potential),
         pressure=settings.pressure * GPa,
         notice_stalls=potential.spec.dtype == "float32",
         on_step=on_step,
@@ -219,7 +219,7 @@ def _outcome(
         message=message,
         energy_spread=final.energy_spread,
         force_spread=final.force_spread,
-        carried=job.bound.as_dict(),
+        inherited=job.bound.as_dict(),
         warnings=tuple(warnings),
         wall_time=wall_time,
         **known,

@@ -15,11 +15,11 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.batch import (
     Job,
     Progress,
+    capacity_of,
     evaluate_each,
     failure,
     jobs,
     pressure_in_gpa,
-    room_of,
     stress_in_gpa,
 )
 from pet_flows.properties.outcome import Outcome
@@ -36,7 +36,7 @@ def static(
     structures: Sequence[Atoms],
     potential: Potential,
     settings: StaticSettings | None = None,
-    carried: Sequence[dict[str, Any] | None] | None = None,
+    inherited: Sequence[dict[str, Any] | None] | None = None,
     *,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
@@ -51,7 +51,7 @@ def static(
         (``potential.with_(symmetrization=...)``) energies of different phases may be subtracted.
     settings
         There are none yet.
-    carried
+    inherited
         Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal; not used
         where phases are compared, because an inherited reference remembers the phase it came from.
     progress
@@ -65,15 +65,15 @@ def static(
         ``energies (N,)`` eV.
     """
     if potential.spec.symmetrization in COMPARES_PHASES:
-        carried = None
+        inherited = None
     batch: list[Job] = []
-    for job in jobs(structures, potential, carried):
+    for job in jobs(structures, potential, inherited):
         if isinstance(job, Outcome):
             yield job
             continue
         # neighbour lists are held for the whole batch, rotated copies for a chunk of it
         atoms = len(job.atoms) + sum(len(other.atoms) for other in batch)
-        if batch and (len(batch) == BATCH or atoms > room_of(potential)):
+        if batch and (len(batch) == BATCH or atoms > capacity_of(potential)):
             yield from _evaluate(batch, potential, progress)
             batch = []
         batch.append(job)
@@ -118,7 +118,7 @@ def _outcome(job: Job, evaluation: Evaluation, wall_time: float) -> Outcome:
         energy_spread=evaluation.energy_spread,
         force_spread=evaluation.force_spread,
         reference_digest=job.bound.reference_digest,
-        carried=job.bound.as_dict(),
+        inherited=job.bound.as_dict(),
         warnings=tuple(job.bound.warnings),
         wall_time=wall_time,
     )

@@ -21,7 +21,7 @@ from pet_flows.properties.relax.relax import relax
 from tests.properties.stub import AsePotential
 
 TIGHT = RelaxSettings(fmax=1e-7, smax=1e-9)
-#: GPa × strain²: what fourth order leaves at 0.2 %, with room
+#: GPa × strain²: what fourth order leaves at 0.2 %, with some margin
 ROUND = 1e-3
 
 

@@ -43,7 +43,7 @@ def relaxed(pet: Potential) -> dict[str, Outcome]:
 def computed(
     pet: Potential, given: list[Outcome], settings: ElasticSettings | None = None
 ) -> list[Outcome]:
-    outcomes = elastic([o.atoms for o in given], pet, settings, [o.carried for o in given])
+    outcomes = elastic([o.atoms for o in given], pet, settings, [o.inherited for o in given])
     ordered = sorted(outcomes, key=lambda o: o.index)
     for outcome in ordered:
         assert outcome.state == "ok", outcome.message
@@ -53,7 +53,7 @@ def computed(
 
 def with_ase(pet: Potential, start: Outcome, relax_ions: bool) -> np.ndarray:
     """(6, 6) GPa: pymatgen's fit to ASE's stresses of all six strains, without symmetry."""
-    calculator = SymmetrizedCalculator(pet, carried=start.carried)
+    calculator = SymmetrizedCalculator(pet, inherited=start.inherited)
     strains, stresses = [], []
     for state in np.eye(6):
         for magnitude in (-0.002, -0.001, 0.001, 0.002):
@@ -102,7 +102,7 @@ def test_constants_are_the_second_derivatives_of_the_energy(
 ) -> None:
     """Energies know nothing of the stress and its way through the crystal frame."""
     start = relaxed["copper"]
-    calculator = SymmetrizedCalculator(pet, carried=start.carried)
+    calculator = SymmetrizedCalculator(pet, inherited=start.inherited)
 
     def curvature(strain: np.ndarray, h: float = 0.001) -> float:
         energies = []
@@ -127,7 +127,7 @@ def test_bulk_modulus_is_that_of_the_equation_of_state(
     """Over the same small strains: the model's energy bends over larger ones, copper's most."""
     given = [relaxed["copper"], relaxed["silicon"]]
     curves = eos(
-        [o.atoms for o in given], pet, EOSSettings(strain=0.002), [o.carried for o in given]
+        [o.atoms for o in given], pet, EOSSettings(strain=0.002), [o.inherited for o in given]
     )
     fitted = [o.result["b0"] for o in sorted(curves, key=lambda o: o.index)]
     moduli = [o.result["k_vrh"] for o in computed(pet, given)]
@@ -153,6 +153,6 @@ def test_one_reference_serves_all_strains(pet: Potential, relaxed: dict[str, Out
     """The one of the relaxation, with as many evaluations as the crystals' symmetry needs."""
     (outcome,) = computed(pet, [relaxed["copper"]])
     assert outcome.reference_digest == relaxed["copper"].reference_digest
-    assert outcome.carried["reference"] == relaxed["copper"].carried["reference"]
+    assert outcome.inherited["reference"] == relaxed["copper"].inherited["reference"]
     # holohedry over point group: 1 unstrained, 48/16 for an axial strain, 48/8 for a shear
     assert outcome.n_evaluations == 1 + 4 * 3 + 2 * 6

@@ -101,7 +101,7 @@ def test_a_batch_of_real_crystals(pet: Potential) -> None:
     relaxed = sorted(relax(given, pet), key=lambda o: o.index)
     kept = [relaxed[n] for n in (0, 1, 3)]
     structures = [o.atoms for o in kept]
-    found = sorted(eos(structures, pet, None, [o.carried for o in kept]), key=lambda o: o.index)
+    found = sorted(eos(structures, pet, None, [o.inherited for o in kept]), key=lambda o: o.index)
     for before, outcome in zip(kept, found, strict=True):
         assert outcome.state == "ok", outcome.message
         assert outcome.reference_digest == before.reference_digest

@@ -90,7 +90,7 @@ class LawPotential:
         self.evaluator = LawEvaluator(law)
         self.spec = SimpleNamespace(dtype="float64", symmetrization=symmetrization, digest="0" * 16)
 
-    def bind(self, atoms: Atoms, carried: dict | None = None) -> Fixed:
+    def bind(self, atoms: Atoms, inherited: dict | None = None) -> Fixed:
         return Fixed(torch.eye(3, dtype=torch.float64)[None], len(atoms))
 
 

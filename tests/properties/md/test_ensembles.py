@@ -257,9 +257,9 @@ def test_a_crystal_keeps_its_reference_under_pressure(pet: Potential, motion: st
     for outcome in md([atoms, left], oriented, settings, known):
         assert outcome.state == "ok", outcome.message
         assert outcome.n_evaluations == 9
-        carried = known[outcome.index]
-        assert outcome.carried["reference"] == carried["reference"]
-        assert outcome.carried["N"] == (2 * np.array(carried["N"])).tolist()
+        inherited = known[outcome.index]
+        assert outcome.inherited["reference"] == inherited["reference"]
+        assert outcome.inherited["N"] == (2 * np.array(inherited["N"])).tolist()
         frames = outcome.blobs["trajectory"]
         assert np.abs(frames["cell"][-1] - frames["cell"][0]).max() > 1e-4
         assert np.ptp(frames["conserved"]) < 5e-3

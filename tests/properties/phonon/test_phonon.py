@@ -23,7 +23,7 @@ from pet_flows.properties.phonon.phonon import phonon
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.properties.relax.relax import relax
-from pet_flows.symmetrization.crystal import carried_for_supercell
+from pet_flows.symmetrization.crystal import inherited_by_supercell
 from tests.properties.stub import AsePotential
 
 SMALL = PhononSettings(min_length=7.0, mesh=(6, 6, 6), band_structure=False)
@@ -82,7 +82,7 @@ def test_gamma_and_its_degeneracy_in_two_orientations(pet: Potential) -> None:
     turned.set_cell(silicon.cell.array @ turn, scale_atoms=True)
     relaxed = sorted(relax([silicon, turned], pet), key=lambda o: o.index)
     found = sorted(
-        phonon([o.atoms for o in relaxed], pet, SMALL, [o.carried for o in relaxed]),
+        phonon([o.atoms for o in relaxed], pet, SMALL, [o.inherited for o in relaxed]),
         key=lambda o: o.index,
     )
     gammas = []
@@ -107,12 +107,12 @@ def test_gamma_and_its_degeneracy_in_two_orientations(pet: Potential) -> None:
 @pytest.mark.parametrize("atoms", [bulk("W"), bulk("Si", cubic=True)], ids=["W", "Si"])
 def test_phonopy_by_hand_with_pet(pet: Potential, atoms: Atoms) -> None:
     relaxed = next(relax([atoms], pet))
-    outcome = next(phonon([relaxed.atoms], pet, SMALL, [relaxed.carried]))
+    outcome = next(phonon([relaxed.atoms], pet, SMALL, [relaxed.inherited]))
     assert outcome.n_evaluations == (7 if len(atoms) == 1 else 13)
     assert outcome.result["residual_force"] < 1e-10
     matrix = np.array(outcome.result["supercell_matrix"]).T
-    carried = carried_for_supercell(outcome.carried, matrix)
-    calculator = SymmetrizedCalculator(pet, carried=carried)
+    inherited = inherited_by_supercell(outcome.inherited, matrix)
+    calculator = SymmetrizedCalculator(pet, inherited=inherited)
     blob = outcome.blobs["phonon"]
     supercell = Atoms(
         numbers=blob["supercell_numbers"],
@@ -238,9 +238,9 @@ def test_a_crystal_that_relaxed_into_a_smaller_cell(pet: Potential) -> None:
     rattled.rattle(0.05, seed=0)
     (relaxed,) = relax([rattled], pet, RelaxSettings(fmax=1e-5, smax=1e-5))
     settings = PhononSettings(min_length=6.0, band_structure=False)
-    (found,) = phonon([relaxed.atoms], pet, settings, [relaxed.carried])
+    (found,) = phonon([relaxed.atoms], pet, settings, [relaxed.inherited])
     (perfect,) = relax([bulk("W", a=3.18)], pet, RelaxSettings(fmax=1e-5, smax=1e-5))
-    (expected,) = phonon([perfect.atoms], pet, settings, [perfect.carried])
+    (expected,) = phonon([perfect.atoms], pet, settings, [perfect.inherited])
     assert found.state == "ok"
     assert len(found.atoms) == 1
     assert any("derived anew" in w for w in found.warnings)
@@ -254,7 +254,7 @@ def test_a_crystal_that_relaxed_into_a_smaller_cell(pet: Potential) -> None:
 def test_float32_models_are_evaluated_in_float64(pet: Potential) -> None:
     relaxed = next(relax([bulk("W")], pet, RelaxSettings()))
     one, other = (
-        next(phonon([relaxed.atoms], pet.with_(dtype=d), SMALL, [relaxed.carried]))
+        next(phonon([relaxed.atoms], pet.with_(dtype=d), SMALL, [relaxed.inherited]))
         for d in ("float32", "float64")
     )
     assert one.result == other.result

@@ -194,7 +194,7 @@ def test_temperatures_without_a_minimum_are_said(emt: AsePotential) -> None:
 def test_a_relaxed_crystal_keeps_its_reference(pet: Potential) -> None:
     relaxed = next(relax([bulk("Nb", cubic=True)], pet))
     settings = FEW.model_copy(update={"volume_step": 0.01, "temperatures": (0.0, 300.0)})
-    outcome = next(qha([relaxed.atoms], pet, settings, [relaxed.carried]))
+    outcome = next(qha([relaxed.atoms], pet, settings, [relaxed.inherited]))
     assert outcome.state == "ok"
     assert outcome.reference_digest == relaxed.reference_digest
     assert len(outcome.atoms) == 1

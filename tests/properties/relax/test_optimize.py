@@ -42,9 +42,9 @@ def crystals() -> list[Atoms]:
     return found
 
 
-def run(evaluate, settings, freedom: str, bodies: list[Body], room: int) -> Iterator[Optimized]:
+def run(evaluate, settings, freedom: str, bodies: list[Body], capacity: int) -> Iterator[Optimized]:
     """Optimize a fixed list; the tag of each is its place in it."""
-    optimization = Optimization(evaluate, settings, freedom, room)
+    optimization = Optimization(evaluate, settings, freedom, capacity)
     for place, one in enumerate(bodies):
         optimization.add(place, one)
     yield from optimization
@@ -56,10 +56,10 @@ def body(atoms: Atoms) -> Body:
 
 
 def optimize(
-    structures: list[Atoms], settings: RelaxSettings, room: int = 10_000, freedom: str = "cell"
+    structures: list[Atoms], settings: RelaxSettings, capacity: int = 10_000, freedom: str = "cell"
 ) -> list[Optimized]:
     evaluate = partial(evaluate_each, AseEvaluator())
-    done = run(evaluate, settings, freedom, [body(a) for a in structures], room)
+    done = run(evaluate, settings, freedom, [body(a) for a in structures], capacity)
     return sorted(done, key=lambda o: o.tag)
 
 
@@ -98,8 +98,8 @@ def test_company_order_and_room_change_nothing(optimizer: str) -> None:
     close = 1e-6 if optimizer == "fire" else 1e-9
     structures = crystals()[:4] if optimizer == "fire" else crystals()
     alone = [optimize([a], settings)[0] for a in structures]
-    crowded = optimize(structures, settings, room=6)
-    backwards = optimize(structures[::-1], settings, room=6)[::-1]
+    crowded = optimize(structures, settings, capacity=6)
+    backwards = optimize(structures[::-1], settings, capacity=6)[::-1]
     for others in (crowded, backwards):
         for one, other in zip(alone, others, strict=True):
             assert other.n_steps == one.n_steps

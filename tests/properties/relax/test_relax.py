@@ -92,7 +92,7 @@ def test_ase_finds_the_same(
     pet: Potential, crystals: list[Atoms], relaxed: list[Outcome], which: int
 ) -> None:
     atoms = crystals[which].copy()
-    atoms.calc = SymmetrizedCalculator(pet, carried=relaxed[which].carried)
+    atoms.calc = SymmetrizedCalculator(pet, inherited=relaxed[which].inherited)
     BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=2e-4, steps=300)
     ours = relaxed[which]
     assert ours.result["energy_per_atom"] == pytest.approx(
@@ -119,7 +119,7 @@ def test_turned_inputs_give_the_same_energy(
 def test_what_is_carried_binds_the_relaxed_cell(pet: Potential, relaxed: list[Outcome]) -> None:
     atoms = [o.atoms for o in relaxed]
     for before, again in zip(
-        relaxed, by_index(static(atoms, pet, None, [o.carried for o in relaxed])), strict=True
+        relaxed, by_index(static(atoms, pet, None, [o.inherited for o in relaxed])), strict=True
     ):
         assert again.reference_digest == before.reference_digest
         assert again.result["energy"] == pytest.approx(before.result["energy"], abs=1e-9)
@@ -193,7 +193,7 @@ class Narrow(Fixed):
 
 
 def test_a_cell_far_from_its_reference_is_bound_anew(emt: AsePotential) -> None:
-    def bind(atoms: Atoms, carried: dict | None = None) -> Narrow:
+    def bind(atoms: Atoms, inherited: dict | None = None) -> Narrow:
         bound = Narrow(torch.eye(3, dtype=torch.float64)[None], len(atoms))
         object.__setattr__(bound, "cell", atoms.cell.array.copy())
         return bound
@@ -249,7 +249,7 @@ def test_memory_that_runs_out_halves_the_batch(emt: AsePotential) -> None:
 def test_phase_comparison_averages_over_the_group(pet: Potential, relaxed: list[Outcome]) -> None:
     silicon = relaxed[0]
     compared = pet.with_(symmetrization="crystal:icosahedral")
-    outcome = next(static([silicon.atoms], compared, None, [silicon.carried]))
+    outcome = next(static([silicon.atoms], compared, None, [silicon.inherited]))
     get_property("static").result.model_validate(outcome.result)
     assert outcome.n_evaluations == 60
     assert outcome.energy_spread is not None

@@ -53,7 +53,7 @@ def test_the_same_as_ase(pet: Potential, mode: str, optimizer: str) -> None:
     assert found.state == "ok", found.message
     get_property("relax").result.model_validate(found.result)
     atoms = given.copy()
-    atoms.calc = SymmetrizedCalculator(pet, carried=found.carried)
+    atoms.calc = SymmetrizedCalculator(pet, inherited=found.inherited)
     BFGS(FrechetCellFilter(atoms, **theirs), logfile=None).run(fmax=2e-4, steps=300)
     # under pressure it is the enthalpy that has a minimum there
     enthalpy = atoms.get_potential_energy() + settings.pressure * GPa * atoms.get_volume()
