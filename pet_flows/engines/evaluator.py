@@ -24,6 +24,7 @@ from pet_flows.engines.memory import Memory, is_out_of_memory
 from pet_flows.engines.raw import Copies, Graph, RawModel, RawResult
 from pet_flows.engines.spread import ForceSpread, energy_spread
 from pet_flows.errors import StructureError
+from pet_flows.symmetrization.parse import parse_spec
 from pet_flows.symmetrization.strategy import Bound, Plan, Strategy
 
 #: atoms in one model call; on a CPU more than this falls out of the cache
@@ -101,8 +102,7 @@ class Evaluator:
         StructureError
             ``out_of_memory``.
         """
-        # ecse evaluates the surroundings of its frames, however large the structure is
-        whole = not self.strategy.spec.startswith("ecse")
+        whole = parse_spec(self.strategy.spec).evaluates_whole_structures
         self.memory.refuse(len(atoms), atoms.cell.array, atoms.pbc, whole)
 
     def evaluate(self, systems: Sequence[System], forces: bool = True) -> list[Evaluation]:

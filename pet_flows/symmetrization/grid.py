@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
+from pet_flows.symmetrization.parse import parse_spec
 from pet_flows.symmetrization.strategy import Fixed
 
 #: names of the finite rotation groups and scipy's letters for them
@@ -108,13 +109,13 @@ class Grid:
 @lru_cache(maxsize=16)
 def _fixed(spec: str) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Rotations (K, 3, 3) and weights (K,), None if equal, of a canonical spec."""
-    kind, *options = spec.split(":")
-    if kind == "none":
-        return torch.eye(3, dtype=torch.float64)[None], None
-    if options[0] == "lebedev":
-        matrices, weights = lebedev(int(options[1]))
+    asked = parse_spec(spec)
+    if asked.degree is not None:
+        matrices, weights = lebedev(asked.degree)
         return torch.tensor(matrices), torch.tensor(weights)
-    matrices = off_axis_group(options[0])
-    if "inversion" in options:
+    if asked.group is None:
+        return torch.eye(3, dtype=torch.float64)[None], None
+    matrices = off_axis_group(asked.group)
+    if asked.inversion:
         matrices = np.concatenate([matrices, -matrices])
     return torch.tensor(matrices), None

@@ -3,7 +3,7 @@
 import pytest
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.symmetrization.parse import canonical_spec, parse_strategy
+from pet_flows.symmetrization.parse import canonical_spec, parse_spec, parse_strategy, serving
 
 SPECS = [
     "none",
@@ -43,3 +43,25 @@ def test_one_spelling(given, canonical):
 def test_unknown_specs_say_what_exists(spec):
     with pytest.raises(PetFlowsError, match=r"There is no symmetrization .*; choose one of: none;"):
         parse_strategy(spec)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_only_crystal_changes_with_what_it_serves(spec):
+    expected = {"dynamics": "crystal:orientation", "phases": "crystal:icosahedral"}
+    for purpose in ("derivatives", "dynamics", "phases"):
+        wanted = expected.get(purpose, spec) if spec == "crystal" else spec
+        assert serving(spec.upper(), purpose) == wanted
+    with pytest.raises(ValueError, match="no purpose 'speed'"):
+        serving(spec, "speed")
+
+
+def test_what_strategies_are_good_for():
+    """By fields: each is true of these specs and of no others."""
+    crystals = {spec for spec in SPECS if spec.split(":")[0] == "crystal"}
+    true = {
+        "frame_follows_cell": crystals,
+        "compares_phases": {"crystal:tetrahedral", "crystal:icosahedral"},
+        "evaluates_whole_structures": {spec for spec in SPECS if "ecse" not in spec},
+    }
+    for field, expected in true.items():
+        assert {spec for spec in SPECS if getattr(parse_spec(spec), field)} == expected, field

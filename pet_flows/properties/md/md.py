@@ -24,6 +24,7 @@ from pet_flows.properties.md.observables import MELTED
 from pet_flows.properties.md.trajectory import LAYOUT, Trajectory
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import Prepared, as_given
+from pet_flows.symmetrization.parse import parse_spec
 
 #: reasons of runs whose atoms or cell went beyond bounds; devices and disks fail in sound ones
 EXPLOSIONS = ("exploded", "not_finite", "cell_runaway")
@@ -229,7 +230,8 @@ def _warnings(run: Run, symmetrization: str) -> list[str]:
             "for: the averages hold the start of the run; raise equilibration or steps."
         )
     lindemann = run.observables.lindemann
-    if symmetrization.startswith("crystal") and lindemann is not None and lindemann > MELTED:
+    of_lattice = parse_spec(symmetrization).frame_follows_cell
+    if of_lattice and lindemann is not None and lindemann > MELTED:
         found.append(
             f"The crystal melted (Lindemann ratio {lindemann:.2f}): its reference frame follows "
             "the cell and means little for a liquid; 'ecse' or 'grid:icosahedral' suits it."

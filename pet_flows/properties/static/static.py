@@ -24,12 +24,10 @@ from pet_flows.properties.batch import (
 )
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.static.declaration import StaticSettings
+from pet_flows.symmetrization.parse import parse_spec
 
 #: structures evaluated together; the evaluator bounds memory by itself
 BATCH = 64
-#: strategies that average over a group of orientations as well, so that energies of different
-#: phases may be subtracted
-COMPARES_PHASES = ("crystal:icosahedral", "crystal:tetrahedral")
 
 
 def static(
@@ -64,7 +62,7 @@ def static(
         GPa), ``pressure`` (GPa); blob ``static`` with ``forces (N, 3)`` eV/Å and
         ``energies (N,)`` eV.
     """
-    if potential.spec.symmetrization in COMPARES_PHASES:
+    if parse_spec(potential.spec.symmetrization).compares_phases:
         inherited = None
     batch: list[Job] = []
     for job in jobs(structures, potential, inherited):
