@@ -96,8 +96,7 @@ def shuffled(
     potential = get_potential(SPEC)
     whole = sorted(call(given, potential), key=lambda o: o.index)
     order = rng.permutation(len(given))
-    other = Potential(potential.spec, potential.raw, None)
-    other.evaluator.chunk_atoms = 120
+    other = get_potential(SPEC, chunk_atoms=120)
     mixed = sorted(call([given[n] for n in order], other), key=lambda o: o.index)
     return whole, difference([whole[n] for n in order], mixed)
 

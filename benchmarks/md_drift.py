@@ -33,7 +33,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.md import md
-from tests.rough import rough_model
+from tests.rough import rough_model, unfiled
 
 #: structures of 64 atoms
 CELLS = {
@@ -47,7 +47,7 @@ def potential(symmetrization: str) -> Potential:
     spec = PotentialSpec(
         model="rough", sha256="0" * 64, symmetrization=symmetrization, dtype="float64"
     )
-    return Potential(spec, PETRaw(rough_model(seed=0)), None)
+    return Potential(unfiled(spec), PETRaw(rough_model(seed=0)))
 
 
 def run(atoms: Atoms, symmetrization: str, settings: MDSettings) -> dict[str, Any]:

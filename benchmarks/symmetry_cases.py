@@ -106,7 +106,7 @@ def turns(n: int, seed: int = 11) -> list[np.ndarray]:
 def trained(model: str, dtype: str, trust: bool) -> tuple[RawModel, PotentialSpec]:
     """Raw model on the fast path where it is supported, and its resolved spec."""
     spec = PotentialSpec(model=model, symmetrization="none", dtype=dtype, device="cpu")
-    potential = get_potential(spec, trust)
+    potential = get_potential(spec, trust=trust)
     return potential.raw, potential.spec
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import torch
 
+from pet_flows.models.catalogue import ModelFile
+from pet_flows.models.resolve import ResolvedPotential
+
 TYPES = (1, 6, 7, 8, 11, 12, 13, 14, 16, 17, 22, 26, 28, 29, 30, 32, 42, 56, 74)
 
 
@@ -81,6 +84,11 @@ def _frozen(module):
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model
+
+
+def unfiled(spec):
+    """A spec as if its weights had been found, for models made in memory."""
+    return ResolvedPotential(spec, ModelFile("rough", Path("rough.ckpt"), spec.sha256, True))
 
 
 def save_checkpoint(path: Path, **kwargs) -> Path:

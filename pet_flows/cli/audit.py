@@ -54,7 +54,7 @@ def command(
     Each structure is turned, inverted, permuted, shifted and given other cells; the default takes
     a minute or two.
     """
-    from pet_flows.engines.resolve import resolve
+    from pet_flows.models.resolve import resolve
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
     from pet_flows.symmetrization.parse import canonical_spec
@@ -63,14 +63,14 @@ def command(
     settings = get_settings()
     spec = PotentialSpec(model=model or settings.model, device=settings.device)
     strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]
-    spec = resolve(spec, trust)  # says what is wrong with a name before torch is imported
-    sys.stderr.write(f"Loading {spec.model}\n")
+    found = resolve(spec, trust=trust)  # says what is wrong with a name before torch is imported
+    sys.stderr.write(f"Loading {found.spec.model}\n")
     from pet_flows.audit.table import audit_all
     from pet_flows.engines.ase import SymmetrizedCalculator
     from pet_flows.engines.potential import get_potential
     from pet_flows.errors import PetFlowsError
 
-    potential = get_potential(spec, trust)
+    potential = get_potential(found)
 
     def make(strategy: str) -> SymmetrizedCalculator:
         return SymmetrizedCalculator(potential, symmetrization=strategy)

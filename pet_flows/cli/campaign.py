@@ -126,7 +126,7 @@ def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
     PetFlowsError
         Anything about the arguments that cannot be.
     """
-    from pet_flows.engines.resolve import resolve
+    from pet_flows.models.resolve import resolve
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
 
@@ -140,7 +140,7 @@ def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
     if asked.dtype and asked.dtype not in ("float32", "float64"):  # settings are checked as read
         raise PetFlowsError(f"--dtype is float64 or float32, not {asked.dtype!r}.")
     # says what is wrong with a name before jobflow and the stores are imported
-    spec = resolve(PotentialSpec(**wanted), asked.trust)  # type: ignore[arg-type]
+    spec = resolve(PotentialSpec(**wanted), trust=asked.trust).spec  # type: ignore[arg-type]
     from pet_flows.flows.screen import ScreenMaker
     from pet_flows.jobs.items import by_reference
     from pet_flows.store.locate import open_job_store

@@ -28,18 +28,18 @@ def command(
     trust: Annotated[bool, typer.Option("--trust", help="Open this pickled checkpoint.")] = False,
 ) -> None:
     """Write a symmetrized model as one file, which any metatomic engine runs by itself."""
-    from pet_flows.engines.resolve import resolve
     from pet_flows.errors import PetFlowsError
+    from pet_flows.models.resolve import resolve
     from pet_flows.models.spec import PotentialSpec
 
     if dtype not in ("float32", "float64"):
         raise PetFlowsError(f"--dtype is float32 or float64, not {dtype!r}.")
     spec = PotentialSpec(model=model, symmetrization=symmetrize, dtype=dtype)  # type: ignore[arg-type]
-    spec = resolve(spec, trust)  # says what is wrong with a name before torch is imported
+    found = resolve(spec, trust=trust)  # says what is wrong with a name before torch is imported
     from pet_flows.export.model import export_model
 
     atoms = None if reference is None else _only_structure(reference)
-    path = export_model(spec, output, atoms, chunk_atoms, trust)
+    path = export_model(found, output, atoms, chunk_atoms)
     typer.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB): {model} with {symmetrize}, {dtype}")
 
 

@@ -48,12 +48,12 @@ def _show(model: str, trust: bool) -> None:
     """Everything one model file says of itself."""
     from ase.data import chemical_symbols
 
-    from pet_flows.models.catalogue import find
+    from pet_flows.models.resolve import resolve
 
-    file = find(model, trust=trust)  # says what is wrong with a name before torch is imported
+    found = resolve(model, trust=trust)  # says what is wrong with a name before torch is imported
     from pet_flows.models.load import describe
 
-    known = describe(file)
+    file, known = found.file, describe(found)
     card = dict(file.card)
     validation, note = card.pop("validation", {}), card.pop("validation_note", None)
     rows = {

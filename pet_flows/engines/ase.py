@@ -15,6 +15,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.models.spec import PotentialSpec
 
 
@@ -41,7 +42,7 @@ class SymmetrizedCalculator(Calculator):
 
     def __init__(
         self,
-        potential: Potential | PotentialSpec | str = "pet-mvl",
+        potential: Potential | ResolvedPotential | PotentialSpec | str = "pet-mvl",
         *,
         symmetrization: str | None = None,
         dtype: str | None = None,
@@ -52,10 +53,8 @@ class SymmetrizedCalculator(Calculator):
     ):
         super().__init__(**kwargs)
         if not isinstance(potential, Potential):
-            potential = get_potential(potential, trust)
-        wanted = {"symmetrization": symmetrization, "dtype": dtype, "device": device}
-        changes = {key: value for key, value in wanted.items() if value is not None}
-        self.potential = potential.with_(**changes) if changes else potential
+            potential = get_potential(potential, trust=trust)
+        self.potential = potential.with_(symmetrization=symmetrization, dtype=dtype, device=device)
         self._carried = inherited
         self._bound: tuple[Any, Any] | None = None
 

@@ -1,4 +1,4 @@
-"""PotentialSpec → a potential ready to evaluate; one copy of the weights per process."""
+"""A potential ready to evaluate; one copy of the weights per process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.raw import RawModel
-from pet_flows.engines.resolve import resolve
-from pet_flows.models.catalogue import find
+from pet_flows.errors import PetFlowsError
 from pet_flows.models.load import load_model
+from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.parse import parse_strategy
 from pet_flows.symmetrization.strategy import Bound
@@ -24,14 +24,33 @@ class Potential:
     """A loaded model with its symmetrization.
 
     Made by :func:`get_potential`; holds nothing that depends on a structure.
+
+    Parameters
+    ----------
+    resolved
+        Which potential it is.
+    raw
+        Its model.
+    chunk_atoms
+        Most atoms in one model call; by default as the device likes it.
     """
 
-    def __init__(self, spec: PotentialSpec, raw: RawModel, functional: str | None):
-        self.spec = spec
+    def __init__(self, resolved: ResolvedPotential, raw: RawModel, chunk_atoms: int | None = None):
+        self.resolved = resolved
         self.raw = raw
-        self.functional = functional
-        strategy = parse_strategy(spec.symmetrization).configure(raw.cutoff, raw.n_layers)
-        self.evaluator = Evaluator(raw, strategy)
+        self._chunk_atoms = chunk_atoms
+        strategy = parse_strategy(self.spec.symmetrization).configure(raw.cutoff, raw.n_layers)
+        self.evaluator = Evaluator(raw, strategy, chunk_atoms)
+
+    @property
+    def spec(self) -> PotentialSpec:
+        """Its model, symmetrization, dtype and device in JSON."""
+        return self.resolved.spec
+
+    @property
+    def functional(self) -> str | None:
+        """Exchange-correlation functional of the training data, if known."""
+        return self.resolved.functional
 
     @property
     def cutoff(self) -> float:
@@ -57,33 +76,53 @@ class Potential:
         """See :meth:`pet_flows.engines.evaluator.Evaluator.bind`."""
         return self.evaluator.bind(atoms, inherited)
 
-    def with_(self, **changes: Any) -> Potential:
+    def with_(
+        self,
+        *,
+        symmetrization: str | None = None,
+        dtype: str | None = None,
+        device: str | None = None,
+    ) -> Potential:
         """The same weights with another symmetrization, dtype or device."""
-        return get_potential(self.spec.with_(**changes))
+        changed = self.resolved.with_(symmetrization=symmetrization, dtype=dtype, device=device)
+        same = changed == self.resolved
+        return self if same else get_potential(changed, chunk_atoms=self._chunk_atoms)
 
 
-def get_potential(spec: PotentialSpec | str, trust: bool = False) -> Potential:
-    """Potential of a spec or of a model name, from the process-wide cache.
+def get_potential(
+    potential: ResolvedPotential | PotentialSpec | str,
+    *,
+    trust: bool = False,
+    chunk_atoms: int | None = None,
+) -> Potential:
+    """Potential ready to evaluate, from the process-wide cache.
+
+    Parameters
+    ----------
+    potential
+        What :func:`pet_flows.models.resolve.resolve` gave, a spec, or a model name.
+    trust
+        The user vouches for the file: a pickled checkpoint may be opened.
+    chunk_atoms
+        Most atoms, copies included, in one model call; by default as the device likes it. Results
+        do not depend on it, nor does the digest.
 
     Raises
     ------
     PetFlowsError
         The model cannot be found, opened or used, or the symmetrization is unknown.
     """
-    if isinstance(spec, str):
-        spec = PotentialSpec(model=spec)
-    if spec.sha256 is None or trust:
-        spec = resolve(spec, trust)
-    return _potential(spec)
+    if chunk_atoms is not None and chunk_atoms < 1:
+        raise PetFlowsError(f"chunk_atoms must be at least 1 (got {chunk_atoms}).")
+    return _potential(resolve(potential, trust=trust), chunk_atoms)
 
 
 @lru_cache(maxsize=16)
-def _potential(spec: PotentialSpec) -> Potential:
-    raw = _raw(spec.with_(symmetrization="none"))
-    return Potential(spec, raw, find(spec.model, spec.sha256).functional)
+def _potential(resolved: ResolvedPotential, chunk_atoms: int | None) -> Potential:
+    return Potential(resolved, _raw(resolved.with_(symmetrization="none")), chunk_atoms)
 
 
 @lru_cache(maxsize=4)
-def _raw(spec: PotentialSpec) -> RawModel:
-    model = load_model(spec)
+def _raw(resolved: ResolvedPotential) -> RawModel:
+    model = load_model(resolved)
     return PETRaw(model) if PETRaw.supports(model) else MetatomicRaw(model)

@@ -15,10 +15,9 @@ from ase import Atoms
 from pet_flows.engines.evaluator import CHUNK_ATOMS
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
-from pet_flows.engines.resolve import resolve
 from pet_flows.errors import PetFlowsError
-from pet_flows.models.catalogue import find
 from pet_flows.models.load import load_model
+from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.crystal import Crystal
 from pet_flows.symmetrization.crystal_bound import LIMIT
@@ -38,7 +37,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def export_model(
-    spec: PotentialSpec | str,
+    potential: ResolvedPotential | PotentialSpec | str,
     path: str | Path,
     reference_atoms: Atoms | None = None,
     chunk_atoms: int | None = None,
@@ -52,7 +51,7 @@ def export_model(
 
     Parameters
     ----------
-    spec
+    potential
         Model, symmetrization and dtype; its device plays no part.
     path
         File to write, ending in ``.pt``.
@@ -80,12 +79,10 @@ def export_model(
         raise PetFlowsError(f"metatomic models are .pt files; write to {path.with_suffix('.pt')}.")
     if not path.parent.is_dir():
         raise PetFlowsError(f"There is no folder {path.parent} to write {path.name} into.")
-    spec = resolve(PotentialSpec(model=spec) if isinstance(spec, str) else spec, trust)
     # a copy on the CPU: saving moves the module it is given
-    model = load_model(spec.with_(device="cpu"))
-    exported = symmetrized_model(
-        model, parse_strategy(spec.symmetrization), reference_atoms, chunk_atoms, spec
-    )
+    found = resolve(potential, trust=trust).with_(device="cpu")
+    strategy = parse_strategy(found.spec.symmetrization)
+    exported = symmetrized_model(load_model(found), strategy, reference_atoms, chunk_atoms, found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript's own deprecation
         exported.save(str(path))
@@ -97,7 +94,7 @@ def symmetrized_model(
     strategy: Strategy,
     reference_atoms: Atoms | None = None,
     chunk_atoms: int | None = None,
-    spec: PotentialSpec | None = None,
+    potential: ResolvedPotential | None = None,
 ) -> AtomisticModel:
     """Metatomic model that symmetrizes another one; see :func:`export_model`."""
     from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
@@ -151,7 +148,7 @@ def symmetrized_model(
         dtype=old.dtype,
     )
     return AtomisticModel(
-        scripted, _metadata(model.metadata(), strategy, extra, spec), capabilities
+        scripted, _metadata(model.metadata(), strategy, extra, potential), capabilities
     )
 
 
@@ -250,7 +247,10 @@ def _conventional(h0: np.ndarray) -> np.ndarray:
 
 
 def _metadata(
-    old: ModelMetadata, strategy: Strategy, extra: dict[str, str], spec: PotentialSpec | None
+    old: ModelMetadata,
+    strategy: Strategy,
+    extra: dict[str, str],
+    potential: ResolvedPotential | None,
 ) -> ModelMetadata:
     """Those of the model, with what was done to it."""
     from metatomic.torch import ModelMetadata
@@ -263,9 +263,9 @@ def _metadata(
         "derivatives": "first only",
         **extra,
     }
-    if spec is not None and spec.sha256 is not None:
-        words["weights_sha256"] = spec.sha256
-    name = old.name or (find(spec.model, spec.sha256).name if spec is not None else "model")
+    if potential is not None:
+        words["weights_sha256"] = potential.file.sha256
+    name = old.name or (potential.name if potential is not None else "model")
     sentence = (
         f"Averaged over orientations by pet_flows ({strategy.spec}). First derivatives only: "
         "forces and stress are right, derivatives of these are not. In energies by atom only "

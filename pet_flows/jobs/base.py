@@ -122,11 +122,11 @@ class PropertyMaker(Maker):
 
     def spec(self) -> PotentialSpec:
         """Potential that is really used, resolved to the hash of its weights."""
-        from pet_flows.engines.resolve import resolve
+        from pet_flows.models.resolve import resolve
 
         spec = with_settings(self.potential)
         wanted = {"symmetrization": self.symmetrization, "dtype": self.dtype, "device": self.device}
-        return resolve(spec.with_(**{k: v for k, v in wanted.items() if v is not None}))
+        return resolve(spec.with_(**{k: v for k, v in wanted.items() if v is not None})).spec
 
     def compute(
         self,

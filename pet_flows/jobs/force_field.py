@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pet_flows.jobs.base import with_settings
+from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 
 
@@ -33,23 +34,19 @@ def force_field(potential: str | PotentialSpec | None = None, **changes: str) ->
     --------
     ``ForceFieldRelaxMaker(**force_field("pet-mvl"))``
     """
-    spec = _resolved(potential, changes)
+    found = _resolved(potential, changes)
     return {
         "calculator_meta": "pet_flows.engines.ase.SymmetrizedCalculator",
-        "calculator_kwargs": {"potential": spec},
-        "task_document_kwargs": {"forcefield_name": potential_name(spec)},
+        "calculator_kwargs": {"potential": found.spec},
+        "task_document_kwargs": {"forcefield_name": f"pet_flows:{found.name}:{found.digest}"},
     }
 
 
 def potential_name(potential: str | PotentialSpec | None = None, **changes: str) -> str:
     """``pet_flows:MODEL:DIGEST``, as the documents have it."""
-    from pet_flows.models.catalogue import find
-
-    spec = _resolved(potential, changes)
-    return f"pet_flows:{find(spec.model, spec.sha256).name}:{spec.digest}"
+    found = _resolved(potential, changes)
+    return f"pet_flows:{found.name}:{found.digest}"
 
 
-def _resolved(potential: str | PotentialSpec | None, changes: dict[str, str]) -> PotentialSpec:
-    from pet_flows.engines.resolve import resolve
-
+def _resolved(potential: str | PotentialSpec | None, changes: dict[str, str]) -> ResolvedPotential:
     return resolve(with_settings(potential).with_(**changes))

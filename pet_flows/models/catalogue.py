@@ -24,7 +24,7 @@ class ModelFile:
     sha256: str
     trusted: bool
     """whether a pickle at ``path`` may be opened: bundled, from the hub, or its hash was given"""
-    card: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def functional(self) -> str | None:

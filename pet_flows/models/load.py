@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.models.catalogue import ModelFile, find
+from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 
 if TYPE_CHECKING:
@@ -43,16 +43,19 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def load_model(spec: PotentialSpec, trust: bool = False) -> AtomisticModel:
-    """Metatomic model of a spec, from the process-wide cache where it was loaded before.
+def load_model(
+    potential: ResolvedPotential | PotentialSpec | str, *, trust: bool = False
+) -> AtomisticModel:
+    """Metatomic model of a potential, from the process-wide cache where it was loaded before.
 
     Raises
     ------
     PetFlowsError
-        As :func:`pet_flows.models.catalogue.find`; also a truncated file or one of another kind.
+        As :func:`pet_flows.models.resolve.resolve`; also a truncated file or one of another kind.
     """
-    file = find(spec.model, spec.sha256, trust)
-    return _load(file.sha256, str(file.path), spec.dtype, pick_device(spec.device))
+    found = resolve(potential, trust=trust)
+    device = pick_device(found.spec.device)
+    return _load(found.file.sha256, str(found.file.path), found.spec.dtype, device)
 
 
 @lru_cache(maxsize=4)
@@ -131,9 +134,9 @@ def _unreadable(path: str, error: Exception) -> PetFlowsError:
     )
 
 
-def describe(file: ModelFile) -> dict[str, object]:
+def describe(potential: ResolvedPotential) -> dict[str, object]:
     """Elements, architecture, parameters: what only the opened file can tell."""
-    model = load_model(PotentialSpec(model=str(file.path), sha256=file.sha256, device="cpu"))
+    model = load_model(potential.with_(device="cpu"))
     return {
         "elements": list(model.capabilities().atomic_types),
         "interaction_range": model.capabilities().interaction_range,

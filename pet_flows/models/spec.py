@@ -16,7 +16,7 @@ Dtype = Literal["float32", "float64"]
 class PotentialSpec(BaseModel):
     """A model with its symmetrization, dtype and device; weights never travel, their hash does.
 
-    A spec is *resolved* once ``sha256`` is known (:func:`pet_flows.engines.resolve.resolve`).
+    A spec is *resolved* once ``sha256`` is known (:func:`pet_flows.models.resolve.resolve`).
     Two specs with the same hash, symmetrization and dtype are the same potential, wherever the
     file lies and whatever device runs it.
 

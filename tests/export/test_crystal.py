@@ -17,7 +17,7 @@ from pet_flows.properties.static.static import static
 from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.parse import parse_strategy
 from tests.export.exported import crystal_cells, in_process
-from tests.rough import rough_model
+from tests.rough import rough_model, unfiled
 from tests.symmetrization.systems import orthogonal, sheared, turned
 
 
@@ -86,7 +86,7 @@ def test_crystal_refuses_other_cells():
 
 def test_what_a_file_refuses_fails_alone():
     spec = PotentialSpec(sha256="ab" * 32, symmetrization="none")
-    potential = Potential(spec, MetatomicRaw(silicon_model()), None)
+    potential = Potential(unfiled(spec), MetatomicRaw(silicon_model()))
     crystals = [bulk("Si"), bulk("Si", "hcp", a=3.8, c=6.2), bulk("Si", cubic=True)]
     found = {o.index: o for o in static(crystals, potential, StaticSettings())}
     assert [found[n].state for n in range(3)] == ["ok", "failed", "ok"]

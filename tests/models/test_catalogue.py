@@ -6,10 +6,10 @@ import sys
 import pytest
 import torch
 
-from pet_flows.engines.resolve import resolve
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find, sha256_of
 from pet_flows.models.load import load_model
+from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from tests.rough import rough_model, save_checkpoint
 
@@ -36,7 +36,7 @@ def test_pickle_is_opened_only_when_trusted(checkpoint):
 
 
 def test_resolved_spec_travels_without_asking_again(checkpoint):
-    spec = resolve(PotentialSpec(model=str(checkpoint), device="cpu"), trust=True)
+    spec = resolve(PotentialSpec(model=str(checkpoint), device="cpu"), trust=True).spec
     assert spec.sha256 == sha256_of(checkpoint)
     again = PotentialSpec.model_validate_json(spec.model_dump_json())
     assert again.digest == spec.digest
@@ -44,7 +44,7 @@ def test_resolved_spec_travels_without_asking_again(checkpoint):
 
 
 def test_digest_ignores_path_and_device_but_not_physics(checkpoint):
-    spec = resolve(PotentialSpec(model=str(checkpoint)), trust=True)
+    spec = resolve(PotentialSpec(model=str(checkpoint)), trust=True).spec
     assert spec.digest == spec.with_(device="cpu", model="elsewhere.ckpt").digest
     assert spec.digest != spec.with_(dtype="float32").digest
     assert spec.digest != spec.with_(symmetrization="none").digest

@@ -45,7 +45,7 @@ class Tight:
 
 
 def tight(pet: Potential, most: int, error: Error) -> Potential:
-    return Potential(pet.spec, Tight(pet.raw, most, error), None)
+    return Potential(pet.resolved, Tight(pet.raw, most, error))
 
 
 ERRORS: dict[str, Error] = {
@@ -113,8 +113,7 @@ def test_company_order_and_room_do_not_matter(oriented: Potential, name: str) ->
     )
     order = np.random.default_rng(0).permutation(12)
     shuffled = run([given[n] for n in order], oriented)
-    small = Potential(oriented.spec, oriented.raw, None)
-    small.evaluator.chunk_atoms = 16
+    small = Potential(oriented.resolved, oriented.raw, chunk_atoms=16)
     cramped = run(given, small)
     for n, place in enumerate(order):
         same(whole[place], shuffled[n])
@@ -236,7 +235,7 @@ def test_the_need_of_memory_is_that_of_the_model(pet: Potential) -> None:
 
 def test_far_too_many_atoms_are_refused_at_once(pet: Potential) -> None:
     """Long before their symmetry, which would take minutes, is sought."""
-    potential = Potential(pet.spec, pet.raw, None)
+    potential = Potential(pet.resolved, pet.raw)
     potential.evaluator = Evaluator(pet.raw, pet.evaluator.strategy, memory=1e9)
     (outcome,) = relax([bulk("W", a=3.2) * (40, 40, 40)], potential)
     assert (outcome.state, outcome.reason) == ("failed", "out_of_memory")

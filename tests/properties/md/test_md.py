@@ -25,7 +25,7 @@ from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.registry import get_property
 from tests.properties.md.potentials import LawPotential, Springs, ideal_gas
 from tests.properties.stub import AsePotential
-from tests.rough import rough_model
+from tests.rough import rough_model, unfiled
 
 NVE = MDSettings(ensemble="nve", steps=60, stride=5, timestep=2.0, min_length=0, seed=7)
 LANGEVIN = NVE.model_copy(update={"ensemble": "nvt_langevin"})
@@ -201,7 +201,7 @@ def test_a_turned_input_gives_the_turned_trajectory() -> None:
     spec = PotentialSpec(
         model="rough", sha256="0" * 64, symmetrization="crystal:orientation", dtype="float64"
     )
-    rough = Potential(spec, PETRaw(rough_model(seed=0)), None)
+    rough = Potential(unfiled(spec), PETRaw(rough_model(seed=0)))
     atoms = bulk("MgO", "rocksalt", a=4.21, cubic=True)
     atoms.set_cell(atoms.cell.array @ (np.eye(3) + np.diag([0.03, 0.02], 1)), scale_atoms=True)
     turn = Rotation.random(random_state=4).as_matrix() @ np.diag([1.0, 1.0, -1.0])
