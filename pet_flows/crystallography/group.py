@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.exact import EXACT, Primitive, find_primitive
 from pet_flows.crystallography.lattice import closed
-from pet_flows.crystallography.sites import Sites
+from pet_flows.crystallography.primitive import Primitive, find_primitive
+from pet_flows.crystallography.sites import EXACT, Sites
 from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import StructureError
 

@@ -7,6 +7,10 @@ from scipy.spatial import cKDTree
 
 from pet_flows.geometry.neighbours import find_neighbours
 
+#: Å; beyond this two places are not the same in exact arithmetic
+EXACT = 1e-9
+#: places (candidates × atoms) looked up at once: some ten MB
+PLACES = 500_000
 #: Å; atoms are told apart by their neighbours within this
 REACH = 5.0
 

@@ -214,10 +214,10 @@ def _crystal_frames(
             "reference_atoms in Python)."
         )
     bound = strategy.bind(atoms)
-    oriented = strategy.variant == "orientation"
+    oriented = strategy.oriented
     reference = bound.reference
     own = reference.holohedry[:1] if oriented else reference.holohedry
-    products = (own[:, None] @ bound._turns[None]).reshape(-1, 3, 3)
+    products = (own[:, None] @ bound.turns[None]).reshape(-1, 3, 3)
     bases = [bound.setting, np.eye(3), _conventional(reference.h0)]
     copies = abs(round(np.linalg.det(bound.setting)))
     frames = CrystalFrames(

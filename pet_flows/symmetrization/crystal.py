@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.exact import Primitive, find_primitive
-from pet_flows.crystallography.lattice import TOLERANCE, CrystalReference, make_reference
-from pet_flows.crystallography.setting import find_setting, smallest_setting
+from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import periodic_rank
 from pet_flows.symmetrization.crystal_bound import LIMIT, CrystalBound
+from pet_flows.symmetrization.parse import StrategySpec
+from pet_flows.symmetrization.reference import TOLERANCE, CrystalReference, make_reference
+from pet_flows.symmetrization.setting import find_setting, smallest_setting
 
 #: Å, for the translations that define the reference lattice of an input with round-off in it, or
 #: with the displacement of a phonon: 0.01 Å, by which two of its atoms can differ twice
@@ -40,24 +41,26 @@ class Crystal:
 
     Parameters
     ----------
-    variant
+    group
         None for one orientation per phase, ``tetrahedral`` or ``icosahedral`` to average over
-        that group as well (energies compared between phases), ``orientation`` for the oriented
-        frame alone: one evaluation, invariant, without the crystal's own symmetry.
+        that group as well (energies compared between phases).
+    oriented
+        The oriented frame alone: one evaluation, invariant, without the crystal's own symmetry.
     tolerance
         Lattice strain that counts as symmetric when a reference is made.
     cutoff
         Å, of the model; decides what is called vacuum.
     """
 
-    variant: str | None = None
+    group: str | None = None
+    oriented: bool = False
     tolerance: float = TOLERANCE
     cutoff: float = 5.0
 
     @property
     def spec(self) -> str:
         """Canonical spec string."""
-        return "crystal" if self.variant is None else f"crystal:{self.variant}"
+        return StrategySpec("crystal", self.group, oriented=self.oriented).canonical
 
     def configure(self, cutoff: float, n_layers: int) -> Crystal:
         """The same with the model's cutoff."""
@@ -91,8 +94,9 @@ class Crystal:
             reference, setting, primitive = derive(atoms, self.tolerance)
             warnings += reference.warnings
         bound = CrystalBound(
-            reference, setting, self.variant, atoms, warnings, inherited.get("group"), primitive
-        )
+            reference, setting, self.group, self.oriented, atoms, warnings,
+            inherited.get("group"), primitive,
+        )  # fmt: skip
         if "reference" not in inherited and len(bound.symmetry.operations) == 1:
             bound.warnings += _disorder(atoms)
         return bound

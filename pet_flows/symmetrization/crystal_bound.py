@@ -8,21 +8,20 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from pet_flows.crystallography.exact import (
-    EXACT,
-    Primitive,
+from pet_flows.crystallography.operations import (
     find_operations,
-    find_primitive,
     lattice_residual,
     operations_residual,
 )
-from pet_flows.crystallography.lattice import CrystalReference
-from pet_flows.crystallography.setting import strain_of
+from pet_flows.crystallography.primitive import Primitive, find_primitive
+from pet_flows.crystallography.sites import EXACT
 from pet_flows.errors import StructureError
-from pet_flows.symmetrization.crystal_symmetry import Symmetry
 from pet_flows.symmetrization.grid import off_axis_group
 from pet_flows.symmetrization.polar import Polar
+from pet_flows.symmetrization.reference import CrystalReference
+from pet_flows.symmetrization.setting import strain_of
 from pet_flows.symmetrization.strategy import Plan
+from pet_flows.symmetrization.subgroup import Subgroup
 
 #: traceless logarithmic strain against the reference that is refused, and warned about
 LIMIT, DOUBTFUL = 0.15, 0.08
@@ -39,13 +38,13 @@ class CrystalBound:
         Frozen lattice.
     setting
         ``(3, 3)`` int N, ``cell = N h0 F``.
-    variant
+    group, oriented
         Of the strategy.
     atoms
         Structure whose exact symmetry is looked for.
     warnings
         Collected so far.
-    group
+    inherited
         A symmetry inherited from an earlier binding; used wherever it holds.
     primitive
         Primitive cell of the atoms, found at some tolerance; taken if it is exact.
@@ -55,17 +54,17 @@ class CrystalBound:
         self,
         reference: CrystalReference,
         setting: np.ndarray,
-        variant: str | None,
+        group: str | None,
+        oriented: bool,
         atoms: Atoms,
         warnings: tuple[str, ...] = (),
-        group: dict[str, Any] | None = None,
+        inherited: dict[str, Any] | None = None,
         primitive: Primitive | None = None,
     ):
         self.reference = reference
         self.setting = setting
-        self._oriented = variant == "orientation"
-        grouped = variant in ("tetrahedral", "icosahedral")
-        self._turns = off_axis_group(str(variant)) if grouped else np.eye(3)[None]
+        self._oriented = oriented
+        self._turns = np.eye(3)[None] if group is None else off_axis_group(group)
         self._numbers = atoms.numbers.copy()
         self._inverse = np.linalg.inv(setting @ reference.h0)
         self._frames: dict[bytes, np.ndarray] = {}
@@ -81,8 +80,8 @@ class CrystalBound:
             )
         found = self._find(atoms.positions, cell, turn, primitive)
         self._known = [found]
-        if group is not None and len(group["image"]) == len(atoms):
-            parent = self._inherited(Symmetry.from_dict(group))
+        if inherited is not None and len(inherited["image"]) == len(atoms):
+            parent = self._inherited(Subgroup.from_dict(inherited))
             if not parent.is_group(reference.table):
                 raise StructureError(
                     "symmetrization_refused",
@@ -164,7 +163,7 @@ class CrystalBound:
                 f"{LIMIT}: it is another crystal by now; bind it anew or use ecse.",
             )
 
-    def _representatives(self, symmetry: Symmetry) -> np.ndarray:
+    def _representatives(self, symmetry: Subgroup) -> np.ndarray:
         """(K, 3, 3) products s k, s one element of each coset of the structure's group in H."""
         key = symmetry.operations.tobytes()
         if key not in self._frames:
@@ -178,7 +177,7 @@ class CrystalBound:
             self._frames[key] = (own[:, None] @ self._turns[None]).reshape(-1, 3, 3)
         return self._frames[key]
 
-    def _symmetry(self, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray) -> Symmetry:
+    def _symmetry(self, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray) -> Subgroup:
         """The symmetry inherited or bound with, where it holds; otherwise what is found exactly.
 
         ``turn`` is the rotation R ``(3, 3)`` of the cell against its reference.
@@ -189,7 +188,7 @@ class CrystalBound:
         return self._find(positions, cell, turn)
 
     def _holds(
-        self, symmetry: Symmetry, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray
+        self, symmetry: Subgroup, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray
     ) -> bool:
         primitive = symmetry.primitive
         if primitive.residual(positions, cell) > KEPT:
@@ -209,11 +208,11 @@ class CrystalBound:
         cell: np.ndarray,
         turn: np.ndarray,
         primitive: Primitive | None = None,
-    ) -> Symmetry:
+    ) -> Subgroup:
         if primitive is None or primitive.residual(positions, cell) > EXACT:
             primitive = find_primitive(self._numbers, cell, positions, EXACT)
         n = len(primitive.atoms)
-        alone = Symmetry(primitive, np.array([0]), np.arange(n)[None])
+        alone = Subgroup(primitive, np.array([0]), np.arange(n)[None])
         if self._oriented:  # one orientation alone does not have the crystal's symmetry
             return alone
         operations, permutations = find_operations(
@@ -223,13 +222,13 @@ class CrystalBound:
             turn.T @ self.reference.holohedry @ turn,
             EXACT,
         )
-        found = Symmetry(primitive, operations, permutations)
+        found = Subgroup(primitive, operations, permutations)
         # round-off, of very skewed cells above all, can hide the identity, or a product of others
         return found if found.is_group(self.reference.table) else alone
 
-    def _inherited(self, parent: Symmetry) -> Symmetry:
+    def _inherited(self, parent: Subgroup) -> Subgroup:
         """What of a parent's symmetry, found under another variant perhaps, this one has."""
         if not self._oriented:
             return parent
         n = len(parent.primitive.atoms)
-        return Symmetry(parent.primitive, np.array([0]), np.arange(n)[None])
+        return Subgroup(parent.primitive, np.array([0]), np.arange(n)[None])

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from pet_flows.crystallography.exact import EXACT, find_primitive
+from pet_flows.crystallography.primitive import find_primitive
+from pet_flows.crystallography.sites import EXACT
 from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.symmetrization.ecse_axial import axial_frames
 from pet_flows.symmetrization.ecse_frames import Scope, frame_weights

@@ -15,8 +15,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from pet_flows.crystallography.exact import EXACT, find_operations
 from pet_flows.crystallography.lattice import closed, pseudo_symmetry, reduced
+from pet_flows.crystallography.operations import find_operations
+from pet_flows.crystallography.sites import EXACT
 
 #: largest strain of an operation of the lattice; what is left of round-off in its cell
 EQUAL = 1e-7

@@ -204,7 +204,7 @@ def parse_strategy(spec: str) -> Strategy:
     if parsed.kind == "crystal":
         from pet_flows.symmetrization.crystal import Crystal
 
-        return Crystal("orientation" if parsed.oriented else parsed.group)
+        return Crystal(parsed.group, parsed.oriented)
     if parsed.kind == "ecse":
         from pet_flows.symmetrization.ecse import Ecse
 

@@ -12,7 +12,6 @@ from ase.io import write
 from metatomic.torch import ModelOutput, read_model_metadata
 
 from pet_flows.cli import main
-from pet_flows.crystallography.lattice import CrystalReference
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.potential import get_potential
 from pet_flows.errors import PetFlowsError
@@ -21,6 +20,7 @@ from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.reference import CrystalReference
 from tests.export.exported import crystal_cells
 from tests.rough import rough_model, save_checkpoint
 

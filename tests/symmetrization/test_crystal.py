@@ -9,12 +9,12 @@ from ase.build import bulk, make_supercell
 from metatomic.torch import AtomisticModel, ModelCapabilities
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.crystallography.lattice import CrystalReference
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.errors import StructureError
 from pet_flows.symmetrization.crystal import Crystal, inherited_by_supercell
+from pet_flows.symmetrization.reference import CrystalReference
 from tests.rough import rough_model
 from tests.symmetrization import checks
 from tests.symmetrization.systems import (

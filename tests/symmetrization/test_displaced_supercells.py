@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 from scipy.spatial.transform import Rotation
 
-from pet_flows.crystallography.exact import find_primitive
+from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.symmetrization.crystal import derive, inherited_by_supercell
 from pet_flows.symmetrization.parse import parse_strategy
 

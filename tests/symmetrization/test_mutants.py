@@ -7,7 +7,7 @@ import pytest
 from ase.build import make_supercell
 
 from pet_flows.crystallography import group
-from pet_flows.crystallography.exact import Primitive
+from pet_flows.crystallography.primitive import Primitive
 from pet_flows.symmetrization import crystal, crystal_bound, ecse, ecse_axial
 from pet_flows.symmetrization.crystal_bound import CrystalBound
 from pet_flows.symmetrization.ecse import EcseBound

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.exact import find_primitive
+from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError

@@ -11,7 +11,7 @@ from phonopy.physical_units import get_calculator_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 
-from pet_flows.crystallography.exact import find_primitive
+from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.errors import StructureError
 from pet_flows.properties.phonon.declaration import NonAnalytical
 
@@ -56,7 +56,7 @@ def primitive_nac(
     atoms
         The structure, exactly symmetric.
     primitive
-        Its primitive cell, the first copy of each atom (:func:`.symmetry.exact.find_primitive`).
+        Its primitive cell, the first copy of each atom (:func:`.primitive.find_primitive`).
 
     Returns
     -------

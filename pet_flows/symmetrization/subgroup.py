@@ -1,4 +1,4 @@
-"""The exact symmetry of a crystal as its bindings carry it, free of rotation and strain."""
+"""The exact symmetry of a crystal as its bindings hand it on, free of rotation and strain."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pet_flows.crystallography.exact import Primitive
+from pet_flows.crystallography.primitive import Primitive
 
 
 @dataclass(frozen=True)
-class Symmetry:
-    """Symmetry of one structure, in words that no rotation or strain changes.
+class Subgroup:
+    """Operations of one structure, by their places in the holohedry of its crystal reference.
+
+    No rotation or strain of the structure changes these.
 
     Attributes
     ----------
@@ -67,7 +69,7 @@ class Symmetry:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Symmetry:
+    def from_dict(cls, data: dict[str, Any]) -> Subgroup:
         """Inverse of :meth:`as_dict`."""
         basis = np.linalg.inv(np.array(data["supercell"], dtype=float))
         primitive = Primitive(np.array(data["atoms"]), basis, np.array(data["image"]))

@@ -5,8 +5,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from pet_flows.crystallography.exact import EXACT, _of_few, _translations, find_primitive
-from pet_flows.crystallography.sites import REACH, Sites
+from pet_flows.crystallography.primitive import _of_few, _translations, find_primitive
+from pet_flows.crystallography.sites import EXACT, REACH, Sites
 from pet_flows.symmetrization.crystal import derive
 from tests.symmetrization.systems import orthogonal, turned
 

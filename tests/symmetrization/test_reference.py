@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from pet_flows.crystallography.lattice import CrystalReference, closed, make_reference
-from pet_flows.crystallography.setting import find_setting, smallest_setting, traceless_strain
+from pet_flows.crystallography.lattice import closed
+from pet_flows.symmetrization.reference import CrystalReference, make_reference
+from pet_flows.symmetrization.setting import find_setting, smallest_setting, traceless_strain
 from tests.symmetrization.systems import crystals, orthogonal
 
 LATTICES = {

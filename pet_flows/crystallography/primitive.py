@@ -1,7 +1,7 @@
-"""Exact symmetry of a periodic structure: translations, primitive cell, operations.
+"""Primitive cells: all translations that map a structure onto itself.
 
-Found by how far atoms are from the places they should be on (residuals in Å), for operations
-that are given: no guessing of space groups, no standard settings, origin and orientation kept.
+Found by how far atoms are from the places they should be on (residuals in Å); origin and
+orientation are kept.
 """
 
 from __future__ import annotations
@@ -13,15 +13,11 @@ import numpy as np
 from ase.geometry import minkowski_reduce
 from scipy.spatial import cKDTree
 
-from pet_flows.crystallography.sites import Sites, rarest_class, wrapped
+from pet_flows.crystallography.sites import EXACT, PLACES, Sites, rarest_class, wrapped
 
-#: Å; beyond this two places are not the same in exact arithmetic
-EXACT = 1e-9
 #: a tolerance that finds fewer translations than one larger by this factor lies among residuals
 #: that are equal but for round-off, as those of a supercell with one displaced atom are
 MARGIN = 1.2
-#: places (candidates × atoms) looked up at once: some ten MB
-PLACES = 500_000
 
 
 @dataclass(frozen=True)
@@ -184,66 +180,3 @@ def _integer_basis(rows: np.ndarray) -> np.ndarray:
         basis[column] = rows[pivot]
         rows = np.delete(rows, pivot, axis=0)
     return basis
-
-
-def find_operations(
-    numbers: np.ndarray,
-    cell: np.ndarray,
-    positions: np.ndarray,
-    matrices: np.ndarray,
-    tolerance: float = EXACT,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which orthogonal matrices, with some translation, map a primitive structure onto itself.
-
-    Parameters
-    ----------
-    numbers, cell, positions
-        ``(n,)``; ``(3, 3)`` and ``(n, 3)`` in Å, a primitive cell.
-    matrices
-        ``(m, 3, 3)``, candidates g for ``x → x g + t``.
-    tolerance
-        Å.
-
-    Returns
-    -------
-    tuple
-        Indices ``(k,)`` of the operations and their permutations ``(k, n)``:
-        ``x_i g + t = x_perm[i]``.
-    """
-    sites = Sites(numbers, cell, positions)
-    like = rarest_class(sites.numbers, sites.cell, positions, tolerance)
-    candidates = np.nonzero(lattice_residual(sites.cell, matrices) <= tolerance)[0]
-    turned = positions @ matrices[candidates] @ sites.inverse
-    shifts = sites.fractional[like] - turned[:, like[0], None]
-    indices: list[int] = []
-    permutations: list[np.ndarray] = []
-    at_once = max(1, PLACES // (len(like) * len(sites)))
-    for start in range(0, len(candidates), at_once):
-        block = slice(start, start + at_once)
-        places = turned[block, None] + shifts[block, :, None]
-        found, perms = sites.match(places.reshape(-1, len(sites), 3), tolerance)
-        # one translation is enough of each operation
-        which, first = np.unique(found // len(like), return_index=True)
-        indices.extend(candidates[block][which])
-        permutations.extend(perms[first])
-    return np.array(indices, dtype=int), np.array(permutations, dtype=int)
-
-
-def lattice_residual(cell: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """How far, in Å, orthogonal matrices ``(m, 3, 3)`` are from mapping a lattice onto itself."""
-    integers = cell @ matrices @ np.linalg.inv(cell)
-    return np.abs((integers - np.rint(integers)) @ cell).max((1, 2))
-
-
-def operations_residual(
-    cell: np.ndarray, positions: np.ndarray, matrices: np.ndarray, permutations: np.ndarray
-) -> float:
-    """Largest distance in Å of an atom from where operations of known permutation put it.
-
-    Each operation's translation is the one of its first atom.
-    """
-    inverse = np.linalg.inv(cell)
-    offset = positions @ matrices - positions[permutations]
-    offset = (offset - offset[:, :1]) @ inverse
-    offset -= np.rint(offset)
-    return float(np.linalg.norm(offset @ cell, axis=-1).max())

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from pet_flows.crystallography.lattice import CrystalReference, reduced
+from pet_flows.crystallography.lattice import reduced
+from pet_flows.symmetrization.reference import CrystalReference
 
 
 def smallest_setting(setting: np.ndarray, reference: CrystalReference) -> np.ndarray:
