@@ -19,8 +19,8 @@ import moyopy
 import numpy as np
 import spglib
 
-from pet_flows.crystallography.lattice import LONGEST, reduced
-from pet_flows.geometry.closest import close_pairs
+from pet_flows.crystallography.lattice import LONGEST
+from pet_flows.geometry.closest import closest_pair
 
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)
@@ -88,9 +88,7 @@ def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
 
 def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
     """Whether moyopy may be asked: with piled-up atoms it never ends."""
-    if np.linalg.norm(reduced(lattice)[0]) < APART:
-        return False
-    return not len(close_pairs(lattice, fractional, APART)[0])
+    return closest_pair(fractional @ lattice, lattice, np.ones(3, dtype=bool), APART) is None
 
 
 def _same(one: Found, two: Found) -> bool:

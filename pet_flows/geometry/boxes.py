@@ -76,3 +76,13 @@ def extents(cell: np.ndarray, pbc: np.ndarray, positions: np.ndarray) -> np.ndar
     if pbc.any():
         sizes[pbc] = 1.0 / np.linalg.norm(np.linalg.pinv(cell[pbc]), axis=0)
     return sizes
+
+
+def completed(cell: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Cell ``(3, 3)`` with unit normals in place of its open axes, so that it has a volume."""
+    if periodic.all():
+        return cell
+    box = np.array(cell, dtype=float)
+    normals = np.linalg.svd(box[periodic])[2] if periodic.any() else np.eye(3)
+    box[~periodic] = normals[periodic.sum() :]
+    return box

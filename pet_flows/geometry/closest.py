@@ -1,46 +1,81 @@
-"""Atoms on top of each other, found without the search of models, which brings PyTorch."""
+"""Atoms on top of each other: the one search for them, without PyTorch (which vesin brings)."""
 
 from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from ase.geometry import minkowski_reduce
 from scipy.spatial import cKDTree
 
+from pet_flows.geometry.boxes import completed
 
-def close_pairs(
-    lattice: np.ndarray, fractional: np.ndarray, within: float, pbc: tuple[bool, ...] = (True,) * 3
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of different atoms that are nearer than ``within``, by their nearest images.
+#: Å; atoms closer than this are one atom written twice (H2, the shortest bond, has 0.74)
+OVERLAP = 0.5
+
+_AROUND = np.array(list(product((-1, 0, 1), repeat=3)))
+
+
+class Pair(NamedTuple):
+    """Two atoms, or an atom and its own image."""
+
+    first: int
+    second: int
+    """equal to `first` for an image of the same atom"""
+    distance: float
+    """Å"""
+
+
+def closest_pair(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, within: float = OVERLAP
+) -> Pair | None:
+    """The two atoms or images nearest to each other, if they are nearer than ``within``.
 
     Parameters
     ----------
-    lattice
-        ``(3, 3)`` Å, rows, three independent ones, however skewed.
-    fractional
-        ``(N, 3)``, wrapped or not.
+    positions
+        ``(N, 3)`` Å, wrapped or not.
+    cell, pbc
+        ``(3, 3)`` Å, rows, however skewed, of which those of open axes do not count and the others
+        are independent; ``(3,)`` bool.
     within
-        Å, less than half the shortest lattice vector for nothing to be missed.
-    pbc
-        ``(3,)``.
-
-    Returns
-    -------
-    tuple
-        Pairs ``(p, 2)`` int and their distances ``(p,)`` Å.
+        Å.
     """
     periodic = np.array(pbc, dtype=bool)
-    cell = np.array(lattice, dtype=float)
-    if periodic.sum() > 1:
-        cell[periodic] = minkowski_reduce(cell, pbc=periodic)[0][periodic]
-    inverse = np.linalg.inv(cell)
-    scaled = fractional @ lattice @ inverse
+    box = completed(np.array(cell, dtype=float), periodic)
+    inverse, heights = _heights(box)
+    own: Pair | None = None
+    # of cells this high no shorter lattice vector nor second image can be within
+    images = _AROUND[13:14]
+    if (heights[periodic] <= 2 * within).any():
+        if periodic.sum() > 1:
+            box[periodic] = minkowski_reduce(box, pbc=periodic)[0][periodic]
+            inverse, heights = _heights(box)
+        images = _AROUND[~_AROUND[:, ~periodic].any(1)]
+        shortest = float(np.linalg.norm(box[periodic], axis=1).min())
+        if shortest < within:
+            own = Pair(0, 0, shortest)
+    scaled = positions @ inverse
     scaled -= np.floor(scaled) * periodic
     scaled[:, periodic] = np.where(scaled[:, periodic] >= 1.0, 0.0, scaled[:, periodic])
     # along the normals of the cell's faces two atoms are no farther apart than they are
-    heights = 1.0 / np.linalg.norm(inverse, axis=0)
     tree = cKDTree(scaled * heights, boxsize=np.where(periodic, heights, 0.0))
     pairs = tree.query_pairs(within, p=np.inf, output_type="ndarray")
-    offset = scaled[pairs[:, 0]] - scaled[pairs[:, 1]]
-    distances = np.linalg.norm((offset - np.rint(offset) * periodic) @ cell, axis=1)
-    near = distances < within
-    return pairs[near], distances[near]
+    if not len(pairs):
+        return own
+    offsets = scaled[pairs[:, 0]] - scaled[pairs[:, 1]]
+    offsets -= np.rint(offsets) * periodic
+    vectors = (offsets[:, None] + images) @ box
+    distances = np.linalg.norm(vectors, axis=2).min(1)
+    nearest = int(np.argmin(distances))
+    first, second = sorted(pairs[nearest].tolist())
+    found = Pair(first, second, float(distances[nearest]))
+    best = found if own is None or found.distance < own.distance else own
+    return best if best.distance < within else None
+
+
+def _heights(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse of a cell, and the distances ``(3,)`` between its faces."""
+    inverse = np.linalg.inv(cell)
+    return inverse, 1.0 / np.linalg.norm(inverse, axis=0)

@@ -10,7 +10,7 @@ import vesin
 from ase.geometry import minkowski_reduce
 
 from pet_flows.errors import StructureError
-from pet_flows.geometry.boxes import FARTHEST, refuse_unsearchable
+from pet_flows.geometry.boxes import FARTHEST, SHORTEST, completed, refuse_unsearchable
 
 #: Å; a cell and atoms within this are always searchable
 ROOMY = 100.0
@@ -54,6 +54,46 @@ def find_neighbours(
         ``not_finite``; ``empty``.
     """
     periodic = np.asarray(pbc, dtype=bool)
+    points, outside, box, turn = _placed(positions, cell, periodic, cutoff)
+    if periodic.any():  # vesin makes its own box around molecules
+        box = completed(box, periodic)
+    search = vesin.NeighborList(cutoff=cutoff, full_list=full)
+    i, j, shifts, lengths = search.compute(
+        points=points, box=box, periodic=periodic, quantities="ijSd"
+    )
+    i, j, shifts = (np.asarray(column, dtype=np.int64) for column in (i, j, shifts))
+    if outside is not None:
+        shifts = shifts + (outside[i] - outside[j]).astype(np.int64)
+    return Neighbours(i, j, shifts if turn is None else shifts @ turn, np.asarray(lengths))
+
+
+def check_searchable(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
+    """Refuse a structure whose neighbours no model can search for.
+
+    Parameters
+    ----------
+    positions, cell, pbc
+        As for :func:`find_neighbours`.
+
+    Raises
+    ------
+    StructureError
+        As :func:`find_neighbours`.
+    """
+    _placed(positions, cell, np.asarray(pbc, dtype=bool), SHORTEST)
+
+
+def _placed(
+    positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray, cutoff: float
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """Atoms in a box that vesin can search.
+
+    Returns
+    -------
+    points, outside, box, turn
+        Positions ``(N, 3)`` Å and the cells ``(N, 3)`` that they were moved by, if any; the box
+        ``(3, 3)`` and what gives it from the cell, if it is another (see :func:`_compact`).
+    """
     points = np.ascontiguousarray(positions, dtype=np.float64)
     if not len(points):
         raise StructureError("empty", "The structure has no atoms.")
@@ -67,17 +107,7 @@ def find_neighbours(
             outside = np.floor(points @ np.linalg.pinv(box[periodic])) @ np.eye(3)[periodic]
             points = points - outside @ box
         refuse_unsearchable(box, periodic, points, cutoff)
-    if periodic.any() and not periodic.all():
-        # unit normals in place of the open axes, so that the box has a volume
-        box[~periodic] = np.linalg.svd(box[periodic])[2][periodic.sum() :]
-    search = vesin.NeighborList(cutoff=cutoff, full_list=full)
-    i, j, shifts, lengths = search.compute(
-        points=points, box=box, periodic=periodic, quantities="ijSd"
-    )
-    i, j, shifts = (np.asarray(column, dtype=np.int64) for column in (i, j, shifts))
-    if outside is not None:
-        shifts = shifts + (outside[i] - outside[j]).astype(np.int64)
-    return Neighbours(i, j, shifts if turn is None else shifts @ turn, np.asarray(lengths))
+    return points, outside, box, turn
 
 
 def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -7,8 +7,7 @@ from ase import Atoms
 from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
-from pet_flows.geometry.closest import close_pairs
-from pet_flows.properties.settings import OVERLAP
+from pet_flows.geometry.closest import closest_pair
 
 _WORDS = {
     "magmom": "magnetic moments",
@@ -159,21 +158,17 @@ def _says_something(values: object, *, zeros_count: bool) -> bool:
 
 
 def _overlap(structure: Structure) -> tuple[str, str] | None:
-    """Find two atoms, periodic images included, that are closer than `OVERLAP`."""
+    """Find two atoms, periodic images included, that are on top of each other."""
     advice = "remove one of the two, or mend the cell."
-    if all(structure.lattice.pbc):
-        # A tiny cell would make the neighbour search endless, and is an overlap by itself.
-        shortest = min(structure.lattice.get_lll_reduced_lattice().abc)
-        if shortest < OVERLAP:
-            return (
-                "overlapping_atoms",
-                f"The cell repeats every {shortest:.3f} Å, so atoms overlap their images: {advice}",
-            )
     lattice = structure.lattice
-    pairs, distances = close_pairs(lattice.matrix, structure.frac_coords, OVERLAP, lattice.pbc)
-    if len(distances) == 0:
+    pair = closest_pair(structure.cart_coords, lattice.matrix, np.array(lattice.pbc))
+    if pair is None:
         return None
-    k = int(np.argmin(distances))
-    i, j = sorted(pairs[k].tolist())
+    i, j, distance = pair
+    if i == j:
+        return (
+            "overlapping_atoms",
+            f"The cell repeats every {distance:.3f} Å, so atoms overlap their images: {advice}",
+        )
     names = f"{structure[i].specie.symbol} (atom {i}) and {structure[j].specie.symbol} (atom {j})"
-    return "overlapping_atoms", f"{names} are {distances[k]:.3f} Å apart: {advice}"
+    return "overlapping_atoms", f"{names} are {distance:.3f} Å apart: {advice}"

@@ -12,10 +12,9 @@ from ase.data import chemical_symbols
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.lattice import LONGEST
 from pet_flows.errors import StructureError
-from pet_flows.geometry.boxes import SHORTEST
+from pet_flows.geometry.closest import closest_pair
 from pet_flows.geometry.connectivity import refuse_vacuum
-from pet_flows.geometry.neighbours import find_neighbours
-from pet_flows.properties.settings import OVERLAP
+from pet_flows.geometry.neighbours import check_searchable
 
 #: Å³; a periodic cell with less volume than this for each atom is not a crystal
 LEAST_VOLUME = 1.0
@@ -80,24 +79,16 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
                 f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
                 f"{len(atoms)} atoms; check the cell and its units.",
             )
-    i, j, d = closest_pair(atoms)
-    if d < OVERLAP:
+    check_searchable(atoms.positions, atoms.cell.array, atoms.pbc)
+    pair = closest_pair(atoms.positions, atoms.cell.array, atoms.pbc)
+    if pair is not None:
+        i, j, distance = pair
         what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
         raise StructureError(
             "overlapping_atoms",
-            f"Two atoms lie on top of each other: {what} {d:.3f} Å apart "
+            f"Two atoms lie on top of each other: {what} {distance:.3f} Å apart "
             f"({atoms.symbols[i]}, {atoms.symbols[j]}).",
         )
-
-
-def closest_pair(atoms: Atoms) -> tuple[int, int, float]:
-    """Two atoms (or images) nearest to each other within `SHORTEST`; distance inf if none."""
-    # over a shorter distance there would be very many boxes
-    i, j, _, d = find_neighbours(atoms.positions, atoms.cell.array, atoms.pbc, SHORTEST, full=False)
-    if len(d) == 0:
-        return 0, 0, np.inf
-    nearest = int(np.argmin(d))
-    return int(i[nearest]), int(j[nearest]), float(d[nearest])
 
 
 def clean(atoms: Atoms) -> Atoms:

@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.potential import get_potential
 from pet_flows.errors import StructureError
-from pet_flows.geometry.closest import close_pairs
+from pet_flows.geometry.closest import OVERLAP, closest_pair
 from pet_flows.geometry.neighbours import find_neighbours
 from pet_flows.models.spec import PotentialSpec
 
@@ -77,19 +77,42 @@ def test_atoms_many_cells_outside_have_the_same_neighbours(pbc):
     np.testing.assert_allclose(np.sort(again.lengths), np.sort(found.lengths), atol=1e-9)
 
 
-@pytest.mark.parametrize("pbc", [(True,) * 3, (True, True, False), (False, False, True)])
-def test_atoms_on_top_of_each_other(pbc):
-    for seed in range(6):
+@pytest.mark.parametrize(
+    "pbc", [(True,) * 3, (True, True, False), (False, False, True), (False,) * 3]
+)
+@pytest.mark.parametrize("shrunk", [1.0, 0.3, 0.1], ids=["large", "small", "tiny"])
+def test_atoms_on_top_of_each_other(pbc, shrunk):
+    """In cells of 4, 1.2 and 0.4 Å, where images, of the atom itself too, are the nearest."""
+    seen = {"none": 0, "pair": 0, "image": 0}
+    for seed in range(12):
         skew = np.where(np.outer(pbc, pbc), SKEW, np.eye(3)).astype(int)
-        atoms = scattered(seed, pbc, skew)
-        scaled = atoms.get_scaled_positions(wrap=False)
-        pairs, distances = close_pairs(atoms.cell.array, scaled, 1.2, pbc)
-        i, j, d = neighbor_list("ijd", scattered(seed, pbc), 1.2)
-        keep = i < j
-        expected = {(a, b): x for a, b, x in zip(i[keep], j[keep], d[keep], strict=True)}
-        found = {tuple(sorted(p)): x for p, x in zip(pairs.tolist(), distances, strict=True)}
-        assert found == pytest.approx(expected)
-    assert expected  # of the last one at least
+        plain, atoms = scattered(seed, pbc), scattered(seed, pbc, skew)
+        n = 1 + seed % 4
+        for each in (plain, atoms):
+            each.set_cell(shrunk * each.cell.array, scale_atoms=True)
+            del each[n:]
+        found = closest_pair(atoms.positions, atoms.cell.array, atoms.pbc, 1.1)
+        i, j, d = neighbor_list("ijd", plain, 1.1)
+        assert (found is None) == (len(d) == 0)
+        if found is None:
+            seen["none"] += 1
+            continue
+        assert found.distance == pytest.approx(d.min(), abs=1e-9)
+        same = np.abs(d - d.min()) < 1e-9
+        if found.first == found.second:
+            assert (i == j)[same].any()
+        else:
+            assert (found.first, found.second) in set(zip(i[same], j[same], strict=True))
+        seen["image" if found.first == found.second else "pair"] += 1
+    assert seen["pair"] or (shrunk == 0.1 and any(pbc))
+    assert seen["image"] or shrunk > 0.1 or not any(pbc)
+
+
+def test_open_axes_need_no_lattice_vector():
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.4]])
+    for cell, pbc in ((np.zeros((3, 3)), [False] * 3), (np.diag([3.0, 3, 0]), [True, True, False])):
+        assert closest_pair(positions, cell, pbc) == (0, 1, pytest.approx(0.4))
+        assert closest_pair(3 * positions, cell, pbc, OVERLAP) is None
 
 
 def test_what_cannot_be_searched_is_refused_by_ase_calculators_too():
