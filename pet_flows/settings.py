@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pet_flows import START_DIRECTORY
 from pet_flows.errors import PetFlowsError
 
 PREFIX = "PET_FLOWS_"
@@ -28,7 +27,7 @@ class Settings(BaseSettings):
     store: Path = Field(
         Path("pet_flows.db"),
         description="embedded store, used where no jobflow.yaml names a database; a relative path "
-        "starts where the process was started",
+        "starts in the working directory",
     )
     model: str = Field("pet-mvl", description="potential that is used when none is named")
     symmetrization: str = Field("crystal", description="strategy string, as in PotentialSpec")
@@ -52,13 +51,32 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        # jobs change into run folders: only the directory of the start is what the user meant
-        return START_DIRECTORY / value.expanduser()
+        return absolute(value)
+
+
+def absolute(path: str | Path) -> Path:
+    """The path as it is meant now: jobs change into folders of their own.
+
+    Raises
+    ------
+    PetFlowsError
+        It is relative, and the working directory was removed.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except FileNotFoundError:
+        raise PetFlowsError(
+            f"{path} must be an absolute path, because the working directory does not exist any "
+            "more; give one, or go to a folder that exists."
+        ) from None
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """Load the settings on first use; ``get_settings.cache_clear()`` makes them be read again.
+
+    Relative paths in them start in the working directory of that first use. Makers and workers
+    read the settings when they are made, before any job changes into a folder of its own.
 
     Raises
     ------
@@ -68,7 +86,7 @@ def get_settings() -> Settings:
     """
     _no_misspelt_variable()
     named = os.environ.get(CONFIG_VARIABLE)
-    path = START_DIRECTORY / Path(named or DEFAULT_FILE).expanduser()
+    path = absolute(named or DEFAULT_FILE)
     if not path.is_file():
         if named:
             raise PetFlowsError(f"{CONFIG_VARIABLE} names {path}, which is no file; mend the path.")
@@ -115,12 +133,13 @@ def _validated(file: dict[str, tuple[Any, int]], path: Path) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        where = f"Line {file[name][1]} of {path}" if name in values else f"{PREFIX}{name.upper()}"
+        where = f"line {file[name][1]} of {path}" if name in values else f"{PREFIX}{name.upper()}"
         if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            known = f"choose from {', '.join(Settings.model_fields)}."
             raise PetFlowsError(
-                f"{where} sets {name!r}, which is no setting; there are "
-                f"{', '.join(Settings.model_fields)}."
+                f"{where}: there is no setting {name!r}: "
+                f"{f'did you mean {near[0]}?' if near else known}"
             ) from None
-        raise PetFlowsError(
-            f"{where} sets {name} to {first['input']!r}: {first['msg'].lower()}; correct it."
-        ) from None
+        must = first["msg"].removeprefix("Input should ").partition(", unable")[0]
+        raise PetFlowsError(f"{where}: {name} must {must} (got {first['input']!r}).") from None

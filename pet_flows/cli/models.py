@@ -28,7 +28,7 @@ def command(
     from rich.table import Table
 
     from pet_flows.models.catalogue import bundled, find
-    from pet_flows.models.hub import FUNCTIONALS, known_names
+    from pet_flows.models.hub import LEVELS, known_names
 
     table = Table(box=None, header_style="bold")
     for column in ("model", "elements", "functional", "size", "sha256", "licence"):
@@ -39,7 +39,8 @@ def command(
         table.add_row(name, " ".join(card["elements"]), card["functional"], size,
                       file.sha256[:12], card["licence"])  # fmt: skip
     for name in known_names():
-        functional = FUNCTIONALS.get(name.rpartition("-")[0], "?")
+        level = LEVELS.get(name.rpartition("-")[0], {})
+        functional = level.get("functional", "?") + (", +U" if level.get("u") else "")
         table.add_row(name, "see the hub", functional, "download", "", "see the hub")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 

@@ -168,9 +168,9 @@ def with_settings(potential: str | PotentialSpec | None) -> PotentialSpec:
     """Spec of a potential given as a name or not at all, completed from the settings."""
     from pet_flows.settings import get_settings
 
+    settings = get_settings()  # in any case: its paths start here, not in the folder of a job
     if isinstance(potential, PotentialSpec):
         return potential
-    settings = get_settings()
     return PotentialSpec(
         model=potential or settings.model,
         symmetrization=settings.symmetrization,

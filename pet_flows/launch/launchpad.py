@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pet_flows import START_DIRECTORY
 from pet_flows.errors import PetFlowsError
+from pet_flows.settings import absolute
 from pet_flows.store.locate import configured_job_store, data_store
 from pet_flows.store.patience import brief, check_server
 
@@ -40,7 +40,7 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
             "There is no my_launchpad.yaml: put one into ~/.fireworks or this folder, as "
             "configs/my_launchpad.yaml of pet-flows shows, or name it (--launchpad)."
         )
-    file = START_DIRECTORY / Path(found).expanduser()
+    file = absolute(found)
     if not file.is_file():
         raise PetFlowsError(f"There is no LaunchPad file at {file}; mend the path.")
     try:
@@ -101,7 +101,7 @@ def load_fworker(categories: tuple[str, ...], path: str | Path | None = None) ->
     if found is None:
         return FWorker(name=platform.node() or "pet-flows", category=list(categories))
     try:
-        given = FWorker.from_file(str(START_DIRECTORY / Path(found).expanduser()))
+        given = FWorker.from_file(str(absolute(found)))
     except Exception as error:
         raise PetFlowsError(
             f"{found} is no FWorker file ({type(error).__name__}: {error}); "

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
-from pet_flows import START_DIRECTORY
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker, load_launchpad, shared_job_store
 from pet_flows.launch.recovery import release_stuck, rerun_interrupted
+from pet_flows.settings import get_settings
 from pet_flows.store.patience import brief, patient
 
 if TYPE_CHECKING:
@@ -170,8 +170,9 @@ def run_worker(
     pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
     shared_job_store().close()
     _set_heartbeat()
+    get_settings()  # relative paths in them start here
     start = Path.cwd()
-    own = START_DIRECTORY / folder / f"{platform.node()}-{os.getpid()}"
+    own = start / folder / f"{platform.node()}-{os.getpid()}"
     try:
         own.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -124,4 +124,4 @@ def _from_hub(model: str, sha256: str | None) -> ModelFile:
     # a job knows its weights: it needs neither a network nor the release that came out since
     same = (path for path in hub.cached(model) if sha256 and sha256_of(path) == sha256)
     path = next(same, None) or hub.checkpoint(model)
-    return _model_file(path.stem, path, True, {"functional": hub.functional(path)})
+    return _model_file(path.stem, path, True, hub.card(path))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pet_flows.errors import PetFlowsError
 
@@ -18,16 +19,21 @@ UPET_NAME = re.compile(
     r"^(?P<model>pet-[a-z0-9]+)-(?P<size>xs|s|m|l|xl)(?:-v?(?P<version>\d+\.\d+\.\d+))?$"
 )
 _RELEASE = re.compile(r"(?P<name>pet-[a-z0-9]+-[a-z]+)-v(?P<version>\d+\.\d+\.\d+)\.ckpt$")
-#: level of theory of the upet families, by their training sets
-FUNCTIONALS = {
-    "pet-mad": "r2SCAN",  # PBEsol before version 1.5
-    "pet-omat": "PBE",
-    "pet-oam": "PBE",
-    "pet-omad": "PBEsol",
-    "pet-omatpes": "r2SCAN",
-    "pet-omol": "wB97M-V",
-    "pet-mols": "wB97M-V",
-    "pet-spice": "wB97M-D3",
+#: of OMat24 and the Materials Project: PBE, with U on oxides and fluorides of V, Cr, Mn, Fe, Co,
+#: Ni, Mo and W, spin-polarized; ``run_type`` is what the Materials Project calls the mixture
+_PBE_U = {"functional": "PBE", "run_type": "GGA_GGA+U", "u": True, "spin": True}
+_R2SCAN = {"functional": "r2SCAN", "run_type": "r2SCAN"}
+_PBESOL = {"functional": "PBEsol", "run_type": "PBEsol"}
+#: level of theory of the upet families, by their training sets; what is not there is not known
+LEVELS: dict[str, dict[str, Any]] = {
+    "pet-mad": _R2SCAN,  # PBEsol before version 1.5
+    "pet-omat": _PBE_U,
+    "pet-oam": _PBE_U,
+    "pet-omad": _PBESOL,
+    "pet-omatpes": {**_R2SCAN, "u": False, "spin": True},
+    "pet-omol": {"functional": "wB97M-V"},
+    "pet-mols": {"functional": "PBE0+MBD"},
+    "pet-spice": {"functional": "wB97M-D3"},
 }
 
 
@@ -50,15 +56,15 @@ def meant(word: str, names: Iterable[str]) -> str:
     return f"; did you mean {listed}?" if near else "."
 
 
-def functional(path: Path) -> str | None:
-    """Exchange-correlation functional behind a release, if known."""
+def card(path: Path) -> dict[str, Any]:
+    """What is known of a release: ``functional``, ``run_type``, whether with ``u`` and ``spin``."""
     release = _RELEASE.search(path.name)
     if release is None:
-        return None
+        return {}
     family = release["name"].rpartition("-")[0]
     if family == "pet-mad" and _number(release["version"]) < (1, 5, 0):
-        return "PBEsol"
-    return FUNCTIONALS.get(family)
+        return dict(_PBESOL)
+    return dict(LEVELS.get(family, {}))
 
 
 def cached(model: str) -> list[Path]:

@@ -28,9 +28,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise PetFlowsError(
-            f"There is no device {name!r}; use auto, cpu, cuda or cuda:N."
-        ) from None
+        raise PetFlowsError(f"device must be auto, cpu, cuda or cuda:N (got {name!r}).") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise PetFlowsError(
             f"Device {name} was asked for, but torch sees no CUDA; use auto or cpu."

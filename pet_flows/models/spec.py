@@ -58,17 +58,14 @@ class PotentialSpec(BaseModel):
         Raises
         ------
         PetFlowsError
-            Names the field that cannot be what it is.
+            Names the field, how it must be, and what it was.
         """
         try:
             return PotentialSpec(**{**self.model_dump(), **changes})
         except ValidationError as error:
             first = error.errors()[0]
-            said = str(first["msg"])
-            raise PetFlowsError(
-                f"A potential's {first['loc'][0]} cannot be {first['input']!r}: "
-                f"{said[0].lower()}{said[1:]}."
-            ) from None
+            name, must = first["loc"][0], first["msg"].removeprefix("Input should ")
+            raise PetFlowsError(f"{name} must {must} (got {first['input']!r}).") from None
 
     def as_dict(self) -> dict[str, Any]:
         """Give monty's form: without it FireWorks would keep the spec as its printed text."""

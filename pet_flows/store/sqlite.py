@@ -11,7 +11,7 @@ from maggma.core import Sort, Store, StoreError
 from monty.json import jsanitize
 from pydash import get, has, set_
 
-from pet_flows import START_DIRECTORY
+from pet_flows.settings import absolute
 from pet_flows.store.sqlite_collection import SqliteCollection
 from pet_flows.store.sqlite_file import DatabaseFile
 
@@ -29,7 +29,7 @@ class SqliteStore(Store):
     Parameters
     ----------
     path
-        Of the file; relative to where the process was started.
+        Of the file; a relative one starts in the working directory.
     collection_name
         Of the collection in it.
     read_only
@@ -45,7 +45,7 @@ class SqliteStore(Store):
         read_only: bool = False,
         **kwargs: Any,
     ):
-        self.path = str(START_DIRECTORY / Path(path).expanduser())
+        self.path = str(absolute(path))
         self.collection_name = collection_name
         self.read_only = read_only
         self.kwargs = kwargs

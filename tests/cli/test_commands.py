@@ -108,8 +108,8 @@ def test_mistakes_are_said_before_anything_is_done(words, sentence, tmp_path, mo
     ("where", "sentence"),
     [
         ("option", "--dtype is float64 or float32, not 'float16'."),
-        ("variable", "PET_FLOWS_DTYPE sets dtype to 'float16'"),
-        ("file", "settings.yaml sets dtype to 'float16'"),
+        ("variable", "PET_FLOWS_DTYPE: dtype must be 'float32' or 'float64'"),
+        ("file", "settings.yaml: dtype must be 'float32' or 'float64'"),
     ],
 )
 def test_a_bad_dtype_is_said_where_it_is(where, sentence, tmp_path, monkeypatch, capsys):

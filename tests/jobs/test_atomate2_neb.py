@@ -16,7 +16,9 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.force_field import force_field, potential_name
+from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
+from tests.rough import save_checkpoint
 
 
 def run(job):
@@ -74,10 +76,21 @@ def test_documents_of_atomate2s_makers_name_the_potential(pet, tmp_path, monkeyp
     again = json.loads(json.dumps(maker, cls=MontyEncoder), cls=MontyDecoder)
     document = run(again.make(AseAtomsAdaptor.get_structure(bulk("Si"))))
     plain = pet.with_(symmetrization="none")
+    assert not set(force_field("pet-mvl")) - {"calculator_meta", "calculator_kwargs"}
     assert document.forcefield_name == f"pet_flows:pet-mvl:{plain.spec.digest}"
     atoms = bulk("Si")
     atoms.calc = SymmetrizedCalculator(plain)
     assert document.output.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+
+
+def test_a_model_s_name_may_have_any_letters(tmp_path, monkeypatch):
+    """atomate2 imports the class by what follows the last dot."""
+    path = save_checkpoint(tmp_path / "100% mine.v1.0.2.ckpt")
+    monkeypatch.setenv("PET_FLOWS_TRUSTED", sha256_of(path))
+    name = potential_name(str(path))
+    assert name.startswith("pet_flows:100% mine.v1.0.2:")
+    maker = ForceFieldStaticMaker(**force_field(str(path)))
+    assert maker.ase_calculator_name == name
 
 
 def test_other_weights_are_refused():

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from pet_flows.models.hub import FUNCTIONALS, known_names
+from pet_flows.models.hub import LEVELS, card, known_names
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
 from tests.rough import save_checkpoint
@@ -24,7 +25,7 @@ from pet_flows.models.catalogue import find
 for name, sha256 in json.loads(sys.argv[1]):
     try:
         file = find(name, sha256)
-        print("file", file.name, file.functional)
+        print("file", file.name, file.functional, file.card.get("run_type"))
     except PetFlowsError as error:
         print(error)
 print("torch" in sys.modules)
@@ -48,7 +49,14 @@ def asked(names, home, endpoint=NOWHERE, **environment):
 
 
 def test_every_name_of_upet_has_its_level_of_theory():
-    assert {name.rpartition("-")[0] for name in known_names()} == set(FUNCTIONALS)
+    assert {name.rpartition("-")[0] for name in known_names()} == set(LEVELS)
+
+
+@pytest.mark.parametrize("family", ["pet-omat", "pet-oam"])
+def test_what_was_calculated_with_u_says_so(family):
+    """Its energies are set beside those of PBE, but those of an oxide of iron are not PBE's."""
+    level = card(Path(f"{family}-l-v0.1.0.ckpt"))
+    assert level == {"functional": "PBE", "run_type": "GGA_GGA+U", "u": True, "spin": True}
 
 
 def test_without_a_line_known_and_misspelt_names_are_told_apart(tmp_path):
@@ -80,10 +88,10 @@ def test_cached_checkpoints_need_no_line(cache, tmp_path):
     assert asked(
         ["pet-mad-s", "pet-mad-s-v1.0.2", ("pet-mad-s", old), "pet-future-s"], tmp_path
     ) == [
-        "file pet-mad-s-v1.10.0 r2SCAN",
-        "file pet-mad-s-v1.0.2 PBEsol",
-        "file pet-mad-s-v1.0.2 PBEsol",  # the weights a job was made with, not the newest
-        "file pet-future-s-v2.0.0 None",
+        "file pet-mad-s-v1.10.0 r2SCAN r2SCAN",
+        "file pet-mad-s-v1.0.2 PBEsol PBEsol",
+        "file pet-mad-s-v1.0.2 PBEsol PBEsol",  # the weights a job was made with, not the newest
+        "file pet-future-s-v2.0.0 None None",
     ]
     path = str(cache / "pet-mad-s-v1.0.2.ckpt")
     model = load_model(PotentialSpec(model=path, device="cpu"), trust=True)
@@ -141,8 +149,8 @@ def test_newest_release_is_downloaded_and_missing_ones_are_named(tmp_path):
     finally:
         server.shutdown()
         server.server_close()
-    assert newest == "file pet-mad-s-v1.10.0 r2SCAN"
-    assert older == "file pet-mad-s-v1.9.0 r2SCAN"
+    assert newest == "file pet-mad-s-v1.10.0 r2SCAN r2SCAN"
+    assert older == "file pet-mad-s-v1.9.0 r2SCAN r2SCAN"
     assert "has no pet-mad-s-v3.0.0; of pet-mad-s it has 1.10.0, 1.9.0" in missing
     assert "no checkpoint of pet-spice-l" in none
-    assert asked(["pet-mad-s"], tmp_path) == ["file pet-mad-s-v1.10.0 r2SCAN"]
+    assert asked(["pet-mad-s"], tmp_path) == ["file pet-mad-s-v1.10.0 r2SCAN r2SCAN"]

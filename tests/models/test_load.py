@@ -24,5 +24,5 @@ def test_a_number_beyond_the_gpus_that_are_there(monkeypatch):
 
 
 def test_a_word_that_is_no_device():
-    with pytest.raises(PetFlowsError, match="use auto, cpu, cuda or cuda:N"):
+    with pytest.raises(PetFlowsError, match=r"must be auto, cpu, cuda or cuda:N \(got 'gpu'\)"):
         pick_device("gpu")

@@ -1,8 +1,15 @@
 """Settings: environment above file above default, and mistakes named with their line."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.jobs import RelaxMaker
+from pet_flows.models.spec import PotentialSpec
 from pet_flows.settings import get_settings
 
 
@@ -32,8 +39,14 @@ def test_trusted_hashes_of_the_environment_are_separated_by_commas(settings_file
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("model: x\ndtype: float16\n", "Line 2 of .*settings.yaml sets dtype to 'float16'"),
-        ("\n\nmodle: x\n", "Line 3 of .*settings.yaml sets 'modle', which is no setting"),
+        (
+            "model: x\ndtype: float16\n",
+            "line 2 of .*yaml: dtype must be 'float32' or .* .got 'float16'",
+        ),
+        (
+            "\n\nmodle: x\n",
+            "line 3 of .*yaml: there is no setting 'modle': did you mean model",
+        ),
         ("model: x\n  dtype: y\n", "line 2 of .*settings.yaml"),
         ("- a\n", "must hold lines"),
     ],
@@ -46,7 +59,10 @@ def test_a_bad_line_is_named(settings_file, content, sentence):
 
 def test_a_bad_variable_is_named(settings_file, monkeypatch):
     monkeypatch.setenv("PET_FLOWS_MAX_ATTEMPTS", "many")
-    with pytest.raises(PetFlowsError, match="PET_FLOWS_MAX_ATTEMPTS sets max_attempts to 'many'"):
+    with pytest.raises(
+        PetFlowsError,
+        match="MAX_ATTEMPTS: max_attempts must be a valid integer",
+    ):
         get_settings()
 
 
@@ -66,9 +82,40 @@ def test_a_file_that_is_not_there_is_named(monkeypatch):
         get_settings()
 
 
-def test_relative_paths_start_where_the_process_started(monkeypatch, tmp_path):
-    from pet_flows import START_DIRECTORY
-
+def test_relative_paths_start_where_a_maker_is_made(monkeypatch, tmp_path):
+    """And not where its job runs, even if nothing but the store is left to the settings."""
     monkeypatch.setenv("PET_FLOWS_STORE", "mine.db")
     monkeypatch.chdir(tmp_path)
-    assert get_settings().store == START_DIRECTORY / "mine.db"
+    RelaxMaker(potential=PotentialSpec())
+    (tmp_path / "job").mkdir()
+    monkeypatch.chdir(tmp_path / "job")
+    assert get_settings().store == tmp_path / "mine.db"
+
+
+def test_a_removed_working_directory_is_no_obstacle(monkeypatch, tmp_path):
+    """Importing asks nothing of it; only a relative path needs one."""
+    code = """
+import os, sys
+os.rmdir(os.getcwd())
+from pet_flows.errors import PetFlowsError
+from pet_flows.models.resolve import resolve
+from pet_flows.settings import get_settings
+print(resolve("pet-mvl").name, get_settings().store)
+os.environ["PET_FLOWS_STORE"] = "mine.db"
+get_settings.cache_clear()
+try:
+    get_settings()
+except PetFlowsError as error:
+    print(error)
+"""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.setenv("PET_FLOWS_STORE", "/there/mine.db")
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=gone, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    found, refused = done.stdout.splitlines()
+    assert found == "pet-mvl /there/mine.db"
+    assert refused.startswith("mine.db must be an absolute path, because the working directory")

@@ -61,10 +61,11 @@ def test_what_was_acknowledged_survives_kills():
     for round_ in range(4):
         process = write(0, 2000)
         assert process.stdout.readline() == "open\n"
-        time.sleep(0.15 + 0.07 * round_)
+        acknowledged += [process.stdout.readline().strip() for _ in range(1 + round_)]
+        time.sleep(0.02 * round_)
         process.send_signal(signal.SIGKILL)
         acknowledged += process.communicate()[0].split("\n")[:-1]
-    assert len(acknowledged) > 5
+    assert len(acknowledged) >= 10
     assert len(set(acknowledged)) == len(acknowledged)  # nothing was computed twice
     with ResultStore.open() as store:
         stored = {document["_id"]: document for document in store.query({})}
