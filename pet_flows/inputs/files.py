@@ -96,14 +96,33 @@ def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
 def files_in(folder: Path) -> list[Path]:
     """List the files below a folder that structures are read from, in the order of their names.
 
-    Hidden files and folders, and links to folders, are left out.
+    Hidden files and folders are left out, and links to folders of the same tree: what they hold
+    is listed where it is. Links to files count like files, also those whose file is not there.
     """
-    found = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = [Path(where) / name for name in names if not name.startswith(".")]
-        found += [path for path in paths if path.is_file() and reader_of(path)]
-    return sorted(found)
+    return sorted(_walk(folder, Path(os.path.realpath(folder)), ()))
+
+
+def _walk(folder: Path, tree: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Find structure files below a folder; ``above`` are the real folders that led to it."""
+    real = Path(os.path.realpath(folder))
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+    except PermissionError:  # of another user, as os.walk passes them over
+        return
+    for entry in shown:
+        path = folder / entry.name
+        if not entry.is_dir():
+            if reader_of(path) and (entry.is_file() or entry.is_symlink()):
+                yield path
+            continue
+        if entry.is_symlink():
+            target = Path(os.path.realpath(path))
+            if target.is_relative_to(tree) or any(
+                other.is_relative_to(target) for other in (*above, real)
+            ):
+                continue
+        yield from _walk(path, tree, (*above, real))
 
 
 def _is_blank(path: Path) -> bool:

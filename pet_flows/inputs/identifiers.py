@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,15 @@ LONGEST_NAME = 200
 """Characters of an identifier or a tag; longer ones would make records too large."""
 
 _COMPRESSED = (".gz", ".bz2", ".xz")
-_NAMELESS_POSCAR = re.compile(r"(?:POSCAR|CONTCAR)(?:[._-](?P<name>.+))?", re.IGNORECASE)
+_ENDING = re.compile(
+    r"\.(?:m?cif|vasp|poscar|contcar|(?:ext)?xyz|db|traj|jsonl?|ndjson)", re.IGNORECASE
+)
+"""Those of `pet_flows.inputs.files.READERS`."""
+_NAMELESS_POSCAR = re.compile(
+    r"(?:POSCAR|CONTCAR)(?:[._-](?:(?:orig|old|bak|new|txt|relax\d*)$|(?P<name>.+)))?",
+    re.IGNORECASE,
+)
+"""What says of a POSCAR only at which step of a calculation it was written is no name."""
 
 
 def material_id_of(document: Mapping[str, Any]) -> str | None:
@@ -71,12 +80,16 @@ def bare_name(path: Path) -> str:
 def name_of_file(path: Path) -> str:
     """Name the material after its file: ``mp-149`` for ``mp-149.cif.gz``.
 
-    A bare ``POSCAR`` or ``CONTCAR`` is named after its folder, ``POSCAR_mp-149`` after its ending.
+    A bare ``POSCAR`` or ``CONTCAR``, also ``POSCAR.vasp``, is named after its folder,
+    ``POSCAR_mp-149`` after what follows. The path counts as it is given: where a link leads says
+    nothing of what is meant by it.
     """
     name = bare_name(path)
+    if ending := _ENDING.fullmatch(Path(name).suffix):
+        name = name.removesuffix(ending[0])
     if match := _NAMELESS_POSCAR.fullmatch(name):
-        return match["name"] or path.resolve().parent.name
-    return Path(name).stem
+        return match["name"] or Path(os.path.abspath(path)).parent.name or name
+    return name if ending else Path(name).stem
 
 
 def is_name(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,15 +43,16 @@ def read_inputs(arguments: Sequence[str]) -> list[InputStructure]:
             "No input was given: name a file, a folder, a pattern or prototypes:Li,Si."
         )
     found: list[InputStructure] = []
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for argument in arguments:
         if argument.startswith(PROTOTYPES):
             found += build_prototypes(_elements(argument))
             continue
         for path, chosen in _files(argument):
-            if path.resolve() in seen:
+            where = os.path.abspath(path)  # two links to one file are two inputs
+            if where in seen:
                 continue
-            seen.add(path.resolve())
+            seen.add(where)
             found += read_file(path, chosen=chosen)
     if not found:
         raise PetFlowsError(
@@ -65,12 +67,12 @@ def _files(argument: str) -> list[tuple[Path, bool]]:
     path = Path(argument).expanduser()
     if path.is_dir():
         return _files_of_folder(path)
-    if path.exists():
+    if path.exists() or path.is_symlink():
         return [(path, True)]
     if glob.has_magic(argument):
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-        files = [(match, True) for match in matches if match.is_file()]
         folders = [match for match in matches if match.is_dir()]
+        files = [(match, True) for match in matches if match not in folders]
         if not matches:
             raise PetFlowsError(f"No file matches {argument!r}: check the pattern and the folder.")
         if folders and not files:

@@ -7,6 +7,7 @@ import codecs
 import gzip
 import json
 import lzma
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ PACKED: dict[str, Callable[..., IO[Any]]] = {
 _PACKED_BEGIN = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\x00"}
 _ARCHIVES = {b"PK\x03\x04": "zip archive", b"7z\xbc\xaf\x27\x1c": "7z archive"}
 _WEB_PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body|<\?xml)", re.IGNORECASE)
+_POINTER = re.compile(rb"/annex/objects/|version https://git-lfs\.github\.com/spec/")
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
@@ -112,10 +114,23 @@ def refuse_disguised(path: Path, kind: str, *, binary: bool) -> None:
     Raises
     ------
     DamagedError
-        It is compressed and not called so or the reverse, an archive, a web page, or no text.
+        It is compressed and not called so or the reverse, an archive, a web page, no text, or
+        stands for a file that is not there.
     """
+    if path.is_symlink() and not path.exists():
+        raise DamagedError(
+            f"is a link to {os.readlink(path)}, which is not there: fetch that file (where "
+            "git-annex or DataLad keep it: git annex get) or correct the link.",
+            "missing_file",
+        )
     with path.open("rb") as raw:
-        begin = raw.read(8)
+        begin = raw.read(64)
+    if _POINTER.match(begin):
+        raise DamagedError(
+            "only says where git-annex or Git LFS keep its content: fetch that (git annex get, "
+            "git lfs pull).",
+            "missing_file",
+        )
     if path.suffix in PACKED and not begin.startswith(_PACKED_BEGIN[path.suffix]):
         raise DamagedError(f"is not compressed: take {path.suffix} off its name.")
     if path.suffix not in PACKED:

@@ -21,54 +21,6 @@ from pymatgen.io.vasp.inputs import Poscar
 from pet_flows.inputs.sources import InputStructure, read_inputs
 from tests.inputs.input_files import cif, only, same
 
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("mp-149/POSCAR", "mp-149"),
-        ("mp-149/CONTCAR", "mp-149"),
-        ("x/POSCAR_mp-149", "mp-149"),
-        ("x/POSCAR.mp-149", "mp-149"),
-        ("x/mp-149.vasp", "mp-149"),
-        ("x/mp-149.vasp.gz", "mp-149"),
-        ("mp-149/POSCAR.gz", "mp-149"),
-    ],
-)
-def test_poscar_identifier(tmp_path, quartz, name, expected):
-    path = tmp_path / name
-    path.parent.mkdir()
-    text = Poscar(quartz).get_str(significant_figures=12)
-    if name.endswith(".gz"):
-        path.write_bytes(gzip.compress(text.encode()))
-    else:
-        path.write_text(text)
-    found = only(path)
-    assert found.source["material_id"] == expected
-    assert same(found.structure, quartz)
-
-
-def test_poscar_selective_dynamics_and_velocities_are_dropped(tmp_path, quartz):
-    poscar = Poscar(
-        quartz,
-        selective_dynamics=[[True, True, False]] * 4,
-        velocities=[[0.1, 0.0, 0.0]] * 4,
-    )
-    poscar.write_file(tmp_path / "a.vasp", significant_figures=12)
-    found = only(tmp_path / "a.vasp")
-    assert set(found.dropped) == {"selective dynamics", "velocities"}
-    assert not found.structure.site_properties
-    assert same(found.structure, quartz)
-
-
-def test_poscar_without_elements_is_refused_not_guessed(tmp_path, quartz):
-    lines = Poscar(quartz).get_str().splitlines()
-    bare = [" ".join(line.split()[:3]) if number > 6 else line for number, line in enumerate(lines)]
-    (tmp_path / "POSCAR").write_text("\n".join([*bare[:5], *bare[6:]]))
-    found = only(tmp_path / "POSCAR")
-    assert found.problem[0] == "unreadable"
-    assert "symbols" in found.problem[1]
-
-
 # extended XYZ, ASE -------------------------------------------------------------------------------
 
 
