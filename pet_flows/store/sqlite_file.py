@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import os
-import platform
-import shlex
 import sqlite3
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
+from filelock import FileLock
+
+from pet_flows import locks
 from pet_flows.errors import PetFlowsError
 
 #: of the tables below, in the file's ``user_version``
@@ -57,7 +55,7 @@ class DatabaseFile:
             self._db = _connect(path, read_only)
         except BaseException:
             if self._lock is not None:
-                self._lock.close()
+                self._lock.release()
             raise
 
     @classmethod
@@ -86,7 +84,7 @@ class DatabaseFile:
             _shared.pop((self.path, self.read_only), None)
             self._db.close()
             if self._lock is not None:
-                self._lock.close()
+                self._lock.release()
 
     def rows(self, sql: str, arguments: tuple | list = ()) -> list[tuple]:
         """All rows of a SELECT."""
@@ -174,42 +172,29 @@ def _sqlite(uri: str) -> sqlite3.Connection:
     )
 
 
-def _take_lock(path: Path) -> TextIO:
-    """Lock ``<path>.lock`` for this process; the system frees it however the process ends."""
+def _take_lock(path: Path) -> FileLock:
+    """Lock ``<path>.lock`` for this process."""
     try:
-        stream = open(f"{path}.lock", "a+")  # noqa: SIM115  it stays open as long as the store
-    except OSError as error:
-        raise PetFlowsError(
-            f"Cannot write beside {path} ({error.strerror}); set PET_FLOWS_STORE to a path in a "
-            "folder that exists and that you may write."
-        ) from None
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        stream.seek(0)
-        holder = stream.read().strip() or "another process"
-        stream.close()
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder")
+        return locks.take(Path(f"{path}.lock"))
+    except locks.Held as holder:
         raise PetFlowsError(
             f"{path} is being written by {holder}; wait for it, or set PET_FLOWS_STORE to another "
             "file, or use MongoDB, which several processes may write at once (docs/records.md)."
         ) from None
-    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:]] if sys.argv else ["python"]
-    command = shlex.join(words)[:200]
-    since = time.strftime("%Y-%m-%d %H:%M")
-    stream.truncate(0)
-    stream.write(f"process {os.getpid()} on {platform.node()} ({command}, since {since})\n")
-    stream.flush()
-    return stream
+    except OSError as error:
+        raise PetFlowsError(
+            f"Cannot write beside {path} ({error.strerror}); set PET_FLOWS_STORE to a path in a "
+            "folder that exists and that you may write, on a disk that has locks."
+        ) from None
 
 
 def _forget_in_child() -> None:
-    """After a fork: the files belong to the parent, and so do their locks."""
+    """After a fork: the files belong to the parent; so do their locks, as filelock sees to."""
     global _registry_lock
     _registry_lock = threading.Lock()
     _inherited.extend(_shared.values())
-    for file in _shared.values():
-        if file._lock is not None:
-            file._lock.close()  # the parent's own descriptor keeps the lock
     _shared.clear()
 
 

@@ -1,6 +1,6 @@
 """Trajectories on disk: frames appended as they come, checkpoints that replace each other.
 
-A run owns two files, and an empty third one whose lock says which process may write them.
+A run owns two files, and a third one whose lock says which process may write them.
 ``<name>.frames`` holds records of fixed size and only grows;
 ``<name>.checkpoint.npz`` holds the last complete state, the generator's included, and how many
 frames were valid then. It is written beside and renamed, so that a kill at any moment leaves one

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,10 +15,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from pet_flows.errors import StructureError
+from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.lock import RunLock
 from pet_flows.properties.md.md import md
+from pet_flows.store.sqlite import SqliteStore
 from tests.properties.md.potentials import LawPotential, Springs
 
 SETTINGS = MDSettings(steps=40, stride=5, timestep=2.0, min_length=0, rdf_cutoff=2.6)
@@ -70,7 +73,7 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
         refused = found[0]
         assert (refused.state, refused.reason) == ("failed", "run_in_use")
         assert refused.retryable
-        assert "Another process" in str(refused.message)
+        assert f"by process {first.pid} on" in str(refused.message)
         assert found[1].state == "ok"
         assert files(folder) == before
         first.stdin.write("go on\n")
@@ -126,18 +129,35 @@ def test_what_is_given_up_can_be_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_lock_file_that_was_removed_protects_nothing(tmp_path: Path) -> None:
-    """Who opened it before its holder removed it must not believe to have it."""
+    """Nor does it hinder: who opened it before its holder removed it has locked nothing."""
     path = tmp_path / "runs" / "md.lock"
     holder, late = RunLock(path), RunLock(path)
     holder.take()
-    with pytest.raises(StructureError, match="Another process"):
+    with pytest.raises(StructureError, match=f"computed in .* by process {os.getpid()} on"):
         late.take()
     old = os.open(path, os.O_RDWR)
     holder.remove()
-    assert not late._is_current(old)
-    os.close(old)
+    fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
     late.take()
     with pytest.raises(StructureError):
         holder.take()
+    os.close(old)
     late.remove()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_where_there_are_no_locks_runs_go_on_without(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(file: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    lock = RunLock(tmp_path / "md.lock")
+    lock.take()
+    lock.remove()
+    assert "run each structure once" in caplog.text
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(PetFlowsError, match="on a disk that has locks"):
+        SqliteStore(str(tmp_path / "x.db")).connect()
