@@ -15,6 +15,9 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from scipy.spatial.transform import Rotation
 
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.errors import StructureError
+
 #: what is done to a structure, in the order of the table
 TRANSFORMATIONS = ("rotation", "inversion", "permutation", "translation", "cell setting")
 
@@ -238,25 +241,14 @@ def _conservation(
 
 def _forbidden_force(atoms: Atoms, base: Result, symprec: float = 1e-6) -> float | None:
     """Largest part of the forces that is not invariant under the space group."""
-    import spglib
-
-    if not atoms.pbc.all():
+    try:
+        group = SpaceGroup.find(atoms, symprec)
+    except StructureError:  # not periodic, or atoms overlap
         return None
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.get_symmetry(cell, symprec=symprec)
-    if found is None or len(found["rotations"]) == 1:
+    if len(group) == 1 and len(group.primitive.atoms) == len(atoms):
         return None
-    scaled = cell[1]
-    projected = np.zeros_like(base.forces)
-    lattice = atoms.cell.array
-    for rotation, shift in zip(found["rotations"], found["translations"], strict=True):
-        image = scaled @ rotation.T + shift
-        distance = image[:, None] - scaled[None]
-        distance -= np.rint(distance)
-        where = np.linalg.norm(distance @ lattice, axis=-1).argmin(1)
-        turn = np.linalg.inv(lattice) @ rotation.T @ lattice  # row vectors
-        projected[where] += base.forces @ turn
-    return float(np.abs(base.forces - projected / len(found["rotations"])).max())
+    symmetric = group.symmetrize_forces(base.forces, atoms.cell.array)
+    return float(np.abs(base.forces - symmetric).max())
 
 
 def _milliseconds(calculator: Calculator, atoms: Atoms, repeats: int = 3) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import spglib
 from pymatgen.core import Structure
 
+from pet_flows.crystallography.standard import standard_cell
 from pet_flows.dft.reference import Crystal
 
 PROTOTYPES = ("sc", "bcc", "fcc", "hcp", "diamond")
@@ -19,8 +19,8 @@ SYMPREC = 0.01
 HCP_RANGE = (1.3, 2.0)
 """Range of c/a that is still hcp: Be has 1.57, Cd 1.89, the ideal is 1.633."""
 
-_PROTOTYPES = {(221, 1): "sc", (229, 1): "bcc", (225, 1): "fcc", (227, 2): "diamond"}
-"""(space group, atoms in the primitive cell) → name. In these cubic groups the numbers leave one
+_PROTOTYPES = {(221, 1): "sc", (229, 2): "bcc", (225, 4): "fcc", (227, 8): "diamond"}
+"""(space group, atoms in the conventional cell) → name. In these cubic groups the numbers leave one
 Wyckoff position: 1a, 2a, 4a, 8a (b is the same at another origin)."""
 
 
@@ -39,16 +39,16 @@ def identify(structure: Structure) -> Crystal | None:
     if len(elements) != 1:
         return None
     element = elements.pop()
-    lattice, positions = structure.lattice.matrix.tolist(), structure.frac_coords.tolist()
-    cell = (lattice, positions, [1] * len(structure))
-    dataset = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)
-    if dataset is None:
+    lattice = structure.lattice.matrix
+    alike = np.ones(len(structure), dtype=int)
+    found = standard_cell(lattice, structure.frac_coords, alike, SYMPREC)
+    if found is None:
         return None
-    kind = (dataset.number, len(set(dataset.mapping_to_primitive)))
+    kind = (found.number, round(len(structure) * abs(np.linalg.det(found.basis))))
     prototype = _PROTOTYPES.get(kind)
     if kind == (194, 2):
-        # 2a and 2b would have a primitive cell of one atom, so this is 2c or 2d
-        a, _, c = np.linalg.norm(dataset.std_lattice, axis=1)
+        # 2a and 2b would have a smaller cell, so this is 2c or 2d
+        a, _, c = np.linalg.norm(found.basis @ lattice, axis=1)
         prototype = "hcp" if HCP_RANGE[0] < c / a < HCP_RANGE[1] else None
     return Crystal(element=element, prototype=prototype) if prototype else None
 

@@ -1,5 +1,7 @@
 """The space group of one structure: find it, snap to it, and keep a geometry and forces in it.
 
+The one type of a space group: relaxations, elastic tensors, phonons and audits all use it.
+
 Operations are sought on the primitive cell, whatever supercell they are used on, and everything
 is projected relative to the centroid: one pass is exact to round-off and keeps origin, cell
 setting and orientation, which standardizing routines do not. Charges, oxidation states and
@@ -8,7 +10,7 @@ magnetic moments do not count: only what the potential sees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,34 @@ class SpaceGroup:
             "symmetry_not_found",
             "No space group fits this structure at any tolerance; atoms may overlap.",
         )
+
+    @property
+    def translations(self) -> np.ndarray:
+        """``(m, 3)`` t in the primitive basis, ``f W + t`` for the origin of the structure."""
+        centroid = self.fractional[self.primitive.atoms].mean(0)
+        # of the first atom n_i is zero
+        return centroid - centroid @ self.rotations - self.shifts[:, 0]
+
+    @property
+    def columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(m, 3, 3)`` R and ``(m, 3)`` t of ``f' = R f + t``, as phonopy and symfc write it."""
+        return np.ascontiguousarray(self.rotations.transpose(0, 2, 1)), self.translations
+
+    def subgroup(self, which: np.ndarray) -> SpaceGroup:
+        """Some of the operations, ``(m,)`` bool or ``(k,)`` int, that are a group by themselves.
+
+        Number and symbol remain those of the whole group.
+        """
+        return replace(
+            self,
+            rotations=self.rotations[which],
+            permutations=self.permutations[which],
+            shifts=self.shifts[which],
+        )
+
+    def orbits(self) -> np.ndarray:
+        """``(k,)`` int, one atom of the primitive cell for each set that operations exchange."""
+        return np.unique(self.permutations.min(0))
 
     def operations(self, cell: np.ndarray) -> np.ndarray:
         """``(m, 3, 3)`` orthogonal Q for ``x → x Q`` in a cell ``(3, 3)`` of this symmetry."""
@@ -216,21 +246,20 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     mean = np.zeros_like(reference)
     np.add.at(mean, primitive.image, every - offset)
     own = mean * (len(reference) / len(every))
-    (dataset,) = space_groups(lattice, own, numbers, tolerance)
-    if dataset is None:
+    (answer,) = space_groups(lattice, own, numbers, tolerance)
+    if answer is None:
         return None
-    # columns f' = R f + t are our rows f' = f Rᵀ + t
-    rotations = np.ascontiguousarray(dataset.rotations.transpose(0, 2, 1))
+    rotations = answer.rotations
     if len({w.tobytes() for w in rotations}) < len(rotations):
         return None  # there is a smaller cell still: tolerances disagree, try another
     sites = Sites(numbers, lattice, own @ lattice)
-    places = own @ rotations + dataset.translations[:, None, :]
+    places = own @ rotations + answer.translations[:, None, :]
     found, permutations = sites.match(places, 10 * tolerance + 1e-6)
     if len(found) < len(rotations) or not _is_group(rotations, permutations):
         return None
     shifts = _shifts(own, rotations, permutations)
     group = SpaceGroup(
-        dataset.number, dataset.international, primitive,
+        answer.number, answer.international, primitive,
         rotations, permutations, shifts, every,
     )  # fmt: skip
     snapped = group._average(every)

@@ -38,20 +38,29 @@ logging.getLogger("moyo").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
-class Found:
-    """A space group and its operations, ``f' = R f + t`` for columns of fractional coordinates."""
+class Answer:
+    """What is said of one cell, ``f' = f W + t`` for rows; `SpaceGroup` is made of it."""
 
     number: int
     international: str
     rotations: np.ndarray
-    """(m, 3, 3) int"""
+    """(m, 3, 3) int W"""
     translations: np.ndarray
-    """(m, 3)"""
+    """(m, 3) t"""
+
+    @classmethod
+    def of(cls, number: Any, international: Any, columns: Any, translations: Any) -> Answer:
+        """From ``f' = R f + t`` for columns, as both libraries write it."""
+        rotations = np.asarray(columns, dtype=int).transpose(0, 2, 1)
+        return cls(
+            int(number), str(international),
+            np.ascontiguousarray(rotations), np.array(translations, dtype=float),
+        )  # fmt: skip
 
 
 def space_groups(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, *tolerances: float
-) -> list[Found | None]:
+) -> list[Answer | None]:
     """Space group at each tolerance, None where none is found or the structure is impossible.
 
     Parameters
@@ -62,7 +71,7 @@ def space_groups(
     tolerances
         Å.
     """
-    if not _sound(lattice, fractional):
+    if not is_sound(lattice, fractional):
         return [None] * len(tolerances)
     if not _apart(lattice, fractional):
         return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
@@ -77,8 +86,8 @@ def space_groups(
     return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
 
 
-def _sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
-    """Whether one may ask at all: NaN ends spglib's process."""
+def is_sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
+    """Whether spglib may be asked at all: NaN ends its process."""
     if not len(fractional) or not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
         return False
     if np.abs(lattice).max() > LONGEST:
@@ -91,13 +100,13 @@ def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
     return closest_pair(fractional @ lattice, lattice, np.ones(3, dtype=bool), APART) is None
 
 
-def _same(one: Found, two: Found) -> bool:
+def _same(one: Answer, two: Answer) -> bool:
     return one.number == two.number and len(one.rotations) == len(two.rotations)
 
 
 def _moyopy(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
-) -> Found | None:
+) -> Answer | None:
     cell = moyopy.Cell(lattice.tolist(), fractional.tolist(), np.asarray(numbers).tolist())
     try:
         found = moyopy.MoyoDataset(cell, symprec=tolerance)
@@ -109,17 +118,15 @@ def _moyopy(
             raise
         return None
     kind: Any = spglib.get_spacegroup_type(found.hall_number)
-    return Found(
-        int(found.number),
-        str(kind.international_short),
-        np.array(found.operations.rotations, dtype=int),
-        np.array(found.operations.translations, dtype=float),
+    operations = found.operations
+    return Answer.of(
+        found.number, kind.international_short, operations.rotations, operations.translations
     )
 
 
 def _spglib(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
-) -> Found | None:
+) -> Answer | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # spglib announces its future on every call
         try:
@@ -129,7 +136,4 @@ def _spglib(
             return None
     if found is None:
         return None
-    return Found(
-        int(found.number), str(found.international),
-        np.asarray(found.rotations, dtype=int), np.asarray(found.translations),
-    )  # fmt: skip
+    return Answer.of(found.number, found.international, found.rotations, found.translations)

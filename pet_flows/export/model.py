@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import spglib
 import torch
 from ase import Atoms
 
+from pet_flows.crystallography.standard import standard_cell
 from pet_flows.engines.evaluator import CHUNK_ATOMS
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
@@ -236,14 +236,11 @@ def _crystal_frames(
 
 def _conventional(h0: np.ndarray) -> np.ndarray:
     """(3, 3) int, rows of the conventional cell of a lattice in terms of its basis."""
-    cell = (h0.tolist(), [[0.0, 0.0, 0.0]], [1])
-    found: Any = spglib.get_symmetry_dataset(cell, symprec=1e-5)
+    found = standard_cell(h0, np.zeros((1, 3)), np.array([1]), 1e-5)
     if found is None:
         return np.eye(3)
-    # spglib: (a, b, c) = (a_std, b_std, c_std) P with vectors as columns
-    rows = np.linalg.inv(found.transformation_matrix).T
-    integer = np.rint(rows)
-    return integer if np.abs(rows - integer).max() < 1e-3 else np.eye(3)
+    integer = np.rint(found.basis)
+    return integer if np.abs(found.basis - integer).max() < 1e-3 else np.eye(3)
 
 
 def _metadata(

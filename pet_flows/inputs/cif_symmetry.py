@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice
 
+from pet_flows.crystallography.standard import full_symbols
 from pet_flows.inputs.text import DamagedError, quoted
 
 LISTED_AS = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
@@ -169,10 +170,7 @@ def _by_symbol() -> dict[str, list[dict[str, Any]]]:
 @cache
 def _full_symbols() -> dict[str, str]:
     """Hall symbol → full international one, as ``P 2_1/n 2_1/m 2_1/a``."""
-    import spglib
-
-    kinds: list[Any] = [spglib.get_spacegroup_type(number) for number in range(1, 531)]
-    return {_hall(kind.hall_symbol): kind.international_full for kind in kinds}
+    return {_hall(symbol): full for symbol, full in full_symbols().items()}
 
 
 def _names(row: Mapping[str, Any]) -> Iterator[str]:

@@ -124,3 +124,30 @@ def test_operations_that_are_no_group_are_refused():
     for given in (missing, exchanged):
         with pytest.raises(StructureError, match="no group: a product of two of them is missing"):
             SpaceGroup.from_dict(json.loads(json.dumps(given)))
+
+
+@pytest.mark.parametrize("name", ["quartz", "wurtzite", "pyrite", "monoclinic"])
+def test_one_convention(name):
+    """Rows and columns say the same of the atoms, in the primitive cell's own basis."""
+    atoms = make_supercell(crystals()[name][0], np.diag([2, 1, 1]))
+    group = SpaceGroup.find(turned(atoms, orthogonal(3)))
+    own = group.fractional[group.primitive.atoms]
+    rotations, translations = group.columns
+    assert len(group) == len(rotations) > 1
+    for k, permutation in enumerate(group.permutations):
+        by_rows = own @ group.rotations[k] + group.translations[k] - own[permutation]
+        np.testing.assert_allclose(by_rows, np.rint(by_rows), atol=1e-9)
+        by_columns = own @ rotations[k].T + translations[k]
+        np.testing.assert_allclose(by_columns, by_rows + own[permutation], atol=1e-12)
+
+
+def test_a_subgroup_keeps_less():
+    group = SpaceGroup.find(crystals()["fcc"][0])
+    twofold = (np.trace(group.rotations, axis1=1, axis2=2) == -1).argmax()
+    less = group.subgroup(np.array([0, twofold]))
+    assert len(less) == 2
+    stress = np.arange(9.0).reshape(3, 3)
+    stress = stress + stress.T
+    q = less.operations(crystals()["fcc"][0].cell.array)[1]
+    mean = less.symmetrize_stress(stress, crystals()["fcc"][0].cell.array)
+    np.testing.assert_allclose(mean, (stress + q.T @ stress @ q) / 2, atol=1e-12)

@@ -54,7 +54,7 @@ def test_operations_map_the_structure_onto_itself(name):
     assert (found.number, found.international) == (dataset.number, dataset.international)
     assert len(found.rotations) == len(dataset.rotations)
     for rotation, shift in zip(found.rotations, found.translations, strict=True):
-        offset = (scaled @ rotation.T + shift)[:, None] - scaled[None]
+        offset = (scaled @ rotation + shift)[:, None] - scaled[None]
         distance = np.linalg.norm((offset - np.rint(offset)) @ lattice, axis=-1)
         assert distance.min(1).max() < 1e-6
         assert (numbers[distance.argmin(1)] == numbers).all()

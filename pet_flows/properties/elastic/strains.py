@@ -9,16 +9,14 @@ in a triclinic or orthorhombic one are an error.)
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from ase import Atoms
 
 from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.standard import standard_cell
 from pet_flows.properties.elastic.tensor import WEIGHTS, design, invariant_basis, mandel, matrix
 
 #: entries of unit strains that differ by less than this are the same; round-off is 1e-13
@@ -112,13 +110,7 @@ def _state(strain: np.ndarray, group: SpaceGroup | None, operations: np.ndarray)
     kept = None
     if group is not None:
         same = _maps(strain, strain, operations)
-        # number and symbol remain those of the unstrained crystal: nothing asks for them
-        kept = replace(
-            group,
-            rotations=group.rotations[same],
-            permutations=group.permutations[same],
-            shifts=group.shifts[same],
-        )
+        kept = group.subgroup(same)
     return StrainState(strain, kept, _mirror(strain, operations))
 
 
@@ -142,26 +134,21 @@ def ieee_axes(atoms: Atoms, symprec: float) -> np.ndarray:
     shortest and y normal to the plane of the two shortest. Where spglib finds no symmetry: the
     laboratory's.
     """
-    cell: Any = (atoms.cell.array, atoms.get_scaled_positions(wrap=False), atoms.numbers)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
-        except spglib.SpglibError:
-            dataset = None
-    if dataset is None:
+    cell, scaled = atoms.cell.array, atoms.get_scaled_positions(wrap=False)
+    standard = standard_cell(cell, scaled, atoms.numbers, symprec)
+    if standard is None:
         return np.eye(3)
-    conventional = np.linalg.inv(dataset.transformation_matrix).T @ atoms.cell.array
+    conventional = standard.basis @ cell
     # an inversion changes no tensor of even rank, but x, z and z × x must be of one hand
     conventional = conventional * np.sign(np.linalg.det(conventional))
     # rounded, so that round-off does not decide between equal lengths
     by_length = np.argsort(np.linalg.norm(conventional, axis=1).round(6), kind="stable")
     a, b, c = conventional
-    if dataset.number >= 75:
+    if standard.number >= 75:
         x, z = a, c
-    elif dataset.number >= 16:
+    elif standard.number >= 16:
         z, x = conventional[by_length[:2]]
-    elif dataset.number >= 3:
+    elif standard.number >= 3:
         z = a if np.linalg.norm(a) < np.linalg.norm(c) else c
         x = np.cross(b, z)
     else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from ase.units import _amu, _hbar, _hplanck, _k
 from phonopy.phonon.spectrum import TetrahedronDOSAccumulator
+from phonopy.structure.atoms import PhonopyAtoms
 
-from pet_flows.properties.phonon.displacements import Operations
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.phonon.modes import ZERO, MeshModes
 
 #: numbers held at once by a sum over modes and frequencies
@@ -14,7 +15,7 @@ _AT_ONCE = 4_000_000
 
 
 def density_of_states(
-    modes: MeshModes, operations: Operations, spacing: float, sigma: float | None
+    modes: MeshModes, group: SpaceGroup, spacing: float, sigma: float | None
 ) -> dict[str, np.ndarray]:
     """Density of states of the primitive cell, and what each of its atoms has of it.
 
@@ -22,7 +23,7 @@ def density_of_states(
     ----------
     modes
         With eigenvectors, on a mesh reduced by symmetry.
-    operations
+    group
         Of the primitive cell.
     spacing
         THz, between frequencies.
@@ -47,7 +48,7 @@ def density_of_states(
         density = _gaussians(modes, parts, points, sigma)
     # an atom has the same share as those that symmetry takes it to; a mesh that symmetry has
     # reduced knows only their sum
-    projected = density[operations.permutations].mean(0)
+    projected = density[group.permutations].mean(0)
     return {
         "frequency_points": points,
         "total_dos": projected.sum(0),
@@ -56,7 +57,7 @@ def density_of_states(
 
 
 def thermal_displacements(
-    modes: MeshModes, operations: Operations, masses: np.ndarray, temperatures: tuple[float, ...]
+    modes: MeshModes, group: SpaceGroup, primitive: PhonopyAtoms, temperatures: tuple[float, ...]
 ) -> np.ndarray:
     """Mean-square displacements ``⟨u_a u_b⟩`` of each atom, in Å².
 
@@ -67,10 +68,10 @@ def thermal_displacements(
     ----------
     modes
         With eigenvectors, on a mesh reduced by symmetry.
-    operations
+    group
         Of the primitive cell.
-    masses
-        ``(n,)`` u.
+    primitive
+        That cell.
     temperatures
         K.
 
@@ -79,7 +80,7 @@ def thermal_displacements(
     ndarray
         ``(T, n, 3, 3)``, Cartesian; a trace is an atom's ``⟨u²⟩``.
     """
-    vectors = _vectors(modes)
+    vectors, masses = _vectors(modes), primitive.masses
     real = (modes.frequencies > ZERO) & ~modes.acoustic
     omega = 2e12 * np.pi * np.where(real, modes.frequencies, 1.0)
     share = np.where(real, modes.weights[:, None] / modes.weights.sum(), 0.0)
@@ -93,9 +94,9 @@ def thermal_displacements(
     squares = np.array(found).reshape(-1, len(masses), 3, 3)  # of no temperature at all too
     per_mass = squares / (masses * _amu)[:, None, None] * 1e20
     turned = np.zeros_like(per_mass)
-    for turn, permutation in zip(operations.turns, operations.permutations, strict=True):
-        turned[:, permutation] += turn @ per_mass @ turn.T
-    return turned / len(operations.turns)
+    for q, permutation in zip(group.operations(primitive.cell), group.permutations, strict=True):
+        turned[:, permutation] += q.T @ per_mass @ q
+    return turned / len(group)
 
 
 def _vectors(modes: MeshModes) -> np.ndarray:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.geometry import minkowski_reduce
 from phonopy import Phonopy
@@ -15,8 +14,10 @@ from phonopy.structure.cells import get_primitive_matrix
 from symfc import Symfc
 from symfc.utils.utils import SymfcAtoms
 
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.standard import standard_cell
 from pet_flows.errors import StructureError
-from pet_flows.properties.phonon.displacements import Operations, displacements
+from pet_flows.properties.phonon.displacements import displacements
 from pet_flows.properties.phonon.supercells import supercell_matrix
 
 #: Å; the crystal has been made exact before
@@ -39,7 +40,7 @@ class Harmonic:
         ``(3, 3)`` int, rows: the transpose of phonopy's.
     shortest
         Å, shortest lattice vector of the supercell.
-    operations
+    group
         Of the primitive cell.
     moved
         ``(d,)`` int, displaced atoms of the supercell.
@@ -56,7 +57,7 @@ class Harmonic:
     supercell: Atoms
     matrix: np.ndarray
     shortest: float
-    operations: Operations
+    group: SpaceGroup
     moved: np.ndarray
     vectors: np.ndarray
     phonopy: Phonopy
@@ -84,14 +85,19 @@ def harmonic(primitive: Atoms, displacement: float, min_length: float, max_atoms
     max_atoms
         Of the supercell.
     """
-    primitive = _standard(primitive)
-    cell, scaled, found = _symmetry(primitive)
-    conventional = _conventional(found)
+    primitive, conventional = _standard(primitive)
+    group = SpaceGroup.find(primitive, _EXACT)
+    if len(group.primitive.atoms) < len(primitive):
+        raise StructureError(
+            "no_symmetry",
+            f"Atoms of the primitive cell repeat within {_EXACT:g} Å, but not exactly; choose a "
+            "larger symprec, so that they do.",
+        )
+    cell = primitive.cell.array
     matrix, shortest = supercell_matrix(
-        cell, found.rotations, conventional, min_length, max(1, max_atoms // len(primitive))
+        cell, group.rotations, conventional, min_length, max(1, max_atoms // len(primitive))
     )
-    operations = Operations.of(cell, scaled, found.rotations, found.translations)
-    return _displaced(primitive, matrix, shortest, operations, displacement)
+    return _displaced(primitive, matrix, shortest, group, displacement)
 
 
 def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmonic:
@@ -107,11 +113,9 @@ def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmon
     displacement
         Å.
     """
-    cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
-    known = crystal.operations
-    operations = Operations.of(cell, scaled, known.rotations, known.translations)
-    shortest = float(np.linalg.norm(minkowski_reduce(crystal.matrix @ cell)[0], axis=1).min())
-    other = _displaced(primitive, crystal.matrix, shortest, operations, displacement)
+    supercell = crystal.matrix @ primitive.cell.array
+    shortest = float(np.linalg.norm(minkowski_reduce(supercell)[0], axis=1).min())
+    other = _displaced(primitive, crystal.matrix, shortest, crystal.group, displacement)
     return replace(other, bases=crystal.bases)
 
 
@@ -119,11 +123,11 @@ def _displaced(
     primitive: Atoms,
     matrix: np.ndarray,
     shortest: float,
-    operations: Operations,
+    group: SpaceGroup,
     displacement: float,
 ) -> Harmonic:
     """Supercell and displacements of a crystal whose symmetry is known."""
-    wanted = displacements(operations, displacement)
+    wanted = displacements(group, primitive.cell.array, displacement)
     phonopy = Phonopy(
         PhonopyAtoms(
             numbers=primitive.numbers,
@@ -146,40 +150,32 @@ def _displaced(
         supercell=supercell,
         matrix=matrix,
         shortest=shortest,
-        operations=operations,
+        group=group,
         moved=np.array([copies[atom] for atom, _ in wanted]),
         vectors=np.array([vector for _, vector in wanted]),
         phonopy=phonopy,
     )
 
 
-def _symmetry(primitive: Atoms) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Cell, fractional positions and spglib's dataset."""
-    cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
-    found = spglib.get_symmetry_dataset((cell, scaled, primitive.numbers), symprec=_EXACT)
-    if found is None:
-        raise StructureError("no_symmetry", "spglib finds no symmetry for this cell.")
-    return cell, scaled, found
-
-
-def _conventional(found: Any) -> np.ndarray:
-    """(3, 3) int, rows: the conventional cell in terms of the primitive one."""
-    return np.rint(np.linalg.inv(found.transformation_matrix).T).astype(int)
-
-
-def _standard(primitive: Atoms) -> Atoms:
+def _standard(primitive: Atoms) -> tuple[Atoms, np.ndarray]:
     """The primitive cell in the usual basis of its centring, right-handed, not turned or shifted.
 
-    Meshes and supercells are then the same from whatever cell one starts.
+    Meshes and supercells are then the same from whatever cell one starts. With it ``(3, 3)`` int,
+    rows: the conventional cell in terms of it.
     """
-    cell, _, found = _symmetry(primitive)
-    centring = get_primitive_matrix(found.international[0])
-    basis = np.rint(np.asarray(centring).T @ _conventional(found))
+    cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
+    found = standard_cell(cell, scaled, primitive.numbers, _EXACT)
+    if found is None:
+        raise StructureError("no_symmetry", "No symmetry is found in this cell; atoms may overlap.")
+    conventional = np.rint(found.basis).astype(int)
+    centring: Any = found.international[0]
+    basis = np.rint(np.asarray(get_primitive_matrix(centring)).T @ conventional)
     if abs(abs(np.linalg.det(basis)) - 1.0) > 1e-6:
-        return primitive
+        return primitive, conventional
+    basis *= np.sign(np.linalg.det(basis @ cell))
     standard = primitive.copy()
-    standard.set_cell(basis * np.sign(np.linalg.det(basis @ cell)) @ cell)
-    return standard
+    standard.set_cell(basis @ cell)
+    return standard, np.rint(conventional @ np.linalg.inv(basis)).astype(int)
 
 
 def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarray:
@@ -214,7 +210,7 @@ def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarr
     solver.displacements = shifts
     solver.forces = np.ascontiguousarray(forces - residual[None])
     # half the time of a fit, and at other volumes only Cartesian operations could make it another
-    turns = crystal.operations.turns
+    turns = crystal.group.operations(crystal.primitive.cell.array)
     known = [basis for of, basis in crystal.bases if np.abs(of - turns).max() < _SAME_TURNS]
     if known:
         solver.basis_set = known[0]
@@ -231,13 +227,13 @@ def _supercell_operations(crystal: Harmonic) -> dict[str, np.ndarray]:
     symfc uses no others: all products with translations, which spglib would list, take it ten
     times as long and change nothing.
     """
-    matrix, own = crystal.matrix, crystal.operations
+    matrix, (own, translations) = crystal.matrix, crystal.group.columns
     copies = len(crystal.supercell) // len(crystal.primitive)
     inverse = np.linalg.inv(matrix)
     first = crystal.supercell.get_scaled_positions(wrap=False)[:copies]
-    rotations = np.rint(inverse.T @ own.rotations @ matrix.T).astype("intc")
-    translations = own.translations @ inverse
-    turning = ~(own.rotations == np.eye(3, dtype=int)).all((1, 2))
+    rotations = np.rint(inverse.T @ own @ matrix.T).astype("intc")
+    translations = translations @ inverse
+    turning = ~(own == np.eye(3, dtype=int)).all((1, 2))
     unit = np.broadcast_to(np.eye(3, dtype="intc"), (copies, 3, 3))
     return {
         "rotations": np.ascontiguousarray(np.concatenate([unit, rotations[turning]])),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import spglib
 from phonopy import Phonopy
 from phonopy.phonon.irreps import IrRepLabels
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 from phonopy.structure.symmetry import Symmetry
+
+from pet_flows.crystallography.standard import point_group
 
 #: THz; modes of a mesh belong to the symmetry-adapted mode nearer than this
 _SAME_FREQUENCY = 1e-3
@@ -31,7 +32,7 @@ def label(phonopy: Phonopy, symmetry: Symmetry, modes: list[dict[str, Any]]) -> 
     symmetry
         Of its primitive cell.
     modes
-        As :meth:`.phonons.modes.MeshModes.imaginary` lists them; changed in place.
+        As :meth:`.modes.MeshModes.imaginary` lists them; changed in place.
     """
     known: dict[tuple[float, ...], list[tuple[float, str | None]]] = {}
     for mode in modes:
@@ -61,9 +62,8 @@ def _labels(phonopy: Phonopy, symmetry: Symmetry, q: np.ndarray) -> list[tuple[f
     if np.abs(q).max() < 1e-9:
         conventional, group = symmetry.dataset.transformation_matrix, symmetry.pointgroup_symbol
     else:
-        found = spglib.get_pointgroup(rotations)
-        assert found is not None
-        group, conventional = found[0], np.linalg.inv(found[2])
+        group, basis = point_group(rotations.transpose(0, 2, 1))  # phonopy's are of columns
+        conventional = np.linalg.inv(basis.T)
     turned = np.rint(conventional @ rotations @ np.linalg.inv(conventional)).astype(int)
     names = IrRepLabels(characters, turned, group.strip(), False).irrep_labels or []
     lowest = [modes.frequencies[bands[0]] for bands in modes.degenerate_sets]

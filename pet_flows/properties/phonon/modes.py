@@ -14,6 +14,8 @@ from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.thermal_properties import ThermalProperties
 from phonopy.structure.symmetry import Symmetry
 
+from pet_flows.crystallography.group import SpaceGroup
+
 #: THz; the acoustic modes at Γ are zero by the sum rule, others below this are left out of the
 #: thermal properties with the imaginary ones
 ZERO = 1e-3
@@ -71,7 +73,7 @@ class MeshModes:
     def imaginary(self, tolerance: float) -> list[dict[str, Any]]:
         """Modes below ``-tolerance`` THz, the worst first, at most :data:`LISTED`.
 
-        Degenerate ones are one entry; ``irrep`` is for :func:`.phonons.irreps.label`.
+        Degenerate ones are one entry; ``irrep`` is for :func:`.irreps.label`.
         """
         below = (self.frequencies < -tolerance) & ~self.acoustic
         found: list[dict[str, Any]] = []
@@ -110,7 +112,7 @@ class MeshModes:
 
 def mesh_modes(
     phonopy: Phonopy,
-    rotations: np.ndarray,
+    group: SpaceGroup,
     mesh: tuple[int, int, int] | float,
     *,
     eigenvectors: bool = False,
@@ -121,15 +123,15 @@ def mesh_modes(
     ----------
     phonopy
         With force constants.
-    rotations
-        ``(m, 3, 3)`` int, point operations of the primitive cell that the force constants obey;
-        the mesh is reduced if they are those that spglib finds.
+    group
+        Of the primitive cell, which the force constants obey; the mesh is reduced if phonopy finds
+        as many operations.
     eigenvectors
         Keep them, for projections.
     """
     assert phonopy.dynamical_matrix is not None
     symmetry = Symmetry(phonopy.primitive, _EXACT)
-    reduced = len(symmetry.symmetry_operations["rotations"]) == len(rotations)
+    reduced = len(symmetry.symmetry_operations["rotations"]) == len(group)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numbers that break symmetry: then nothing is reduced
         modes = Mesh(

@@ -59,7 +59,7 @@ def analyse(
     phonopy = crystal.phonopy
     modes = mesh_modes(
         phonopy,
-        crystal.operations.rotations,
+        crystal.group,
         settings.mesh or settings.mesh_length,
         eigenvectors=settings.dos,
     )
@@ -86,12 +86,10 @@ def analyse(
         arrays["born_charges"] = phonopy.nac_params["born"]
         arrays["dielectric"] = phonopy.nac_params["dielectric"]
     if settings.dos:
-        arrays |= density_of_states(
-            modes, crystal.operations, settings.dos_spacing, settings.dos_sigma
-        )
+        arrays |= density_of_states(modes, crystal.group, settings.dos_spacing, settings.dos_sigma)
         arrays["temperatures"] = np.array(settings.temperatures)
         arrays["thermal_displacements"] = thermal_displacements(
-            modes, crystal.operations, phonopy.primitive.masses, settings.temperatures
+            modes, crystal.group, phonopy.primitive, settings.temperatures
         )
     if settings.band_structure:
         arrays |= bands(phonopy, settings.band_spacing)

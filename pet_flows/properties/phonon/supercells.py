@@ -33,7 +33,7 @@ def supercell_matrix(
     cell
         ``(3, 3)`` Å, rows, a primitive cell.
     rotations
-        ``(m, 3, 3)`` int, point operations in its fractional coordinates (columns, as spglib's).
+        ``(m, 3, 3)`` int, point operations W in its basis, for rows.
     conventional
         ``(3, 3)`` int, rows, the conventional cell in terms of the primitive one.
     min_length
@@ -93,8 +93,7 @@ def _faces(rows: np.ndarray) -> np.ndarray:
 
 def _symmetric(matrix: np.ndarray, rotations: np.ndarray) -> bool:
     """Whether every operation maps the superlattice onto itself."""
-    # a lattice vector c (row of integers) goes to c W.T
-    images = matrix @ rotations.transpose(0, 2, 1) @ np.linalg.inv(matrix)
+    images = matrix @ rotations @ np.linalg.inv(matrix)
     return bool(np.abs(images - np.rint(images)).max() < 1e-6)
 
 

@@ -140,7 +140,7 @@ def _task(job: Job, potential: Potential, settings: QHASettings) -> Task:
     mesh = settings.mesh or length2mesh(
         settings.mesh_length,
         crystal.primitive.cell.array,
-        rotations=np.ascontiguousarray(crystal.operations.rotations, dtype="int64"),
+        rotations=crystal.group.columns[0],
     )
     a, b, c = (int(n) for n in mesh)
     return Task(primitive, crystal, (a, b, c))
@@ -216,7 +216,7 @@ def _vibrate(
     volume.residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
     phonopy = volume.crystal.phonopy
     phonopy.force_constants = fit(volume.crystal, forces[1:], forces[0])
-    mesh = mesh_modes(phonopy, volume.crystal.operations.rotations, task.mesh)
+    mesh = mesh_modes(phonopy, volume.crystal.group, task.mesh)
     # every mode must count at every volume: one left out would be a step in F(V)
     worst = mesh.range[0]
     if worst < ZERO:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import spglib
 from ase import Atoms
 from ase.build import bulk
 
-from pet_flows.properties.phonon.displacements import Operations, displacements
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.standard import standard_cell
+from pet_flows.properties.phonon.displacements import displacements
 from pet_flows.properties.phonon.supercells import supercell_matrix
-
-
-def symmetry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, Operations]:
-    cell, scaled = atoms.cell.array, atoms.get_scaled_positions()
-    found = spglib.get_symmetry_dataset((cell, scaled, atoms.numbers))
-    conventional = np.rint(np.linalg.inv(found.transformation_matrix).T).astype(int)
-    operations = Operations.of(cell, scaled, found.rotations, found.translations)
-    return found.rotations, conventional, operations
-
 
 TRICLINIC = Atoms(
     "Cu2",
@@ -39,14 +31,16 @@ CRYSTALS = {
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_supercells_are_symmetric_and_long_enough(name: str) -> None:
     atoms, size, _ = CRYSTALS[name]
-    rotations, conventional, _ = symmetry(atoms)
+    standard = standard_cell(atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers, 1e-5)
+    conventional = np.rint(standard.basis).astype(int)
+    rotations = SpaceGroup.find(atoms).rotations
     matrix, length = supercell_matrix(atoms.cell.array, rotations, conventional, 10.0, 400)
     assert length >= 10.0
     grid = np.stack(np.meshgrid(*[range(-4, 5)] * 3), -1).reshape(-1, 3)
     grid = grid[np.abs(grid).sum(1) > 0]
     shortest = np.linalg.norm(grid @ matrix @ atoms.cell.array, axis=1).min()
     assert length == pytest.approx(shortest)
-    images = matrix @ rotations.transpose(0, 2, 1) @ np.linalg.inv(matrix)
+    images = matrix @ rotations @ np.linalg.inv(matrix)
     assert np.abs(images - np.rint(images)).max() < 1e-9
     if size is not None:
         assert len(atoms) * abs(round(np.linalg.det(matrix))) == size
@@ -55,12 +49,12 @@ def test_supercells_are_symmetric_and_long_enough(name: str) -> None:
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_displacements_span_space_with_their_opposites(name: str) -> None:
     atoms, _, number = CRYSTALS[name]
-    _, _, operations = symmetry(atoms)
-    found = displacements(operations, 0.01)
+    group, cell = SpaceGroup.find(atoms), atoms.cell.array
+    found = displacements(group, cell, 0.01)
     assert len(found) == number
-    for atom in operations.independent():
-        site = operations.site(atom)
-        images = np.concatenate([site @ v for i, v in found if i == atom])
+    for atom in group.orbits():
+        site = group.operations(cell)[group.permutations[:, atom] == atom]
+        images = np.concatenate([v @ site for i, v in found if i == atom])
         assert np.linalg.svd(images)[1][2] > 1e-4
         for image in images:
             assert np.linalg.norm(images + image, axis=1).min() < 1e-12
