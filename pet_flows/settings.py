@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.validate import Place, sentence
+from pet_flows.yaml_file import YamlFile, read_yaml
 
 PREFIX = "PET_FLOWS_"
 #: names a YAML file with settings; without it ``~/.pet_flows.yaml`` is read if it is there
@@ -87,11 +89,11 @@ def get_settings() -> Settings:
     _no_misspelt_variable()
     named = os.environ.get(CONFIG_VARIABLE)
     path = absolute(named or DEFAULT_FILE)
-    if not path.is_file():
-        if named:
-            raise PetFlowsError(f"{CONFIG_VARIABLE} names {path}, which is no file; mend the path.")
-        return _validated({}, path)
-    return _validated(_read(path), path)
+    if path.is_file():
+        return _validated(read_yaml(path))
+    if named:
+        raise PetFlowsError(f"{CONFIG_VARIABLE} names {path}, which is no file; mend the path.")
+    return _validated(YamlFile(path, {}, {}))
 
 
 def _no_misspelt_variable() -> None:
@@ -104,42 +106,15 @@ def _no_misspelt_variable() -> None:
                 raise PetFlowsError(f"{name} is no setting: did you mean {PREFIX}{meant}?")
 
 
-def _read(path: Path) -> dict[str, tuple[Any, int]]:
-    """Values of a YAML file with their line numbers (from 1)."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        content = YAML().load(path.read_text())  # round trip: it remembers lines
-    except YAMLError as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        where = f"line {mark.line + 1} of {path}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        raise PetFlowsError(f"Cannot read {where}: {problem}; it must be YAML.") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise PetFlowsError(f"{path} must hold lines like `dtype: float32`, nothing else.")
-    lines = content.lc.data  # type: ignore[attr-defined]  # key → (line, column, ...) from 0
-    return {str(key): (value, lines[key][0] + 1) for key, value in content.items()}
-
-
-def _validated(file: dict[str, tuple[Any, int]], path: Path) -> Settings:
+def _validated(file: YamlFile) -> Settings:
     """Settings of file and environment; the environment wins."""
     set_outside = {name.lower() for name in os.environ}
-    values = {k: v for k, (v, _) in file.items() if f"{PREFIX}{k}".lower() not in set_outside}
+    values = {k: v for k, v in file.values.items() if f"{PREFIX}{k}".lower() not in set_outside}
+
+    def where(place: Place) -> str:
+        return file.where(place) if place[0] in values else f"{PREFIX}{str(place[0]).upper()}: "
+
     try:
         return Settings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        where = f"line {file[name][1]} of {path}" if name in values else f"{PREFIX}{name.upper()}"
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-            known = f"choose from {', '.join(Settings.model_fields)}."
-            raise PetFlowsError(
-                f"{where}: there is no setting {name!r}: "
-                f"{f'did you mean {near[0]}?' if near else known}"
-            ) from None
-        must = first["msg"].removeprefix("Input should ").partition(", unable")[0]
-        raise PetFlowsError(f"{where}: {name} must {must} (got {first['input']!r}).") from None
+        raise PetFlowsError(sentence(error, Settings, where)) from None

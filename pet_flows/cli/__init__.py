@@ -8,6 +8,8 @@ from importlib import import_module
 
 #: subcommand → one line of help; kept here so that ``--help`` imports nothing else
 COMMANDS = {
+    "init": "Write a commented campaign file for screen and submit.",
+    "settings": "List the properties, or every setting of one with unit, default and meaning.",
     "screen": "Compute properties of structures here and now, and store the records.",
     "query": "List the records of a campaign, or whatever a MongoDB query finds.",
     "compare": "Set a campaign's records next to DFT.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.compare import check_picture
+from pet_flows.cli.compare import PICTURES, check_file
 from pet_flows.cli.query import Format
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
     from pet_flows.settings import get_settings
     from pet_flows.symmetrization.parse import canonical_spec
 
-    check_picture(picture)
+    check_file(picture, PICTURES, "--picture")
     settings = get_settings()
     spec = PotentialSpec(model=model or settings.model, device=settings.device)
     strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]

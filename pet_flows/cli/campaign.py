@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -16,24 +17,43 @@ from pet_flows.errors import PetFlowsError
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
+    from pet_flows.flows.campaign_file import CampaignFile
     from pet_flows.inputs.structure import InputStructure
+
+#: endings of campaign files
+YAML = (".yaml", ".yml")
 
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
         help="Files (CIF, POSCAR, extxyz, JSON, ASE database), folders, globs, or "
-        "prototypes:Li,Si,... (each element in sc, bcc, fcc, hcp, diamond)."
+        "prototypes:Li,Si,... (each element in sc, bcc, fcc, hcp, diamond); or first a campaign "
+        "file (.yaml, see pet-flows init), whose values the options replace."
     ),
 ]
 Properties = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--properties", "-p", help="Of relax, static, eos, elastic, phonon, qha, kappa, md."
+        "--properties",
+        "-p",
+        help="Separated by commas (default: relax,eos,phonon,static); see pet-flows settings.",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="PROPERTY.SETTING=VALUE",
+        help="A setting, such as md.temperature=600 or execution.chunk_atoms=300; repeatable. "
+        "pet-flows settings PROPERTY lists them.",
     ),
 ]
 Model = Annotated[
-    str | None,
-    typer.Option(help="Bundled name, upet name, or a .ckpt or .pt file (default: pet-mvl)."),
+    list[str] | None,
+    typer.Option(
+        help="Bundled name, upet name, or a .ckpt or .pt file (default: pet-mvl); repeatable."
+    ),
 ]
 Symmetrize = Annotated[
     str | None,
@@ -41,14 +61,22 @@ Symmetrize = Annotated[
 ]
 Dtype = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]
 Device = Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")]
-Name = Annotated[str, typer.Option("--name", "-n", help="Name of the campaign.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Structures per job.")]
+Name = Annotated[
+    str | None, typer.Option("--name", "-n", help="Name of the campaign (default: screen).")
+]
+BatchSize = Annotated[int | None, typer.Option(help="Structures per job (default: 64).")]
 FromStore = Annotated[
     str | None,
     typer.Option("--from-store", help="Collection of your database to take structures from."),
 ]
-Query = Annotated[str, typer.Option(help="Which documents of --from-store, as JSON.")]
-StructurePath = Annotated[str, typer.Option(help="Where in those documents the structure is.")]
+Query = Annotated[str | None, typer.Option(help="Which documents of --from-store, as JSON.")]
+StructurePath = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the structure is in documents of --from-store or of JSON files, such as "
+        "output.structure."
+    ),
+]
 Trust = Annotated[bool, typer.Option("--trust", help="Open the pickled checkpoint --model names.")]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Compute failed records again, whatever the reason.")
@@ -57,19 +85,20 @@ RetryFailed = Annotated[
 
 @dataclass(frozen=True)
 class Asked:
-    """A campaign as asked for on the command line."""
+    """A campaign as asked for on the command line; None where nothing was said."""
 
     inputs: Inputs = None
-    properties: Properties = "relax,eos,phonon,static"
+    properties: Properties = None
+    settings: Set = None
     model: Model = None
     symmetrize: Symmetrize = None
     dtype: Dtype = None
     device: Device = None
-    name: Name = "screen"
-    batch_size: BatchSize = 64
+    name: Name = None
+    batch_size: BatchSize = None
     from_store: FromStore = None
-    query: Query = "{}"
-    structure_path: StructurePath = "structure"
+    query: Query = None
+    structure_path: StructurePath = None
     trust: Trust = False
     retry_failed: RetryFailed = False
 
@@ -97,6 +126,129 @@ def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def read_campaign(asked: Asked) -> CampaignFile:
+    """The campaign of a file, of options, or of a file with options that win over it.
+
+    Raises
+    ------
+    PetFlowsError
+        Names the line or the option that is wrong.
+    """
+    from pet_flows.flows.campaign_file import DEFAULT_PROPERTIES, Draft
+    from pet_flows.yaml_file import read_yaml
+
+    inputs = list(asked.inputs or [])
+    draft = Draft()
+    if inputs and Path(inputs[0]).suffix.lower() in YAML:
+        path = Path(inputs.pop(0))
+        if not path.is_file():
+            raise PetFlowsError(
+                f"There is no campaign file {path}: check the path, or write one with pet-flows "
+                f"init {path}."
+            )
+        draft = Draft.of(read_yaml(path))
+    if inputs:
+        draft.put(("inputs",), inputs, "INPUTS")
+    if asked.name is not None:
+        draft.put(("name",), asked.name, "--name")
+    if asked.from_store is not None:
+        draft.put(("from_store", "collection"), asked.from_store, "--from-store")
+    if asked.query is not None:
+        if "from_store" not in draft.values:
+            raise PetFlowsError(
+                "--query says which documents of a collection are meant: name it with --from-store."
+            )
+        draft.put(("from_store", "query"), parse_query(asked.query), "--query")
+    if asked.structure_path is not None:
+        draft.put(("structure_path",), asked.structure_path, "--structure-path")
+    for name in ("device", "batch_size", "retry_failed"):
+        if value := getattr(asked, name):
+            draft.put(("execution", name), value, f"--{name.replace('_', '-')}")
+    _put_potentials(asked, draft)
+    _put_properties(asked, draft, DEFAULT_PROPERTIES)
+    return draft.campaign()
+
+
+def _put_potentials(asked: Asked, draft: Any) -> None:
+    """``--model`` replaces the potentials; the other options change each of them."""
+    if asked.model is not None:
+        draft.put(("potentials",), [{"model": model} for model in asked.model], "--model")
+    changes = {"symmetrization": asked.symmetrize, "dtype": asked.dtype, "trust": asked.trust}
+    changes = {name: value for name, value in changes.items() if value}
+    if not changes:
+        return
+    from pet_flows.settings import get_settings
+
+    there = draft.values.get("potentials") or [get_settings().model]
+    several = there if isinstance(there, list) else [there]
+    whole = [{"model": one} if isinstance(one, str) else one for one in several]
+    draft.values["potentials"] = [
+        {**one, **changes} if isinstance(one, dict) else one for one in whole
+    ]
+    said = {"symmetrization": "--symmetrize", "dtype": "--dtype", "trust": "--trust"}
+    for n in range(len(whole)):
+        for name in changes:
+            draft.origins["potentials", n, name] = said[name]
+
+
+def _put_properties(asked: Asked, draft: Any, default: tuple[str, ...]) -> None:
+    """``--properties`` chooses, keeping what the file says of those it has; ``--set`` adds."""
+    if asked.properties is not None:
+        there = draft.values.get("properties")
+        known = there if isinstance(there, dict) else {}
+        chosen = [name.strip() for name in asked.properties.split(",") if name.strip()]
+        settings = {name: known.get(name) or {} for name in chosen}
+        draft.values["properties"] = settings
+        for name in set(chosen) - set(known):
+            draft.origins["properties", name] = "--properties"
+    chosen = list(draft.values.get("properties") or default)
+    for text in asked.settings or []:
+        place, value = parse_setting(text)
+        if place[0] != "execution":
+            if place[0] not in chosen:
+                _refuse_unused(text, place[0], chosen)
+            if "properties" not in draft.values:
+                draft.values["properties"] = {name: {} for name in default}
+            place = ("properties", *place)
+        draft.put(place, value, f"--set {text}")
+
+
+def _refuse_unused(text: str, name: str, chosen: list[str]) -> None:
+    """Say why a setting of a property that is not computed is none."""
+    from pet_flows.properties.registry import get_property
+
+    get_property(name)  # or the sentence that there is none
+    raise PetFlowsError(
+        f"--set {text}: {name} is not computed here ({', '.join(chosen)} are): add it to "
+        "--properties, or leave the setting out."
+    )
+
+
+def parse_setting(text: str) -> tuple[tuple[str, ...], Any]:
+    """``md.temperature=600`` → (("md", "temperature"), 600).
+
+    Raises
+    ------
+    PetFlowsError
+        It has another form, or its value is no YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    name, equals, value = text.partition("=")
+    place = tuple(name.strip().split("."))
+    if not equals or len(place) < 2 or not all(place):
+        raise PetFlowsError(
+            f"--set {text}: write PROPERTY.SETTING=VALUE, such as md.temperature=600."
+        )
+    try:
+        return place, YAML(typ="safe").load(value)
+    except YAMLError:
+        raise PetFlowsError(
+            f"--set {text}: the value must be a number, a word, or a list such as [4, 4, 4]."
+        ) from None
+
+
 @dataclass
 class Campaign:
     """A flow, the store it writes to, and how many structures it has.
@@ -104,58 +256,39 @@ class Campaign:
     Without structures that are left to do there is no flow.
     """
 
+    asked: CampaignFile
     flow: Flow | None
     store: JobStore
     n_inputs: int
+    n_results: int
     properties: tuple[str, ...]
     n_done: int = 0
 
 
-def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
+def build_campaign(campaign: CampaignFile, *, only_missing: bool = False) -> Campaign:
     """Read the inputs, register the campaign, and make its flow.
 
     Parameters
     ----------
-    asked
-        The arguments.
+    campaign
+        What is asked for.
     only_missing
         Whether structures all of whose records are there are left out of the flow.
 
     Raises
     ------
     PetFlowsError
-        Anything about the arguments that cannot be.
+        Anything about it that cannot be done.
     """
-    from pet_flows.models.resolve import resolve
-    from pet_flows.models.spec import PotentialSpec
-    from pet_flows.settings import get_settings
-
-    settings = get_settings()
-    wanted = {
-        "model": asked.model or settings.model,
-        "symmetrization": asked.symmetrize or settings.symmetrization,
-        "dtype": asked.dtype or settings.dtype,
-        "device": asked.device or settings.device,
-    }
-    if asked.dtype and asked.dtype not in ("float32", "float64"):  # settings are checked as read
-        raise PetFlowsError(f"--dtype is float64 or float32, not {asked.dtype!r}.")
-    # says what is wrong with a name before jobflow and the stores are imported
-    spec = resolve(PotentialSpec(**wanted), trust=asked.trust).spec  # type: ignore[arg-type]
-    from pet_flows.flows.screen import ScreenMaker
-    from pet_flows.jobs.items import by_reference
+    maker = campaign.maker()
+    from pet_flows.jobs.entries import by_reference
     from pet_flows.store.locate import open_job_store
     from pet_flows.store.results import ResultStore
 
-    chosen = tuple(word.strip() for word in asked.properties.split(",") if word.strip())
-    maker = ScreenMaker(
-        name=asked.name,
-        properties=chosen,
-        potential=spec,
-        batch_size=asked.batch_size,
-        retry_failed=asked.retry_failed,
-    )
+    for name in maker.properties:
+        maker.makers[name].check()
     job_store = open_job_store()
-    structures = _read(asked, job_store)
+    structures = _read(campaign, job_store)
     results = ResultStore.from_job_store(job_store)
     manifest = maker.manifest(structures)
     results.campaigns.put(manifest)
@@ -166,29 +299,27 @@ def build_campaign(asked: Asked, *, only_missing: bool = False) -> Campaign:
 
         left = remaining(maker, inputs, results)
     flow = maker.make(left, manifest) if left else None
-    n_done = len(inputs) - len(left)
-    return Campaign(flow, job_store, len(inputs), tuple(maker.properties), n_done)
+    n_results = len(inputs) * len(maker.properties) * len(maker.specs())
+    return Campaign(
+        campaign, flow, job_store, len(inputs), n_results, tuple(maker.properties),
+        n_done=len(inputs) - len(left),
+    )  # fmt: skip
 
 
-def _read(asked: Asked, job_store: JobStore) -> list[InputStructure]:
+def _read(campaign: CampaignFile, job_store: JobStore) -> list[InputStructure]:
     from pet_flows.inputs.sources import read_inputs
 
-    if not asked.from_store and (asked.query, asked.structure_path) != ("{}", "structure"):
-        raise PetFlowsError(
-            "--query and --structure-path say which documents of a collection are meant: name it "
-            "with --from-store."
-        )
     found: list[InputStructure] = []
-    if asked.inputs:
-        found += read_inputs(asked.inputs)
-    if asked.from_store:
+    if campaign.inputs:
+        found += read_inputs(campaign.inputs)
+    if campaign.from_store is not None:
         from pet_flows.inputs.database import read_store
 
         found += read_store(
             job_store.docs_store,
-            parse_query(asked.query),
-            asked.structure_path,
-            collection=asked.from_store,
+            campaign.from_store.query,
+            campaign.structure_path or "structure",
+            collection=campaign.from_store.collection,
         )
     if not found:
         raise PetFlowsError(

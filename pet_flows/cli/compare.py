@@ -12,6 +12,9 @@ import typer
 from pet_flows.cli.query import Format, check_campaign
 from pet_flows.errors import PetFlowsError
 
+#: formats of pictures
+PICTURES = (".png", ".pdf", ".svg")
+
 Campaign = Annotated[str, typer.Argument(help="Name of the campaign.")]
 Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
@@ -25,7 +28,7 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
     from pet_flows.compare.table import as_dict, render
     from pet_flows.store.results import ResultStore
 
-    check_picture(picture)
+    check_file(picture, PICTURES, "--picture")
     store = ResultStore.open(read_only=True)
     check_campaign(store, campaign)
     matched = compare_campaign(store, campaign)
@@ -42,11 +45,22 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
         typer.echo(f"Picture in {picture}", err=True)
 
 
-def check_picture(path: Path | None) -> None:
-    """Refuse a picture that could not be written, before the work for it is done."""
+def check_file(path: Path | None, endings: tuple[str, ...], what: str) -> None:
+    """Refuse a file that could not be written, before the work for it is done.
+
+    Parameters
+    ----------
+    path
+        None where none is wanted.
+    endings
+        Those that say in which format it is to be.
+    what
+        How the user calls it, such as ``--picture``.
+    """
     if path is None:
         return
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise PetFlowsError(f"--picture {path} must end in .png, .pdf or .svg.")
+    if path.suffix.lower() not in endings:
+        listed = f"{', '.join(endings[:-1])} or {endings[-1]}"
+        raise PetFlowsError(f"{what} must end in {listed} (got {path}).")
     if not path.parent.is_dir():
-        raise PetFlowsError(f"--picture {path} names a folder that does not exist: make it first.")
+        raise PetFlowsError(f"{what} {path} names a folder that does not exist: make it first.")

@@ -10,15 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pet_flows.cli.campaign import counted
+from pet_flows.properties.registry import get_property
 
 #: s between lines off a terminal: as results come, and without any
 QUIET, HEARTBEAT = 15.0, 30.0
-#: what the properties count that tell how far one structure is
-UNITS = {
-    "eos": "volumes", "elastic": "strains", "phonon": "displaced cells", "qha": "volumes",
-    "kappa": "displaced cells", "md": "steps",
-}  # fmt: skip
 
 
 @dataclass
@@ -40,20 +35,26 @@ class Course:
     doing: str = "loading the model"
 
     def advance(self, name: str, slim: dict[str, Any], computed: bool) -> None:
-        """Count one result; see `pet_flows.jobs.batch.observers`."""
+        """Count one result; see `pet_flows.jobs.observe`."""
         self.done += 1
         self.computed += computed
 
     def watch(self, name: str, label: str | None, done: int, total: int, now: float) -> None:
-        """Note what is being computed; see `pet_flows.jobs.batch.watchers`."""
+        """Note what is being computed; see `pet_flows.jobs.observe`."""
         if label is None:
             self.began = now if self.began is None else self.began
             self.doing = f"{name} of {total} structure{'s' * (total != 1)}"
-        elif name == "relax":  # steps allowed say nothing of the end
-            self.doing = f"relax of {label}: {counted(done, 'step')} done, at most {total}"
-        elif name in UNITS:
-            said = f"{done} of {total}" if done < total else f"all {total}"
-            self.doing = f"{name} of {label}: {said} {UNITS[name]} done"
+        else:
+            self.doing = self._of_structure(name, label, done, total)
+
+    def _of_structure(self, name: str, label: str, done: int, total: int) -> str:
+        declared = get_property(name)
+        if not declared.counts:
+            return self.doing
+        if not declared.bounded:  # what is allowed says nothing of the end
+            return f"{name} of {label}: {done} {declared.counts} done, at most {total}"
+        said = f"{done} of {total}" if done < total else f"all {total}"
+        return f"{name} of {label}: {said} {declared.counts} done"
 
     def left(self, now: float) -> float | None:
         """Guess what is left, in s, from the mean time of a computed result."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pet_flows.cli.campaign import Asked, Campaign, build_campaign, campaign_command, counted
+from pet_flows.cli.campaign import (
+    Asked,
+    Campaign,
+    build_campaign,
+    campaign_command,
+    counted,
+    read_campaign,
+)
+from pet_flows.cli.compare import PICTURES, check_file
+
+if TYPE_CHECKING:
+    from pet_flows.flows.campaign_file import CampaignFile
 
 STATES = ("ok", "unconverged", "failed", "skipped")
 #: so many failures are told one by one
@@ -28,8 +39,11 @@ def command(asked: Asked) -> None:
     Ctrl-C.
     """
     started = time.monotonic()
-    _refuse_missing_gpu(asked.device)
-    campaign = build_campaign(asked)
+    asked_for = read_campaign(asked)
+    _refuse_missing_gpu(asked_for.execution.device)
+    check_file(asked_for.comparison.picture, PICTURES, "comparison.picture")
+    check_file(asked_for.report.output, (".csv", ".json", ".md"), "report.output")
+    campaign = build_campaign(asked_for)
     try:
         outcomes = _run(campaign)
     except KeyboardInterrupt:
@@ -37,9 +51,22 @@ def command(asked: Asked) -> None:
             "Stopped. What was computed is stored; the same command goes on from there.", err=True
         )
         raise typer.Exit(INTERRUPTED) from None
-    typer.echo(_summary(asked.name, campaign, outcomes, time.monotonic() - started))
+    typer.echo(_summary(asked_for.name, campaign, outcomes, time.monotonic() - started))
+    _afterwards(asked_for)
     if any(_state(slim) == "failed" for _, slim, _ in outcomes):
         raise typer.Exit(SOME_FAILED)
+
+
+def _afterwards(campaign: CampaignFile) -> None:
+    """Compare and report, where the campaign asks for it."""
+    if campaign.comparison.show or campaign.comparison.picture is not None:
+        from pet_flows.cli.compare import command as compare
+
+        compare(campaign.name, picture=campaign.comparison.picture)
+    if campaign.report.output is not None:
+        from pet_flows.cli.report import command as report
+
+        report(campaign.name, output=campaign.report.output)
 
 
 def _refuse_missing_gpu(device: str | None) -> None:
@@ -58,11 +85,11 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     from jobflow import run_locally
 
     from pet_flows.cli.progress import Course, shown
-    from pet_flows.jobs import batch
+    from pet_flows.jobs.observe import observers, watchers
 
     outcomes: list[tuple[str, dict[str, Any], bool]] = []
     assert campaign.flow is not None  # only submit leaves out what is done
-    course = Course(campaign.n_inputs * len(campaign.properties))
+    course = Course(campaign.n_results)
 
     def observe(name: str, slim: dict[str, Any], computed: bool) -> None:
         outcomes.append((name, slim, computed))
@@ -71,14 +98,14 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     def watch(name: str, label: str | None, done: int, total: int) -> None:
         course.watch(name, label, done, total, time.monotonic())
 
-    batch.observers.append(observe)
-    batch.watchers.append(watch)
+    observers.append(observe)
+    watchers.append(watch)
     try:
         with shown(course):
             run_locally(campaign.flow, store=campaign.store, log=False, raise_immediately=True)
     finally:
-        batch.observers.remove(observe)
-        batch.watchers.remove(watch)
+        observers.remove(observe)
+        watchers.remove(watch)
     return outcomes
 
 

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.campaign import Asked, build_campaign, campaign_command, counted
+from pet_flows.cli.campaign import (
+    Asked,
+    build_campaign,
+    campaign_command,
+    counted,
+    read_campaign,
+)
 
 Category = Annotated[
     str | None, typer.Option(help="pet-gpu or pet-cpu (default: as the device says).")
@@ -32,20 +38,26 @@ def command(
     from pet_flows.launch.launchpad import check_set_up, load_launchpad, shared_job_store
     from pet_flows.launch.submit import submit
 
+    asked_for = read_campaign(asked)
     shared_job_store().close()  # a server for the results, or the sentence why not
     pad = load_launchpad(launchpad)
     check_set_up(pad)
-    campaign = build_campaign(asked, only_missing=True)
+    campaign = build_campaign(asked_for, only_missing=True)
+    name = asked_for.name
     done = f"{campaign.n_done} of {counted(campaign.n_inputs, 'structure')} are done already"
     if campaign.flow is None:
         typer.echo(
-            f"Campaign {asked.name}: {done}; nothing is left to submit. "
-            f"See pet-flows query {asked.name}."
+            f"Campaign {name}: {done}; nothing is left to submit. See pet-flows query {name}."
         )
         return
-    ids = submit(campaign.flow, category=category, launchpad=pad, priority=priority)
+    ids = submit(
+        campaign.flow,
+        category=category or asked_for.submit.category,
+        launchpad=pad,
+        priority=asked_for.submit.priority if priority is None else priority,
+    )
     typer.echo(
-        f"Campaign {asked.name}: {counted(campaign.n_inputs - campaign.n_done, 'structure')} in "
+        f"Campaign {name}: {counted(campaign.n_inputs - campaign.n_done, 'structure')} in "
         f"{counted(len(ids), 'firework')} ({min(ids)} to {max(ids)})"
         + (f"; {done}. " if campaign.n_done else ". ")
         + "Run pet-flows worker, look with lpad get_fws."

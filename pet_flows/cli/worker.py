@@ -36,7 +36,7 @@ def command(
     Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. SIGTERM and
     Ctrl-C let the current job finish.
     """
-    from pet_flows.jobs import batch
+    from pet_flows.jobs.observe import observers
     from pet_flows.launch.worker import run_worker
 
     def observe(name: str, slim: dict[str, object], computed: bool) -> None:
@@ -44,12 +44,12 @@ def command(
             sys.stderr.write(f"{name}: {slim['key']} {slim['state']}\n")
 
     categories = tuple(word.strip() for word in category.split(",") if word.strip())
-    batch.observers.append(observe)
+    observers.append(observe)
     try:
         done = run_worker(
             categories=categories, nlaunches=nlaunches, idle_timeout=idle_timeout,
             launchpad=launchpad, fworker=fworker, folder=folder,
         )  # fmt: skip
     finally:
-        batch.observers.remove(observe)
+        observers.remove(observe)
     typer.echo(f"{counted(done, 'job')} run.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,22 +11,16 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input
-from pet_flows.jobs import (
-    ConductivityMaker,
-    ElasticMaker,
-    EOSMaker,
-    MDMaker,
-    PhononMaker,
-    QHAMaker,
-    RelaxMaker,
-    StaticMaker,
-)
-from pet_flows.jobs.base import PropertyMaker, with_settings
-from pet_flows.jobs.items import JobInput
+from pet_flows.jobs import PropertyMaker, maker_of
+from pet_flows.jobs.base import with_settings
+from pet_flows.jobs.entries import JobInput
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.execution import Execution
+from pet_flows.properties.registry import get_property, properties
+from pet_flows.properties.settings import PropertySettings
 
-#: the order in which a batch's properties are computed
-PROPERTIES = ("relax", "static", "eos", "elastic", "phonon", "qha", "kappa", "md")
+#: where the others start from what it gives
+FIRST = "relax"
 
 
 @dataclass
@@ -38,86 +32,116 @@ class ScreenMaker(Maker):
     name
         The campaign; its records carry the name in ``sources``.
     properties
-        Any of relax, static, eos, elastic, phonon, qha, kappa, md. With ``relax`` the others start
-        from the relaxed structure, without it from the input.
+        Names of properties, or a dict of names with settings (each a dict or the property's
+        settings model). With ``relax`` the others start from the relaxed structure, without it
+        from the input.
     potential
-        Model name, path or spec.
+        Model name, path or spec; a list computes everything with each of them.
     symmetrization, dtype, device
-        Override those of ``potential``.
+        Override those of every ``potential``.
     batch_size
-        Structures per job.
+        Structures per job; None for that of ``execution``.
+    execution
+        `Execution` or a dict with some of its fields: how it runs, which changes no result.
     retry_failed
         Compute failed records again, whatever their reason.
-    relax_maker, static_maker, eos_maker, elastic_maker, phonon_maker, qha_maker,
-    kappa_maker, md_maker
-        Settings of the single properties; their potential and campaign are set from here.
+    makers
+        By property, a maker to use instead of a new one; its potential and campaign are set from
+        here.
     """
 
     name: str = "screen"
-    properties: Sequence[str] = ("relax", "static", "eos", "phonon")
-    potential: str | PotentialSpec | None = None
+    properties: Sequence[str] | Mapping[str, Any] = ("relax", "static", "eos", "phonon")
+    potential: str | PotentialSpec | list[str | PotentialSpec] | None = None
     symmetrization: str | None = None
     dtype: str | None = None
     device: str | None = None
-    batch_size: int = 64
+    batch_size: int | None = None
+    execution: Execution | dict[str, Any] | None = None
     retry_failed: bool = False
-    relax_maker: RelaxMaker = field(default_factory=RelaxMaker)
-    static_maker: StaticMaker = field(default_factory=lambda: StaticMaker(phase_comparison=True))
-    eos_maker: EOSMaker = field(default_factory=EOSMaker)
-    elastic_maker: ElasticMaker = field(default_factory=ElasticMaker)
-    phonon_maker: PhononMaker = field(default_factory=PhononMaker)
-    qha_maker: QHAMaker = field(default_factory=QHAMaker)
-    kappa_maker: ConductivityMaker = field(default_factory=ConductivityMaker)
-    md_maker: MDMaker = field(default_factory=MDMaker)
+    makers: dict[str, PropertyMaker] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse properties that do not exist; fill in what the settings say."""
-        unknown = [name for name in self.properties if name not in PROPERTIES]
-        if unknown or not self.properties:
+        """Refuse properties that do not exist; make the makers; fill in the user's settings."""
+        for name in (*self.properties, *self.makers):
+            get_property(name)
+        if not self.properties:
             raise PetFlowsError(
-                f"Unknown property {', '.join(unknown) or '(none given)'}: choose from "
-                f"{', '.join(PROPERTIES)}."
+                f"A campaign needs at least one property: choose from {', '.join(properties())}."
             )
-        self.properties = tuple(name for name in PROPERTIES if name in self.properties)
-        self.potential = with_settings(self.potential)
+        given = self.properties if isinstance(self.properties, Mapping) else {}
+        names = [name for name in properties() if name in self.properties]
+        self.makers = {name: self._made(name, given.get(name)) for name in names}
+        self.properties = tuple(names)
+        several = self.potential if isinstance(self.potential, list | tuple) else [self.potential]
+        if not several:
+            raise PetFlowsError("A campaign needs a potential: leave it out, or name one.")
+        specs: list[Any] = [with_settings(one) for one in several]
+        self.potential = specs if isinstance(self.potential, list | tuple) else specs[0]
 
-    def maker(self, name: str) -> PropertyMaker:
-        """Maker of one property with this campaign's potential."""
-        maker: PropertyMaker = getattr(self, f"{name}_maker")
+    def _made(self, name: str, settings: PropertySettings | Mapping[str, Any] | None) -> Any:
+        maker = self.makers.get(name) or maker_of(
+            name, settings=dict(get_property(name).in_campaign)
+        )
+        if settings is None:
+            return maker
+        if isinstance(settings, PropertySettings):
+            settings = settings.model_dump(mode="json", exclude_unset=True)
+        if not isinstance(settings, Mapping):
+            raise PetFlowsError(
+                f"The settings of {name} must be names with values (got {settings!r})."
+            )
+        return replace(maker, settings={**maker.own_settings(), **settings})
+
+    def specs(self) -> list[PotentialSpec]:
+        """The potentials, as they were given."""
+        several = self.potential if isinstance(self.potential, list) else [self.potential]
+        return [with_settings(one) for one in several]
+
+    def maker(self, name: str, potential: PotentialSpec | None = None) -> PropertyMaker:
+        """Maker of one property with a potential of this campaign, by default its first."""
         own = {key: getattr(self, key) for key in ("symmetrization", "dtype", "device")}
+        own = {key: value for key, value in own.items() if value is not None}
+        if self.execution is not None:
+            own["execution"] = self.execution
         return replace(
-            maker,
+            self.makers[name],
             name=f"{self.name} {name}",
             campaign=self.name,
-            potential=self.potential,
+            potential=potential or self.specs()[0],
             retry_failed=self.retry_failed,
-            **{key: value for key, value in own.items() if value is not None},
+            **own,
         )
 
     def manifest(self, inputs: Sequence[JobInput]) -> dict[str, Any]:
         """What the campaign is, for ``pet_campaigns``: immutable, with the digest of its inputs."""
         from pet_flows.records.keys import digest, input_digest, structure_digest
 
-        words: list[Any] = []
+        starts: list[Any] = []
         for given in inputs:
             if isinstance(given, InputStructure):
-                words.append(input_digest(given.structure, given.source, given.problem))
+                starts.append(input_digest(given.structure, given.source, given.problem))
             elif isinstance(given, Structure):
-                words.append(structure_digest(given))
+                starts.append(structure_digest(given))
             else:
-                words.append(getattr(given, "digest", None))
-        makers = {name: self.maker(name) for name in self.properties}
+                starts.append(getattr(given, "digest", None))
+        # what runs it (device, path of the weights) is no part of what the campaign is
+        potentials = [
+            {
+                name: self.maker(name, spec)
+                .spec()
+                .model_dump(include={"sha256", "symmetrization", "dtype"})
+                for name in self.properties
+            }
+            for spec in self.specs()
+        ]
         return {
             "name": self.name,
             "properties": sorted(self.properties),
             "n_inputs": len(inputs),
-            "inputs_digest": digest(sorted(words)),
-            # what runs it (device, path of the weights) is no part of what the campaign is
-            "potentials": {
-                name: m.spec().model_dump(include={"sha256", "symmetrization", "dtype"})
-                for name, m in makers.items()
-            },
-            "settings": {name: m.settings().model_dump() for name, m in makers.items()},
+            "inputs_digest": digest(sorted(starts)),
+            "potentials": potentials[0] if len(potentials) == 1 else potentials,
+            "settings": {name: self.maker(name).physics().identity() for name in self.properties},
         }
 
     def make(self, inputs: Sequence[JobInput], manifest: dict[str, Any] | None = None) -> Flow:
@@ -133,24 +157,29 @@ class ScreenMaker(Maker):
         Returns
         -------
         Flow
-            Output: per property, a list over batches of slim results in input order.
+            Output: per property, a list over potentials and batches of slim results in input
+            order.
         """
         if not inputs:
             raise PetFlowsError("A campaign needs at least one structure.")
-        whole = [as_input(given) if isinstance(given, Structure) else given for given in inputs]
+        whole: list[JobInput] = [
+            as_input(given) if isinstance(given, Structure) else given for given in inputs
+        ]
         manifest = manifest or self.manifest(whole)
-        jobs, outputs = [], {name: [] for name in self.properties}  # type: ignore[var-annotated]
-        n_batches = -(-len(whole) // self.batch_size)
-        for n in range(n_batches):
-            batch: Any = list(whole[n * self.batch_size : (n + 1) * self.batch_size])
-            for name in PROPERTIES:
-                if name not in self.properties:
-                    continue
-                job = replace(self.maker(name), manifest=manifest).make(batch)
-                if n_batches > 1:
-                    job.name = f"{job.name} {n + 1}/{n_batches}"
-                jobs.append(job)
-                outputs[name].append(job.output)
-                if name == "relax":
-                    batch = job.output
+        size = self.batch_size or self.maker(self.properties[0]).run_options().batch_size  # type: ignore[index]
+        batches = [whole[n : n + size] for n in range(0, len(whole), size)]
+        jobs = []
+        outputs: dict[str, list[Any]] = {name: [] for name in self.properties}
+        for spec in self.specs():
+            makers = {name: self.maker(name, spec) for name in self.properties}
+            for n, of_batch in enumerate(batches, 1):
+                batch: Any = of_batch
+                for name, maker in makers.items():
+                    job = replace(maker, manifest=manifest).make(batch)
+                    if len(batches) > 1:
+                        job.name = f"{job.name} {n}/{len(batches)}"
+                    jobs.append(job)
+                    outputs[name].append(job.output)
+                    if name == FIRST:
+                        batch = job.output
         return Flow(jobs, output=outputs, name=self.name)

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from jobflow import CURRENT_JOB, JobConfig, Maker, job
-from pydantic import BaseModel, ValidationError
+from jobflow import CURRENT_JOB, Job, JobConfig, Maker, job
+from pydantic import BaseModel
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.batch import run_batch
-from pet_flows.jobs.items import JobInput, refuse_ase
+from pet_flows.jobs.entries import JobInput, refuse_ase, refuse_shared
+from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.execution import Execution
+from pet_flows.properties.property import Property
 from pet_flows.properties.registry import get_property
+from pet_flows.properties.settings import PropertySettings
+from pet_flows.symmetrization.parse import serving
+from pet_flows.validate import Place, validated
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
-    from pet_flows.engines.potential import Potential
-    from pet_flows.properties.batch import Progress
-    from pet_flows.properties.outcome import Outcome
     from pet_flows.store.results import ResultStore
 
-#: a job of ours writes its records beside the job outputs, so it must know that store
-STORE_EXPOSED = JobConfig(expose_store=True)
+
+class PropertyJob(Job):
+    """A job that sees the store of its outputs, beside which it writes its records.
+
+    ``flow.update_config(JobConfig(...))``, as for the settings of a queue, replaces what the job
+    was made with; the records must not end up elsewhere for that.
+    """
+
+    def run(self, store: Any, job_dir: Any = None) -> Any:
+        """See :meth:`jobflow.Job.run`."""
+        self.config = replace(self.config, expose_store=True)
+        return super().run(store, job_dir)
 
 
 def property_job(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a maker's ``make`` give jobflow jobs that see the result store.
+    """Make a maker's ``make`` give jobs that see the result store.
 
-    A maker whose settings cannot be is refused when the job is made, not when it runs.
+    A maker whose settings are wrong is refused when the job is made, not when it runs.
     """
-    delayed = job(make, config=STORE_EXPOSED)
+    delayed = job(make, config=JobConfig(expose_store=True))
 
     @wraps(make)
     def checked(self: PropertyMaker, *args: Any, **kwargs: Any) -> Any:
-        self.settings()
+        self.check()
         refuse_ase(kwargs["structure"] if "structure" in kwargs else args[0] if args else None)
-        return delayed(self, *args, **kwargs)
+        made = delayed(self, *args, **kwargs)
+        made.__class__ = PropertyJob  # the decorator makes plain ones only
+        return made
 
     checked.original = make  # type: ignore[attr-defined]  # where jobflow looks for the function
     return checked
@@ -48,15 +62,22 @@ def property_job(make: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass
 class PropertyMaker(Maker):
-    """What the makers of all properties share.
+    """A maker of any property, by name; the named makers derive from it.
+
+    Given one structure, the output is its record; given a list, slim results in the same order.
 
     Parameters
     ----------
     name
         Name of the job.
+    property_name
+        Which property, ``pet-flows settings`` lists them.
+    settings
+        The property's settings model, or a dict with some of its fields; ``pet-flows settings
+        PROPERTY`` lists them.
     potential
-        Model name, path, or spec; what it leaves open is taken from the settings when the maker
-        is made, so that a worker's own settings change nothing.
+        Model name, path, or spec; what it leaves open is taken from the user's settings when the
+        maker is made, so that a worker's own settings change nothing.
     symmetrization, dtype, device
         Override those of ``potential``.
     campaign
@@ -65,9 +86,13 @@ class PropertyMaker(Maker):
         Added to every record's source.
     retry_failed
         Compute failed records again, whatever their reason.
+    execution
+        `Execution` or a dict with some of its fields: how it runs, which changes no result.
     """
 
-    name: str = "property"
+    name: str = "PET property"
+    property_name: str = ""
+    settings: PropertySettings | dict[str, Any] | None = None
     potential: str | PotentialSpec | None = None
     symmetrization: str | None = None
     dtype: str | None = None
@@ -75,15 +100,16 @@ class PropertyMaker(Maker):
     campaign: str | None = None
     tags: list[str] = field(default_factory=list)
     retry_failed: bool = False
+    execution: Execution | dict[str, Any] | None = None
     manifest: dict[str, Any] | None = None
     """of the campaign, registered by whichever job runs first"""
 
-    property_name: ClassVar[str]
-    settings_class: ClassVar[type[BaseModel]]
-
     def __post_init__(self) -> None:
-        """Fill in what the settings say."""
+        """Fill in what the user's settings say."""
         self.potential = with_settings(self.potential)
+        # dicts are what update_kwargs can reach into
+        self.settings = _as_dict(self.settings)
+        self.execution = _as_dict(self.execution)
 
     @property_job
     def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
@@ -99,69 +125,152 @@ class PropertyMaker(Maker):
         """
         return self.run(structure)
 
-    def settings(self) -> Any:
-        """Physics of this maker: its fields that the property's settings know.
+    def declared(self) -> Property:
+        """Declaration of the property that this maker computes."""
+        return get_property(self.property_name)
+
+    def physics(self) -> Any:
+        """Validated settings: the maker's own fields, and those in ``settings``.
 
         Raises
         ------
         PetFlowsError
-            Names the field that cannot be what it is.
+            Names the field that is wrong.
         """
-        known = self.settings_class.model_fields
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name in known}
-        try:
-            return self.settings_class(**{k: v for k, v in values.items() if v is not None})
-        except ValidationError as error:
-            first = error.errors()[0]
-            what = ".".join(map(str, first["loc"]))
-            said = str(first["msg"]).removeprefix("Value error, ")
-            given = f"{what}={first['input']!r}" if what else "These settings"
-            raise PetFlowsError(
-                f"{type(self).__name__}: {given} cannot be: {said[0].lower()}{said[1:]}."
-            ) from None
+        model = self.declared().settings
+        given = _as_dict(self.settings)
+        defaults = {f.name: f.default for f in fields(self)}
+        for name in self.setting_fields():
+            value = getattr(self, name)
+            if value is None or value == defaults[name]:
+                continue
+            if name in given and given[name] != value:
+                raise PetFlowsError(
+                    f"{type(self).__name__}: {name} is given twice, as {value!r} and as "
+                    f"{given[name]!r} in settings: give it once."
+                )
+            given[name] = value
+        return validated(model, given, self._where)
+
+    def own_settings(self) -> dict[str, Any]:
+        """What is in ``settings``, besides the maker's own fields."""
+        return _as_dict(self.settings)
+
+    def run_options(self) -> Execution:
+        """Validated ``execution``."""
+        return validated(Execution, _as_dict(self.execution), self._where)
+
+    def check(self) -> None:
+        """Refuse what can be known to be wrong before anything runs.
+
+        Raises
+        ------
+        PetFlowsError
+            Settings or execution.
+        """
+        self.physics()
+        self.run_options()
+
+    def resolved(self) -> ResolvedPotential:
+        """Potential that is really used: what suits the property, its weights found."""
+        declared, spec = self.declared(), with_settings(self.potential)
+        wanted = {"symmetrization": self.symmetrization, "dtype": self.dtype, "device": self.device}
+        found = resolve(spec.with_(**{name: v for name, v in wanted.items() if v is not None}))
+        purpose = declared.purpose(self.physics())
+        return found.with_(
+            symmetrization=serving(found.spec.symmetrization, purpose), dtype=declared.dtype
+        )
 
     def spec(self) -> PotentialSpec:
-        """Potential that is really used, resolved to the hash of its weights."""
-        from pet_flows.models.resolve import resolve
-
-        spec = with_settings(self.potential)
-        wanted = {"symmetrization": self.symmetrization, "dtype": self.dtype, "device": self.device}
-        return resolve(spec.with_(**{k: v for k, v in wanted.items() if v is not None})).spec
-
-    def compute(
-        self,
-        structures: Sequence[Atoms],
-        potential: Potential,
-        inherited: Sequence[dict[str, Any] | None],
-        progress: Progress | None = None,
-    ) -> Iterator[Outcome]:
-        """Call the property's function."""
-        compute = get_property(self.property_name).function()
-        outcomes: Iterator[Outcome] = compute(
-            structures, potential, self.settings(), inherited, progress=progress
-        )
-        return outcomes
+        """Spec of the potential that is really used, with the hash of its weights."""
+        return self.resolved().spec
 
     def run(self, given: JobInput | list[JobInput]) -> Any:
         """Body of every job: a list gives slim results; one structure gives :meth:`document`."""
-        store = job_result_store()
-        slims = run_batch(self, given if isinstance(given, list) else [given], store)
+        # Born charges are those of a single structure
+        refuse_shared(getattr(self.physics(), "nac", None), given)
+        store, potential = job_result_store(), self.resolved()
+        structures = given if isinstance(given, list) else [given]
+        slims = run_batch(self, structures, potential, store)
         self.write_files(slims, store)
         if isinstance(given, list):
             return slims
         slim = slims[0]
-        if slim["state"] == "failed":
-            raise PetFlowsError(f"{self.name} failed ({slim['reason']}): {slim['message']}")
         record = store.get(slim["key"])
-        assert record is not None
-        return self.document(record, store)
+        if slim["state"] == "failed" or record is None:
+            raise PetFlowsError(f"{self.name} failed ({slim['reason']}): {slim['message']}")
+        return self.document(record, potential, store)
+
+    def source(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Where a record comes from: its input's identifiers, the campaign, the running job."""
+        running = getattr(CURRENT_JOB, "job", None)
+        metadata = getattr(running, "metadata", None) or {}
+        return {
+            **{key: value for key, value in given.items() if value is not None},
+            "tags": list(dict.fromkeys([*given.get("tags", []), *self.tags])),
+            "campaign": self.campaign,
+            "job_uuid": getattr(running, "uuid", None),
+            "job_index": getattr(running, "index", None),
+            "fw_id": metadata.get("fw_id"),
+        }
 
     def write_files(self, slims: list[dict[str, Any]], store: ResultStore) -> None:
         """Write files beside the records, whether computed now or before; none by default."""
 
-    def document(self, record: dict[str, Any], store: ResultStore) -> Any:
+    def document(
+        self, record: dict[str, Any], potential: ResolvedPotential, store: ResultStore
+    ) -> Any:
         """Output of a job over one structure: the record itself."""
         return record
+
+    @classmethod
+    def setting_fields(cls) -> frozenset[str]:
+        """Fields of this maker that are settings of its property; see `of_property`."""
+        return frozenset()
+
+    def _where(self, place: Place) -> str:
+        return f"{type(self).__name__}: "
+
+
+def of_property(declared: Property) -> Callable[[type], type]:
+    """Class decorator: a maker of one property, with a field for each of its settings.
+
+    None in such a field is the property's default; where None itself is a value, give it in
+    ``settings``.
+    """
+
+    def decorate(cls: type) -> type:
+        own = inspect.get_annotations(cls)
+        names = [name for name in declared.settings.model_fields if name not in own]
+        cls.__annotations__ = {
+            "property_name": "str", **own, **dict.fromkeys(names, "Any"),
+        }  # fmt: skip
+        cls.property_name = declared.name  # type: ignore[attr-defined]
+        for name in names:
+            setattr(cls, name, None)
+        known = frozenset(declared.settings.model_fields)
+        cls.setting_fields = classmethod(lambda cls: known)  # type: ignore[attr-defined]
+        lines = [f"    {name}\n        {_described(declared, name)}" for name in names]
+        has_parameters = "Parameters\n" in (cls.__doc__ or "")
+        heading = "" if has_parameters else "\n    Parameters\n    ----------\n"
+        cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n{heading}" + "\n".join(lines) + "\n    "
+        return dataclass(cls)
+
+    return decorate
+
+
+def _described(declared: Property, name: str) -> str:
+    info = declared.settings.model_fields[name]
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    unit = f"{extra['unit']}; " if "unit" in extra else ""
+    return f"{unit}{info.description}."
+
+
+def _as_dict(given: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was set of a model, as update_kwargs can reach it."""
+    if isinstance(given, BaseModel):
+        return given.model_dump(mode="json", exclude_unset=True)
+    return dict(given or {})
 
 
 def with_settings(potential: str | PotentialSpec | None) -> PotentialSpec:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.jobs.base import PropertyMaker, job_result_store, property_job
-from pet_flows.jobs.items import JobInput, refuse_shared
-from pet_flows.models.spec import PotentialSpec
-from pet_flows.properties.phonon.declaration import PhononSettings
+from pet_flows.jobs.base import PropertyMaker, job_result_store, of_property, property_job
+from pet_flows.jobs.entries import JobInput
+from pet_flows.properties.phonon.declaration import PROPERTY
 
 
 def write_yaml_files(output: dict[str, Any] | list[dict[str, Any]]) -> None:
@@ -29,7 +28,7 @@ def write_yaml_files(output: dict[str, Any] | list[dict[str, Any]]) -> None:
             write_phonopy_yaml(arrays, f"phonopy-{slim['key']}.yaml")
 
 
-@dataclass
+@of_property(PROPERTY)
 class PhononMaker(PropertyMaker):
     """Phonons by finite displacements, always in float64.
 
@@ -37,39 +36,12 @@ class PhononMaker(PropertyMaker):
 
     Parameters
     ----------
-    min_length, max_atoms
-        Å, smallest width of the supercell; atoms that it may have.
-    displacement
-        Å.
-    mesh_length, mesh
-        Å or numbers, of the q-mesh.
-    temperatures
-        K, of thermal properties and displacements.
-    tolerance
-        THz; a mode counts as imaginary below minus this.
-    band_structure, dos, dos_sigma
-        Whether there are bands; densities of states and thermal displacements; THz, their width.
     write_phonopy_yaml
         Write ``phonopy.yaml`` into the job's folder; for a list, ``phonopy-<key>.yaml`` each.
     """
 
     name: str = "PET phonon"
-    min_length: float | None = None
-    max_atoms: int | None = None
-    displacement: float | None = None
-    mesh_length: float | None = None
-    mesh: tuple[int, int, int] | None = None
-    temperatures: tuple[float, ...] | None = None
-    tolerance: float | None = None
-    band_structure: bool | None = None
-    dos: bool | None = None
-    dos_sigma: float | None = None
-    nac: dict[str, Any] | None = None
-    """filled by :meth:`make` from Born charges and dielectric tensor"""
     write_phonopy_yaml: bool = False
-
-    property_name: ClassVar[str] = "phonon"
-    settings_class: ClassVar[type] = PhononSettings
 
     @property_job
     def make(
@@ -112,7 +84,8 @@ class PhononMaker(PropertyMaker):
                 "neither."
             )
         values = {"born_charges": born, "dielectric": epsilon}
-        return replace(self, nac={k: np.asarray(v).tolist() for k, v in values.items()})
+        nac = {name: np.asarray(value).tolist() for name, value in values.items()}
+        return replace(self, settings={**self.own_settings(), "nac": nac})
 
     def _each(
         self, structures: list[JobInput], born: list | None, epsilon: list | None
@@ -130,12 +103,3 @@ class PhononMaker(PropertyMaker):
             next(shared) if maker is self else maker.run([s])[0]
             for s, maker in zip(structures, makers, strict=True)
         ]
-
-    def run(self, given: JobInput | list[JobInput]) -> Any:
-        """See :meth:`.PropertyMaker.run`; Born charges are those of a single structure."""
-        refuse_shared(self.nac, given)
-        return super().run(given)
-
-    def spec(self) -> PotentialSpec:
-        """Potential in float64: a rigid shift by 0.01 Å moves a float32 Γ mode by 0.015 THz."""
-        return super().spec().with_(dtype="float64")

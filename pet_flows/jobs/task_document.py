@@ -9,7 +9,7 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from pet_flows.models.spec import PotentialSpec
+from pet_flows.models.resolve import ResolvedPotential
 
 if TYPE_CHECKING:
     from atomate2.forcefields.schemas import ForceFieldTaskDocument
@@ -19,7 +19,7 @@ EV_PER_A3_TO_KBAR = -1602.1766208
 
 
 def task_document(
-    record: dict[str, Any], given: Structure, structure: Structure, spec: PotentialSpec
+    record: dict[str, Any], given: Structure, structure: Structure, potential: ResolvedPotential
 ) -> ForceFieldTaskDocument:
     """Task document of a relaxation or a static calculation.
 
@@ -32,7 +32,7 @@ def task_document(
         A ``relax`` or ``static`` record in state ``ok`` or ``unconverged``.
     given, structure
         Its input and its final structure.
-    spec
+    potential
         The potential of the record.
     """
     from atomate2.ase.schemas import AseTaskDoc, InputDoc, OutputDoc
@@ -43,10 +43,10 @@ def task_document(
     from pet_flows.engines.evaluation import System
     from pet_flows.engines.potential import get_potential
 
-    potential = get_potential(spec)
+    loaded = get_potential(potential)
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-    bound = potential.bind(atoms, record.get("symmetry_reference") or None)
-    evaluation = potential.evaluator.evaluate([System.of(atoms, bound)])[0]
+    bound = loaded.bind(atoms, record.get("symmetry_reference") or None)
+    evaluation = loaded.evaluator.evaluate([System.of(atoms, bound)])[0]
     stress = np.zeros((3, 3)) if evaluation.stress is None else evaluation.stress
     settings, result = record["settings"], record["result"]
     converged = record["state"] == "ok"

@@ -8,8 +8,7 @@ from typing import Any
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.structure import InputStructure
 from pet_flows.jobs.base import PropertyMaker
-from pet_flows.jobs.batch import source_of
-from pet_flows.jobs.items import JobInput, StructureReference
+from pet_flows.jobs.entries import JobInput, StructureReference
 from pet_flows.records.keys import input_digest, record_key, settings_digest
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.store.results import ResultStore
@@ -29,16 +28,16 @@ def remaining(
     maker
         Of the campaign.
     inputs
-        References and impossible inputs, as `pet_flows.jobs.items.by_reference` makes them.
+        References and impossible inputs, as `pet_flows.jobs.entries.by_reference` makes them.
     results
         Where the records are; those that waiting or running fireworks will write are not yet.
     """
     makers = {name: maker.maker(name) for name in maker.properties}
-    words = {
-        name: (of.property_name, settings_digest(of.settings()), of.spec().digest)
+    key_parts = {
+        name: (of.property_name, settings_digest(of.physics()), of.spec().digest)
         for name, of in makers.items()
     }
-    keys = [_keys(words, given) for given in inputs]
+    keys = [_keys(key_parts, given) for given in inputs]
     wanted = [key for of_input in keys for key in of_input.values()]
     known = set(results.campaigns.get(maker.name)["keys"])
     known -= set(results.needs(wanted, retry_failed=maker.retry_failed))
@@ -59,7 +58,7 @@ def remaining(
     return [g for g, of_input in zip(inputs, keys, strict=True) if not is_done(g, of_input)]
 
 
-def _keys(words: dict[str, tuple[str, str, str]], given: JobInput) -> dict[str, str]:
+def _keys(key_parts: dict[str, tuple[str, str, str]], given: JobInput) -> dict[str, str]:
     """Keys of an input's records, that of the relaxation first."""
     if isinstance(given, StructureReference):
         start = given.digest
@@ -68,14 +67,14 @@ def _keys(words: dict[str, tuple[str, str, str]], given: JobInput) -> dict[str, 
     else:
         raise TypeError(f"a {type(given).__name__} was not made by by_reference")
     keys: dict[str, str] = {}
-    for name, of_property in words.items():
+    for name, of_property in key_parts.items():
         keys[name] = record_key(keys.get("relax", start), *of_property)
     return keys
 
 
 def _refers(record: dict[str, Any], maker: PropertyMaker, given: JobInput) -> bool:
     """Whether a record knows that this campaign asked for it, and under which identifier."""
-    source = Source(**source_of(maker, given)).model_dump()  # type: ignore[arg-type]
+    source = Source(**maker.source(given.source)).model_dump()  # type: ignore[union-attr]
     return any(
         all(known.get(name) == source[name] for name in SOURCE_IDENTITY)
         for known in record["sources"]

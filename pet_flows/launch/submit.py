@@ -10,7 +10,7 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
-from pet_flows.jobs.items import by_reference
+from pet_flows.jobs.entries import by_reference
 from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
 from pet_flows.store.results import ResultStore
 

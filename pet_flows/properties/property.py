@@ -51,6 +51,9 @@ class Property:
         Gives the purpose, which the settings may decide.
     takes
         Fields of `Execution` that ``compute`` has arguments for.
+    in_campaign
+        Settings that a campaign begins with instead of their defaults: it puts different
+        structures beside each other.
     plots
         Name → ``module:function`` of a `PlotData`, which gives a matplotlib figure; the first is
         drawn where none is named.
@@ -72,6 +75,7 @@ class Property:
     dtype: Literal["float64"] | None = None
     purpose: Callable[[Any], Purpose] = lambda settings: "derivatives"
     takes: tuple[str, ...] = ()
+    in_campaign: Mapping[str, Any] = field(default_factory=dict)
     plots: Mapping[str, str] = field(default_factory=dict)
     order: int = 100
     extra: str | None = None

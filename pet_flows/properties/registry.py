@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.property import Property
+from pet_flows.validate import unknown
 
 #: entry point group under which other distributions name theirs: ``toughness = "mine:PROPERTY"``
 GROUP = "pet_flows.properties"
@@ -63,7 +63,6 @@ def get_property(name: str) -> Property:
     """
     known = properties()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}."
-        raise PetFlowsError(f"Unknown property {name!r}: {hint}")
+        said = unknown(name, list(known), "property")
+        raise PetFlowsError(said[0].upper() + said[1:])
     return known[name]

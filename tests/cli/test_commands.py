@@ -89,7 +89,6 @@ def test_help_of_one_command(capsys):
     ("words", "sentence"),
     [
         (["screen", "prototypes:Si", "--query", '{"a": 1}'], "name it with --from-store"),
-        (["screen", "prototypes:Si", "--structure-path", "x"], "name it with --from-store"),
         (["compare", "x", "--picture", "x.xyz"], "must end in .png, .pdf or .svg"),
         (["compare", "x", "--picture", "nowhere/x.png"], "a folder that does not exist"),
         (["audit", "--picture", "x.xyz"], "must end in .png, .pdf or .svg"),
@@ -107,7 +106,7 @@ def test_mistakes_are_said_before_anything_is_done(words, sentence, tmp_path, mo
 @pytest.mark.parametrize(
     ("where", "sentence"),
     [
-        ("option", "--dtype is float64 or float32, not 'float16'."),
+        ("option", "--dtype: dtype must be 'float32' or 'float64' (got 'float16')."),
         ("variable", "PET_FLOWS_DTYPE: dtype must be 'float32' or 'float64'"),
         ("file", "settings.yaml: dtype must be 'float32' or 'float64'"),
     ],

@@ -11,7 +11,8 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.audit.table import audit_all
 from pet_flows.cli.progress import Course, duration, lines
-from pet_flows.jobs import MDMaker, batch
+from pet_flows.jobs import MDMaker
+from pet_flows.jobs.observe import watchers
 from pet_flows.store.locate import open_job_store
 
 
@@ -70,12 +71,12 @@ def test_watchers_see_each_step_of_molecular_dynamics():
         seen.append(words)
 
     maker = MDMaker(potential="pet-mvl", steps=3, min_length=4.0, ensemble="nve")
-    batch.watchers.append(watch)
+    watchers.append(watch)
     try:
         store = open_job_store()
         run_locally(maker.make(crystals), store=store, log=False, raise_immediately=True)
     finally:
-        batch.watchers.remove(watch)
+        watchers.remove(watch)
     assert seen[0] == ("md", None, 0, 2)
     for name in ("mp-149", "mp-30"):
         steps = [words for words in seen if words[1] == name]

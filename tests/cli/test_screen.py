@@ -175,7 +175,10 @@ def test_compare_and_picture(tmp_path, monkeypatch, capsys):
         (["screen", "nowhere/"], "no 'nowhere/'"),
         (["screen", "prototypes:Si", "--model", "pet-nothing"], "No model is called"),
         (["screen", "prototypes:Si", "--symmetrize", "magic"], "no symmetrization 'magic'"),
-        (["screen", "prototypes:Si", "--properties", "relax,color"], "Unknown property color"),
+        (
+            ["screen", "prototypes:Si", "--properties", "relax,color"],
+            "no property 'color'",
+        ),
         (["query", "--filter", "{state: ok}"], "is not JSON"),
         (["query", "--filter", '{"_id": {"$oid": "zz"}}'], "impossible value"),
         (["audit", "--symmetrize", ""], "nothing to audit"),

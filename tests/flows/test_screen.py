@@ -24,8 +24,10 @@ def job_store():
     store.close()
 
 
-def run(inputs, job_store, name="test", **kwargs):
-    maker = ScreenMaker(name=name, phonon_maker=PhononMaker(min_length=7.0), **kwargs)
+def run(inputs, job_store, name="test", makers=None, **kwargs):
+    maker = ScreenMaker(
+        name=name, makers={"phonon": PhononMaker(min_length=7.0), **(makers or {})}, **kwargs
+    )
     flow = maker.make(inputs)
     responses = run_locally(flow, store=job_store, log=False, ensure_success=True)
     outputs = {job.name: responses[job.uuid][1].output for job in flow.jobs}
@@ -133,7 +135,7 @@ def test_a_parent_outside_the_batch(job_store):
 
 
 def test_unknown_property_is_refused():
-    with pytest.raises(PetFlowsError, match="choose from relax"):
+    with pytest.raises(PetFlowsError, match="no property 'relaxation': did you mean 'relax'"):
         ScreenMaker(properties=["relaxation"])
     with pytest.raises(PetFlowsError, match="at least one"):
         ScreenMaker().make([])
@@ -179,7 +181,7 @@ def test_children_of_an_unconverged_relaxation_are_skipped(job_store):
     from pet_flows.jobs import RelaxMaker
 
     crystals = [crystal(bulk("Cu", a=3.9))]
-    short = {"properties": ["relax", "eos"], "relax_maker": RelaxMaker(steps=1)}
+    short = {"properties": ["relax", "eos"], "makers": {"relax": RelaxMaker(steps=1)}}
     outputs, store = run(crystals, job_store, name="short", **short)
     assert [slim["state"] for slim in outputs["short relax"]] == ["unconverged"]
     (slim,) = outputs["short eos"]

@@ -26,9 +26,9 @@ def test_survives_json_and_keeps_its_settings():
         strain_magnitudes=[-0.01, -0.005, 0.005, 0.01],
     )
     again = json.loads(json.dumps(maker, cls=MontyEncoder), cls=MontyDecoder)
-    assert again.settings() == maker.settings()
-    assert again.settings().strain_magnitudes == (0.005, 0.01)
-    assert again.settings().relax_ions is False
+    assert again.physics() == maker.physics()
+    assert again.physics().strain_magnitudes == (0.005, 0.01)
+    assert again.physics().relax_ions is False
     assert again.spec().dtype == "float64"
 
 

@@ -22,7 +22,7 @@ def test_survives_json(maker):
     whole = maker(potential=PotentialSpec(model="pet-mvl"), campaign="c", tags=["a"])
     again = json.loads(json.dumps(whole, cls=MontyEncoder), cls=MontyDecoder)
     assert type(again) is maker
-    assert again.settings() == whole.settings()
+    assert again.physics() == whole.physics()
     assert again.spec() == whole.spec()
 
 
@@ -35,24 +35,26 @@ def test_each_property_uses_the_potential_it_must():
 
 
 def test_fields_reach_the_settings():
-    assert RelaxMaker(relax_cell=False, steps=7, fmax=0.02).settings().steps == 7
-    assert EOSMaker(n_volumes=9).settings().n_volumes == 9
-    assert PhononMaker(min_length=8.0).settings().min_length == 8.0
-    assert MDMaker(ensemble="nve", steps=5).settings().ensemble == "nve"
+    assert RelaxMaker(relax_cell=False, steps=7, fmax=0.02).physics().steps == 7
+    assert EOSMaker(n_volumes=9).physics().n_volumes == 9
+    assert PhononMaker(min_length=8.0).physics().min_length == 8.0
+    assert MDMaker(ensemble="nve", steps=5).physics().ensemble == "nve"
 
 
 @pytest.mark.parametrize(
     ("maker", "said"),
     [
-        (EOSMaker(n_volumes=3), "EOSMaker: n_volumes=3 cannot be: input should be greater"),
-        (MDMaker(ensemble="nvx"), "MDMaker: ensemble='nvx' cannot be"),
-        (RelaxMaker(fmax=-1.0), "RelaxMaker: fmax=-1.0 cannot be"),
-        (PhononMaker(mesh=(0, 4, 4)), "PhononMaker: mesh.0=0 cannot be"),
+        (EOSMaker(n_volumes=3), "EOSMaker: n_volumes must be at least 5 (got 3)"),
+        (MDMaker(ensemble="nvx"), "MDMaker: ensemble must be 'nve', 'nvt_langevin'"),
+        (RelaxMaker(fmax=-1.0), "RelaxMaker: fmax must be greater than 0 (got -1.0)"),
+        (PhononMaker(mesh=(0, 4, 4)), "PhononMaker: mesh.0 must be greater than 0 (got 0)"),
+        (MDMaker(settings={"temprature": 3}), "MDMaker: there is no setting 'temprature': did"),
+        (MDMaker(steps=3, settings={"steps": 4}), "MDMaker: steps is given twice"),
         (MDMaker(traj_file="md.foo"), "No trajectory can be written to 'md.foo'"),
         (MDMaker(traj_file="POSCAR"), "No trajectory can be written to 'POSCAR'"),
         (
             RelaxMaker(relax_cell=False, pressure=1.0),
-            "RelaxMaker: These settings cannot be: pressure needs a cell whose volume relaxes",
+            "RelaxMaker: pressure needs a cell whose volume relaxes",
         ),
     ],
 )
@@ -60,7 +62,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_runs(maker, said):
     with pytest.raises(PetFlowsError) as caught:
         maker.make([])
     assert str(caught.value).startswith(said)
-    assert str(caught.value).endswith(".")
+    assert str(caught.value).endswith((".", "?"))
 
 
 @pytest.mark.parametrize("given", [bulk("Si"), [bulk("Si")]])

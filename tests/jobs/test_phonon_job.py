@@ -67,8 +67,8 @@ def test_one_tensor_without_the_other_is_a_mistake() -> None:
 def test_conductivity_maker_survives_json() -> None:
     whole = ConductivityMaker(mesh=(5, 5, 5), pair_cutoff=4.0, temperatures=(300.0,))
     again = json.loads(json.dumps(whole, cls=MontyEncoder), cls=MontyDecoder)
-    assert again.settings() == whole.settings()
-    assert again.settings().pair_cutoff == 4.0
+    assert again.physics() == whole.physics()
+    assert again.physics().pair_cutoff == 4.0
     assert again.spec().dtype == "float64"
 
 

@@ -25,8 +25,8 @@ QUICK = {
 def test_survives_json():
     whole = QHAMaker(potential=PotentialSpec(model="pet-mvl", dtype="float32"), **QUICK)
     again = json.loads(json.dumps(whole, cls=MontyEncoder), cls=MontyDecoder)
-    assert again.settings() == whole.settings()
-    assert again.settings().mesh == (5, 5, 5)
+    assert again.physics() == whole.physics()
+    assert again.physics().mesh == (5, 5, 5)
     assert again.spec() == whole.spec()
     assert whole.spec().dtype == "float64"
 
@@ -41,7 +41,7 @@ def test_survives_json():
 )
 def test_settings_that_cannot_work_are_refused(wrong, said):
     with pytest.raises(PetFlowsError, match=said):
-        QHAMaker(**wrong).settings()
+        QHAMaker(**wrong).physics()
 
 
 def test_record_and_arrays():
@@ -67,7 +67,7 @@ def test_record_and_arrays():
 
 
 def test_a_campaign_can_ask_for_it():
-    maker = ScreenMaker(name="hot", properties=["qha", "relax"], qha_maker=QHAMaker(**QUICK))
+    maker = ScreenMaker(name="hot", properties=["qha", "relax"], makers={"qha": QHAMaker(**QUICK)})
     assert maker.properties == ("relax", "qha")
-    assert maker.maker("qha").settings() == QHAMaker(**QUICK).settings()
+    assert maker.maker("qha").physics() == QHAMaker(**QUICK).physics()
     assert maker.maker("qha").campaign == "hot"

@@ -6,13 +6,12 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from jobflow import job
 
 from pet_flows.jobs.base import PropertyMaker, job_result_store
-from pet_flows.jobs.items import load_items
-from pet_flows.properties.static.declaration import StaticSettings
+from pet_flows.jobs.entries import load_entries
 from tests.store.examples import record
 
 
@@ -22,9 +21,7 @@ class FakeMaker(PropertyMaker):
     log: str = ""
     seconds: float = 0.0
     fail: str = ""
-
-    property_name: ClassVar[str] = "static"
-    settings_class: ClassVar[type] = StaticSettings
+    property_name: str = "static"
 
     @job
     def make(self, structure: Any, prev_dir: Any = None) -> Any:
@@ -41,8 +38,10 @@ class FakeMaker(PropertyMaker):
             raise getattr(errors, self.fail)("gone")
         store = job_result_store()
         keys = []
-        for item in load_items(given, store):
-            document, blobs = record(input_structure=item.structure, sources=[item.source])
+        for entry in load_entries(given, store):
+            document, blobs = record(
+                input_structure=entry.given.structure, sources=[entry.given.source]
+            )
             store.put(document, blobs)
             keys.append({"key": document["_id"], "state": "ok"})
         with open(self.log, "a") as stream:

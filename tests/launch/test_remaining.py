@@ -6,7 +6,7 @@ import pytest
 
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.structure import as_input, failed_input, make_source
-from pet_flows.jobs.items import by_reference
+from pet_flows.jobs.entries import by_reference
 from pet_flows.launch.remaining import remaining
 from pet_flows.records.build import build_record
 from pet_flows.store.results import ResultStore
@@ -27,7 +27,7 @@ def write(results, n, name, *, campaign="c", parent=None, **made):
     of, given = MAKER.maker(name), [*SOUND, BROKEN][n]
     record, blobs = build_record(
         outcome(**{"result": RELAXED if name == "relax" else outcome().result, **made}),
-        input_structure=given.structure, property=name, settings=of.settings(), parent=parent,
+        input_structure=given.structure, property=name, settings=of.physics(), parent=parent,
         sources=[{**given.source, "campaign": campaign}],
         potential={**POTENTIAL, "digest": of.spec().digest},
     )  # fmt: skip

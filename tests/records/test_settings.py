@@ -41,13 +41,13 @@ def test_trusted_hashes_of_the_environment_are_separated_by_commas(settings_file
     [
         (
             "model: x\ndtype: float16\n",
-            "line 2 of .*yaml: dtype must be 'float32' or .* .got 'float16'",
+            "Line 2 of .*yaml: dtype must be 'float32' or .* .got 'float16'",
         ),
         (
             "\n\nmodle: x\n",
-            "line 3 of .*yaml: there is no setting 'modle': did you mean model",
+            "Line 3 of .*yaml: there is no setting 'modle': did you mean 'model'",
         ),
-        ("model: x\n  dtype: y\n", "line 2 of .*settings.yaml"),
+        ("model: x\n  dtype: y\n", "Line 2 of .*settings.yaml"),
         ("- a\n", "must hold lines"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_bad_variable_is_named(settings_file, monkeypatch):
     monkeypatch.setenv("PET_FLOWS_MAX_ATTEMPTS", "many")
     with pytest.raises(
         PetFlowsError,
-        match="MAX_ATTEMPTS: max_attempts must be a valid integer",
+        match="MAX_ATTEMPTS: max_attempts must be a whole number",
     ):
         get_settings()
 

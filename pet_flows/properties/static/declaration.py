@@ -70,5 +70,6 @@ PROPERTY = Property(
     headline=_headline,
     table=("energy_per_atom", "pressure"),
     purpose=_purpose,
+    in_campaign={"phase_comparison": True},
     order=10,
 )

@@ -1,4 +1,4 @@
-"""What a job can be given: structures, references to stored ones, outputs of an earlier job."""
+"""What a job can be given, and what becomes of it: one entry per structure of a batch."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class StructureReference(MSONable):
     dropped: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Item:
-    """One structure of a batch, ready to be computed or known to be impossible."""
-
-    structure: Structure | None
-    source: dict[str, Any]
-    dropped: list[str]
-    problem: tuple[str, str] | None = None
-    parent: str | None = None
-    """key of the record whose final structure this is"""
-    inherited: dict[str, Any] | None = None
-    """crystal reference and symmetry of the parent"""
-
-
 JobInput = Structure | InputStructure | StructureReference | dict
 """One structure as a maker accepts it; a dict is one entry of an earlier job's output list."""
 
 
-def refuse_shared(nac: dict[str, Any] | None, given: JobInput | list[JobInput]) -> None:
-    """Refuse Born charges for more than the one structure whose they are.
+@dataclass
+class Entry:
+    """One structure of a batch and the record that is asked for it."""
+
+    given: InputStructure
+    """the structure, or the reason why there is none"""
+    parent: str | None = None
+    """key of the record whose final structure this is"""
+    inherited: dict[str, Any] | None = None
+    """crystal reference and symmetry of the parent"""
+    key: str | None = None
+    """of the record; None where nothing can be asked for: the parent gave no structure"""
+
+
+def refuse_shared(nac: Any, given: JobInput | list[JobInput]) -> None:
+    """Refuse Born charges for more than the one structure that they belong to.
 
     Raises
     ------
@@ -53,8 +53,8 @@ def refuse_shared(nac: dict[str, Any] | None, given: JobInput | list[JobInput]) 
     """
     if nac is not None and isinstance(given, list) and len(given) > 1:
         raise PetFlowsError(
-            f"nac holds Born charges of one structure, and {len(given)} are given; make one job "
-            "for each."
+            f"nac holds the Born charges of one structure, and {len(given)} are given: make one "
+            "job for each."
         )
 
 
@@ -89,55 +89,56 @@ def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[J
     ]
 
 
-def load_items(given: Sequence[JobInput], store: ResultStore) -> list[Item]:
-    """Turn whatever a maker was given into items, in order.
+def load_entries(given: Sequence[JobInput], store: ResultStore) -> list[Entry]:
+    """Turn whatever a maker was given into entries, in order.
 
     Raises
     ------
     PetFlowsError
         A reference points at nothing, or an entry is of no known kind.
     """
-    digests = [entry.digest for entry in given if isinstance(entry, StructureReference)]
+    digests = [one.digest for one in given if isinstance(one, StructureReference)]
     structures = store.structures.get(digests) if digests else {}
-    keys = [entry["key"] for entry in given if isinstance(entry, dict) and entry.get("key")]
+    keys = [one["key"] for one in given if isinstance(one, dict) and one.get("key")]
     parents = store.existing(keys) if keys else {}
-    return [_load(entry, structures, parents, store) for entry in given]
+    return [_load(one, structures, parents, store) for one in given]
 
 
 def _load(
-    entry: JobInput,
+    given: JobInput,
     structures: dict[str, Structure],
     parents: dict[str, dict[str, Any]],
     store: ResultStore,
-) -> Item:
-    if isinstance(entry, StructureReference):
-        if entry.digest not in structures:
+) -> Entry:
+    if isinstance(given, StructureReference):
+        if given.digest not in structures:
             raise PetFlowsError(
-                f"Structure {entry.digest[:12]}… is not in pet_structures of this store; submit "
+                f"Structure {given.digest[:12]}… is not in pet_structures of this store: submit "
                 "the campaign with the same jobflow.yaml that the worker uses."
             )
-        return Item(structures[entry.digest], entry.source, entry.dropped)
-    if isinstance(entry, InputStructure):
-        return Item(entry.structure, entry.source, entry.dropped, entry.problem)
-    if isinstance(entry, Structure):
-        found = as_input(entry)
-        return Item(found.structure, found.source, found.dropped, found.problem)
-    if isinstance(entry, dict) and "key" in entry and "state" in entry:
-        return _child(entry, parents, store)
+        return Entry(InputStructure(structures[given.digest], given.source, given.dropped))
+    if isinstance(given, InputStructure):
+        return Entry(given)
+    if isinstance(given, Structure):
+        return Entry(as_input(given))
+    if isinstance(given, dict) and "key" in given and "state" in given:
+        return _child(given, parents, store)
     raise PetFlowsError(
-        f"A {type(entry).__name__} is no structure; give pymatgen Structures or the output of "
+        f"A {type(given).__name__} is no structure: give pymatgen Structures or the output of "
         "one of our jobs."
     )
 
 
-def _child(entry: dict[str, Any], parents: dict[str, dict[str, Any]], store: ResultStore) -> Item:
-    source = entry.get("source") or make_source()
-    parent = parents.get(entry["key"]) if entry["key"] else None
+def _child(given: dict[str, Any], parents: dict[str, dict[str, Any]], store: ResultStore) -> Entry:
+    source = given.get("source") or make_source()
+    parent = parents.get(given["key"]) if given["key"] else None
     if parent is None or parent["state"] != "ok":
         state = parent["state"] if parent else "missing"
         problem = (f"parent_{state}", f"The record this starts from is {state}: nothing to do.")
-        return Item(None, source, [], problem, parent=entry["key"])
+        return Entry(InputStructure(None, source, [], problem), parent=given["key"])
     structure = store.final_structure(parent)
-    return Item(
-        structure, source, [], parent=entry["key"], inherited=parent.get("symmetry_reference")
+    return Entry(
+        InputStructure(structure, source),
+        parent=given["key"],
+        inherited=parent.get("symmetry_reference"),
     )

@@ -1,0 +1,357 @@
+"""The front door: potentials and properties for scripts, without jobs, stores or records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.properties.execution import Execution
+from pet_flows.properties.property import PlotData, Property, imported
+from pet_flows.properties.registry import get_property
+from pet_flows.properties.settings import PropertySettings
+from pet_flows.validate import unknown, validated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from ase import Atoms
+    from matplotlib.figure import Figure
+    from pymatgen.core import Structure
+
+    from pet_flows.engines.potential import Potential
+    from pet_flows.models.spec import PotentialSpec
+    from pet_flows.properties.outcome import Outcome
+    from pet_flows.properties.result import Strict
+
+    OneStructure = Structure | Atoms
+
+
+@dataclass(frozen=True)
+class PropertyResult:
+    """What a property gave for one structure.
+
+    Parameters
+    ----------
+    property
+        Its name.
+    state
+        ``ok``, ``unconverged`` or ``failed``.
+    result
+        The property's result model, with units in its fields' descriptions; None where it failed
+        before there was a whole one.
+    reason, message
+        Short code and a sentence, when not ``ok``.
+    structure
+        Final structure; None where there is none.
+    arrays
+        Large arrays by blob name, as a record's blobs.
+    warnings
+        What a person should know who uses the result.
+    settings
+        What was computed.
+    potential
+        Which potential it was.
+    n_evaluations
+        Model evaluations, rotations included.
+    """
+
+    property: str
+    state: Literal["ok", "unconverged", "failed"]
+    result: Strict | None
+    reason: str | None
+    message: str | None
+    structure: Structure | None
+    arrays: Mapping[str, Mapping[str, np.ndarray]]
+    warnings: tuple[str, ...]
+    settings: PropertySettings
+    potential: PotentialSpec
+    n_evaluations: int
+    formula: str
+    inherited: Mapping[str, Any]
+    """crystal reference and symmetry, taken over by what starts from this result"""
+
+    def __getattr__(self, name: str) -> Any:
+        """Fields of the result model: ``found.b0`` for ``found.result.b0``."""
+        if name.startswith("_") or self.result is None or not hasattr(self.result, name):
+            why = f" ({self.reason}: {self.message})" if self.message else ""
+            raise AttributeError(f"The {self.property} of {self.formula} has no {name!r}{why}")
+        return getattr(self.result, name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but arrays, as plain JSON."""
+        return {
+            "property": self.property,
+            "state": self.state,
+            "reason": self.reason,
+            "message": self.message,
+            "formula": self.formula,
+            "result": None if self.result is None else self.result.model_dump(mode="json"),
+            "structure": None if self.structure is None else self.structure.as_dict(),
+            "settings": self.settings.model_dump(mode="json"),
+            "potential": self.potential.model_dump(mode="json"),
+            "warnings": list(self.warnings),
+            "n_evaluations": self.n_evaluations,
+        }
+
+    def plot(self, name: str | None = None, path: str | Path | None = None) -> Figure:
+        """Draw the result.
+
+        Parameters
+        ----------
+        name
+            One of the property's plots; its first without one.
+        path
+            File to save it to (.png, .svg, .pdf).
+
+        Raises
+        ------
+        PetFlowsError
+            The property has no such plot, or there is nothing to draw.
+        """
+        declared = get_property(self.property)
+        if not declared.plots:
+            raise PetFlowsError(f"The property {self.property} has no plot.")
+        name = name or next(iter(declared.plots))
+        if name not in declared.plots:
+            raise PetFlowsError(unknown(name, list(declared.plots), f"plot of {self.property}"))
+        if self.result is None:
+            raise PetFlowsError(
+                f"The {self.property} of {self.formula} gave nothing to draw ({self.message})"
+            )
+        shown = PlotData(
+            title=f"{self.formula} · {self.potential.model}",
+            result=self.result.model_dump(mode="json"),
+            settings=self.settings.model_dump(mode="json"),
+            arrays=self.arrays.__getitem__,
+        )
+        figure: Figure = imported(declared.plots[name])(shown)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+
+def load_potential(
+    model: str = "pet-mvl",
+    *,
+    symmetrization: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    trust: bool = False,
+) -> Potential:
+    """Load a potential once, to compute many properties with it.
+
+    Parameters
+    ----------
+    model
+        Bundled name, upet name, or the path of a metatrain checkpoint or metatomic model.
+    symmetrization
+        ``crystal``, ``ecse``, ``none``, ``grid:icosahedral``, ... (docs: symmetrization).
+    dtype
+        ``float64`` or ``float32``.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    trust
+        Open the pickled checkpoint that ``model`` names, which can run any code.
+
+    Raises
+    ------
+    PetFlowsError
+        The model cannot be found, opened or used, or one of the options is wrong.
+
+    Examples
+    --------
+    >>> potential = load_potential("pet-mvl")
+    >>> potential.functional
+    'PBE'
+    """
+    from pet_flows.engines.potential import get_potential
+    from pet_flows.models.spec import PotentialSpec
+
+    wanted = {"symmetrization": symmetrization, "dtype": dtype, "device": device}
+    spec = PotentialSpec(model=model).with_(**{k: v for k, v in wanted.items() if v is not None})
+    return get_potential(spec, trust=trust)
+
+
+def compute(
+    name: str,
+    structures: OneStructure | PropertyResult | Iterable[OneStructure | PropertyResult],
+    potential: Potential | PotentialSpec | str = "pet-mvl",
+    settings: PropertySettings | Mapping[str, Any] | None = None,
+    *,
+    execution: Execution | Mapping[str, Any] | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+    **fields: Any,
+) -> Any:
+    """Compute a property of structures here and now.
+
+    Parameters
+    ----------
+    name
+        Of the property; ``pet_flows.relax(...)`` is ``compute("relax", ...)``, and so on.
+    structures
+        A pymatgen Structure, an ASE Atoms, an earlier `PropertyResult` (it starts from its
+        final structure, in the same crystal frame), or several of these in any mixture.
+    potential
+        From :func:`load_potential`, or a model name.
+    settings
+        The property's settings model or a dict with some of its fields.
+    execution
+        `Execution` or a dict with some of its fields.
+    progress
+        Called with (index of the structure, done, total) in the property's own units.
+    **fields
+        Settings by name: ``eos(structure, potential, n_volumes=9)``.
+
+    Returns
+    -------
+    PropertyResult or list of PropertyResult
+        One for one, a list in the same order for several. A structure that cannot be computed
+        gives a ``failed`` result, never an exception.
+
+    Raises
+    ------
+    PetFlowsError
+        Settings or potential are wrong, or something given is no structure.
+    """
+    from pet_flows.engines.potential import Potential, get_potential
+    from pet_flows.properties.outcome import Outcome
+    from pet_flows.symmetrization.parse import serving
+
+    declared = get_property(name)
+    physics = _physics(declared, settings, fields)
+    options = validated(Execution, _set(execution), lambda place: f"{name}: ")
+    loaded = potential if isinstance(potential, Potential) else get_potential(potential)
+    suited = serving(loaded.spec.symmetrization, declared.purpose(physics))
+    loaded = loaded.with_(symmetrization=suited, dtype=declared.dtype)
+    single = not isinstance(structures, Sequence | Iterable) or _is_structure(structures)
+    given: list[Any] = [structures] if single else list(structures)
+    starts = [_start(one) for one in given]
+    found: dict[int, PropertyResult] = {}
+
+    def keep(place: int, outcome: Outcome) -> None:
+        found[place] = _result(outcome, declared, physics, loaded, starts[place])
+
+    for place, start in enumerate(starts):
+        if start.problem is not None:
+            reason, message = start.problem
+            keep(place, Outcome(index=0, state="failed", reason=reason, message=message))
+    sound = [place for place in range(len(starts)) if place not in found]
+    atoms = [starts[place].atoms for place in sound]
+    inherited = [starts[place].inherited for place in sound]
+    taken = {key: getattr(options, key) for key in declared.takes}
+    run = declared.function()
+    for outcome in run(atoms, loaded, physics, inherited, progress=progress, **taken):
+        keep(sound[outcome.index], outcome)
+    if len(found) < len(starts):
+        raise PetFlowsError(
+            f"The property {name} gave no result for {len(starts) - len(found)} of {len(starts)} "
+            f"structures: report it to whoever wrote {name}."
+        )
+    return found[0] if single else [found[place] for place in range(len(starts))]
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function ``pet_flows.<name>`` of a property."""
+    declared = get_property(name)
+    found = partial(compute, name)
+    found.__doc__ = (
+        f"{declared.title[0].upper()}{declared.title[1:]} of structures: see `compute`.\n\n"
+        f"Settings: {', '.join(declared.settings.model_fields)}."
+    )
+    return found
+
+
+def _physics(
+    declared: Property,
+    settings: PropertySettings | Mapping[str, Any] | None,
+    fields: Mapping[str, Any],
+) -> Any:
+    both = {**_set(settings), **fields}
+    return validated(declared.settings, both, lambda place: f"{declared.name}: ")
+
+
+def _set(given: Any) -> dict[str, Any]:
+    """What was set of a model or a mapping."""
+    if given is None:
+        return {}
+    if isinstance(given, PropertySettings):
+        return given.model_dump(exclude_unset=True)
+    if isinstance(given, Mapping):
+        return dict(given)
+    raise PetFlowsError(f"Settings must be a dict or a settings model (got {given!r}).")
+
+
+def _is_structure(given: Any) -> bool:
+    """Whether it is one structure: these are sequences of atoms too."""
+    return isinstance(given, PropertyResult) or hasattr(given, "lattice") or hasattr(given, "cell")
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a calculation starts from."""
+
+    formula: str
+    atoms: Atoms | None = None
+    inherited: dict[str, Any] | None = None
+    problem: tuple[str, str] | None = None
+
+
+def _start(given: Any) -> _Start:
+    from ase import Atoms
+    from pymatgen.core import Structure
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from pet_flows.inputs.structure import as_input
+
+    if isinstance(given, PropertyResult):
+        if given.structure is None:
+            why = f"The {given.property} it starts from is {given.state}: {given.message}"
+            return _Start(given.formula, problem=(f"parent_{given.state}", why))
+        found = AseAtomsAdaptor.get_atoms(given.structure, msonable=False)
+        return _Start(given.formula, found, dict(given.inherited))
+    if isinstance(given, Atoms):
+        return _Start(given.get_chemical_formula(mode="hill", empirical=True), given)
+    if isinstance(given, Structure):
+        read, formula = as_input(given), given.composition.reduced_formula
+        if read.problem is not None or read.structure is None:
+            return _Start(formula, problem=read.problem)
+        return _Start(formula, AseAtomsAdaptor.get_atoms(read.structure, msonable=False))
+    raise PetFlowsError(
+        f"A {type(given).__name__} is no structure: give a pymatgen Structure, an ASE Atoms, a "
+        "result of pet_flows, or a list of these."
+    )
+
+
+def _result(
+    outcome: Outcome, declared: Property, settings: Any, potential: Potential, start: _Start
+) -> PropertyResult:
+    from pydantic import ValidationError
+
+    from pet_flows.records.build import plain
+    from pet_flows.records.structures import structure_of_atoms
+
+    try:
+        values = declared.result.model_validate(plain(outcome.result))
+    except ValidationError:
+        if outcome.state == "ok":
+            raise
+        values = None  # what failed or did not converge may have some of it only
+    return PropertyResult(
+        property=declared.name,
+        state=outcome.state,
+        result=values,
+        reason=outcome.reason,
+        message=outcome.message,
+        structure=None if outcome.atoms is None else structure_of_atoms(outcome.atoms),
+        arrays=outcome.blobs,
+        warnings=tuple(outcome.warnings),
+        settings=settings,
+        potential=potential.spec,
+        n_evaluations=outcome.n_evaluations,
+        formula=start.formula,
+        inherited=outcome.inherited,
+    )

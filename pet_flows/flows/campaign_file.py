@@ -1,0 +1,231 @@
+"""A campaign as a user writes it down: in a file, on the command line, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.models.spec import Dtype, PotentialSpec
+from pet_flows.properties.execution import Execution
+from pet_flows.properties.registry import properties
+from pet_flows.properties.result import Strict
+from pet_flows.settings import get_settings
+from pet_flows.validate import unknown, validated
+from pet_flows.yaml_file import Place, YamlFile
+
+if TYPE_CHECKING:
+    from pet_flows.flows.screen import ScreenMaker
+
+#: what a campaign computes that names no property
+DEFAULT_PROPERTIES = ("relax", "eos", "phonon", "static")
+
+
+class FromStore(Strict):
+    """Documents of the user's database that hold structures."""
+
+    collection: str = Field(description="collection of the database of jobflow.yaml")
+    query: dict[str, Any] = Field(default_factory=dict, description="MongoDB query")
+
+
+class CampaignPotential(Strict):
+    """One potential of a campaign."""
+
+    model: str = Field(description="bundled name, upet name, or path of a .ckpt or .pt file")
+    symmetrization: str | None = Field(
+        default=None, description="crystal, ecse, none, grid:icosahedral, ..."
+    )
+    dtype: Dtype | None = Field(default=None, description="float64 or float32")
+    sha256: str | None = Field(default=None, description="of the weights, to be sure of them")
+    trust: bool = Field(default=False, description="open the pickled checkpoint that `model` names")
+
+
+class CampaignExecution(Execution):
+    """How a campaign is executed, apart from its physics."""
+
+    device: str | None = Field(default=None, description="auto, cpu, cuda or cuda:N")
+    retry_failed: bool = Field(
+        default=False, description="compute failed records again, whatever their reason"
+    )
+
+
+class Submission(Strict):
+    """What only `pet-flows submit` uses."""
+
+    category: Literal["pet-gpu", "pet-cpu"] | None = Field(
+        default=None, description="which workers take it; by default as the device says"
+    )
+    priority: int | None = Field(default=None, description="larger runs first")
+
+
+class Comparison(Strict):
+    """What `pet-flows screen` compares when it has ended."""
+
+    show: bool = Field(default=False, description="print the comparison with DFT")
+    picture: Path | None = Field(default=None, description="draw it into this file")
+
+
+class Report(Strict):
+    """What `pet-flows screen` writes when it has ended."""
+
+    output: Path | None = Field(
+        default=None, description="table of all structures (.csv, .json or .md)"
+    )
+
+
+class CampaignFile(Strict):
+    """Everything that a campaign file may hold."""
+
+    name: str = Field(default="screen", description="of the campaign")
+    inputs: list[str] = Field(
+        default_factory=list, description="files, folders, globs, prototypes:Li,Si,..."
+    )
+    from_store: FromStore | None = None
+    structure_path: str | None = Field(
+        default=None, description="where in a JSON document the structure is"
+    )
+    potentials: list[CampaignPotential] = Field(default_factory=list)
+    properties: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {name: dict[str, Any]() for name in DEFAULT_PROPERTIES}
+    )
+    execution: CampaignExecution = Field(default_factory=CampaignExecution)
+    submit: Submission = Field(default_factory=Submission)
+    comparison: Comparison = Field(default_factory=Comparison)
+    report: Report = Field(default_factory=Report)
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("potentials", mode="before")
+    @classmethod
+    def _names_or_more(cls, given: Any) -> Any:
+        several = given if isinstance(given, list) else [given]
+        return [{"model": one} if isinstance(one, str) else one for one in several]
+
+    @field_validator("properties", mode="before")
+    @classmethod
+    def _names_or_settings(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = [given]
+        if isinstance(given, list):
+            return {name: {} for name in given}
+        if isinstance(given, dict):  # `relax:` with nothing but comments behind it is None
+            return {name: {} if value is None else value for name, value in given.items()}
+        return given
+
+    def maker(self) -> ScreenMaker:
+        """The campaign's maker, its potentials resolved to the hashes of their weights.
+
+        Raises
+        ------
+        PetFlowsError
+            A potential cannot be found, or is not to be trusted.
+        """
+        from pet_flows.models.resolve import resolve
+
+        # says what is wrong with a name before jobflow and the stores are imported
+        own = get_settings()
+        specs = []
+        for given in self.potentials or [CampaignPotential(model=own.model)]:
+            spec = PotentialSpec(
+                model=given.model,
+                sha256=given.sha256,
+                symmetrization=given.symmetrization or own.symmetrization,
+                dtype=given.dtype or own.dtype,
+                device=self.execution.device or own.device,
+            )
+            specs.append(resolve(spec, trust=given.trust).spec)
+        from pet_flows.flows.screen import ScreenMaker
+
+        return ScreenMaker(
+            name=self.name,
+            properties=self.properties,
+            potential=specs[0] if len(specs) == 1 else list(specs),
+            execution=Execution(**self.execution.model_dump(include=set(Execution.model_fields))),
+            retry_failed=self.execution.retry_failed,
+        )
+
+
+@dataclass
+class Draft:
+    """Values of a campaign with where each comes from, before they are validated.
+
+    What is put in later wins: a file first, then the options of the command line.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Place, str] = field(default_factory=dict)
+    file: YamlFile | None = None
+
+    @classmethod
+    def of(cls, file: YamlFile) -> Draft:
+        """Draft of a file; its relative paths are those seen from the folder it lies in."""
+        draft = cls(dict(file.values), {}, file)
+        folder = file.path.parent
+        for name in ("inputs", "potentials"):
+            draft.values[name] = _from(folder, draft.values.get(name))
+            if draft.values[name] is None:
+                del draft.values[name]
+        return draft
+
+    def put(self, place: Sequence[str], value: Any, origin: str) -> None:
+        """Set a value; ``origin`` is how the user calls it, such as ``--name``."""
+        found = self.values
+        for step in place[:-1]:
+            inner = found.get(step)
+            if isinstance(inner, list) and step == "properties":
+                inner = {name: {} for name in inner}
+            found[step] = dict(inner) if isinstance(inner, dict) else {}
+            found = found[step]
+        found[place[-1]] = value
+        self.origins[tuple(place)] = origin
+
+    def where(self, place: Sequence[str | int]) -> str:
+        """Beginning of a sentence about a value."""
+        known = tuple(place)
+        while known and known not in self.origins:
+            known = known[:-1]
+        if known:
+            return f"{self.origins[known]}: "
+        return self.file.where(place) if self.file is not None else ""
+
+    def _inside(self, name: str, place: Sequence[str | int]) -> str:
+        return f"{self.where(('properties', name, *place))}{name}: "
+
+    def campaign(self) -> CampaignFile:
+        """Validated campaign, the settings of its properties included.
+
+        Raises
+        ------
+        PetFlowsError
+            Names the line or option that is wrong, and the nearest known name.
+        """
+        found = validated(CampaignFile, self.values, self.where)
+        known = properties()
+        for name, settings in found.properties.items():
+            place = ("properties", name)
+            if name not in known:
+                raise PetFlowsError(f"{self.where(place)}{unknown(name, list(known), 'property')}")
+            validated(known[name].settings, settings, partial(self._inside, name))
+        return found
+
+
+def _from(folder: Path, given: Any) -> Any:
+    """Paths as seen from the folder; names and whatever is wrong stay as they are."""
+    if isinstance(given, list):
+        return [_from(folder, one) for one in given]
+    if isinstance(given, dict) and isinstance(given.get("model"), str):
+        return {**given, "model": _from(folder, given["model"])}
+    if not isinstance(given, str) or folder == Path():
+        return given
+    is_path = "/" in given or (folder / given).exists() or any(c in given for c in "*?[")
+    if given.startswith(("prototypes:", "/", "~")) or not is_path:
+        return given
+    return str(folder / given)

@@ -1,0 +1,150 @@
+"""Structures of a batch → records, whatever the property does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.jobs.entries import Entry
+from pet_flows.jobs.observe import tell_progress
+from pet_flows.models.resolve import ResolvedPotential
+from pet_flows.properties.settings import PropertySettings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from pet_flows.engines.potential import Potential
+    from pet_flows.jobs.base import PropertyMaker
+    from pet_flows.properties.outcome import Outcome
+
+logger = logging.getLogger(__name__)
+
+#: a record, its blobs, and the entry whose structure was computed
+Computed = tuple[Entry, dict[str, Any], dict[str, Any]]
+
+
+def compute_records(
+    maker: PropertyMaker,
+    asked: Sequence[list[Entry]],
+    settings: PropertySettings,
+    potential: ResolvedPotential,
+) -> Iterator[Computed]:
+    """Compute records that are missing, and yield each as its structure is finished.
+
+    Every entry gets one: what the property itself breaks down on, forgets, or gives in a form
+    that cannot be stored becomes a ``failed`` record.
+
+    Parameters
+    ----------
+    maker
+        Whose property, settings and campaign these are.
+    asked
+        Per record, the entries of the batch that ask for it; the first is computed.
+    settings, potential
+        Those of the maker, validated and resolved.
+    """
+    from pet_flows.properties.outcome import Outcome
+    from pet_flows.records.build import build_record
+
+    if not asked:
+        return
+
+    def finish(entries: list[Entry], outcome: Outcome, device: str | None) -> Computed:
+        first = entries[0]
+        record, blobs = build_record(
+            outcome,
+            input_structure=first.given.structure,
+            property=maker.property_name,
+            settings=settings,
+            potential=potential.as_record(),
+            parent=first.parent,
+            sources=[maker.source(entry.given.source) for entry in entries],
+            dropped=first.given.dropped,
+            device=device,
+            key=first.key,
+        )
+        return first, record, blobs
+
+    sound = []
+    for entries in asked:
+        given = entries[0].given
+        if given.problem is not None or given.structure is None:
+            reason, message = given.problem or ("no_structure", "There is no structure.")
+            failed = Outcome(index=0, state="failed", reason=reason, message=message)
+            yield finish(entries, failed, None)
+        else:
+            sound.append(entries)
+    if not sound:
+        return
+    from pet_flows.engines.potential import get_potential
+
+    loaded = get_potential(potential, chunk_atoms=maker.run_options().chunk_atoms)
+    for index, outcome in _outcomes(maker, [entries[0] for entries in sound], settings, loaded):
+        yield finish(sound[index], outcome, str(loaded.device))
+
+
+def _outcomes(
+    maker: PropertyMaker,
+    entries: Sequence[Entry],
+    settings: PropertySettings,
+    potential: Potential,
+) -> Iterator[tuple[int, Outcome]]:
+    """One outcome per entry, in the order in which they finish."""
+    declared, options = maker.declared(), maker.run_options()
+    compute = declared.function()
+    atoms = [_atoms(entry) for entry in entries]
+    taken = {name: getattr(options, name) for name in declared.takes}
+    if "checkpoints" in taken and taken["checkpoints"] is None:
+        from pet_flows.settings import get_settings
+
+        taken["checkpoints"] = get_settings().store.parent / "pet_flows_md"
+
+    def run(chosen: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
+        def progress(index: int, done: int, total: int) -> None:
+            label = entries[chosen[index]].given.label
+            tell_progress(maker.property_name, label, done, total)
+
+        structures = [atoms[n] for n in chosen]
+        inherited = [entries[n].inherited for n in chosen]
+        found = compute(structures, potential, settings, inherited, progress=progress, **taken)
+        for outcome in found:
+            yield chosen[outcome.index], outcome
+
+    tell_progress(maker.property_name, None, 0, len(entries))
+    left = dict.fromkeys(range(len(entries)))
+    try:
+        for index, outcome in run(list(left)):
+            left.pop(index, None)
+            yield index, outcome
+    except PetFlowsError:
+        raise  # of the job as a whole, such as a package that is missing
+    except Exception:
+        logger.exception("the property %s broke down on a batch", maker.property_name)
+    for index in left:
+        yield index, _alone(run([index]), maker.property_name)
+
+
+def _alone(outcomes: Iterator[tuple[int, Outcome]], name: str) -> Outcome:
+    """Outcome of a structure computed alone, after the batch that it was in broke down."""
+    from pet_flows.properties.outcome import Outcome
+
+    try:
+        found = next(outcomes, None)
+        said = f"The property {name} gave no result for this structure"
+    except PetFlowsError:
+        raise
+    except Exception as error:
+        logger.exception("the property %s broke down on a structure", name)
+        found, said = None, f"The property {name} broke down ({type(error).__name__}: {error})"
+    if found is not None:
+        return found[1]
+    message = f"{said}: report it to whoever wrote {name}."
+    return Outcome(index=0, state="failed", reason="property_error", message=message[:1000])
+
+
+def _atoms(entry: Entry) -> Atoms:
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    return AseAtomsAdaptor.get_atoms(entry.given.structure, msonable=False)  # type: ignore[arg-type]
