@@ -1,4 +1,4 @@
-# make demo | test | lint | clean: each installs what it needs into .venv first, and only when
+# make help lists the targets. Each installs what it needs into .venv first, and only when
 # pyproject.toml or constraints.txt changed since. PYTHON=/path/to/python3.12 chooses another.
 
 VENV  := .venv
@@ -13,10 +13,10 @@ export MKL_NUM_THREADS := $(THREADS)
 export OPENBLAS_NUM_THREADS := $(THREADS)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs wheel-test clean help
 
 demo: export JOBFLOW_CONFIG_FILE := $(CURDIR)/$(DEMO)/jobflow.yaml
-demo: $(READY)
+demo: $(READY) ## Nine elements in five structures: relax, EOS, phonons, statics, next to DFT.
 	@mkdir -p $(DEMO)
 	@echo "LOG_FORMAT: '%(message)s'" > $(DEMO)/jobflow.yaml # not into the user's own database
 	@cd $(DEMO) && $(BIN)/pet-flows screen prototypes:Li,Si,Ni,Cu,Ge,Nb,Mo,Ta,W \
@@ -24,20 +24,30 @@ demo: $(READY)
 	@cd $(DEMO) && $(BIN)/pet-flows compare demo
 
 # As many processes instead: what a test computes is too small for two threads. Each begins with a
-# part of the files, whose tests share models. ARGS="-n 0 -k phonon": one process, other tests.
+# part of the files, whose tests share models.
 test: export OMP_NUM_THREADS := 1
 test: export MKL_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
-test: $(READY)
+test: $(READY) ## All tests; ARGS="-n 0 -k phonon": some of them, in one process.
 	@$(BIN)/python -m pytest -n $(THREADS) --dist worksteal $(ARGS)
 
-lint: $(READY)
+lint: $(READY) ## Style and types.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-clean:
-	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+docs: $(READY) ## The documentation, into site/.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
+	@echo "Open site/index.html."
+
+wheel-test: $(READY) ## The wheel, in an environment of its own, screens silicon.
+	@$(BIN)/python .ci/wheel.py $(ARGS)
+
+help: ## This list.
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+clean: ## Delete .venv and all that was built.
+	rm -rf $(VENV) $(DEMO) build dist site .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A python3.12 on the path may be pyenv's shim for a version that is not chosen: ask it.

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     )
     model: str = Field("pet-mvl", description="potential that is used when none is named")
     symmetrization: str = Field("crystal", description="strategy string, as in PotentialSpec")
-    dtype: Literal["float32", "float64"] = "float64"
+    dtype: Literal["float32", "float64"] = Field("float64", description="precision of the model")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     trusted: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="sha256 of pickled checkpoints that may be opened; commas in the variable"

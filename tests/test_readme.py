@@ -1,25 +1,24 @@
 """The README's own Python blocks are run, as they stand there."""
 
-import re
-from pathlib import Path
-
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"<!-- tested(: mongodb)? -->\n```python\n(.*?)```", re.DOTALL)
+from tests.docs.examples import ROOT, blocks, mongodb, run_python
+
+README = ROOT / "README.md"
 
 
-def blocks(mongodb):
-    return [code for mark, code in BLOCK.findall(README.read_text()) if bool(mark) is mongodb]
+def readme(mark):
+    return [block for block in blocks(README) if block.language == "python" and block.mark == mark]
 
 
 def test_every_block_is_tested():
-    assert README.read_text().count("```python") == len(blocks(False)) + len(blocks(True)) == 3
+    assert README.read_text().count("```python") == 3
+    assert len(readme("tested")) + len(readme("tested: mongodb")) == 3
 
 
 def test_jobflow_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    exec(compile(blocks(False)[0], "README.md", "exec"), {})
+    run_python(readme("tested")[0], README, {})
     lines = capsys.readouterr().out.strip().splitlines()
     printed = {line.split()[0]: [float(x) for x in line.split()[1:]] for line in lines[-3:]}
     assert set(printed) == {"Si", "Cu", "W"}
@@ -29,7 +28,7 @@ def test_jobflow_example(tmp_path, monkeypatch, capsys):
 
 def test_atomate2_example():
     space = {}
-    exec(compile(blocks(False)[1], "README.md", "exec"), space)
+    run_python(readme("tested")[1], README, space)
     assert type(space["flow"]).__name__ == "ElasticMaker"
 
 
@@ -44,9 +43,6 @@ def test_mongodb_example(mongodb_uri, mongodb_database, capsys):
     soft = {**found, "result": {"b0": 20.0}}
     with MongoClient(mongodb_uri) as client:
         client[mongodb_database]["pet_records"].insert_many([found, soft])
-    (code,) = blocks(True)
-    code = code.replace("mongodb://localhost:27017", mongodb_uri).replace(
-        '"materials"', repr(mongodb_database)
-    )
-    exec(compile(code, "README.md", "exec"), {})
+    (block,) = readme("tested: mongodb")
+    run_python(mongodb(block, mongodb_uri, mongodb_database), README, {})
     assert capsys.readouterr().out.split() == ["W", "304.0", "W-bcc"]
