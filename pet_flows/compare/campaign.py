@@ -43,9 +43,7 @@ def compare_campaign(store: ResultStore, campaign: str, *, keep: bool = False) -
 
 def _training_phases(hashes: set[str]) -> dict[str, list[str]] | None:
     """Training phases from the card of the bundled model with one of these hashes."""
-    from pet_flows.models.catalogue import bundled, find
+    from pet_flows.models.catalogue import card_of
 
-    for name, card in bundled().items():
-        if find(name).sha256 in hashes:
-            return card.get("training_phases")
-    return None
+    cards = [card for card in map(card_of, sorted(hashes)) if card is not None]
+    return cards[0].get("training_phases") if cards else None

@@ -47,7 +47,10 @@ class MetatomicRaw:
             )
         if model.requested_inputs(use_new_names=True):
             wanted = ", ".join(model.requested_inputs(use_new_names=True))
-            raise PetFlowsError(f"This model wants extra inputs ({wanted}), which crystals lack.")
+            raise PetFlowsError(
+                f"This model needs {wanted} with each structure, which cannot be given here; use "
+                "another."
+            )
         self._model = model
         self._key = key
         self._options = ModelEvaluationOptions(

@@ -42,6 +42,12 @@ def bundled() -> dict[str, dict[str, Any]]:
     return cards
 
 
+def card_of(sha256: str) -> dict[str, Any] | None:
+    """Card of the bundled model with these weights; None if they are another's."""
+    cards = bundled().values()
+    return next((card for card in cards if sha256_of(Path(card["path"])) == sha256), None)
+
+
 @lru_cache(maxsize=64)
 def _hash(path: str, size: int, modified: int) -> str:
     with open(path, "rb") as stream:

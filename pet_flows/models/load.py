@@ -84,7 +84,9 @@ def _load(sha256: str, path: str, dtype: str, device: torch.device) -> Atomistic
                     model.module.to(DTYPES[dtype]), model.metadata(), capabilities
                 )
     if not any(name.split("/")[0] == "energy" for name in model.capabilities().outputs):
-        raise PetFlowsError(f"{path} has no energy output; it is not an interatomic potential.")
+        raise PetFlowsError(
+            f"{path} must give an energy, and has no such output; use an interatomic potential."
+        )
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval().to(device)
@@ -99,7 +101,10 @@ def _open_checkpoint(path: str) -> torch.nn.Module:
     except Exception as error:  # unpickling fails in as many ways as there are damaged files
         raise _unreadable(path, error) from None
     if not isinstance(checkpoint, dict) or "architecture_name" not in checkpoint:
-        raise PetFlowsError(f"{path} is no metatrain checkpoint: it names no architecture.")
+        raise PetFlowsError(
+            f"{path} must be a checkpoint of metatrain, and names no architecture; give a file "
+            "that `mtt train` wrote."
+        )
     try:
         with _root_logger_as_it_is():
             return model_from_checkpoint(checkpoint, context="export")

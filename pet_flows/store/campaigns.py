@@ -60,14 +60,14 @@ class Campaigns:
         """
         name = str(manifest["name"])
         if not name.strip():
-            raise PetFlowsError("A campaign needs a name: give it one that is not empty.")
+            raise PetFlowsError("A campaign's name must not be empty; give it one.")
         if len(name) > LONGEST_NAME or name != name.encode(errors="ignore").decode():
             raise PetFlowsError(
-                f"A campaign cannot be called {name!r:.50}: its name is text of at most "
-                f"{LONGEST_NAME} characters."
+                f"A campaign's name must be text of at most {LONGEST_NAME} characters (got "
+                f"{name!r:.50})."
             )
         if "#" in name:
-            raise PetFlowsError(f"A campaign cannot be called {name!r}: leave out the #.")
+            raise PetFlowsError(f"A campaign's name must have no # in it (got {name!r}).")
         n_records = int(manifest.get("n_inputs", 0)) * max(1, len(manifest.get("properties", ())))
         n_pages = -(-n_records // KEYS_PER_PAGE) if n_records else DEFAULT_PAGES
         # floats of settings stay what they are; the digest compares what was asked for

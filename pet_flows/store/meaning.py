@@ -83,7 +83,7 @@ def refusals_said() -> Iterator[None]:
         yield
     except (OperationFailure, NotImplementedError, re.error) as error:
         said = str(error).partition(", full error:")[0].rstrip(".")
-        raise PetFlowsError(f"The query was refused ({said}); correct it.") from None
+        raise PetFlowsError(f"The query must be one that MongoDB understands ({said}).") from None
 
 
 def applies(criteria: Document, document: Document) -> bool:

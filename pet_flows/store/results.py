@@ -242,7 +242,9 @@ class ResultStore:
         """
         record = self.records.find_one({"_id": key}, {"blobs": 1})
         if record is None:
-            raise PetFlowsError(f"There is no record {key} in this store.")
+            raise PetFlowsError(
+                f"There is no record {key} in this store; pet-flows query lists what there is."
+            )
         if name not in record["blobs"]:
             known = ", ".join(record["blobs"]) or "none"
             raise PetFlowsError(f"Record {key} has no blob {name!r}; it has {known}.")
@@ -270,7 +272,10 @@ class ResultStore:
                 return structure_of_arrays(self.blobs.read(record["blobs"][name]))
             if name not in record and (whole := self.get(record["_id"])):
                 return self._structure(whole, names)
-        raise PetFlowsError(f"Record {record['_id']} has no structure: {record['message']}")
+        raise PetFlowsError(
+            f"Record {record['_id']} has no structure ({record['message']}); mend its input and "
+            "compute it again."
+        )
 
     @patient
     def put_references(self, documents: Iterable[Mapping[str, Any]]) -> None:

@@ -102,7 +102,9 @@ class DatabaseFile:
             The file was opened for reading, or the disk refuses.
         """
         if self.read_only:
-            raise PetFlowsError(f"{self.path} was opened for reading only; nothing was written.")
+            raise PetFlowsError(
+                f"{self.path} was opened for reading only; open it without read_only to write."
+            )
         self._refuse_after_fork()
         with self.mutex:
             if self._db.in_transaction:  # a write inside of a write is part of it

@@ -25,7 +25,10 @@ def refuse_large(document: Mapping[str, Any], what: str) -> None:
     try:
         size = len(bson.encode(document))
     except (bson.errors.InvalidDocument, OverflowError) as error:
-        raise PetFlowsError(f"{what} cannot be stored: {error}.") from None
+        raise PetFlowsError(
+            f"{what} must hold what MongoDB can store: text, numbers, lists, names with values "
+            f"({error})."
+        ) from None
     if size > MAX_DOCUMENT:
         raise PetFlowsError(
             f"{what} has {size / 1e6:.1f} MB, more than the 1 MB of a document; put its arrays "

@@ -107,8 +107,11 @@ def test_existing_and_query(results):
     found = results.query({"state": "ok"}, ["property", "result.energy"], {"_id": -1}, limit=1)
     last = max(keys[0], keys[2])
     assert list(found) == [{"_id": last, "property": "static", "result": {"energy": -1.0}}]
-    with pytest.raises(PetFlowsError, match=r"refused \([^{}]*\); correct it"):
+    with pytest.raises(PetFlowsError, match=r"MongoDB understands \([^{}]*\)"):
         list(results.query({"state": {"$sounds_like": "oak"}}))
+
+
+REFUSED = r"^The query must be one that MongoDB understands \(.+\)\.$"
 
 
 @pytest.mark.parametrize(
@@ -122,10 +125,10 @@ def test_existing_and_query(results):
 )  # fmt: skip
 def test_what_cannot_be_asked_is_said_on_every_store(results, asked):
     results.put(*record())
-    with pytest.raises(PetFlowsError, match=r"^The query was refused \(.+\); correct it\.$"):
+    with pytest.raises(PetFlowsError, match=REFUSED):
         list(results.query(*asked))
     if len(asked) == 1:
-        with pytest.raises(PetFlowsError, match=r"^The query was refused \(.+\); correct it\.$"):
+        with pytest.raises(PetFlowsError, match=REFUSED):
             results.count(*asked)
 
 
@@ -147,11 +150,11 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
         results.campaigns.put({**manifest, "n_inputs": 3, "inputs_digest": "another"})
     for name, said in {
-        "": "needs a name",
-        "  ": "needs a name",
-        "a#1": "leave out the #",
+        "": "must not be empty",
+        "  ": "must not be empty",
+        "a#1": "must have no #",
         "x" * 201: "at most 200",
-        "\udce9": "name is text",
+        "\udce9": "must be text",
     }.items():
         with pytest.raises(PetFlowsError, match=said):
             results.campaigns.put({**manifest, "name": name})
