@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from pet_flows.errors import PetFlowsError
+from pet_flows.validate import validated
 
 Dtype = Literal["float32", "float64"]
 
@@ -60,12 +60,8 @@ class PotentialSpec(BaseModel):
         PetFlowsError
             Names the field, how it must be, and what it was.
         """
-        try:
-            return PotentialSpec(**{**self.model_dump(), **changes})
-        except ValidationError as error:
-            first = error.errors()[0]
-            name, must = first["loc"][0], first["msg"].removeprefix("Input should ")
-            raise PetFlowsError(f"{name} must {must} (got {first['input']!r}).") from None
+        values = {**self.model_dump(), **changes}
+        return validated(PotentialSpec, values, lambda place: "potential: ")
 
     def as_dict(self) -> dict[str, Any]:
         """Give monty's form: without it FireWorks would keep the spec as its printed text."""
