@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load_potential": "pet_flows.api",
     "compute": "pet_flows.api",
-    "PropertyResult": "pet_flows.api",
+    "PropertyResult": "pet_flows.api_result",
     "SymmetrizedCalculator": "pet_flows.engines.ase",
     "PotentialSpec": "pet_flows.models.spec",
     "PetFlowsError": "pet_flows.errors",

@@ -5,133 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from pet_flows.api_result import PropertyResult, result_of
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.execution import Execution
-from pet_flows.properties.property import PlotData, Property, imported
+from pet_flows.properties.property import Property
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.settings import PropertySettings
-from pet_flows.validate import unknown, validated
+from pet_flows.validate import validated
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
     from ase import Atoms
-    from matplotlib.figure import Figure
     from pymatgen.core import Structure
 
     from pet_flows.engines.potential import Potential
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.properties.outcome import Outcome
-    from pet_flows.properties.result import Strict
 
     OneStructure = Structure | Atoms
-
-
-@dataclass(frozen=True)
-class PropertyResult:
-    """What a property gave for one structure.
-
-    Parameters
-    ----------
-    property
-        Its name.
-    state
-        ``ok``, ``unconverged`` or ``failed``.
-    result
-        The property's result model, with units in its fields' descriptions; None where it failed
-        before there was a whole one.
-    reason, message
-        Short code and a sentence, when not ``ok``.
-    structure
-        Final structure; None where there is none.
-    arrays
-        Large arrays by blob name, as a record's blobs.
-    warnings
-        What a person should know who uses the result.
-    settings
-        What was computed.
-    potential
-        Which potential it was.
-    n_evaluations
-        Model evaluations, rotations included.
-    """
-
-    property: str
-    state: Literal["ok", "unconverged", "failed"]
-    result: Strict | None
-    reason: str | None
-    message: str | None
-    structure: Structure | None
-    arrays: Mapping[str, Mapping[str, np.ndarray]]
-    warnings: tuple[str, ...]
-    settings: PropertySettings
-    potential: PotentialSpec
-    n_evaluations: int
-    formula: str
-    inherited: Mapping[str, Any]
-    """crystal reference and symmetry, taken over by what starts from this result"""
-
-    def __getattr__(self, name: str) -> Any:
-        """Fields of the result model: ``found.b0`` for ``found.result.b0``."""
-        if name.startswith("_") or self.result is None or not hasattr(self.result, name):
-            why = f" ({self.reason}: {self.message})" if self.message else ""
-            raise AttributeError(f"The {self.property} of {self.formula} has no {name!r}{why}")
-        return getattr(self.result, name)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but arrays, as plain JSON."""
-        return {
-            "property": self.property,
-            "state": self.state,
-            "reason": self.reason,
-            "message": self.message,
-            "formula": self.formula,
-            "result": None if self.result is None else self.result.model_dump(mode="json"),
-            "structure": None if self.structure is None else self.structure.as_dict(),
-            "settings": self.settings.model_dump(mode="json"),
-            "potential": self.potential.model_dump(mode="json"),
-            "warnings": list(self.warnings),
-            "n_evaluations": self.n_evaluations,
-        }
-
-    def plot(self, name: str | None = None, path: str | Path | None = None) -> Figure:
-        """Draw the result.
-
-        Parameters
-        ----------
-        name
-            One of the property's plots; its first without one.
-        path
-            File to save it to (.png, .svg, .pdf).
-
-        Raises
-        ------
-        PetFlowsError
-            The property has no such plot, or there is nothing to draw.
-        """
-        declared = get_property(self.property)
-        if not declared.plots:
-            raise PetFlowsError(f"The property {self.property} has no plot.")
-        name = name or next(iter(declared.plots))
-        if name not in declared.plots:
-            raise PetFlowsError(unknown(name, list(declared.plots), f"plot of {self.property}"))
-        if self.result is None:
-            raise PetFlowsError(
-                f"The {self.property} of {self.formula} gave nothing to draw ({self.message})"
-            )
-        shown = PlotData(
-            title=f"{self.formula} · {self.potential.model}",
-            result=self.result.model_dump(mode="json"),
-            settings=self.settings.model_dump(mode="json"),
-            arrays=self.arrays.__getitem__,
-        )
-        figure: Figure = imported(declared.plots[name])(shown)
-        if path is not None:
-            figure.savefig(path)
-        return figure
 
 
 def load_potential(
@@ -233,7 +125,7 @@ def compute(
     found: dict[int, PropertyResult] = {}
 
     def keep(place: int, outcome: Outcome) -> None:
-        found[place] = _result(outcome, declared, physics, loaded, starts[place])
+        found[place] = result_of(outcome, declared, physics, loaded.spec, starts[place].formula)
 
     for place, start in enumerate(starts):
         if start.problem is not None:
@@ -323,35 +215,4 @@ def _start(given: Any) -> _Start:
     raise PetFlowsError(
         f"A {type(given).__name__} is no structure: give a pymatgen Structure, an ASE Atoms, a "
         "result of pet_flows, or a list of these."
-    )
-
-
-def _result(
-    outcome: Outcome, declared: Property, settings: Any, potential: Potential, start: _Start
-) -> PropertyResult:
-    from pydantic import ValidationError
-
-    from pet_flows.records.build import plain
-    from pet_flows.records.structures import structure_of_atoms
-
-    try:
-        values = declared.result.model_validate(plain(outcome.result))
-    except ValidationError:
-        if outcome.state == "ok":
-            raise
-        values = None  # what failed or did not converge may have some of it only
-    return PropertyResult(
-        property=declared.name,
-        state=outcome.state,
-        result=values,
-        reason=outcome.reason,
-        message=outcome.message,
-        structure=None if outcome.atoms is None else structure_of_atoms(outcome.atoms),
-        arrays=outcome.blobs,
-        warnings=tuple(outcome.warnings),
-        settings=settings,
-        potential=potential.spec,
-        n_evaluations=outcome.n_evaluations,
-        formula=start.formula,
-        inherited=outcome.inherited,
     )

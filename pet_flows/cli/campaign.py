@@ -1,129 +1,22 @@
-"""What ``screen`` and ``submit`` share: their arguments, and the campaign made of them."""
+"""The campaign of a file and of options, and the flow made of it."""
 
 from __future__ import annotations
 
-import inspect
-import json
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from pet_flows.cli.arguments import Asked, parse_query
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
-    from pet_flows.flows.campaign_file import CampaignFile
+    from pet_flows.flows.campaign_file import CampaignFile, Draft
     from pet_flows.inputs.structure import InputStructure
 
 #: endings of campaign files
 YAML = (".yaml", ".yml")
-
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Files (CIF, POSCAR, extxyz, JSON, ASE database), folders, globs, or "
-        "prototypes:Li,Si,... (each element in sc, bcc, fcc, hcp, diamond); or first a campaign "
-        "file (.yaml, see pet-flows init), whose values the options replace."
-    ),
-]
-Properties = Annotated[
-    str | None,
-    typer.Option(
-        "--properties",
-        "-p",
-        help="Separated by commas (default: relax,eos,phonon,static); see pet-flows settings.",
-    ),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="PROPERTY.SETTING=VALUE",
-        help="A setting, such as md.temperature=600 or execution.chunk_atoms=300; repeatable. "
-        "pet-flows settings PROPERTY lists them.",
-    ),
-]
-Model = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Bundled name, upet name, or a .ckpt or .pt file (default: pet-mvl); repeatable."
-    ),
-]
-Symmetrize = Annotated[
-    str | None,
-    typer.Option(help="none, crystal, ecse, grid:icosahedral, ... (default: crystal)."),
-]
-Dtype = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]
-Device = Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")]
-Name = Annotated[
-    str | None, typer.Option("--name", "-n", help="Name of the campaign (default: screen).")
-]
-BatchSize = Annotated[int | None, typer.Option(help="Structures per job (default: 64).")]
-FromStore = Annotated[
-    str | None,
-    typer.Option("--from-store", help="Collection of your database to take structures from."),
-]
-Query = Annotated[str | None, typer.Option(help="Which documents of --from-store, as JSON.")]
-StructurePath = Annotated[
-    str | None,
-    typer.Option(
-        help="Where the structure is in documents of --from-store or of JSON files, such as "
-        "output.structure."
-    ),
-]
-Trust = Annotated[bool, typer.Option("--trust", help="Open the pickled checkpoint --model names.")]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Compute failed records again, whatever the reason.")
-]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A campaign as asked for on the command line; None where nothing was said."""
-
-    inputs: Inputs = None
-    properties: Properties = None
-    settings: Set = None
-    model: Model = None
-    symmetrize: Symmetrize = None
-    dtype: Dtype = None
-    device: Device = None
-    name: Name = None
-    batch_size: BatchSize = None
-    from_store: FromStore = None
-    query: Query = None
-    structure_path: StructurePath = None
-    trust: Trust = False
-    retry_failed: RetryFailed = False
-
-
-def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
-    """A command with the arguments of `Asked` before its own; the function is given an `Asked`."""
-
-    def command(**given: Any) -> None:
-        asked = Asked(**{field.name: given.pop(field.name) for field in fields(Asked)})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other packages; ours are in the records
-            function(asked, **given)
-
-    def parameters(of: Callable[..., Any], leave_out: int) -> list[inspect.Parameter]:
-        hints = get_type_hints(of, include_extras=True)
-        known = list(inspect.signature(of).parameters.values())[leave_out:]
-        return [
-            p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in known
-        ]
-
-    accepted = [*parameters(Asked, 0), *parameters(function, 1)]
-    command.__signature__ = inspect.Signature(accepted)  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in accepted}
-    command.__doc__ = function.__doc__
-    return command
 
 
 def read_campaign(asked: Asked) -> CampaignFile:
@@ -169,7 +62,7 @@ def read_campaign(asked: Asked) -> CampaignFile:
     return draft.campaign()
 
 
-def _put_potentials(asked: Asked, draft: Any) -> None:
+def _put_potentials(asked: Asked, draft: Draft) -> None:
     """``--model`` replaces the potentials; the other options change each of them."""
     if asked.model is not None:
         draft.put(("potentials",), [{"model": model} for model in asked.model], "--model")
@@ -191,7 +84,7 @@ def _put_potentials(asked: Asked, draft: Any) -> None:
             draft.origins["potentials", n, name] = said[name]
 
 
-def _put_properties(asked: Asked, draft: Any, default: tuple[str, ...]) -> None:
+def _put_properties(asked: Asked, draft: Draft, default: tuple[str, ...]) -> None:
     """``--properties`` chooses, keeping what the file says of those it has; ``--set`` adds."""
     if asked.properties is not None:
         there = draft.values.get("properties")
@@ -326,33 +219,3 @@ def _read(campaign: CampaignFile, job_store: JobStore) -> list[InputStructure]:
             "There is nothing to screen: give files, folders, prototypes:Li,Si or --from-store."
         )
     return found
-
-
-def counted(number: int, word: str) -> str:
-    """``1 record``, ``2 records``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def parse_query(text: str) -> dict[str, Any]:
-    """Decode a MongoDB query given as JSON (extended JSON for dates and ids).
-
-    Raises
-    ------
-    PetFlowsError
-        It is not JSON, or not an object.
-    """
-    from bson import json_util
-    from bson.errors import BSONError
-
-    try:
-        query = json_util.loads(text)
-    except json.JSONDecodeError as error:
-        raise PetFlowsError(
-            f"The query {text!r} is not JSON ({error.msg} at character {error.pos}); write it "
-            """like '{"state": "ok", "elements": "Si"}'."""
-        ) from None
-    except (ValueError, TypeError, BSONError) as error:
-        raise PetFlowsError(f"The query {text!r} holds an impossible value: {error}") from None
-    if not isinstance(query, dict):
-        raise PetFlowsError(f"The query {text!r} is no JSON object {{...}}.")
-    return query

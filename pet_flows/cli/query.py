@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.campaign import counted, parse_query
+from pet_flows.cli.arguments import counted, parse_query
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pet_flows.cli.campaign import (
-    Asked,
-    Campaign,
-    build_campaign,
-    campaign_command,
-    counted,
-    read_campaign,
-)
+from pet_flows.cli.arguments import Asked, campaign_command, counted
+from pet_flows.cli.campaign import Campaign, build_campaign, read_campaign
 from pet_flows.cli.compare import PICTURES, check_file
 
 if TYPE_CHECKING:

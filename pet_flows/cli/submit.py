@@ -7,13 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.campaign import (
-    Asked,
-    build_campaign,
-    campaign_command,
-    counted,
-    read_campaign,
-)
+from pet_flows.cli.arguments import Asked, campaign_command, counted
+from pet_flows.cli.campaign import build_campaign, read_campaign
 
 Category = Annotated[
     str | None, typer.Option(help="pet-gpu or pet-cpu (default: as the device says).")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.campaign import counted
+from pet_flows.cli.arguments import counted
 from pet_flows.cli.submit import LaunchpadFile
 
 Categories = Annotated[str, typer.Option("--category", help="pet-gpu, pet-cpu, or both.")]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pet_flows.errors import PetFlowsError
+from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.jobs.entries import Entry
 from pet_flows.jobs.observe import tell_progress
 from pet_flows.models.resolve import ResolvedPotential
@@ -118,9 +118,9 @@ def _outcomes(
         for index, outcome in run(list(left)):
             left.pop(index, None)
             yield index, outcome
-    except PetFlowsError:
-        raise  # of the job as a whole, such as a package that is missing
-    except Exception:
+    except Exception as error:
+        if _of_the_job(error):
+            raise
         logger.exception("the property %s broke down on a batch", maker.property_name)
     for index in left:
         yield index, _alone(run([index]), maker.property_name)
@@ -133,15 +133,25 @@ def _alone(outcomes: Iterator[tuple[int, Outcome]], name: str) -> Outcome:
     try:
         found = next(outcomes, None)
         said = f"The property {name} gave no result for this structure"
-    except PetFlowsError:
-        raise
+    except StructureError as error:
+        return Outcome(
+            index=0, state="failed", reason=error.reason, message=error.message,
+            retryable=error.retryable,
+        )  # fmt: skip
     except Exception as error:
+        if _of_the_job(error):
+            raise
         logger.exception("the property %s broke down on a structure", name)
         found, said = None, f"The property {name} broke down ({type(error).__name__}: {error})"
     if found is not None:
         return found[1]
     message = f"{said}: report it to whoever wrote {name}."
     return Outcome(index=0, state="failed", reason="property_error", message=message[:1000])
+
+
+def _of_the_job(error: Exception) -> bool:
+    """Whether an error is of the job as a whole, such as a package that is missing."""
+    return isinstance(error, PetFlowsError) and not isinstance(error, StructureError)
 
 
 def _atoms(entry: Entry) -> Atoms:

@@ -10,7 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic_core import PydanticUndefined
 
-from pet_flows.cli.campaign import Asked, read_campaign
+from pet_flows.cli.arguments import Asked
+from pet_flows.cli.campaign import read_campaign
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs import maker_of
 from pet_flows.properties.execution import Execution
