@@ -91,7 +91,7 @@ def size(atoms: Atoms, cutoff: float) -> int:
 def measure(strategy: str, name: str, n_turns: int, limit: int) -> Row | None:
     """Row of one pair; None if the strategy is not for that system, or above the limit."""
     from pet_flows.errors import StructureError
-    from pet_flows.symmetrization.parse import parse_strategy
+    from pet_flows.symmetrization.strategies import parse_strategy
 
     atoms, parent = systems()[name]
     # a free atom has no edges: the backend by itself does not take it

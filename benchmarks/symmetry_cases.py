@@ -15,7 +15,7 @@ from pet_flows.engines.potential import get_potential
 from pet_flows.engines.raw import RawModel
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 
 GRIDS = [
     f"grid:{group}{tail}"

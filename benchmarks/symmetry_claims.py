@@ -24,7 +24,7 @@ from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.ecse import Ecse, EcseBound
 from pet_flows.symmetrization.grid import off_axis_group
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from pet_flows.symmetrization.strategy import Fixed, Strategy
 
 #: √(eV/Å²/amu) in THz

@@ -111,7 +111,7 @@ def compute(
     """
     from pet_flows.engines.potential import Potential, get_potential
     from pet_flows.properties.outcome import Outcome
-    from pet_flows.symmetrization.parse import serving
+    from pet_flows.symmetrization.spec import serving
 
     declared = get_property(name)
     physics = _physics(declared, settings, fields)

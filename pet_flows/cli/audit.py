@@ -57,7 +57,7 @@ def command(
     from pet_flows.models.resolve import resolve
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.settings import get_settings
-    from pet_flows.symmetrization.parse import canonical_spec
+    from pet_flows.symmetrization.spec import canonical_spec
 
     check_file(picture, PICTURES, "--picture")
     settings = get_settings()

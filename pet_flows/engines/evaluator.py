@@ -24,7 +24,7 @@ from pet_flows.engines.memory import Memory, is_out_of_memory
 from pet_flows.engines.raw import Copies, Graph, RawModel, RawResult
 from pet_flows.engines.spread import ForceSpread, energy_spread
 from pet_flows.errors import StructureError
-from pet_flows.symmetrization.parse import parse_spec
+from pet_flows.symmetrization.spec import parse_spec
 from pet_flows.symmetrization.strategy import Bound, Plan, Strategy
 
 #: atoms in one model call; on a CPU more than this falls out of the cache

@@ -16,7 +16,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.models.load import load_model
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from pet_flows.symmetrization.strategy import Bound
 
 

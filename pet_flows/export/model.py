@@ -26,7 +26,7 @@ from pet_flows.symmetrization.ecse_axial import BETA, ON_AXIS, TURNS
 from pet_flows.symmetrization.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR
 from pet_flows.symmetrization.ecse_graph import NEGLIGIBLE
 from pet_flows.symmetrization.grid import Grid
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from pet_flows.symmetrization.strategy import Strategy
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pet_flows.properties.execution import Execution
 from pet_flows.properties.property import Property
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.settings import PropertySettings
-from pet_flows.symmetrization.parse import serving
+from pet_flows.symmetrization.spec import serving
 from pet_flows.validate import Place, validated
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import ModelFile, find
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetrization.parse import canonical_spec
+from pet_flows.symmetrization.spec import canonical_spec
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import periodic_rank
 from pet_flows.symmetrization.crystal_bound import LIMIT, CrystalBound
-from pet_flows.symmetrization.parse import StrategySpec
 from pet_flows.symmetrization.reference import TOLERANCE, CrystalReference, make_reference
 from pet_flows.symmetrization.setting import find_setting, smallest_setting
+from pet_flows.symmetrization.spec import StrategySpec
 
 #: Å, for the translations that define the reference lattice of an input with round-off in it, or
 #: with the displacement of a phonon: 0.01 Å, by which two of its atoms can differ twice

@@ -18,7 +18,7 @@ from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import get_potential
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.rough import build_soap_bpnn, soap_model
 from tests.symmetrization.systems import crystals, molecules, orthogonal, sheared, turned
 

@@ -16,7 +16,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.grid import off_axis_group
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.rough import TENSORS, rough_model, soap_model
 from tests.symmetrization.systems import crystals, molecules, orthogonal, sheared, turned
 

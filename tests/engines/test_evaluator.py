@@ -133,7 +133,7 @@ def test_atoms_without_neighbours(make):
 
 
 def test_equivalent_atoms_have_equal_energies(make):
-    from pet_flows.symmetrization.parse import parse_strategy
+    from pet_flows.symmetrization.strategies import parse_strategy
 
     raw = make(rough_model())
     evaluator = Evaluator(raw, parse_strategy("crystal").configure(raw.cutoff, raw.n_layers))

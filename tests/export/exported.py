@@ -6,7 +6,7 @@ from ase.build import bulk
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.pet import PETRaw
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.rough import rough_model
 from tests.symmetrization.systems import sheared
 

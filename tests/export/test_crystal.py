@@ -15,7 +15,7 @@ from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.static.declaration import StaticSettings
 from pet_flows.properties.static.static import static
 from pet_flows.symmetrization.crystal import inherited_by_supercell
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.export.exported import crystal_cells, in_process
 from tests.rough import rough_model, unfiled
 from tests.symmetrization.systems import orthogonal, sheared, turned

@@ -5,7 +5,7 @@ import pytest
 from metatomic_ase import MetatomicCalculator
 
 from pet_flows.export.model import symmetrized_model
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.export.exported import in_process
 from tests.rough import rough_model
 from tests.symmetrization.systems import molecules

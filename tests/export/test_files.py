@@ -19,8 +19,8 @@ from pet_flows.export.model import export_model, symmetrized_model
 from pet_flows.models.catalogue import sha256_of
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.crystal import inherited_by_supercell
-from pet_flows.symmetrization.parse import parse_strategy
 from pet_flows.symmetrization.reference import CrystalReference
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.export.exported import crystal_cells
 from tests.rough import rough_model, save_checkpoint
 

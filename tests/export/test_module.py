@@ -11,7 +11,7 @@ from metatomic.torch import ModelOutput, System
 
 from pet_flows.export.grid import GridFrames
 from pet_flows.export.module import SymmetrizedModule
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.export.exported import in_process
 from tests.rough import rough_model
 from tests.symmetrization.systems import sheared

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.pet import PETRaw
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.rough import rough_model
 
 AXIS = np.array([0.2, -0.6, 0.77])

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.symmetrization.crystal import derive, inherited_by_supercell
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 
 CUBIC = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
 

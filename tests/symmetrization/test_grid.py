@@ -7,7 +7,7 @@ from metatomic_ase import MetatomicCalculator, SymmetrizedCalculator
 from metatomic_ase._symmetry import _choose_quadrature, _get_quadrature
 
 from pet_flows.symmetrization.grid import GROUPS, lebedev, off_axis_group
-from pet_flows.symmetrization.parse import parse_strategy
+from pet_flows.symmetrization.strategies import parse_strategy
 from tests.rough import rough_model
 from tests.symmetrization.systems import evaluate, turned
 

@@ -24,7 +24,7 @@ from pet_flows.properties.md.observables import MELTED
 from pet_flows.properties.md.trajectory import LAYOUT, Trajectory
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import Prepared, as_given
-from pet_flows.symmetrization.parse import parse_spec
+from pet_flows.symmetrization.spec import parse_spec
 
 #: reasons of runs whose atoms or cell went beyond bounds; devices and disks fail in sound ones
 EXPLOSIONS = ("exploded", "not_finite", "cell_runaway")

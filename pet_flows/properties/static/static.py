@@ -24,7 +24,7 @@ from pet_flows.properties.batch import (
 )
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.static.declaration import StaticSettings
-from pet_flows.symmetrization.parse import parse_spec
+from pet_flows.symmetrization.spec import parse_spec
 
 #: structures evaluated together; the evaluator bounds memory by itself
 BATCH = 64

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:  # torch stays away from those who only want the canonical spelling
-    from pet_flows.symmetrization.strategy import Strategy
+    pass
 
 Kind = Literal["none", "grid", "crystal", "ecse"]
 
@@ -190,25 +190,3 @@ def serving(spec: str, purpose: Literal["derivatives", "dynamics", "phases"]) ->
         case "phases":
             return parsed.for_phases.canonical
     raise ValueError(f"no purpose {purpose!r}: it is derivatives, dynamics or phases")
-
-
-def parse_strategy(spec: str) -> Strategy:
-    """Strategy of a spec string; its ``spec`` attribute is the canonical form.
-
-    Raises
-    ------
-    PetFlowsError
-        No strategy has this spec; the sentence lists those that exist.
-    """
-    parsed = parse_spec(spec)
-    if parsed.kind == "crystal":
-        from pet_flows.symmetrization.crystal import Crystal
-
-        return Crystal(parsed.group, parsed.oriented)
-    if parsed.kind == "ecse":
-        from pet_flows.symmetrization.ecse import Ecse
-
-        return Ecse(parsed.scope, parsed.group)
-    from pet_flows.symmetrization.grid import Grid
-
-    return Grid(parsed.canonical)

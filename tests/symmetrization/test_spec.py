@@ -3,7 +3,8 @@
 import pytest
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.symmetrization.parse import canonical_spec, parse_spec, parse_strategy, serving
+from pet_flows.symmetrization.spec import canonical_spec, parse_spec, serving
+from pet_flows.symmetrization.strategies import parse_strategy
 
 SPECS = [
     "none",
