@@ -16,6 +16,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
 from pet_flows.properties.bodies import body_of, final_atoms
+from pet_flows.properties.elastic.axes import in_ieee_axes
 from pet_flows.properties.elastic.declaration import ElasticSettings
 from pet_flows.properties.elastic.strains import StrainPlan, plan
 from pet_flows.properties.elastic.tensor import Moduli, fit, mandel, moduli, turns, voigt
@@ -208,8 +209,6 @@ def _outcome(crystal: _Crystal, settings: ElasticSettings) -> Outcome:
     assert reference.body.latest is not None
     atoms = final_atoms(reference.body)
     found = moduli(tensor, AseAtomsAdaptor.get_structure(atoms))
-    # rows of the axes are where x, y, z of the standard point: t_ieee = axes t axesᵀ
-    to_ieee = turns(plan.axes.T[None])[0]
     stress = _largest(_stress(reference))
     loose = [p for p in crystal.points.values() if not p.converged] if settings.relax_ions else []
     return Outcome(
@@ -217,7 +216,7 @@ def _outcome(crystal: _Crystal, settings: ElasticSettings) -> Outcome:
         state="unconverged" if loose else "ok",
         result={
             "tensor": voigt(tensor).tolist(),
-            "tensor_ieee": voigt(to_ieee @ tensor @ to_ieee.T).tolist(),
+            "tensor_ieee": voigt(in_ieee_axes(tensor, plan.frames)).tolist(),
             **asdict(found),
             "residual": residual,
             "nonlinearity": bend,

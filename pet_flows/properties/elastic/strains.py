@@ -1,9 +1,7 @@
 """Which strains an elastic tensor needs: along the crystal's axes, no more than its symmetry asks.
 
 The strains belong to the crystal, not to the laboratory: a turned crystal is strained along its
-own turned axes, and its tensor is the turned one to round-off. Axes are those of the IEEE standard
-176-1987. (pymatgen's are not: x is along c in tetragonal crystals with c < a, and two equal lengths
-in a triclinic or orthorhombic one are an error.)
+own turned axes, and its tensor is the turned one to round-off.
 """
 
 from __future__ import annotations
@@ -16,7 +14,8 @@ import numpy as np
 from ase import Atoms
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.crystallography.standard import standard_cell
+from pet_flows.errors import StructureError
+from pet_flows.properties.elastic.axes import ieee_frames
 from pet_flows.properties.elastic.tensor import WEIGHTS, design, invariant_basis, mandel, matrix
 
 #: entries of unit strains that differ by less than this are the same; round-off is 1e-13
@@ -56,8 +55,8 @@ class StrainPlan:
     states: tuple[StrainState, ...]
     basis: np.ndarray
     """(n, 6, 6) Mandel, the tensors that the point group allows"""
-    axes: np.ndarray
-    """(3, 3) IEEE axes in the rows, right-handed"""
+    frames: np.ndarray
+    """(k, 3, 3) axes that obey the IEEE standard; strains follow the first"""
 
     @property
     def strains(self) -> np.ndarray:
@@ -79,15 +78,24 @@ def plan(atoms: Atoms, group: SpaceGroup | None, symprec: float) -> StrainPlan:
     group
         The symmetry that is kept and imposed on the tensor; None for none.
     symprec
-        Å; for the axes.
+        Å; for the axes where there is no group. They are the laboratory's where none is found.
     """
     operations = np.eye(3)[None] if group is None else group.operations(atoms.cell.array)
-    axes = ieee_axes(atoms, symprec)
+    frames = _frames(atoms, group, symprec)
     basis = invariant_basis(operations)
-    strains = axes.T @ UNITS @ axes
+    strains = frames[0].T @ UNITS @ frames[0]
     chosen = _fewest(strains, basis, operations)
     states = tuple(_state(strains[n], group, operations) for n in chosen)
-    return StrainPlan(states, basis, axes)
+    return StrainPlan(states, basis, frames)
+
+
+def _frames(atoms: Atoms, group: SpaceGroup | None, symprec: float) -> np.ndarray:
+    if group is None:
+        try:
+            group = SpaceGroup.find(atoms, symprec)
+        except StructureError:
+            return np.eye(3)[None]
+    return ieee_frames(group, atoms.cell.array)
 
 
 def _fewest(strains: np.ndarray, basis: np.ndarray, operations: np.ndarray) -> Sequence[int]:
@@ -123,37 +131,3 @@ def _maps(strain: np.ndarray, onto: np.ndarray, operations: np.ndarray) -> np.nd
 def _mirror(strain: np.ndarray, operations: np.ndarray) -> np.ndarray | None:
     found = np.nonzero(_maps(strain, -strain, operations))[0]
     return operations[found[0]] if len(found) else None
-
-
-def ieee_axes(atoms: Atoms, symprec: float) -> np.ndarray:
-    """``(3, 3)`` right-handed axes x, y, z (rows) of a crystal after IEEE 176-1987.
-
-    z along c and x along a, the conventional axes (spglib's) of cubic, hexagonal, trigonal and
-    tetragonal crystals; orthorhombic ones are named so that c < a < b; monoclinic ones have y
-    along the unique axis b and z along the shorter of the others; triclinic ones z along the
-    shortest and y normal to the plane of the two shortest. Where spglib finds no symmetry: the
-    laboratory's.
-    """
-    cell, scaled = atoms.cell.array, atoms.get_scaled_positions(wrap=False)
-    standard = standard_cell(cell, scaled, atoms.numbers, symprec)
-    if standard is None:
-        return np.eye(3)
-    conventional = standard.basis @ cell
-    # an inversion changes no tensor of even rank, but x, z and z × x must be of one hand
-    conventional = conventional * np.sign(np.linalg.det(conventional))
-    # rounded, so that round-off does not decide between equal lengths
-    by_length = np.argsort(np.linalg.norm(conventional, axis=1).round(6), kind="stable")
-    a, b, c = conventional
-    if standard.number >= 75:
-        x, z = a, c
-    elif standard.number >= 16:
-        z, x = conventional[by_length[:2]]
-    elif standard.number >= 3:
-        z = a if np.linalg.norm(a) < np.linalg.norm(c) else c
-        x = np.cross(b, z)
-    else:
-        z, x = conventional[by_length[:2]]
-    z = z / np.linalg.norm(z)
-    x = x - (x @ z) * z
-    x = x / np.linalg.norm(x)
-    return np.array([x, np.cross(z, x), z])

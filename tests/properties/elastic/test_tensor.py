@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.elastic import tensor as et
 from pet_flows.properties.elastic.declaration import ElasticSettings
-from pet_flows.properties.elastic.strains import ieee_axes, plan
+from pet_flows.properties.elastic.strains import plan
 
 GENERAL = [("Cu", (0.11, 0.23, 0.31)), ("O", (0.35, 0.02, 0.83))]
 #: space group, cell, free constants, strains, strained cells for one magnitude
@@ -86,31 +86,6 @@ def test_strained_cells_keep_what_the_strain_leaves(name: str) -> None:
         if state.mirror is not None:
             turned = state.mirror.T @ state.strain @ state.mirror
             np.testing.assert_allclose(turned, -state.strain, atol=1e-9)
-
-
-@pytest.mark.parametrize("name", CRYSTALS)
-def test_axes_turn_with_the_crystal(name: str) -> None:
-    atoms, _ = made(name)
-    turn = Rotation.random(random_state=5).as_matrix()
-    turned = atoms.copy()
-    turned.set_cell(atoms.cell.array @ turn, scale_atoms=True)
-    axes = ieee_axes(atoms, 1e-5)
-    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-12)
-    assert np.linalg.det(axes) == pytest.approx(1.0)
-    # a different axis may be called x, but only one that the crystal cannot tell from it
-    tensor = symmetrized(atoms)
-    theirs = tensor.rotate(turn.T).rotate(ieee_axes(turned, 1e-5))
-    np.testing.assert_allclose(theirs.voigt, tensor.rotate(axes).voigt, atol=1e-8)
-
-
-def test_axes_are_those_of_the_standard() -> None:
-    tetragonal, _ = made("tetragonal")  # c < a, which pymatgen turns
-    np.testing.assert_allclose(np.abs(ieee_axes(tetragonal, 1e-5)), np.eye(3), atol=1e-9)
-    orthorhombic, _ = made("orthorhombic")  # named anew so that c < a < b
-    shortest_last = np.abs(ieee_axes(orthorhombic, 1e-5) @ orthorhombic.cell.array.T)
-    np.testing.assert_allclose(shortest_last, [[0, 5, 0], [0, 0, 6], [4, 0, 0]], atol=1e-9)
-    equal = crystal("Cu", [(0.1, 0.2, 0.3)], spacegroup=1, cellpar=(4, 4, 4, 70, 75, 83))
-    assert np.linalg.det(ieee_axes(equal, 1e-5)) == pytest.approx(1.0)  # pymatgen's cannot
 
 
 def test_rotations_of_six_components_are_those_of_the_tensor() -> None:
