@@ -19,6 +19,8 @@ KEYS_PER_PAGE = 5000
 DEFAULT_PAGES = 16
 #: characters of a name, which every record of the campaign carries
 LONGEST_NAME = 200
+#: settings that manifests held before they became execution, which no campaign is about
+RETIRED = {"md": ("checkpoint_every",)}
 #: what a user calls these words of a manifest
 SAID_AS = {"n_inputs": "structures", "inputs_digest": "structures"}
 
@@ -79,8 +81,8 @@ class Campaigns:
             there = self.collection.find_one({"_id": name}, {"manifest": 1, "digest": 1})
             if there["manifest"] is None:
                 self.collection.update_one({"_id": name, "manifest": None}, {"$set": content})
-            elif there["digest"] != content["digest"]:
-                old, new = there["manifest"], content["manifest"]
+            elif content["digest"] not in (there["digest"], digest(_today(there["manifest"]))):
+                old, new = _today(there["manifest"]), content["manifest"]
                 changed = [key for key in {**old, **new} if _differ(old.get(key), new.get(key))]
                 words = dict.fromkeys(SAID_AS.get(key, key) for key in changed)
                 raise PetFlowsError(
@@ -156,6 +158,15 @@ def _new(name: str, n_pages: int, content: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC).replace(tzinfo=None)
     head = {"_id": name, "campaign": name, "page": 0, "n_pages": n_pages}
     return {**head, **content, "created": now, "keys": []}
+
+
+def _today(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored manifest without the settings that are execution by now."""
+    settings = {
+        name: {key: v for key, v in of.items() if key not in RETIRED.get(name, ())}
+        for name, of in manifest.get("settings", {}).items()
+    }
+    return {**manifest, **({"settings": settings} if settings else {})}
 
 
 def _differ(old: Any, new: Any) -> bool:

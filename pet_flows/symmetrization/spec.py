@@ -1,4 +1,4 @@
-"""Spec strings → strategies: the same words in Python, makers, records and on the command line.
+"""Spec strings: how strategies are called in Python, makers, records and on the command line.
 
 What a strategy is good for is said here too, by fields and not by its string, for jobs, properties
 and commands that have no use for torch.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pet_flows.errors import PetFlowsError
-
-if TYPE_CHECKING:  # torch stays away from those who only want the canonical spelling
-    pass
 
 Kind = Literal["none", "grid", "crystal", "ecse"]
 
