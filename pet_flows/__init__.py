@@ -19,6 +19,8 @@ _PUBLIC = {
     "open_job_store": "pet_flows.store.locate",
     "build_prototypes": "pet_flows.inputs.prototypes",
     "read_inputs": "pet_flows.inputs.sources",
+    "compare_campaign": "pet_flows.compare.campaign",
+    "comparison_table": "pet_flows.compare.table",
     "force_field": "pet_flows.jobs.force_field",
     "ScreenMaker": "pet_flows.flows.screen",
     "submit": "pet_flows.launch.submit",

@@ -12,13 +12,22 @@ def readme(mark):
 
 
 def test_every_block_is_tested():
-    assert README.read_text().count("```python") == 3
-    assert len(readme("tested")) + len(readme("tested: mongodb")) == 3
+    assert README.read_text().count("```python") == 4
+    assert len(readme("tested")) + len(readme("tested: mongodb")) == 4
+
+
+def test_python_example(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_python(readme("tested")[0], README, {})
+    lines = capsys.readouterr().out.strip().splitlines()[-2:]
+    assert [line.split()[0] for line in lines] == ["Si", "Cu"]
+    assert float(lines[1].split()[1]) == pytest.approx(11.95, rel=0.02)  # all-electron PBE
+    assert (tmp_path / "Si.png").stat().st_size > 5000
 
 
 def test_jobflow_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_python(readme("tested")[0], README, {})
+    run_python(readme("tested")[1], README, {})
     lines = capsys.readouterr().out.strip().splitlines()
     printed = {line.split()[0]: [float(x) for x in line.split()[1:]] for line in lines[-3:]}
     assert set(printed) == {"Si", "Cu", "W"}
@@ -28,7 +37,7 @@ def test_jobflow_example(tmp_path, monkeypatch, capsys):
 
 def test_atomate2_example():
     space = {}
-    run_python(readme("tested")[1], README, space)
+    run_python(readme("tested")[2], README, space)
     assert type(space["flow"]).__name__ == "ElasticMaker"
 
 

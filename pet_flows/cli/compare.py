@@ -25,7 +25,7 @@ Picture = Annotated[
 def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = None) -> None:
     """Set the equations of state of a campaign next to all-electron DFT."""
     from pet_flows.compare.campaign import compare_campaign
-    from pet_flows.compare.table import as_dict, render
+    from pet_flows.compare.table import as_dict, comparison_table
     from pet_flows.store.results import ResultStore
 
     check_file(picture, PICTURES, "--picture")
@@ -37,7 +37,7 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
     else:
         from rich.console import Console
 
-        Console(width=None if sys.stdout.isatty() else 110).print(render(matched))
+        Console(width=None if sys.stdout.isatty() else 110).print(comparison_table(matched))
     if picture is not None:
         from pet_flows.compare.parity import draw_parity
 

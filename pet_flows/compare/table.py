@@ -45,7 +45,7 @@ def as_dict(matched: Matched) -> dict[str, Any]:
     }
 
 
-def render(matched: Matched) -> RenderableType:
+def comparison_table(matched: Matched) -> RenderableType:
     """Draw the table and its summary, for `rich.console.Console.print`; 100 columns suffice."""
     from rich.console import Group
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from pet_flows.compare.match import Comparison, Matched, Row
 from pet_flows.compare.metrics import measure, worst
 from pet_flows.compare.parity import draw_parity
-from pet_flows.compare.table import as_dict, render
+from pet_flows.compare.table import as_dict, comparison_table
 from pet_flows.dft.reference import Crystal, LevelOfTheory, Reference
 from pet_flows.errors import PetFlowsError
 
@@ -123,7 +123,7 @@ def test_plain_data_is_json_and_complete(rows):
 
 def test_table_fits_a_terminal_and_says_everything(rows):
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(render(Matched(rows, {"no DFT value for hcp": ["Si-hcp"]})))
+    console.print(comparison_table(Matched(rows, {"no DFT value for hcp": ["Si-hcp"]})))
     lines = console.export_text().splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 100
     text = "\n".join(lines)
