@@ -6,6 +6,7 @@ imports torch.
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator
 from importlib import import_module
@@ -260,22 +261,60 @@ def _cell(text: str) -> str:
 
 
 def api_pages() -> dict[str, str]:
-    """A page for each package, with all its modules."""
-    made = {}
+    """A page for what ``import pet_flows`` gives, and one for each package with its modules."""
+    made = {"reference/api/pet_flows.md": front_page()}
     for name in _packages():
-        modules = sorted(
-            module
-            for path in (PACKAGE / name).glob("*.py")
-            if (module := path.stem) not in ("__init__", "__main__")
-        )
         dotted = f"pet_flows.{name.replace('/', '.')}"
-        about = (import_module(dotted).__doc__ or "").strip()
-        lines = [f"# {dotted.removeprefix('pet_flows.')}", "", about, ""]
-        for module in modules:
-            lines += [f"::: {dotted}.{module}", ""]
+        modules = _modules(PACKAGE / name)
         if modules:
+            about = (import_module(dotted).__doc__ or "").strip()
+            lines = [f"# {dotted.removeprefix('pet_flows.')}", "", about, ""]
+            lines += [f"::: {dotted}.{module}\n" for module in modules]
             made[f"reference/api/{name.replace('/', '.')}.md"] = "\n".join(lines)
     return made
+
+
+def front_page() -> str:
+    """What ``import pet_flows`` gives, and the modules beside the packages."""
+    import pet_flows
+    from pet_flows.properties.registry import properties
+
+    lines = [
+        "# pet_flows",
+        "",
+        "What a script needs, after `import pet_flows`. Everything else is for those who change "
+        "pet_flows.",
+        "",
+        "| `pet_flows.` | |",
+        "|---|---|",
+    ]
+    for name in pet_flows.__all__:
+        if name in properties():
+            about = f"{_sentence(properties()[name].title)} [Settings](../settings.md#{name}), "
+            about += f"[result](../results.md#{name}), arguments as of `compute`."
+            lines.append(f"| `{name}` | {about} |")
+        elif name in pet_flows._PUBLIC:
+            module, about = _definition(pet_flows._PUBLIC[name], name)
+            lines.append(f"| [`{name}`][{module}.{name}] | {_cell(about)} |")
+    lines += ["", *(f"::: pet_flows.{module}\n" for module in _modules(PACKAGE))]
+    return "\n".join(lines)
+
+
+def _definition(module: str, name: str) -> tuple[str, str]:
+    """Module that defines a name, and the first paragraph of its docstring; nothing is imported."""
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return module, (ast.get_docstring(node) or "").split("\n\n")[0]
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return _definition(str(node.module), name)
+    raise LookupError(f"{module} does not define {name}.")
+
+
+def _modules(folder: Path) -> list[str]:
+    names = (path.stem for path in folder.glob("*.py"))
+    return sorted(name for name in names if name not in ("__init__", "__main__"))
 
 
 def _packages() -> list[str]:

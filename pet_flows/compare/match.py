@@ -11,7 +11,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from pet_flows.compare.identify import PROTOTYPES, crystal_of_record
-from pet_flows.dft import acwf
+from pet_flows.dft import acwf, sources
 from pet_flows.dft.reference import Crystal, Reference
 
 COMPARED = ("v0_per_atom", "b0")
@@ -163,10 +163,12 @@ def match(
 
 def _cause(group: _Group, crystal: Crystal) -> str:
     """Say why no reference stands beside a crystal that was recognized."""
-    if acwf.find(crystal.element, crystal.prototype, COMPARED[0]) is None:
+    found = sources.known(crystal, COMPARED[0])
+    if not found:
         return f"no DFT value for {crystal.prototype}"
     functional = (group.first.get("potential") or {}).get("functional")
-    return f"potential of {functional or 'unknown functional'}, not of PBE"
+    theirs = " or ".join(sorted({reference.level.functional for reference in found}))
+    return f"potential of {functional or 'unknown functional'}, not of {theirs}"
 
 
 def _order(row: Row) -> tuple[int, int, str]:
@@ -198,8 +200,8 @@ def _make_row(
         value = _finite(eos, name)
         if value is not None:
             values[name] = value
-        reference = acwf.find(crystal.element, crystal.prototype, name)
-        if reference is not None and reference.level.admits(potential.get("functional")):
+        reference = sources.find(crystal, name, potential.get("functional"))
+        if reference is not None:
             references[name] = reference
             # a value that did not converge is shown, but is nobody's error
             if name in values and eos.get("state") == "ok":

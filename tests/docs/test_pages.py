@@ -70,6 +70,13 @@ def test_every_maker_is_documented():
         assert f"`{name}`" in page, f"{name} is not in howto/jobflow.md"
 
 
+def test_the_front_door_is_documented(generated):
+    page = generated["reference/api/pet_flows.md"]
+    for name in pet_flows.__all__:
+        row = re.search(rf"^\| \[?`{name}`.* \| (.*) \|$", page, re.MULTILINE)
+        assert name == "__version__" or (row and len(row[1]) > 10), f"pet_flows.{name}"
+
+
 def test_make_help_lists_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     for target in targets.split():
