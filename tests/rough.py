@@ -91,10 +91,27 @@ def unfiled(spec):
     return ResolvedPotential(spec, ModelFile("rough", Path("rough.ckpt"), spec.sha256, True))
 
 
-def save_checkpoint(path: Path, **kwargs) -> Path:
-    """Write a metatrain checkpoint in the format of the upet hub."""
-    pet = build_pet(**kwargs)
-    checkpoint = pet.get_checkpoint()
-    checkpoint["epoch"] = checkpoint["best_epoch"] = 0
+def save_checkpoint(path: Path, llpr: bool = False, module=None, **kwargs) -> Path:
+    """Write a metatrain checkpoint, with ``llpr`` in the format of the upet hub, in float32.
+
+    The numbers of the wrapper are random too: as if calibrated on noise, with an ensemble.
+    """
+    module = module or build_pet(**kwargs)
+    checkpoint = _checkpoint(module)
+    if llpr:
+        from metatrain.llpr import __model__ as Llpr
+
+        wrapper = Llpr({"num_ensemble_members": {"energy": 4}}, module.dataset_info)
+        wrapper.set_wrapped_model(module.to(torch.float32))
+        wrapper.to(torch.float32)
+        features = torch.randn(500, wrapper.ll_feat_size)
+        wrapper._get_covariance("energy_uncertainty").copy_(features.T @ features)
+        wrapper.compute_cholesky_decomposition()
+        wrapper.generate_ensemble()
+        checkpoint = {**wrapper.get_checkpoint(), "wrapped_model_checkpoint": _checkpoint(module)}
     torch.save(checkpoint, path)
     return path
+
+
+def _checkpoint(module):
+    return {**module.get_checkpoint(), "epoch": 0, "best_epoch": 0}

@@ -57,6 +57,11 @@ class MetatomicRaw:
             length_unit="angstrom", outputs={key: ModelOutput(unit="eV", sample_kind="atom")}
         )
         self._lists = model.requested_neighbor_lists()
+        if not self._lists:
+            raise PetFlowsError(
+                "This model asks for no neighbours: its energy does not depend on where atoms "
+                "are; use an interatomic potential."
+            )
         first = next(iter(model.parameters()), None)
         self.device = first.device if first is not None else torch.device("cpu")
         self.dtype = {"float32": torch.float32, "float64": torch.float64}[capabilities.dtype]

@@ -22,19 +22,25 @@ if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
 
 
+def unwrapped(module: Any) -> Any:
+    """The module that gives the energies, where it is wrapped for uncertainties (LLPR)."""
+    return module.model if type(module).__name__ == "LLPRUncertaintyModel" else module
+
+
 class PETRaw:
     """Raw model over the backend of a metatrain PET.
 
     Parameters
     ----------
     model
-        A metatomic model whose module is metatrain's PET, for which :meth:`supports` is true.
+        A metatomic model whose module is metatrain's PET, perhaps wrapped for uncertainties, for
+        which :meth:`supports` is true.
     """
 
     def __init__(self, model: AtomisticModel):
         from metatomic.torch import pick_output
 
-        pet = model.module
+        pet = unwrapped(model.module)
         self._model = model
         self._pet = pet
         self._backend = pet.backend
@@ -53,7 +59,7 @@ class PETRaw:
     @staticmethod
     def supports(model: AtomisticModel) -> bool:
         """Whether this path knows every part of the model; otherwise the general one serves."""
-        pet = model.module
+        pet = unwrapped(model.module)
         backend = getattr(pet, "backend", None)
         if type(pet).__name__ != "PET" or backend is None:
             return False

@@ -58,31 +58,19 @@ def load_model(
 
 @lru_cache(maxsize=4)
 def _load(sha256: str, path: str, dtype: str, device: torch.device) -> AtomisticModel:
-    from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
+    from metatomic.torch import load_atomistic_model
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations of the file formats, not of ours
         if path.endswith(".ckpt"):
-            module = _open_checkpoint(path)
-            model = module.to(DTYPES[dtype]).export()  # type: ignore[operator]
+            model = _exported(path, dtype)
         else:
             try:
                 model = load_atomistic_model(path)
             except (RuntimeError, ValueError) as error:
                 raise _unreadable(path, error) from None
-            old = model.capabilities()
-            if old.dtype != dtype:
-                capabilities = ModelCapabilities(
-                    outputs=old.outputs,
-                    atomic_types=old.atomic_types,
-                    interaction_range=old.interaction_range,
-                    length_unit=old.length_unit,
-                    supported_devices=old.supported_devices,
-                    dtype=dtype,
-                )
-                model = AtomisticModel(
-                    model.module.to(DTYPES[dtype]), model.metadata(), capabilities
-                )
+        if model.capabilities().dtype != dtype:
+            model = _converted(model, dtype)
     if not any(name.split("/")[0] == "energy" for name in model.capabilities().outputs):
         raise PetFlowsError(
             f"{path} must give an energy, and has no such output; use an interatomic potential."
@@ -92,7 +80,27 @@ def _load(sha256: str, path: str, dtype: str, device: torch.device) -> Atomistic
     return model.eval().to(device)
 
 
-def _open_checkpoint(path: str) -> torch.nn.Module:
+def _converted(model: AtomisticModel, dtype: str) -> AtomisticModel:
+    """The same model in another dtype, and saying so.
+
+    Wrappers for uncertainties go on saying the dtype in which they were read.
+    """
+    from metatomic.torch import AtomisticModel, ModelCapabilities
+
+    old = model.capabilities()
+    capabilities = ModelCapabilities(
+        outputs=old.outputs,
+        atomic_types=old.atomic_types,
+        interaction_range=old.interaction_range,
+        length_unit=old.length_unit,
+        supported_devices=old.supported_devices,
+        dtype=dtype,
+    )
+    return AtomisticModel(model.module.to(DTYPES[dtype]), model.metadata(), capabilities)
+
+
+def _exported(path: str, dtype: str) -> AtomisticModel:
+    """Model of a checkpoint, of whatever architecture metatrain can read."""
     from metatomic.torch import ModelMetadata  # noqa: F401  registers the class that is unpickled
     from metatrain.utils.io import model_from_checkpoint
 
@@ -105,14 +113,22 @@ def _open_checkpoint(path: str) -> torch.nn.Module:
             f"{path} must be a checkpoint of metatrain, and names no architecture; give a file "
             "that `mtt train` wrote."
         )
+    name = str(checkpoint["architecture_name"])
     try:
         with _root_logger_as_it_is():
-            return model_from_checkpoint(checkpoint, context="export")
-    except (ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+            module = model_from_checkpoint(checkpoint, context="export")
+            return module.to(DTYPES[dtype]).export()
+    except ModuleNotFoundError:
+        extra = name.rpartition(".")[2].replace("_", "-")
         raise PetFlowsError(
-            f"The checkpoint {path} ({checkpoint['architecture_name']}) cannot be used by the "
-            f"installed metatrain: {reason}"
+            f"The checkpoint {path} is of the architecture {name}, which needs packages that are "
+            f"not installed: pip install 'metatrain[{extra}]'."
+        ) from None
+    except Exception as error:  # each architecture has its own ways to refuse its old checkpoints
+        said = (str(error).splitlines() or [""])[0]
+        raise PetFlowsError(
+            f"The checkpoint {path} ({name}) cannot be used in {dtype} by the installed metatrain "
+            f"({type(error).__name__}: {said}); use the metatrain that wrote it, or another model."
         ) from None
 
 
