@@ -116,6 +116,12 @@ class MDSettings(PropertySettings):
         return self
 
 
+def degrees_of_freedom(ensemble: str, n_atoms: int) -> int:
+    """Degrees of freedom of the momenta: without noise the centre of mass stays where it is."""
+    kept = ensemble in ("nve", "nvt_nose_hoover") and n_atoms > 1
+    return 3 * n_atoms - 3 * kept
+
+
 class Sampled(Strict):
     """A quantity along a trajectory."""
 

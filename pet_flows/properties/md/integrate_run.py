@@ -12,7 +12,7 @@ from ase import units
 from pet_flows.engines.torchsim import Body
 from pet_flows.errors import StructureError
 from pet_flows.properties.md.barostat import Piston
-from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.declaration import MDSettings, degrees_of_freedom
 from pet_flows.properties.md.frames import Snapshot
 from pet_flows.properties.md.observables import Observables
 from pet_flows.properties.md.thermostat import NoseHooverChain, kinetic_energy
@@ -84,9 +84,7 @@ class Run:
     @classmethod
     def start(cls, tag: Any, body: Body, trajectory: Trajectory, settings: MDSettings) -> Run:
         """A run at its beginning."""
-        n = len(body)
-        kept = settings.ensemble in ("nve", "nvt_nose_hoover") and n > 1
-        degrees = 3 * n - 3 if kept else 3 * n  # the centre of mass stays where it is
+        degrees = degrees_of_freedom(settings.ensemble, len(body))
         observables = Observables(body.numbers, bool(body.pbc.all()), degrees, settings)
         generator = torch.Generator().manual_seed(settings.seed)
         run = cls(tag, body, trajectory, observables, generator, degrees)

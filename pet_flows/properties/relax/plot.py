@@ -1,0 +1,51 @@
+"""The path of a relaxation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pet_flows.properties.figure import BLUE, GREEN, INK, RED, arrays_of, new_figure
+from pet_flows.properties.property import PlotData
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def path(data: PlotData) -> Figure:
+    """Energy, largest force and volume at each step.
+
+    The blob ``path`` holds ``energy_per_atom`` (eV), ``max_force`` (eV/Å) and ``volume_per_atom``
+    (Å³), each of shape (steps,), the given structure first.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    arrays = arrays_of(
+        data, "path", "This relaxation's path was not stored: only its end can be shown; the path "
+        "is stored with what is computed anew.",
+    )  # fmt: skip
+    energies, forces = arrays["energy_per_atom"], arrays["max_force"]
+    volumes = arrays["volume_per_atom"]
+    steps = np.arange(len(energies))
+    with_volume = np.isfinite(volumes).all() and np.ptp(volumes) > 0
+    figure = new_figure(data, width=5.6, height=6.0 if with_volume else 4.4)
+    panels = figure.subplots(3 if with_volume else 2, 1, sharex=True)
+    style = {"markersize": 4.0, "markerfacecolor": "white"}
+    panels[0].plot(steps, 1000.0 * (energies - energies[-1]), "o-", color=BLUE, **style)
+    panels[0].set_ylabel("energy above\nthe last (meV/atom)")
+    # exact zeros, which symmetry gives, have no place on a logarithmic axis
+    panels[1].plot(steps, np.where(forces > 0, forces, np.nan), "o-", color=INK, **style)
+    asked = data.settings["fmax"]
+    panels[1].axhline(asked, color=RED, linewidth=1.0, linestyle="--", label="asked for")
+    panels[1].set_ylabel("largest force (eV/Å)")
+    if (forces > 0).any():
+        panels[1].set_yscale("log")
+    panels[1].legend()
+    if with_volume:
+        panels[2].plot(steps, volumes, "o-", color=GREEN, **style)
+        panels[2].set_ylabel("volume (Å³/atom)")
+    panels[-1].set_xlabel("step")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.align_ylabels()
+    return figure
