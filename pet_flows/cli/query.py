@@ -2,57 +2,105 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pet_flows.cli.arguments import counted, parse_query
+from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
+    from pet_flows.report.listing import ListColumn
     from pet_flows.store.results import ResultStore
 
 
 class Format(StrEnum):
-    """How records are printed."""
+    """How a result is printed."""
 
     table = "table"
     json = "json"
 
 
+class ListFormat(StrEnum):
+    """How records are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
 Campaign = Annotated[str | None, typer.Argument(help="Name of a campaign; all if left out.")]
 Filter = Annotated[str, typer.Option(help="A MongoDB query, as JSON.")]
-Shape = Annotated[Format, typer.Option("--format", help="A table, or a JSON list of records.")]
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns, with commas: fields of records (property, potential.name), of their results "
+        "(b0, result.thermal.0.cv), and key, material_id, formula, headline."
+    ),
+]
+Sort = Annotated[
+    str | None, typer.Option(help="Field to sort by; with a minus before it, largest first.")
+]
+Shape = Annotated[
+    ListFormat, typer.Option("--format", help="A table, a JSON list of whole records, or CSV.")
+]
 Limit = Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")]
+Export = Annotated[
+    tuple[str, Path] | None,
+    typer.Option(
+        metavar="cif|poscar|extxyz PLACE",
+        help="Write final structures instead: CIFs or POSCARs into a folder, or one extxyz file.",
+    ),
+]
 
 
 def command(
     campaign: Campaign = None,
     filter: Filter = "{}",
-    shape: Shape = Format.table,
+    fields: Fields = None,
+    sort: Sort = None,
+    shape: Shape = ListFormat.table,
     limit: Limit = 0,
+    export: Export = None,
 ) -> None:
     """List records: each one's property, state and headline. Works while a campaign runs.
 
-    For example: pet-flows query oxides --filter '{"state": "failed"}'. What a record holds, and
-    can be asked for, is described in docs/records.md.
+    For example: pet-flows query oxides --filter '{"property": "eos"}' --fields material_id,b0
+    --sort -b0 --format csv. What a record holds, and can be asked for, is described in
+    docs/records.md.
     """
+    from pet_flows.report.listing import DEFAULT, column, sort_order
     from pet_flows.store.results import ResultStore
 
     criteria = parse_query(filter)
-    store = ResultStore.open(read_only=True)
-    if campaign is not None:
-        check_campaign(store, campaign)
-        named = {"sources.campaign": campaign}
-        criteria = {"$and": [named, criteria]} if criteria else named
-    found = store.query(criteria, sort={"formula_pretty": 1, "property": 1}, limit=limit)
-    if shape is Format.json:
-        from bson import json_util
+    order = sort_order(sort)
+    names = [name.strip() for name in fields.split(",") if name.strip()] if fields else []
+    if fields is not None and not names:
+        raise PetFlowsError("--fields names no field: write it like material_id,b0.")
+    columns = [column(name) for name in names or DEFAULT]
+    with ResultStore.open(read_only=True) as store:
+        if campaign is not None:
+            check_campaign(store, campaign)
+            named = {"sources.campaign": campaign}
+            criteria = {"$and": [named, criteria]} if criteria else named
+        if export is not None:
+            _export(store, criteria, order, limit, *export)
+        elif shape is ListFormat.json and not names:
+            _print_json(map(_dumped, store.query(criteria, sort=order, limit=limit)))
+        else:
+            from pet_flows.report.listing import projection
 
-        sys.stdout.write(json_util.dumps(list(found), indent=1, json_options=_options()) + "\n")
-        return
-    _table(list(found))
+            found = store.query(criteria, projection(columns), order, limit)
+            if shape is ListFormat.table and not names:
+                print_table(found)
+            else:
+                _print_fields(found, columns, shape)
 
 
 def check_campaign(store: ResultStore, name: str) -> None:
@@ -67,59 +115,99 @@ def check_campaign(store: ResultStore, name: str) -> None:
         store.campaigns.get(name)
 
 
-def _options() -> Any:
-    from bson.json_util import DatetimeRepresentation, JSONOptions
+def print_table(records: Iterable[dict[str, Any]]) -> None:
+    """Print what, of whom, and the headline of each record."""
+    from pet_flows.report.find import identifiers
+    from pet_flows.report.listing import headline
 
-    return JSONOptions(datetime_representation=DatetimeRepresentation.ISO8601)
-
-
-def _table(records: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    if not records:
-        typer.echo("No record matches.")
-        return
-    table = Table(box=None, header_style="bold")
-    for column in ("material", "formula", "property", "state", "result", "key"):
-        table.add_column(column, overflow="fold" if column == "result" else "ellipsis")
-    for record in records:
-        names = {s.get("material_id") or s.get("path") or "" for s in record["sources"]}
-        cells = (
-            ", ".join(sorted(names)),
+    rows = [
+        (
+            ", ".join(identifiers(record)),
             record.get("formula_pretty") or "",
             record["property"],
             record["state"],
             headline(record),
             record["_id"][:12],
         )
-        table.add_row(*map(escape, cells))
+        for record in records
+    ]
+    _table(("material", "formula", "property", "state", "result", "key"), rows)
+
+
+def _table(heads: Iterable[str], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not rows:
+        typer.echo("No record matches.")
+        return
+    table = Table(box=None, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="ellipsis" if head == "key" else "fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
-    typer.echo(counted(len(records), "record"))
+    typer.echo(counted(len(rows), "record"))
 
 
-def headline(record: dict[str, Any]) -> str:
-    """The one line that says most about a record."""
-    result = record.get("result") or {}
-    if record["state"] == "failed":
-        return f"{record['reason']}: {record['message']}"
-    lines = {
-        "relax": "{energy_per_atom:.4f} eV/atom, {n_steps} steps, dV {volume_change:+.2%}",
-        "static": "{energy_per_atom:.4f} eV/atom, p {pressure:.2f} GPa",
-        "eos": "V0 {v0_per_atom:.3f} Å³/atom, B0 {b0:.1f} GPa",
-        "elastic": "K {k_vrh:.1f}, G {g_vrh:.1f} GPa",
-        "phonon": "{min_frequency:.2f} to {max_frequency:.2f} THz",
-        "kappa": "{kappa[0][mean]:.4g} W/m/K at {kappa[0][T]:.0f} K",
-        "qha": "{n_volumes} volumes, mean mode Grüneisen {mode_gruneisen_mean:.2f}",
-        "md": "{time:.2f} ps, drift {drift:.1e} eV/atom/ps",
-    }
-    try:
-        text = lines[record["property"]].format(**result)
-    except (KeyError, TypeError, ValueError):
-        text = record.get("message") or ""
-    if record["property"] == "elastic" and result.get("stable") is False:
-        text = f"unstable: smallest eigenvalue {result['min_eigenvalue']:.1f} GPa"
-    if record["property"] == "phonon" and result.get("has_imaginary_modes"):
-        text += ", imaginary modes"
-    return text if record["state"] == "ok" else f"{record['reason']}: {text}"
+def _print_fields(
+    records: Iterator[dict[str, Any]], columns: list[ListColumn], shape: ListFormat
+) -> None:
+    """Print chosen columns, one record at a time; then say which of them nobody had."""
+    from pet_flows.report.fields import number_text
+    from pet_flows.report.listing import misspelt, plain_cell
+
+    empty = {one.name for one in columns}
+
+    def rows() -> Iterator[list[Any]]:
+        for record in records:
+            cells = [one.value(record) for one in columns]
+            empty.difference_update(
+                one.name for one, cell in zip(columns, cells, strict=True) if cell is not None
+            )
+            yield [plain_cell(cell) for cell in cells]
+
+    heads = [one.name for one in columns]
+    if shape is ListFormat.json:
+        _print_json(_dumped(dict(zip(heads, row, strict=True))) for row in rows())
+    elif shape is ListFormat.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(heads)
+        writer.writerows([_csv_cell(cell) for cell in row] for row in rows())
+    else:
+        _table(heads, [tuple(number_text(cell) for cell in row) for row in rows()])
+    for sentence in misspelt(columns, empty):
+        typer.echo(sentence, err=True)
+
+
+def _csv_cell(value: Any) -> Any:
+    """Lists and documents as JSON; true and false as JSON has them."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else value
+
+
+def _print_json(documents: Iterator[str]) -> None:
+    """Print a JSON list without ever holding it."""
+    sys.stdout.write("[")
+    for n, text in enumerate(documents):
+        sys.stdout.write(f"{',' if n else ''}\n{text}")
+    sys.stdout.write("\n]\n")
+
+
+def _dumped(document: dict[str, Any]) -> str:
+    from bson import json_util
+    from bson.json_util import DatetimeRepresentation, JSONOptions
+
+    options = JSONOptions(datetime_representation=DatetimeRepresentation.ISO8601)
+    return json_util.dumps(document, indent=1, json_options=options, ensure_ascii=False)
+
+
+def _export(
+    store: ResultStore, criteria: dict[str, Any], order: dict[str, int], limit: int,
+    kind: str, place: Path,
+) -> None:  # fmt: skip
+    from pet_flows.report.structures import counts_said, export
+
+    counts = export(store, criteria, order, limit, kind, place)
+    for line in counts_said(counts, place):
+        typer.echo(line)

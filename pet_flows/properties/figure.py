@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError
@@ -70,13 +72,20 @@ def draw(prop: Property, data: PlotData, name: str | None = None) -> Figure:
     PetFlowsError
         The property has no such plot, or the data lack what it shows.
     """
-    import matplotlib
-
     function = imported(prop.plots[plot_name(prop, name)])
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "agg"}):
+    with _style():
         figure: Figure = function(data)
-        figure.draw_without_rendering()  # what is laid out now looks the same wherever it is saved
+        figure.draw_without_rendering()  # ticks are made when they are first drawn: in this style
     return figure
+
+
+def _style() -> AbstractContextManager[None]:
+    """Our style over matplotlib's own, whatever the user has set; the backend stays theirs."""
+    from matplotlib import style
+
+    style_of_ours: Any = ["default", _STYLE]
+    styled: AbstractContextManager[None] = style.context(style_of_ours)
+    return styled
 
 
 def plot_name(prop: Property, name: str | None) -> str:
@@ -98,8 +107,9 @@ def plot_name(prop: Property, name: str | None) -> str:
     return name
 
 
-def nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """End of a sentence that refuses a name: the one that was meant, or those there are."""
+    known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}."
 
@@ -159,3 +169,21 @@ def per_element(numbers: np.ndarray) -> dict[str, np.ndarray]:
     from ase.data import chemical_symbols
 
     return {chemical_symbols[z]: numbers == z for z in dict.fromkeys(map(int, numbers))}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the ending of the path says the format (png, svg, pdf).
+
+    Raises
+    ------
+    PetFlowsError
+        The file cannot be written.
+    """
+    try:
+        with _style():
+            figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise PetFlowsError(
+            f"The picture {path} cannot be written ({error}): name a folder that can be written "
+            "to, and an ending .png, .svg or .pdf."
+        ) from None

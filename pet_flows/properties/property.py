@@ -18,6 +18,29 @@ if TYPE_CHECKING:
 Purpose = Literal["derivatives", "dynamics", "phases"]
 
 
+#: K, at which tables of many structures show what depends on temperature
+ROOM_TEMPERATURE = 300.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of many structures that is no single field of the result.
+
+    Parameters
+    ----------
+    name
+        Head of the column.
+    value
+        ``result`` of a record → what its cell says.
+    unit
+        Of the value.
+    """
+
+    name: str
+    value: Callable[[Mapping[str, Any]], Any]
+    unit: str = ""
+
+
 @dataclass(frozen=True)
 class Property:
     """One property of a structure: how it is computed, stored, listed and drawn.
@@ -40,7 +63,8 @@ class Property:
     headline
         ``result`` of a record in state ``ok`` → the few words that say most about it.
     table
-        Fields of the result that a table of many structures shows, most telling first.
+        What a table of many structures shows, most telling first: fields of the result, dots
+        going into nested ones (``temperature.mean``), and `Column` where no field says it.
     counts
         What progress counts (``volumes``); empty where it counts structures only.
     bounded
@@ -69,7 +93,7 @@ class Property:
     settings: type[PropertySettings]
     result: type[Strict]
     headline: Callable[[Mapping[str, Any]], str]
-    table: tuple[str, ...] = ()
+    table: tuple[str | Column, ...] = ()
     counts: str = ""
     bounded: bool = True
     dtype: Literal["float64"] | None = None
@@ -107,7 +131,7 @@ class PlotData:
     result, settings
         Of the record.
     arrays
-        Gives the arrays of a blob by its name.
+        Gives the arrays of a blob by its name; KeyError where there is none of this name.
     """
 
     title: str

@@ -89,13 +89,23 @@ class BlobStore:
         PetFlowsError
             It is not there.
         """
+        return decode(self._document(blob_id))
+
+    def _document(self, blob_id: str) -> dict[str, Any]:
         document = self.data.query_one({"blob_uuid": blob_id})
         if document is None:
             raise PetFlowsError(
                 f"Blob {blob_id} is not in the additional store 'data'; use the jobflow.yaml with "
                 "which its record was written."
             )
-        return decode(document["data"])
+        content: dict[str, Any] = document["data"]
+        return content
+
+    def shapes(self, blob_id: str) -> dict[str, tuple[int, ...]]:
+        """Shape of each array of one blob, without decoding it; PetFlowsError as `read`."""
+        return {
+            name: tuple(about["shape"]) for name, about in self._document(blob_id)["arrays"].items()
+        }
 
     def remove(self, blob_ids: Iterable[str]) -> None:
         """Remove blobs that no record names."""

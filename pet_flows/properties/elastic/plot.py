@@ -44,7 +44,7 @@ def modulus(data: PlotData) -> Figure:
     figure = new_figure(data, width=9.0, height=4.4)
     left = figure.add_subplot(1, 2, 1, projection="3d")
     right = figure.add_subplot(1, 2, 2, projection="polar")
-    _surface(left, stiffness)  # type: ignore[arg-type]
+    _surface(left, stiffness)
     _cuts(right, stiffness)
     return figure
 
@@ -76,7 +76,9 @@ def _surface(axes: Axes3D, stiffness: np.ndarray) -> None:
     axes.computed_zorder = False  # the axes come out of the surface towards who looks at it
     for name, direction in (("x", _X), ("y", _Y), ("z", _Z)):
         start = float(young_modulus(stiffness, direction))
-        axes.plot(*np.outer(direction, (start, 1.3 * high)).tolist(), color=INK, linewidth=1.2, zorder=5)
+        axes.plot(
+            *np.outer(direction, (start, 1.3 * high)).tolist(), color=INK, linewidth=1.2, zorder=5
+        )
         axes.text(*(1.4 * high * direction), name, color=INK, ha="center", va="center")
     axes.view_init(elev=24, azim=35)
 

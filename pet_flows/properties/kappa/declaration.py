@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, FiniteFloat
 
 from pet_flows.properties.phonon.declaration import NonAnalytical, SupercellSettings
-from pet_flows.properties.property import Property
+from pet_flows.properties.property import ROOM_TEMPERATURE, Column, Property
 from pet_flows.properties.result import (
     IntMatrix,
     Matrix,
@@ -106,8 +106,16 @@ class KappaResult(Strict):
     )
 
 
+def _at_room_temperature(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The point nearest to room temperature."""
+    nearest: Mapping[str, Any] = min(
+        result["kappa"], key=lambda point: abs(point["T"] - ROOM_TEMPERATURE)
+    )
+    return nearest
+
+
 def _headline(result: Mapping[str, Any]) -> str:
-    return "{kappa[0][mean]:.4g} W/m/K at {kappa[0][T]:.0f} K".format(**result)
+    return "{mean:.4g} W/m/K at {T:.0f} K".format(**_at_room_temperature(result))
 
 
 PROPERTY = Property(
@@ -117,7 +125,11 @@ PROPERTY = Property(
     settings=ConductivitySettings,
     result=KappaResult,
     headline=_headline,
-    table=("kappa",),
+    table=(
+        Column("kappa", lambda result: _at_room_temperature(result)["mean"], "W/m/K"),
+        Column("temperature", lambda result: _at_room_temperature(result)["T"], "K"),
+        "min_frequency",
+    ),
     counts="displaced cells",
     dtype="float64",  # as for phonons
     plots={"conductivity": "pet_flows.properties.kappa.plot:conductivity"},

@@ -62,18 +62,19 @@ def run(data: PlotData) -> Figure:
         panels[2].plot(time, pressure, color=GREEN, linewidth=1.0)
         panels[2].set_ylabel("pressure (GPa)")
         _target(panels[2], time, settings["pressure"], settings["final_pressure"])
+        panels[2].legend(loc="lower right")
         panels[3].plot(time, volume / n_atoms, color=INK, linewidth=1.0)
         panels[3].set_ylabel("volume (Å³/atom)")
     settled = settings["equilibration"] * settings["timestep"] * 1e-3
     for axes in panels:
         if settled > time[0]:
-            axes.axvspan(time[0], settled, color=GREY, alpha=0.18, linewidth=0, zorder=0)
+            axes.axvspan(
+                time[0], settled, color=GREY, alpha=0.18, linewidth=0, zorder=0,
+                label="equilibration" if axes is panels[0] else None,
+            )  # fmt: skip
         axes.set_xlim(time[0], time[-1])
-    if settled > time[0]:
-        panels[-1].text(
-            time[0] + 0.01 * (time[-1] - time[0]), 0.05, "equilibration", fontsize=8, color=INK,
-            transform=panels[-1].get_xaxis_transform(),
-        )  # fmt: skip
+    if panels[0].get_legend_handles_labels()[0]:
+        panels[0].legend(loc="lower right", ncols=2)
     panels[-1].set_xlabel("time (ps)")
     figure.align_ylabels()
     return figure
@@ -85,7 +86,6 @@ def _target(axes: Axes, time: np.ndarray, start: float, end: float | None) -> No
     axes.plot(
         [0.0, time[-1]], [start, last], color=INK, linewidth=1.0, linestyle="--", label="target"
     )
-    axes.legend(loc="lower right")
 
 
 def rdf(data: PlotData) -> Figure:

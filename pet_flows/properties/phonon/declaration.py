@@ -179,7 +179,12 @@ PROPERTY = Property(
     settings=PhononSettings,
     result=PhononResult,
     headline=_headline,
-    table=("min_frequency", "max_frequency", "zero_point_energy_per_atom"),
+    table=(
+        "min_frequency",
+        "max_frequency",
+        "has_imaginary_modes",
+        "zero_point_energy_per_atom",
+    ),
     counts="displaced cells",
     dtype="float64",  # a rigid shift by 0.01 Å moves a float32 Γ mode by 0.015 THz
     plots={

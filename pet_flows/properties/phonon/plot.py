@@ -67,7 +67,7 @@ def bands(data: PlotData) -> Figure:
             axes.axhspan(lowest, 0.0, color=RED, alpha=0.10, linewidth=0, zorder=0)
         axes.set_ylim(lowest, highest)
     if lowest < 0:
-        note(left, ("imaginary",), "lower right")
+        left.set_ylabel("frequency (THz), imaginary below zero")
     return figure
 
 
@@ -125,7 +125,10 @@ def _density(axes: Axes, arrays: Mapping[str, np.ndarray]) -> None:
         for colour, (symbol, atoms) in zip(CYCLE, elements.items(), strict=False):
             part = arrays["projected_dos"][atoms].sum(0)
             axes.plot(part, frequencies, color=colour, linewidth=1.2, label=symbol)
-        axes.legend(loc="upper right")
+        axes.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, handlelength=0.8,
+            columnspacing=0.8, handletextpad=0.4, borderaxespad=0.2,
+        )  # fmt: skip
     axes.set_xlim(0.0, 1.08 * float(total.max()))
     axes.set_xlabel("DOS (1/THz per cell)")
     axes.set_ylabel("frequency (THz)")
@@ -175,7 +178,7 @@ def thermal(data: PlotData) -> Figure:
         axes.set_xlabel("temperature (K)")
         axes.margins(x=0.03)
     if data.result["has_imaginary_modes"]:
-        note(right, ("imaginary modes", "are left out"))
+        note(right, ("imaginary modes", "are left out"), "lower left")
     return figure
 
 

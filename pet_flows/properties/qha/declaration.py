@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from pet_flows.properties.phonon.declaration import SupercellSettings
-from pet_flows.properties.property import Property
+from pet_flows.properties.property import ROOM_TEMPERATURE, Column, Property
 from pet_flows.properties.result import (
     IntMatrix,
     Strict,
@@ -115,6 +115,19 @@ class QHAResult(Strict):
     )
 
 
+def _at_room_temperature(name: str, unit: str, of: str | None = None) -> Column:
+    """Column of a list at its temperature nearest to room temperature."""
+
+    def value(result: Mapping[str, Any]) -> Any:
+        temperatures = result["temperatures"]
+        if not temperatures:
+            return None
+        away = [abs(temperature - ROOM_TEMPERATURE) for temperature in temperatures]
+        return result[of or name][away.index(min(away))]
+
+    return Column(name, value, unit)
+
+
 def _headline(result: Mapping[str, Any]) -> str:
     mean = result["mode_gruneisen_mean"]
     of_modes = "" if mean is None else f", mean mode Grüneisen {mean:.2f}"
@@ -128,7 +141,13 @@ PROPERTY = Property(
     settings=QHASettings,
     result=QHAResult,
     headline=_headline,
-    table=("mode_gruneisen_mean",),
+    table=(
+        _at_room_temperature("volume_per_atom", "Å³"),
+        _at_room_temperature("thermal_expansion", "1/K"),
+        _at_room_temperature("bulk_modulus", "GPa"),
+        _at_room_temperature("temperature", "K", of="temperatures"),
+        "mode_gruneisen_mean",
+    ),
     counts="volumes",
     dtype="float64",  # as for phonons
     plots={

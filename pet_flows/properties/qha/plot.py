@@ -64,9 +64,7 @@ def free_energy(data: PlotData) -> Figure:
     figure = new_figure(data, width=6.4, height=5.4)
     axes = figure.subplots()
     colours = colormaps["cividis"](np.linspace(0.0, 0.85, len(temperatures)))
-    for colour, temperature, free in zip(
-        colours, temperatures, arrays["free_energies"], strict=True
-    ):
+    for colour, free in zip(colours, arrays["free_energies"], strict=True):
         try:
             fit = fit_to_eos(volumes, free - free.min(), equation)
         except RuntimeError:  # it does not converge: the points alone

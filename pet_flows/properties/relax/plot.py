@@ -22,8 +22,8 @@ def path(data: PlotData) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     arrays = arrays_of(
-        data, "path", "This relaxation's path was not stored: only its end can be shown; the path "
-        "is stored with what is computed anew.",
+        data, "path", "This relaxation's path is not stored, as of all that were computed before "
+        "paths were: pet-flows show tells where it ended.",
     )  # fmt: skip
     energies, forces = arrays["energy_per_atom"], arrays["max_force"]
     volumes = arrays["volume_per_atom"]

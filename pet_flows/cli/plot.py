@@ -1,0 +1,203 @@
+"""``pet-flows plot``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pet_flows.cli.campaign import counted
+from pet_flows.errors import PetFlowsError
+
+if TYPE_CHECKING:
+    from pet_flows.report.find import Named
+    from pet_flows.store.results import ResultStore
+
+
+class Ending(StrEnum):
+    """Formats of pictures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RECORD|CAMPAIGN...",
+        help="Keys (six characters suffice), identifiers (mp-149), names of campaigns.",
+    ),
+]
+Plot = Annotated[str | None, typer.Option(help="One plot (curve, bands, ...) instead of all.")]
+Which = Annotated[
+    str | None, typer.Option("--property", "-p", help="Records of this property only.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o",
+        help="A folder; or a file (.png, .svg, .pdf) for the plot of one record. Without it "
+        "CAMPAIGN_plots for a campaign, else the current folder.",
+    ),
+]  # fmt: skip
+Shape = Annotated[
+    Ending | None, typer.Option("--format", help="Of the files in a folder (default: png).")
+]
+
+
+def command(
+    words: Words,
+    plot: Plot = None,
+    which: Which = None,
+    output: Output = None,
+    shape: Shape = None,
+) -> None:
+    """Draw records: equations of state, phonon bands, trajectories and so on.
+
+    For example: pet-flows plot oxides; pet-flows plot mp-149 --plot bands -o bands.pdf. Which
+    plots a record has is said by pet-flows show.
+    """
+    from pet_flows.properties.registry import get_property
+    from pet_flows.report.find import find
+    from pet_flows.report.pictures import Pictures
+    from pet_flows.store.results import ResultStore
+
+    if which is not None:
+        get_property(which)
+    _check_plot(plot, which)
+    file = output if output is not None and output.suffix.lstrip(".") in list(Ending) else None
+    _check_output(file, output, shape)
+    with ResultStore.open(read_only=True) as store:
+        named = [find(store, word) for word in words]
+        if file is not None:
+            records = list(_records(store, named, which, plot))
+            if len(records) > 1:
+                listed = sorted({record["property"] for _, record in records})
+                raise PetFlowsError(
+                    f"-o {file} is one file, and there are {len(records)} records to draw "
+                    f"({', '.join(listed)}): choose one by its key or with --property, or name a "
+                    "folder."
+                )
+            asked, record = _only(records, words, which, plot)
+            Pictures(store, file.parent, "").write(record, plot, asked, file)
+            typer.echo(file)
+            return
+        if output is None:
+            campaign = len(named) == 1 and named[0].is_campaign
+            output = Path(f"{words[0]}_plots") if campaign else Path()
+        pictures = Pictures(store, output, shape or Ending.png)
+        _draw_all(pictures, _records(store, named, which, plot), plot, words, which)
+
+
+def _records(
+    store: ResultStore, named: list[Named], which: str | None, plot: str | None
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Records that have plots, each once, with the identifier under which it was asked for."""
+    from pet_flows.report.pictures import WITHOUT, plots_of
+
+    seen = set()
+    for one in named:
+        criteria = one.criteria if which is None else {"$and": [one.criteria, {"property": which}]}
+        order = {"formula_pretty": 1, "property": 1}
+        for record in store.query(criteria, WITHOUT, order):
+            offered = plots_of(record)
+            if record["_id"] in seen or not (offered if plot is None else plot in offered):
+                continue
+            seen.add(record["_id"])
+            yield one.word if one.is_identifier else None, record
+
+
+def _draw_all(
+    pictures: Any,
+    records: Iterator[tuple[str | None, dict[str, Any]]],
+    plot: str | None,
+    words: list[str],
+    which: str | None,
+) -> None:
+    """Draw everything that can be drawn, and say why the rest cannot."""
+    from pet_flows.report.pictures import plots_of
+
+    drawn, failed, missing = 0, 0, Counter[str]()
+    for asked, record in records:
+        if record["state"] == "failed" and not record["blobs"]:
+            failed += 1
+            continue
+        for name in [plot] if plot is not None else plots_of(record):
+            try:
+                typer.echo(pictures.write(record, name, asked))
+                drawn += 1
+            except PetFlowsError as error:
+                missing[str(error)] += 1
+    if not drawn and not missing:
+        _only([], words, which, plot, failed)
+    if not drawn:
+        first, _ = missing.most_common(1)[0]
+        more = missing.total() - 1
+        raise PetFlowsError(first + (f" ({more} more could not be drawn either.)" * bool(more)))
+    if failed:
+        typer.echo(f"Left out {counted(failed, 'record')} that failed.", err=True)
+    for sentence, times in missing.most_common(10):
+        typer.echo(f"Left out {counted(times, 'plot')}: {sentence}", err=True)
+    if len(missing) > 10:
+        typer.echo(f"And {counted(len(missing) - 10, 'plot')} for other reasons.", err=True)
+
+
+def _only(
+    records: list[tuple[str | None, dict[str, Any]]],
+    words: list[str],
+    which: str | None,
+    plot: str | None,
+    failed: int = 0,
+) -> tuple[str | None, dict[str, Any]]:
+    """The one record there is.
+
+    Raises
+    ------
+    PetFlowsError
+        There is none.
+    """
+    if records:
+        return records[0]
+    if failed:
+        raise PetFlowsError(
+            f"Nothing to draw: what there is of {', '.join(words)} failed; pet-flows show says why."
+        )
+    of = f" of {which}" * (which is not None) + f" with the plot {plot}" * (plot is not None)
+    raise PetFlowsError(
+        f"Nothing to draw: {', '.join(words)} has no record{of or ' with plots'}; pet-flows show "
+        "lists the records of an identifier, pet-flows query those of a campaign."
+    )
+
+
+def _check_plot(plot: str | None, which: str | None) -> None:
+    """Refuse the name of a plot that no property has, or not the one that is named."""
+    from pet_flows.properties.figure import nearest, plot_name
+    from pet_flows.properties.registry import get_property, properties
+
+    if plot is None:
+        return
+    if which is not None:
+        plot_name(get_property(which), plot)
+        return
+    known = [name for prop in properties().values() for name in prop.plots]
+    if plot not in known:
+        raise PetFlowsError(f"No property has a plot {plot!r}: {nearest(plot, known)}")
+
+
+def _check_output(file: Path | None, output: Path | None, shape: Ending | None) -> None:
+    """Refuse a file that could not be written, before anything is drawn."""
+    if output is None:
+        return
+    if file is None and output.suffix and not output.is_dir():
+        raise PetFlowsError(
+            f"-o {output} must end in .png, .svg or .pdf, or be a folder, whose name has no ending."
+        )
+    if file is not None and shape is not None and file.suffix != f".{shape}":
+        raise PetFlowsError(f"-o {file} does not fit --format {shape}: leave out one of them.")
+    if file is not None and not file.parent.is_dir():
+        raise PetFlowsError(f"-o {file} names a folder that does not exist: make it first.")

@@ -1,0 +1,89 @@
+"""``pet-flows report``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pet_flows.cli.campaign import counted
+from pet_flows.errors import PetFlowsError
+
+
+class Shape(StrEnum):
+    """Formats of a report."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    md = "md"
+
+
+Campaign = Annotated[str, typer.Argument(help="Name of the campaign.")]
+Form = Annotated[
+    Shape | None,
+    typer.Option(
+        "--format", help="Default: what the ending of -o says, a table for the terminal without."
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write (.csv, .json, .md, .txt).")
+]
+
+#: width of a table in a file, and off a terminal
+_WIDTH = 140
+
+
+def command(campaign: Campaign, form: Form = None, output: Output = None) -> None:
+    """Make one table of a campaign: a row for each structure, columns of every property.
+
+    For example: pet-flows report oxides -o oxides.csv. Units are in the heads; what depends on
+    temperature is shown at the temperature nearest to 300 K that was computed.
+    """
+    from pet_flows.report.formats import as_csv, as_json, as_markdown, as_text
+    from pet_flows.report.table import report
+    from pet_flows.store.results import ResultStore
+
+    form = form or _of_ending(output)
+    if output is not None and not output.parent.is_dir():
+        raise PetFlowsError(f"-o {output} names a folder that does not exist: make it first.")
+    with ResultStore.open(read_only=True) as store:
+        table = report(store, campaign)
+    written = {
+        Shape.table: lambda t: as_text(t, _width(output)),
+        Shape.csv: as_csv,
+        Shape.json: as_json,
+        Shape.md: as_markdown,
+    }[form](table)
+    if output is None:
+        sys.stdout.write(written)
+        return
+    try:
+        output.write_text(written)
+    except OSError as error:
+        raise PetFlowsError(
+            f"-o {output} cannot be written ({error.strerror}): name another file."
+        ) from None
+    typer.echo(f"{counted(len(table.rows), 'structure')} in {output}")
+
+
+def _width(output: Path | None) -> int:
+    if output is None and sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return _WIDTH
+
+
+def _of_ending(output: Path | None) -> Shape:
+    """Format that a file's name asks for."""
+    if output is None or output.suffix in ("", ".txt"):
+        return Shape.table
+    ending = output.suffix.removeprefix(".")
+    if ending not in list(Shape):
+        raise PetFlowsError(
+            f"-o {output} must end in .csv, .json, .md or .txt, or --format say what it shall be."
+        )
+    return Shape(ending)

@@ -1,0 +1,106 @@
+"""Which records a person means: by key, the beginning of one, identifier, or campaign."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.properties.figure import nearest
+from pet_flows.store.results import ResultStore
+
+#: characters of a key that are enough to name a record, if no other begins with them
+SHORTEST_KEY = 6
+#: records whose identifiers are compared with one that there is not
+_LOOKED_AT = 5000
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a word on the command line names.
+
+    Parameters
+    ----------
+    word
+        As it was given.
+    criteria
+        A query for the records.
+    is_campaign, is_identifier
+        What it names; a record's key is neither.
+    """
+
+    word: str
+    criteria: dict[str, Any]
+    is_campaign: bool = False
+    is_identifier: bool = False
+
+
+def find(store: ResultStore, word: str) -> Named:
+    """Find what a word names.
+
+    Raises
+    ------
+    PetFlowsError
+        Nothing, or the beginning of several keys.
+    """
+    by_name = {
+        "is_identifier": {"sources.material_id": word},
+        "is_campaign": {"sources.campaign": word},
+    }
+    there = {
+        kind: criteria
+        for kind, criteria in by_name.items()
+        if next(store.query(criteria, ["_id"], limit=1), None) is not None
+    }
+    if there:
+        criteria = list(there.values())
+        kinds = dict.fromkeys(there, True)
+        return Named(word, criteria[0] if len(there) == 1 else {"$or": criteria}, **kinds)
+    if re.fullmatch(rf"[0-9a-f]{{{SHORTEST_KEY},}}", word):
+        # hexadecimal digits all come before g
+        begins = {"_id": {"$gte": word, "$lt": f"{word}g"}}
+        keys = list(store.query(begins, ["property", "formula_pretty"], limit=4))
+        if len(keys) > 1:
+            listed = ", ".join(
+                f"{r['_id'][: len(word) + 4]}… ({r['property']} of {r['formula_pretty']})"
+                for r in keys[:3]
+            )
+            more = " and more" * (len(keys) > 3)
+            raise PetFlowsError(
+                f"The keys of several records begin with {word}: {listed}{more}; give more of the "
+                "one that you mean."
+            )
+        if keys:
+            return Named(word, {"_id": keys[0]["_id"]})
+    raise PetFlowsError(
+        f"This store has no record, identifier or campaign {word!r}: {_meant(store, word)}"
+    )
+
+
+def _meant(store: ResultStore, word: str) -> str:
+    """End of the sentence about a word that names nothing."""
+    campaigns = store.campaigns.names()
+    known = set(campaigns)
+    for record in store.query({}, ["sources.material_id"], limit=_LOOKED_AT):
+        known.update(identifiers(record))
+    said = nearest(word, sorted(known))
+    if said.startswith("did you mean"):
+        return said
+    listed = f"the campaigns {', '.join(campaigns[:10])}" if campaigns else "the rest"
+    return f"pet-flows query lists what there is of {listed}."
+
+
+def identifiers(record: Mapping[str, Any]) -> list[str]:
+    """Identifiers under which a record is known, in order; paths of what has none."""
+    names = {s.get("material_id") or s.get("path") or "" for s in record.get("sources", ())}
+    return sorted(names - {""})
+
+
+def label(record: Mapping[str, Any], asked: str | None = None) -> str:
+    """Give a record one name: the identifier asked for if it has it, else its first, else a key."""
+    names = identifiers(record)
+    if asked in names:
+        return str(asked)
+    return names[0] if names else str(record["_id"])[:12]
