@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.campaign import counted
+from pet_flows.cli.arguments import counted
+from pet_flows.cli.compare import PICTURES, check_file
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def command(
     if which is not None:
         get_property(which)
     _check_plot(plot, which)
-    file = output if output is not None and output.suffix.lstrip(".") in list(Ending) else None
+    file = output if output is not None and output.suffix.lower() in PICTURES else None
     _check_output(file, output, shape)
     with ResultStore.open(read_only=True) as store:
         named = [find(store, word) for word in words]
@@ -176,8 +177,9 @@ def _only(
 
 def _check_plot(plot: str | None, which: str | None) -> None:
     """Refuse the name of a plot that no property has, or not the one that is named."""
-    from pet_flows.properties.figure import nearest, plot_name
+    from pet_flows.properties.figure import plot_name
     from pet_flows.properties.registry import get_property, properties
+    from pet_flows.validate import unknown
 
     if plot is None:
         return
@@ -186,18 +188,15 @@ def _check_plot(plot: str | None, which: str | None) -> None:
         return
     known = [name for prop in properties().values() for name in prop.plots]
     if plot not in known:
-        raise PetFlowsError(f"No property has a plot {plot!r}: {nearest(plot, known)}")
+        raise PetFlowsError(unknown(plot, known, "plot"))
 
 
 def _check_output(file: Path | None, output: Path | None, shape: Ending | None) -> None:
     """Refuse a file that could not be written, before anything is drawn."""
-    if output is None:
+    if file is None:
+        if output is not None and output.suffix and not output.is_dir():
+            check_file(output, PICTURES, "-o, where it is no folder,")
         return
-    if file is None and output.suffix and not output.is_dir():
-        raise PetFlowsError(
-            f"-o {output} must end in .png, .svg or .pdf, or be a folder, whose name has no ending."
-        )
-    if file is not None and shape is not None and file.suffix != f".{shape}":
+    check_file(file, PICTURES, "-o")
+    if shape is not None and file.suffix.lower() != f".{shape}":
         raise PetFlowsError(f"-o {file} does not fit --format {shape}: leave out one of them.")
-    if file is not None and not file.parent.is_dir():
-        raise PetFlowsError(f"-o {file} names a folder that does not exist: make it first.")

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.campaign import counted
+from pet_flows.cli.arguments import counted
+from pet_flows.cli.compare import check_file
 from pet_flows.errors import PetFlowsError
 
 
@@ -36,6 +37,7 @@ Output = Annotated[
 
 #: width of a table in a file, and off a terminal
 _WIDTH = 140
+_ENDINGS = {".csv": Shape.csv, ".json": Shape.json, ".md": Shape.md, ".txt": Shape.table}
 
 
 def command(campaign: Campaign, form: Form = None, output: Output = None) -> None:
@@ -48,9 +50,8 @@ def command(campaign: Campaign, form: Form = None, output: Output = None) -> Non
     from pet_flows.report.table import report
     from pet_flows.store.results import ResultStore
 
-    form = form or _of_ending(output)
-    if output is not None and not output.parent.is_dir():
-        raise PetFlowsError(f"-o {output} names a folder that does not exist: make it first.")
+    check_file(output, tuple(_ENDINGS), "-o")
+    form = form or (Shape.table if output is None else _ENDINGS[output.suffix.lower()])
     with ResultStore.open(read_only=True) as store:
         table = report(store, campaign)
     written = {
@@ -75,15 +76,3 @@ def _width(output: Path | None) -> int:
     if output is None and sys.stdout.isatty():
         return shutil.get_terminal_size().columns
     return _WIDTH
-
-
-def _of_ending(output: Path | None) -> Shape:
-    """Format that a file's name asks for."""
-    if output is None or output.suffix in ("", ".txt"):
-        return Shape.table
-    ending = output.suffix.removeprefix(".")
-    if ending not in list(Shape):
-        raise PetFlowsError(
-            f"-o {output} must end in .csv, .json, .md or .txt, or --format say what it shall be."
-        )
-    return Shape(ending)

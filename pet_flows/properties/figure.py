@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.property import PlotData, Property, imported
+from pet_flows.validate import unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,20 +34,16 @@ _STYLE: dict[str, Any] = {
     "axes.formatter.useoffset": False,
     "axes.formatter.limits": (-3, 5),
     "axes.formatter.use_mathtext": True,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "xtick.top": True,
-    "ytick.right": True,
     "legend.frameon": False,
     "legend.fontsize": 9.0,
     "lines.linewidth": 1.6,
     "lines.markersize": 5.5,
-    "mathtext.default": "regular",
     "figure.dpi": 100,
-    "savefig.dpi": 200,
+    "savefig.dpi": 160,
     "pdf.fonttype": 42,  # text stays text in a journal's hands
     "svg.fonttype": "path",
 }
+_TICKS: dict[str, Any] = {"direction": "in", "top": True, "right": True, "labelsize": 10.0}
 
 
 def draw(prop: Property, data: PlotData, name: str | None = None) -> Figure:
@@ -75,7 +71,9 @@ def draw(prop: Property, data: PlotData, name: str | None = None) -> Figure:
     function = imported(prop.plots[plot_name(prop, name)])
     with _style():
         figure: Figure = function(data)
-        figure.draw_without_rendering()  # ticks are made when they are first drawn: in this style
+        for axes in figure.axes:
+            if axes.name == "rectilinear":  # ticks are made when they are first drawn
+                axes.tick_params(**_TICKS)
     return figure
 
 
@@ -101,17 +99,8 @@ def plot_name(prop: Property, name: str | None) -> str:
     if name is None:
         return next(iter(prop.plots))
     if name not in prop.plots:
-        raise PetFlowsError(
-            f"The property {prop.name} has no plot {name!r}: {nearest(name, prop.plots)}"
-        )
+        raise PetFlowsError(unknown(name, list(prop.plots), f"plot of {prop.name}"))
     return name
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """End of a sentence that refuses a name: the one that was meant, or those there are."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}."
 
 
 def new_figure(data: PlotData, width: float = 5.6, height: float = 4.2) -> Figure:

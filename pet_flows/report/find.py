@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.figure import nearest
 from pet_flows.store.results import ResultStore
 
 #: characters of a key that are enough to name a record, if no other begins with them
@@ -74,22 +74,19 @@ def find(store: ResultStore, word: str) -> Named:
             )
         if keys:
             return Named(word, {"_id": keys[0]["_id"]})
+    known = set(store.campaigns.names())
+    for record in store.query({}, ["sources.material_id"], limit=_LOOKED_AT):
+        known.update(identifiers(record))
+    near = nearest(word, known)
     raise PetFlowsError(
-        f"This store has no record, identifier or campaign {word!r}: {_meant(store, word)}"
+        f"There is no record, identifier or campaign {word!r} in this store: "
+        + (f"did you mean {near!r}?" if near else "pet-flows query lists what there is.")
     )
 
 
-def _meant(store: ResultStore, word: str) -> str:
-    """End of the sentence about a word that names nothing."""
-    campaigns = store.campaigns.names()
-    known = set(campaigns)
-    for record in store.query({}, ["sources.material_id"], limit=_LOOKED_AT):
-        known.update(identifiers(record))
-    said = nearest(word, sorted(known))
-    if said.startswith("did you mean"):
-        return said
-    listed = f"the campaigns {', '.join(campaigns[:10])}" if campaigns else "the rest"
-    return f"pet-flows query lists what there is of {listed}."
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """What a misspelt name may have been meant to be."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
 def identifiers(record: Mapping[str, Any]) -> list[str]:

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.figure import nearest
 from pet_flows.properties.registry import properties
 from pet_flows.records.schema import Record
 from pet_flows.report.fields import fields_of, value_at
-from pet_flows.report.find import identifiers
+from pet_flows.report.find import identifiers, nearest
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,15 @@ def column(name: str) -> ListColumn:
     elif any(path == name or path.split(".")[0] == first for path in results):
         path = f"result.{name}"
     else:
-        known = sorted({*head, *_MADE, *results})
-        said = nearest(name, known)
-        if said.startswith("choose"):
-            said = f"there are {', '.join(sorted({*head, *_MADE}))}, and the fields of results."
-        raise PetFlowsError(f"Records have no field {name!r}: {said}")
+        near = nearest(name, {*head, *_MADE, *results})
+        raise PetFlowsError(
+            f"there is no field {name!r} in records: "
+            + (
+                f"did you mean {near!r}?"
+                if near
+                else f"choose from {', '.join(sorted({*head, *_MADE}))} and the fields of results."
+            )
+        )
     return ListColumn(name, path, (_loadable(path),), lambda record: value_at(record, path))
 
 
@@ -143,9 +146,8 @@ def misspelt(columns: Sequence[ListColumn], empty: Iterable[str]) -> Iterator[st
             "settings",
         ):
             continue
-        said = nearest(one.path, sorted(known))
-        hint = f" {said}" if said.startswith("did you mean") else ""
-        yield f"No record has {one.path}:{hint or ' see docs/records.md for what there is.'}"
+        near = nearest(one.path, known)
+        yield f"No record has {one.path}" + (f": did you mean {near!r}?" if near else ".")
 
 
 def _without_places(path: str) -> str:

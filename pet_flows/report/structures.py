@@ -13,12 +13,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.figure import nearest
 from pet_flows.properties.registry import properties
 from pet_flows.properties.static.declaration import StaticResult
 from pet_flows.records.keys import structure_digest
 from pet_flows.report.find import label
 from pet_flows.store.results import ResultStore
+from pet_flows.validate import unknown
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -62,7 +62,7 @@ def export(
         There is no such format, or the files cannot be written.
     """
     if kind not in FORMATS:
-        raise PetFlowsError(f"Structures are not exported as {kind!r}: {nearest(kind, FORMATS)}")
+        raise PetFlowsError(unknown(kind, FORMATS, "format of structures"))
     counts: Counter[str] = Counter()
     written = _Written()
     try:

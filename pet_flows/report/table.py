@@ -106,7 +106,8 @@ def report(store: ResultStore, campaign: str) -> Report:
         asked = list((store.campaigns.get(campaign)["manifest"] or {}).get("properties", ()))
     present = {entry.property for entry in entries.values()} | set(asked)
     shown = [name for name in columns if name in present]
-    rows = [_row(*group, shown if asked else []) for group in _groups(entries)]
+    wanted = [name for name in columns if name in asked]
+    rows = [_row(*group, wanted) for group in _groups(entries)]
     rows.sort(key=lambda row: (row.formula, row.material, row.potential))
     heads = [Head(name, one.name, one.unit) for name in shown for one in columns[name]]
     return Report(campaign, heads, rows)

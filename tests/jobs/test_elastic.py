@@ -10,11 +10,11 @@ from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.cli import main
-from pet_flows.cli.query import headline
 from pet_flows.flows import ScreenMaker
 from pet_flows.inputs.prototypes import build_prototypes
 from pet_flows.jobs import ElasticMaker
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.report.listing import headline
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
 

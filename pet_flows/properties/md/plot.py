@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.units import GPa, kB
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.figure import (
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: meV/K, and GPa of one eV/Å³
-_BOLTZMANN, _GIGAPASCAL = 8.617333262e-2, 160.21766208
 _NO_OBSERVABLES = (
     "This run has no averages to draw: it ended before its first sample, which an equilibration "
     "as long as the run, or an early failure, brings about."
@@ -43,7 +42,7 @@ def run(data: PlotData) -> Figure:
     figure = new_figure(data, width=7.0, height=7.6 if moving else 5.0)
     panels = figure.subplots(4 if moving else 2, 1, sharex=True)
     degrees = degrees_of_freedom(settings["ensemble"], n_atoms)
-    temperature = 2000.0 * arrays["kinetic"] / (degrees * _BOLTZMANN)
+    temperature = 2.0 * arrays["kinetic"] / (degrees * kB)
     panels[0].plot(time, temperature, color=RED, linewidth=1.0)
     panels[0].set_ylabel("temperature (K)")
     if settings["ensemble"] != "nve":
@@ -58,7 +57,7 @@ def run(data: PlotData) -> Figure:
     if moving:
         volume = np.abs(np.linalg.det(arrays["cell"]))
         stress = np.trace(arrays["stress"], axis1=1, axis2=2) / 3.0
-        pressure = _GIGAPASCAL * (2.0 * arrays["kinetic"] / (3.0 * volume) - stress)
+        pressure = (2.0 * arrays["kinetic"] / (3.0 * volume) - stress) / GPa
         panels[2].plot(time, pressure, color=GREEN, linewidth=1.0)
         panels[2].set_ylabel("pressure (GPa)")
         _target(panels[2], time, settings["pressure"], settings["final_pressure"])
