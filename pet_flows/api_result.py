@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.property import PlotData, Property, imported
+from pet_flows.properties.property import PlotData, Property
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.settings import PropertySettings
-from pet_flows.validate import unknown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from matplotlib.figure import Figure
     from pymatgen.core import Structure
@@ -106,25 +104,21 @@ class PropertyResult:
         PetFlowsError
             The property has no such plot, or there is nothing to draw.
         """
-        declared = get_property(self.property)
-        if not declared.plots:
-            raise PetFlowsError(f"The property {self.property} has no plot.")
-        name = name or next(iter(declared.plots))
-        if name not in declared.plots:
-            raise PetFlowsError(unknown(name, list(declared.plots), f"plot of {self.property}"))
+        from pet_flows.properties.figure import draw, save, title
+
         if self.result is None:
             raise PetFlowsError(
                 f"The {self.property} of {self.formula} gave nothing to draw ({self.message})"
             )
         shown = PlotData(
-            title=f"{self.formula} · {self.potential.model}",
+            title=title(self.formula, None, Path(self.potential.model).name),
             result=self.result.model_dump(mode="json"),
             settings=self.settings.model_dump(mode="json"),
             arrays=self.arrays.__getitem__,
         )
-        figure: Figure = imported(declared.plots[name])(shown)
+        figure = draw(get_property(self.property), shown, name)
         if path is not None:
-            figure.savefig(path)
+            save(figure, Path(path))
         return figure
 
 

@@ -43,6 +43,7 @@ _STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,  # text stays text in a journal's hands
     "svg.fonttype": "path",
 }
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _TICKS: dict[str, Any] = {"direction": "in", "top": True, "right": True, "labelsize": 10.0}
 
 
@@ -101,6 +102,12 @@ def plot_name(prop: Property, name: str | None) -> str:
     if name not in prop.plots:
         raise PetFlowsError(unknown(name, list(prop.plots), f"plot of {prop.name}"))
     return name
+
+
+def title(formula: str | None, identifier: str | None, potential: str) -> str:
+    """What is above the axes: ``Si₂Mo · mp-2592 · pet-mvl``."""
+    words = ((formula or "").translate(_SUBSCRIPTS), identifier, potential)
+    return " · ".join(word for word in words if word)
 
 
 def new_figure(data: PlotData, width: float = 5.6, height: float = 4.2) -> Figure:

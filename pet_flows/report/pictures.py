@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.figure import draw, plot_name, save
+from pet_flows.properties.figure import draw, plot_name, save, title
 from pet_flows.properties.property import PlotData
 from pet_flows.properties.registry import get_property, properties
 from pet_flows.report.find import label
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 #: what plots do not need of a record
 WITHOUT = {"input_structure": 0, "structure": 0, "symmetry_reference": 0, "provenance": 0}
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-def title(record: Mapping[str, Any], asked: str | None = None) -> str:
-    """Formula, identifier and potential: ``Si · mp-149 · pet-mvl``."""
-    formula = (record.get("formula_pretty") or "").translate(_SUBSCRIPTS)
-    words = (formula, label(record, asked), record["potential"]["name"])
-    return " · ".join(word for word in words if word)
 
 
 def plot_data(record: Mapping[str, Any], store: ResultStore, asked: str | None = None) -> PlotData:
@@ -48,7 +40,8 @@ def plot_data(record: Mapping[str, Any], store: ResultStore, asked: str | None =
     def arrays(name: str) -> Mapping[str, Any]:
         return store.blobs.read(record["blobs"][name])
 
-    return PlotData(title(record, asked), record["result"], record["settings"], arrays)
+    shown = title(record["formula_pretty"], label(record, asked), record["potential"]["name"])
+    return PlotData(shown, record["result"], record["settings"], arrays)
 
 
 def plots_of(record: Mapping[str, Any]) -> list[str]:
