@@ -135,5 +135,5 @@ def _summary(
         rest = len(shown) - MOST_FAILURES
         query = f"""pet-flows query {name} --filter '{{"state": "failed"}}'"""
         lines.append(f"  and {rest} more, which {query} lists.")
-    lines.append(f"See pet-flows query {name}, pet-flows compare {name}.")
+    lines.append(f"See pet-flows report {name}, pet-flows plot {name}, pet-flows compare {name}.")
     return "\n".join(lines)

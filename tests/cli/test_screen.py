@@ -227,3 +227,27 @@ def test_brackets_in_a_name_are_only_brackets(tmp_path, monkeypatch, capsys):
     main_to_end("screen", "w.extxyz", "-p", "static", "-n", "w")
     main_to_end("query", "w")
     assert "[hex]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"),
+    [
+        ({"temperature": 600}, {"temperature": 600.0}),
+        ({"ensemble": "npt_langevin", "pressure": 5}, {"temperature": 300.0, "pressure": 5.0}),
+    ],
+)
+def test_molecular_dynamics_as_asked_for(tmp_path, monkeypatch, settings, target):
+    monkeypatch.chdir(tmp_path)
+    words = [f"md.{key}={value}" for key, value in {**settings, "steps": 4}.items()]
+    given = [word for text in words for word in ("--set", text)]
+    with pytest.raises(SystemExit) as ended:
+        main(
+            ["screen", "prototypes:Cu", "-p", "md", "-n", "hot", "--set", "md.min_length=0", *given]
+        )
+    assert ended.value.code in (0, 3)
+    (record,) = (r for r in records().values() if r["formula_pretty"] == "Cu" and
+                 r["sources"][0]["material_id"] == "Cu-fcc")  # fmt: skip
+    assert record["state"] == "ok"
+    assert record["settings"]["steps"] == 4
+    for name, value in target.items():
+        assert record["result"][name]["target"] == value

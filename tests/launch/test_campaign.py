@@ -10,6 +10,15 @@ from pet_flows.store.results import ResultStore
 
 INPUTS = ("prototypes:Si,Cu,W", "--properties", "relax,eos,static", "--name", "both")
 
+#: the same, written down
+FILE = """\
+name: both
+inputs: [prototypes:Si,Cu,W]
+properties: [relax, eos, static]
+execution:
+  batch_size: 3
+"""
+
 #: a worker that tells how often it loaded weights
 WORKER = """
 from pet_flows.cli import main
@@ -27,7 +36,9 @@ def records(store):
 
 def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, tmp_path, monkeypatch):
     here = [sys.executable, "-m", "pet_flows.cli"]
-    asked = [*here, "submit", *INPUTS, "--batch-size", "3", "--launchpad", str(site.launchpad_file)]
+    campaign = site.folder / "campaign.yaml"
+    campaign.write_text(FILE)
+    asked = [*here, "submit", str(campaign), "--launchpad", str(site.launchpad_file)]
     subprocess.run(asked, env=site.environment, check=True, capture_output=True)
     names = [fw["name"] for fw in launchpad.fireworks.find({}, sort=[("fw_id", 1)])]
     assert "both relax 1/5" in names
