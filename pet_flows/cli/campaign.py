@@ -55,7 +55,8 @@ def read_campaign(asked: Asked) -> CampaignFile:
     if asked.structure_path is not None:
         draft.put(("structure_path",), asked.structure_path, "--structure-path")
     for name in ("device", "batch_size", "retry_failed"):
-        if value := getattr(asked, name):
+        value = getattr(asked, name)
+        if value is not None and value is not False:
             draft.put(("execution", name), value, f"--{name.replace('_', '-')}")
     _put_potentials(asked, draft)
     _put_properties(asked, draft, DEFAULT_PROPERTIES)

@@ -18,7 +18,7 @@ Shape = Annotated[Format, typer.Option("--format", help="A table, or JSON.")]
 
 def command(name: Name = None, shape: Shape = Format.table) -> None:
     """List the properties there are, or every setting of one with unit, default and meaning."""
-    from pet_flows.properties.execution import Execution
+    from pet_flows.flows.campaign_file import CampaignExecution
     from pet_flows.properties.registry import get_property, properties
 
     if name is None:
@@ -28,7 +28,7 @@ def command(name: Name = None, shape: Shape = Format.table) -> None:
         ]
         after = "pet-flows settings PROPERTY lists the settings; pet-flows settings execution how."
     else:
-        model = Execution if name == "execution" else get_property(name).settings
+        model = CampaignExecution if name == "execution" else get_property(name).settings
         rows = _settings(model)
         after = f"Set one with --set {name}.SETTING=VALUE, in a campaign file, or in the maker."
     if shape is Format.json:

@@ -78,6 +78,28 @@ class Report(Strict):
     )
 
 
+def names_with_settings(given: Any) -> Any:
+    """Properties as a dict, however they were written; what is no form of it stays as it is.
+
+    >>> names_with_settings("relax")
+    {'relax': {}}
+    >>> names_with_settings(["relax", {"eos": {"n_volumes": 9}}])
+    {'relax': {}, 'eos': {'n_volumes': 9}}
+    """
+    if isinstance(given, str):
+        return {name.strip(): {} for name in given.split(",") if name.strip()}
+    if isinstance(given, list):
+        found: dict[str, Any] = {}
+        for one in given:
+            if not isinstance(one, str | dict):
+                return given
+            found |= names_with_settings(one)
+        return found
+    if isinstance(given, dict):  # `relax:` with nothing but comments behind it is None
+        return {name: {} if value is None else value for name, value in given.items()}
+    return given
+
+
 class CampaignFile(Strict):
     """Everything that a campaign file may hold."""
 
@@ -112,13 +134,7 @@ class CampaignFile(Strict):
     @field_validator("properties", mode="before")
     @classmethod
     def _names_or_settings(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            given = [given]
-        if isinstance(given, list):
-            return {name: {} for name in given}
-        if isinstance(given, dict):  # `relax:` with nothing but comments behind it is None
-            return {name: {} if value is None else value for name, value in given.items()}
-        return given
+        return names_with_settings(given)
 
     def maker(self) -> ScreenMaker:
         """The campaign's maker, its potentials resolved to the hashes of their weights.
@@ -168,6 +184,8 @@ class Draft:
     def of(cls, file: YamlFile) -> Draft:
         """Draft of a file; its relative paths are those seen from the folder it lies in."""
         draft = cls(dict(file.values), {}, file)
+        if "properties" in draft.values:
+            draft.values["properties"] = names_with_settings(draft.values["properties"])
         folder = file.path.parent
         for name in ("inputs", "potentials"):
             draft.values[name] = _from(folder, draft.values.get(name))
@@ -180,8 +198,6 @@ class Draft:
         found = self.values
         for step in place[:-1]:
             inner = found.get(step)
-            if isinstance(inner, list) and step == "properties":
-                inner = {name: {} for name in inner}
             found[step] = dict(inner) if isinstance(inner, dict) else {}
             found = found[step]
         found[place[-1]] = value

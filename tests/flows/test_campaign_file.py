@@ -132,6 +132,8 @@ def test_paths_are_seen_from_the_file(tmp_path: Path, monkeypatch) -> None:
         ("submit: {category: cpu}\n", "Line 1 of {}: category must be 'pet-gpu' or 'pet-cpu'"),
         ("properties:\n  md:\n    equilibration: 5000\n", "md: equilibration must be shorter"),
         ("name: a\nname: b\n", "is no YAML"),
+        ("properties: [3]\n", "Line 1 of {}: properties must be names with values (got [3])."),
+        ("properties: [relax, {eos: {n: 3}}]\n", "Line 1 of {}: eos: there is no setting 'n'"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
@@ -199,3 +201,15 @@ def test_several_potentials_are_one_campaign(tmp_path: Path) -> None:
     store.close()
     assert {r["potential"]["symmetrization"] for r in records} == {"crystal:icosahedral", "none"}
     assert len(records) == 4
+
+
+def test_options_reach_properties_however_the_file_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    for text in ("md", "[md]", "[{md: {}}]", "{md: null}"):
+        path.write_text(f"properties: {text}\n")
+        found = read_campaign(Asked(inputs=[str(path)], settings=["md.steps=9"]))
+        assert found.properties == {"md": {"steps": 9}}
+    with pytest.raises(
+        PetFlowsError, match=r"--batch-size: batch_size must be at least 1 \(got 0\)"
+    ):
+        read_campaign(Asked(inputs=["x"], batch_size=0))
