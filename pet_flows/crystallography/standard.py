@@ -80,3 +80,30 @@ def full_symbols() -> dict[str, str]:
     """Hall symbol → full international one (``P 2_1/n 2_1/m 2_1/a``) of the 530 settings."""
     kinds: list[Any] = [spglib.get_spacegroup_type(number) for number in range(1, 531)]
     return {str(kind.hall_symbol): str(kind.international_full) for kind in kinds}
+
+
+def number_of_operations(
+    rotations: np.ndarray, translations: np.ndarray, cell: np.ndarray
+) -> int | None:
+    """Find which of the 230 space groups a complete list of operations is.
+
+    Parameters
+    ----------
+    rotations, translations
+        ``(n, 3, 3)`` integers and ``(n, 3)``, for fractional positions.
+    cell
+        Vectors (3, 3) in Å, one in a row.
+
+    Returns
+    -------
+    Number in the International Tables, of the hand that it has; None where spglib finds none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spglib announces its future on every call
+        try:
+            found: Any = spglib.get_spacegroup_type_from_symmetry(
+                np.rint(rotations).astype("intc"), translations, lattice=cell, symprec=1e-2
+            )
+        except Exception:  # spglib raises different types in different releases
+            return None
+    return None if found is None else int(found.number)

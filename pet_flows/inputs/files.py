@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pet_flows.inputs.cif import read_cif
+from pet_flows.inputs.cif.reader import read_cif
 from pet_flows.inputs.documents import NoStructureError, read_json
 from pet_flows.inputs.formats import read_ase_database, read_ase_trajectory, read_extxyz
 from pet_flows.inputs.identifiers import bare_name, name_of_file

@@ -32,6 +32,26 @@ def cif(name="NaCl", extra="", occupancy="1", x="0.5"):
     return CIF.format(name=name, extra=extra, occupancy=occupancy, x=x)
 
 
+def write_cif(
+    path,
+    rows,
+    *,
+    cell=(8, 9, 10, 90, 90, 90),
+    listed=("x,y,z",),
+    said="",
+    columns=("label", "type_symbol", "fract_x", "fract_y", "fract_z"),
+) -> InputStructure:
+    """Write a CIF of one block, row by row, and read it."""
+    names = [f"_cell_length_{x}" for x in "abc"]
+    names += [f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")]
+    lines = ["data_x", *(f"{name} {value}" for name, value in zip(names, cell, strict=True)), said]
+    if listed:
+        lines += ["loop_", "_symmetry_equiv_pos_as_xyz", *(f"'{text}'" for text in listed)]
+    lines += ["loop_", *(f"_atom_site_{column}" for column in columns), *rows]
+    path.write_text("\n".join([*lines, ""]))
+    return only(path)
+
+
 def only(path) -> InputStructure:
     (found,) = read_inputs([str(path)])
     return found

@@ -1,4 +1,4 @@
-"""Symmetry operations of a CIF block that names its space group and lists none.
+"""Symmetry operations of the space group that a CIF block names.
 
 pymatgen takes the first setting that a symbol fits: origin 1 of ``F d -3 m``, hexagonal axes of
 ``R -3 m``, whatever the Hall symbol beside it says, and makes another crystal of the other one.
@@ -17,82 +17,67 @@ import numpy as np
 from pymatgen.core import Lattice
 
 from pet_flows.crystallography.standard import full_symbols
+from pet_flows.inputs.cif.operations import NOT_ALIKE, metric_changes, parse
+from pet_flows.inputs.cif.syntax import UNKNOWN, Items
 from pet_flows.inputs.text import DamagedError, quoted
 
-LISTED_AS = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
-"""Names of the column of operations; pymatgen knows them in lower case, and with ``_`` behind."""
-
-_NAME = r"_(?:symmetry|space_group)[._](?:space_group_)?name_"
-_HALL = re.compile(_NAME + "hall_?")
-_HERMANN_MAUGUIN = re.compile(_NAME + r"h-?_?m(?:_alt|_full|_ref)?_?")
-_NUMBER = re.compile(r"_(?:space_group_it_number|symmetry_int_tables_number)_?")
-_CODE = re.compile(r"_space_group_it_coordinate_system_code_?")
-_SAYS_NOTHING = ("", "?", ".")
+_NAME = "_(?:symmetry|space_group)_(?:space_group_)?name_"
+_HALL = re.compile(_NAME + "hall")
+_HERMANN_MAUGUIN = re.compile(_NAME + "h-?_?m(?:_alt|_full|_ref)?")
+_NUMBER = re.compile("_(?:space_group_it_number|symmetry_int_tables_number)")
+_CODE = re.compile("_space_group_it_coordinate_system_code")
 _CHOICE = {"1": "1", "2": "2", "h": "h", "r": "r", "s": "1", "z": "2", "o1": "1", "o2": "2"}
 """What is written behind a symbol → origin or axes; ICSD writes S and Z for the origins."""
 _E_GLIDES = (39, 41, 64, 67, 68)
 """Numbers of the groups whose symbols have an e since 1992."""
-_ALIKE, _NOT_ALIKE = 1e-3, 2e-2
-"""Largest relative change of the metric under its operations: of a cell, and of none."""
+_ALIKE = 1e-3
+"""Largest relative change of the metric of a cell that is surely meant by a setting."""
 NOT_IN_TABLES = (
     "names the space group {}, which is in no table of ours, and lists no operations: correct the "
     "symbol, or list them (_symmetry_equiv_pos_as_xyz)."
 )
 
 
-def symmetry_of(data: Mapping[str, Any]) -> str | None:
-    """Give what a block says of its space group; None where that is nothing, or P1.
-
-    Parameters
-    ----------
-    data
-        Name → value, or list of values, of one block.
-    """
+def symmetry_of(items: Items) -> str | None:
+    """Give what a block says of its space group; None where that is nothing, or P1."""
     for pattern in (_HERMANN_MAUGUIN, _HALL):
-        for said in _said(data, pattern):
+        for said in _said(items, pattern):
             return None if _squeezed(said) == "p1" else said
     return None
 
 
-def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None:
+def operations_of(items: Items, lattice: Lattice) -> tuple[str, ...]:
     """Find the operations of a block that names its space group and lists no operations.
 
     The Hall symbol counts most, then the international one, then the number in the tables.
 
     Parameters
     ----------
-    data
-        Name → value, or list of values, of one block.
+    items
+        Of one block.
     lattice
         Its cell, which tells rhombohedral from hexagonal axes, and one unique axis from another.
 
     Returns
     -------
-    ``x,y,z`` strings; None where pymatgen finds them in the block, or nothing is known.
+    ``x,y,z`` strings; the identity where nothing is said.
 
     Raises
     ------
     DamagedError
         More than one setting has this symbol, or none, or the cell cannot have it.
     """
-    if any(key in data for name in LISTED_AS for key in (name, f"{name}_")):
-        return None
-    for key, value in data.items():
-        if key.lower().rstrip("_") in LISTED_AS:
-            return [value] if isinstance(value, str) else list(value)
-        if "_magn" in key.lower():
-            return None  # pymatgen has tables of magnetic groups
-    said, settings = _settings(data)
+    said, settings = named_settings(items)
     if not settings:
-        return None
-    strains = [_misfit(setting["symops"], lattice) for setting in settings]
-    if min(strains) > _NOT_ALIKE:
+        if unknown := symmetry_of(items):
+            raise DamagedError(NOT_IN_TABLES.format(quoted(unknown)))
+        return ("x,y,z",)
+    fitting = fitting_settings(settings, lattice)
+    if not fitting:
         raise DamagedError(
             f"names the space group {quoted(said)}, which a cell of these lengths and angles "
             "cannot have: correct one of them, or list the operations."
         )
-    fitting = [s for s, strain in zip(settings, strains, strict=True) if strain <= _ALIKE]
-    fitting = fitting or [settings[int(np.argmin(strains))]]
     if 3 <= fitting[0]["number"] <= 15:
         fitting = fitting[:1]  # the short symbol means unique axis b where the cell allows it
     if len({frozenset(setting["symops"]) for setting in fitting}) > 1:
@@ -101,30 +86,70 @@ def operations_of(data: Mapping[str, Any], lattice: Lattice) -> list[str] | None
             f"names the space group {quoted(said)}, which may be {names}, and lists no operations: "
             "write which of them it is, or list the operations (_symmetry_equiv_pos_as_xyz)."
         )
-    return list(fitting[0]["symops"])
+    return tuple(fitting[0]["symops"])
 
 
-def _settings(data: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    """Find the settings that a block may mean, and the word it says them with."""
-    for said in _said(data, _HALL):
-        if setting := _by_hall().get(_hall(said)):
-            return said, [setting]
-    code = _squeezed(next(_said(data, _CODE), ""))
-    code = code[:1] if code[:1].isdigit() else code  # 2cab: origin 2, other axes
-    for said in _said(data, _HERMANN_MAUGUIN):
-        symbol, choice = _split(said)
-        if found := _chosen(_by_symbol().get(symbol, []), choice or _CHOICE.get(code)):
-            return said, found
-    number = next(_said(data, _NUMBER), "").partition("(")[0]
-    rows = [r for r in _table() if number.isdecimal() and r["number"] == int(number)]
+def fitting_settings(settings: list[dict[str, Any]], lattice: Lattice) -> list[dict[str, Any]]:
+    """Keep the settings whose operations the cell can have, or the best of them."""
+    strains = [
+        metric_changes(parse(tuple(setting["symops"])).rotations, lattice).max()
+        for setting in settings
+    ]
+    if min(strains) > NOT_ALIKE:
+        return []
+    fitting = [s for s, strain in zip(settings, strains, strict=True) if strain <= _ALIKE]
+    return fitting or [settings[int(np.argmin(strains))]]
+
+
+def named_settings(items: Items) -> tuple[str, list[dict[str, Any]]]:
+    """Find the settings that a block may mean, and the word it says them with.
+
+    Raises
+    ------
+    DamagedError
+        It gives a number of the tables, and a symbol that no setting has.
+    """
+    for said, settings in _of_symbols(items):
+        return said, settings
+    number, rows = _of_number(items)
     if not rows:
         return "", []
     symbols = {_squeezed(row["hermann_mauguin"]) for row in rows if "(" not in row["universal_h_m"]}
-    unknown = symmetry_of(data)
+    unknown = symmetry_of(items)
     if unknown and len(symbols) > 1:  # the number would take one of its settings for all others
         raise DamagedError(NOT_IN_TABLES.format(quoted(unknown)))
     of_symbol = _by_symbol()[_squeezed(rows[0]["hermann_mauguin"])]
-    return f"number {int(number)}", _chosen(of_symbol, _CHOICE.get(code))
+    return number, _chosen(of_symbol, _CHOICE.get(_code(items)))
+
+
+def all_named(items: Items) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Find the settings of each symbol and number that a block gives, those it may mean first."""
+    number, rows = _of_number(items)
+    return [*_of_symbols(items), *([(number, rows)] if rows else [])]
+
+
+def _of_symbols(items: Items) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Find the settings of the Hall symbols, then of the international ones."""
+    for said in _said(items, _HALL):
+        if setting := _by_hall().get(_hall(said)):
+            yield said, [setting]
+    for said in _said(items, _HERMANN_MAUGUIN):
+        symbol, choice = _split(said)
+        if found := _chosen(_by_symbol().get(symbol, []), choice or _CHOICE.get(_code(items))):
+            yield said, found
+
+
+def _of_number(items: Items) -> tuple[str, list[dict[str, Any]]]:
+    """Find the settings of the number in the tables."""
+    number = next(_said(items, _NUMBER), "").partition("(")[0]
+    rows = [r for r in _table() if number.isdecimal() and r["number"] == int(number)]
+    return f"number {number}", rows
+
+
+def _code(items: Items) -> str:
+    """Give the coordinate system of the tables: 2 for 2cab, origin 2 with other axes."""
+    code = _squeezed(next(_said(items, _CODE), ""))
+    return code[:1] if code[:1].isdigit() else code
 
 
 def _chosen(settings: list[dict[str, Any]], choice: str | None) -> list[dict[str, Any]]:
@@ -191,13 +216,11 @@ def _names(row: Mapping[str, Any]) -> Iterator[str]:
         yield _squeezed(symbol.replace("-3", "3"))  # F m 3 m, as before 1983
 
 
-def _said(data: Mapping[str, Any], pattern: re.Pattern[str]) -> Iterator[str]:
+def _said(items: Items, pattern: re.Pattern[str]) -> Iterator[str]:
     """Find what a block says under a name and its variants."""
-    for key, value in data.items():
-        if pattern.fullmatch(key.lower()):
-            text = value[0] if isinstance(value, list) and len(value) == 1 else value
-            if isinstance(text, str) and text.strip() not in _SAYS_NOTHING:
-                yield text.strip()
+    for key, values in items.items():
+        if pattern.fullmatch(key) and len(values) == 1 and values[0] not in UNKNOWN:
+            yield values[0]
 
 
 def _squeezed(symbol: str) -> str:
@@ -208,20 +231,3 @@ def _squeezed(symbol: str) -> str:
 def _hall(symbol: str) -> str:
     """Spell a Hall symbol in one way; its spaces count (``P 32`` is not ``P 3 2``)."""
     return " ".join(symbol.lower().replace("''", '"').replace("_", " ").split())
-
-
-def _misfit(operations: list[str], lattice: Lattice) -> float:
-    """Largest change of a cell's metric under operations, relative to the lengths."""
-    metric = lattice.matrix @ lattice.matrix.T
-    scale = np.sqrt(np.outer(metric.diagonal(), metric.diagonal()))
-    turns = np.unique([_rotation(operation) for operation in operations], axis=0)
-    # columns of an operation are images of the lattice vectors
-    images = turns.transpose(0, 2, 1) @ metric @ turns
-    return float((np.abs(images - metric) / scale).max())
-
-
-@cache
-def _rotation(operation: str) -> np.ndarray:
-    from pymatgen.core.operations import SymmOp
-
-    return np.array(SymmOp.from_xyz_str(operation).rotation_matrix)

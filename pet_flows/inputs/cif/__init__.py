@@ -1,0 +1,1 @@
+"""CIF files: syntax, cell, symmetry, atoms, and whether these agree with one another."""
