@@ -5,8 +5,8 @@ The line above a block is its mark, a comment of HTML:
 - ``tested``: Python, or commands of ours, that tests run, one after the other, in one folder;
 - ``tested: mongodb``: Python that needs a server;
 - ``printed``: what the block before it prints; ``...`` stands for anything;
-- ``file: NAME``: a file that is in that folder before anything runs. A ``pyproject.toml`` is
-  installed as far as its entry points go;
+- ``file: NAME``: a file that is in that folder from there on. A ``pyproject.toml`` is installed as
+  far as its entry points go;
 - ``not run: why``.
 """
 
@@ -84,16 +84,13 @@ def mongodb(block: Block, uri: str, database: str) -> Block:
     return replace(block, code=code.replace('"materials"', repr(database)))
 
 
-def write_files(page: Path, folder: Path) -> None:
-    """Put the files of a page into a folder, with the entry points that they declare."""
-    for block in blocks(page):
-        if block.file is None:
-            continue
-        place = folder / block.file
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(block.code, "utf-8")
-        if place.name == "pyproject.toml":
-            install_entry_points(tomllib.loads(block.code)["project"], folder)
+def write_file(block: Block, folder: Path) -> None:
+    """Put a file of a page into a folder, with the entry points that it declares."""
+    place = folder / str(block.file)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(block.code, "utf-8")
+    if place.name == "pyproject.toml":
+        install_entry_points(tomllib.loads(block.code)["project"], folder)
 
 
 def install_entry_points(project: dict, folder: Path) -> None:
@@ -117,7 +114,7 @@ def missing_lines(expected: str, printed: str) -> list[str]:
         words = " ".join(line.split())
         if not words or words == "...":
             continue
-        pattern = re.compile(".*".join(re.escape(part) for part in words.split("...")))
+        pattern = re.compile(".*".join(re.escape(part.strip()) for part in words.split("...")))
         place = next((n for n, found in enumerate(rest) if pattern.fullmatch(found)), None)
         if place is None:
             missing.append(line)

@@ -12,21 +12,30 @@ from pathlib import Path
 import pytest
 
 from pet_flows.cli import COMMANDS, main
+from pet_flows.cli.screen import SOME_FAILED
 from pet_flows.dft import sources
 from pet_flows.properties.registry import properties
 from tests.docs.examples import (
     PAGES,
+    ROOT,
     blocks,
     missing_lines,
     mongodb,
     name_of,
     run_python,
-    write_files,
+    write_file,
 )
 
 MARK = re.compile(r"tested(: mongodb)?|file: \S+|not run: \w.*")
 #: README has tests of its own, which look at what its blocks print
 DOCS = [page for page in PAGES if page.name != "README.md"]
+
+
+def forget() -> None:
+    """Which packages there are."""
+    properties.cache_clear()
+    sources.sources.cache_clear()
+    sources._index.cache_clear()
 
 
 def pages(mark: str) -> list:
@@ -37,11 +46,6 @@ def pages(mark: str) -> list:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where a page's examples run; packages that lie there are importable and found."""
-
-    def forget() -> None:
-        properties.cache_clear()
-        sources.sources.cache_clear()
-        sources._index.cache_clear()
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -63,14 +67,15 @@ def test_every_python_block_is_tested_or_says_why_not(page):
 
 @pytest.mark.parametrize("page", pages("tested"))
 def test_examples_run_and_print_what_the_page_says(page, folder, capsys):
-    write_files(page, folder)
-    properties.cache_clear()
     space: dict[str, object] = {}
     printed = ""
     for block in blocks(page):
         if block.mark == "printed":
             missing = missing_lines(block.code, printed)
             assert not missing, f"{name_of(page)}, line {block.line}:\n{missing}\nin\n{printed}"
+        if block.file is not None:
+            write_file(block, folder)
+            forget()
         if block.mark != "tested":
             continue
         if block.language == "python":
@@ -81,12 +86,22 @@ def test_examples_run_and_print_what_the_page_says(page, folder, capsys):
 
 
 def run_command(words: list[str]) -> None:
-    """A command that ends in an error code ends the test with its sentence."""
+    """A command that cannot do its work ends the test; some structures may fail."""
     try:
         main(words)
     except SystemExit as ended:
-        if ended.code:
+        if ended.code not in (None, 0, SOME_FAILED):
             raise
+
+
+def test_a_misspelt_setting_is_refused_as_the_tutorial_says(folder):
+    page = ROOT / "docs" / "tutorial.md"
+    (campaign,) = [block for block in blocks(page) if block.file == "campaign.yaml"]
+    (said,) = [block.code for block in blocks(page) if block.code.startswith("Error:")]
+    (folder / "campaign.yaml").write_text(campaign.code.replace("min_length", "min_lenght"))
+    with pytest.raises(SystemExit) as ended:
+        main(["screen", "campaign.yaml"])
+    assert str(ended.value.code) == said.strip()
 
 
 @pytest.mark.parametrize("page", pages("tested: mongodb"))
