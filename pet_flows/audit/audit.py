@@ -1,4 +1,4 @@
-"""How symmetric a calculator really is: turn, reflect, permute, shift, re-set the cell, compare.
+"""How symmetric a calculator really is: rotate, reflect, permute, shift, re-set the cell, compare.
 
 Works on any ASE calculator; nothing here knows of PET or of our strategies.
 """
@@ -108,8 +108,8 @@ def audit(
     for name in ("rotation", "inversion"):
         now(name)
         sign = -1.0 if name == "inversion" else 1.0
-        turns = Rotation.random(n_rotations, random_state=seed).as_matrix() * sign
-        found = [_turned(calculator, atoms, turn) for turn in turns]
+        rotations = Rotation.random(n_rotations, random_state=seed).as_matrix() * sign
+        found = [_rotated(calculator, atoms, rotation) for rotation in rotations]
         errors[name] = _worst([_difference(base, one, len(atoms)) for one in found])
     now("permutation")
     order = rng.permutation(len(atoms))
@@ -142,7 +142,7 @@ def audit(
 
 
 def rotational_mean(raw: Calculator, atoms: Atoms, n: int = 60, seed: int = 0) -> Result:
-    """Mean over O(3) of what a calculator says, each turned structure's result turned back.
+    """Mean over O(3) of what a calculator says, each rotated structure's result rotated back.
 
     Parameters
     ----------
@@ -155,8 +155,10 @@ def rotational_mean(raw: Calculator, atoms: Atoms, n: int = 60, seed: int = 0) -
     seed
         Of the rotations.
     """
-    turns = Rotation.random(n, random_state=seed + 1).as_matrix()
-    found = [_turned(raw, atoms, sign * turn) for turn in turns for sign in (1.0, -1.0)]
+    rotations = Rotation.random(n, random_state=seed + 1).as_matrix()
+    found = [
+        _rotated(raw, atoms, sign * rotation) for rotation in rotations for sign in (1.0, -1.0)
+    ]
     stresses = [one.stress for one in found if one.stress is not None]
     return Result(
         float(np.mean([one.energy for one in found])),
@@ -187,14 +189,14 @@ def _evaluate(calculator: Calculator, atoms: Atoms) -> Result:
     return Result(energy, forces, stress)
 
 
-def _turned(calculator: Calculator, atoms: Atoms, turn: np.ndarray) -> Result:
-    """Result for the turned structure (row vectors, x' = x turn), turned back."""
+def _rotated(calculator: Calculator, atoms: Atoms, rotation: np.ndarray) -> Result:
+    """Result for the rotated structure (row vectors, x' = x rotation), rotated back."""
     work = atoms.copy()
-    work.set_cell(atoms.cell.array @ turn)
-    work.positions = atoms.positions @ turn
+    work.set_cell(atoms.cell.array @ rotation)
+    work.positions = atoms.positions @ rotation
     result = _evaluate(calculator, work)
-    stress = None if result.stress is None else turn @ result.stress @ turn.T
-    return Result(result.energy, result.forces @ turn.T, stress)
+    stress = None if result.stress is None else rotation @ result.stress @ rotation.T
+    return Result(result.energy, result.forces @ rotation.T, stress)
 
 
 def _other_setting(atoms: Atoms, change: np.ndarray) -> Atoms:

@@ -121,7 +121,7 @@ class SpaceGroup:
         return np.linalg.inv(lattice) @ self.rotations @ lattice
 
     def project_cell(self, cell: np.ndarray) -> np.ndarray:
-        """Nearest cell ``(3, 3)`` of this symmetry, without turning it.
+        """Nearest cell ``(3, 3)`` of this symmetry, without rotating it.
 
         The metric is averaged over the operations and the primitive cell p stretched to it by
         the symmetric S with ``p S² pᵀ`` the average.
@@ -148,16 +148,16 @@ class SpaceGroup:
         fractional = positions @ np.linalg.inv(lattice)
         drift = fractional - self.fractional
         # a common drift is no wrapping: measured on the circle, it does not mind wrapped atoms
-        turn = np.angle(np.exp(2j * np.pi * drift).mean(0)) / (2 * np.pi)
-        wrapped = np.rint(drift - turn)
+        common = np.angle(np.exp(2j * np.pi * drift).mean(0)) / (2 * np.pi)
+        wrapped = np.rint(drift - common)
         unwrapped = fractional - wrapped
         return (self._average(unwrapped) + wrapped) @ lattice
 
     def symmetrize_forces(self, forces: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Average of forces ``(N, 3)`` eV/Å over all operations and translations."""
-        turned = self._over_copies(forces) @ self.operations(cell)
-        summed = np.zeros_like(turned[0])
-        np.add.at(summed, self.permutations, turned)
+        rotated = self._over_copies(forces) @ self.operations(cell)
+        summed = np.zeros_like(rotated[0])
+        np.add.at(summed, self.permutations, rotated)
         return (summed / len(self))[self.primitive.image]
 
     def symmetrize_stress(self, stress: np.ndarray, cell: np.ndarray) -> np.ndarray:

@@ -38,14 +38,14 @@ def find_operations(
     sites = Sites(numbers, cell, positions)
     like = rarest_class(sites.numbers, sites.cell, positions, tolerance)
     candidates = np.nonzero(lattice_residual(sites.cell, matrices) <= tolerance)[0]
-    turned = positions @ matrices[candidates] @ sites.inverse
-    shifts = sites.fractional[like] - turned[:, like[0], None]
+    rotated = positions @ matrices[candidates] @ sites.inverse
+    shifts = sites.fractional[like] - rotated[:, like[0], None]
     indices: list[int] = []
     permutations: list[np.ndarray] = []
     at_once = max(1, PLACES // (len(like) * len(sites)))
     for start in range(0, len(candidates), at_once):
         block = slice(start, start + at_once)
-        places = turned[block, None] + shifts[block, :, None]
+        places = rotated[block, None] + shifts[block, :, None]
         found, perms = sites.match(places.reshape(-1, len(sites), 3), tolerance)
         # one translation is enough of each operation
         which, first = np.unique(found // len(like), return_index=True)

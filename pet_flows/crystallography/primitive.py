@@ -107,12 +107,12 @@ def _without_doubt(sites: Sites, shifts: np.ndarray, tolerance: float) -> Primit
     lattice = basis @ sites.cell
     fractional = sites.fractional @ sites.cell @ np.linalg.inv(lattice)
     tree = cKDTree(wrapped(fractional), boxsize=1.0)
-    reach = tolerance / 2 / np.linalg.svd(lattice, compute_uv=False)[-1]
+    radius = tolerance / 2 / np.linalg.svd(lattice, compute_uv=False)[-1]
     first = np.full(len(sites), -1)
     for i in range(len(sites)):
         if first[i] >= 0:
             continue
-        near = np.array(tree.query_ball_point(wrapped(fractional[i]), reach), dtype=int)
+        near = np.array(tree.query_ball_point(wrapped(fractional[i]), radius), dtype=int)
         offset = fractional[near] - fractional[i]
         offset -= np.rint(offset)
         near = near[np.linalg.norm(offset @ lattice, axis=1) <= tolerance / 2]
@@ -157,8 +157,8 @@ def _lattice(shifts: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
     basis = _integer_basis(np.concatenate([steps, n * np.eye(3, dtype=int)]))
     if round(abs(np.linalg.det(basis.astype(float)))) != n * n:
         return None
-    turn = np.rint(minkowski_reduce(basis / n @ cell)[1]).astype(int)
-    primitive = turn @ basis / n
+    change = np.rint(minkowski_reduce(basis / n @ cell)[1]).astype(int)
+    primitive = change @ basis / n
     # the handedness of the given cell
     return primitive * np.sign(np.linalg.det(primitive))
 

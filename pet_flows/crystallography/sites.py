@@ -1,4 +1,4 @@
-"""Atoms of a periodic cell as places, to be matched against turned and shifted ones."""
+"""Atoms of a periodic cell as places, to be matched against rotated and shifted ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EXACT = 1e-9
 #: places (candidates × atoms) looked up at once: some ten MB
 PLACES = 500_000
 #: Å; atoms are told apart by their neighbours within this
-REACH = 5.0
+SURROUNDINGS = 5.0
 
 
 class Sites:
-    """Atoms of a periodic cell, ready to be matched against turned and shifted ones."""
+    """Atoms of a periodic cell, ready to be matched against rotated and shifted ones."""
 
     def __init__(self, numbers: np.ndarray, cell: np.ndarray, positions: np.ndarray):
         self.numbers = np.asarray(numbers)
@@ -94,9 +94,9 @@ def rarest_class(
     numpy.ndarray
         ``(m,)`` int, at least one atom.
     """
-    i, j, _, d = find_neighbours(positions, cell, np.ones(3, dtype=bool), REACH)
-    # nothing at the reach itself, where round-off decides which neighbours are found
-    weights = np.exp(-((d / 2.0) ** 2)) - np.exp(-((REACH / 2.0) ** 2))
+    i, j, _, d = find_neighbours(positions, cell, np.ones(3, dtype=bool), SURROUNDINGS)
+    # nothing at that distance itself, where round-off decides which neighbours are found
+    weights = np.exp(-((d / 2.0) ** 2)) - np.exp(-((SURROUNDINGS / 2.0) ** 2))
     prints = np.bincount(i, np.sqrt(numbers[j] + 0.5) * weights, len(numbers))
     order = np.lexsort((prints, numbers))
     gap = np.diff(prints[order]) > max(1e-6, 100 * tolerance)

@@ -21,7 +21,7 @@ class StandardCell:
     number, international
         Of the space group.
     basis
-        ``(3, 3)``, the conventional cell is ``basis @ cell``, neither turned nor strained: its
+        ``(3, 3)``, the conventional cell is ``basis @ cell``, neither rotated nor strained: its
         lengths and angles are those of the crystal as it is.
     """
 

@@ -91,9 +91,9 @@ class CrystalFrames(torch.nn.Module):
         axes, stretches, right = torch.linalg.svd(deformation.detach())
         rotation = axes @ right
         change = deformation - deformation.detach()
-        turned = axes.transpose(0, 1) @ change @ rotation.transpose(0, 1) @ axes
-        turned = (turned - turned.transpose(0, 1)) / (stretches[:, None] + stretches[None, :])
-        return rotation + axes @ turned @ axes.transpose(0, 1) @ rotation
+        inner = axes.transpose(0, 1) @ change @ rotation.transpose(0, 1) @ axes
+        inner = (inner - inner.transpose(0, 1)) / (stretches[:, None] + stretches[None, :])
+        return rotation + axes @ inner @ axes.transpose(0, 1) @ rotation
 
     def find_setting(self, cell: torch.Tensor, n_atoms: int) -> torch.Tensor:
         """N ``(3, 3)`` of a cell of ``n_atoms`` atoms; RuntimeError if there is none."""
@@ -159,10 +159,8 @@ class CrystalFrames(torch.nn.Module):
         ratio = torch.linalg.det(cell).abs() / copies / torch.linalg.det(h0).abs()
         lattice = h0 * ratio ** (1.0 / 3.0)  # pure dilation is no strain
         lengths = torch.linalg.vector_norm(cell, dim=1)
-        reach = lengths.max() * torch.exp(torch.tensor(self.limit))
-        steps = torch.ceil(
-            reach * torch.linalg.vector_norm(torch.linalg.inv(lattice), dim=0)
-        ).long()
+        most = lengths.max() * torch.exp(torch.tensor(self.limit))
+        steps = torch.ceil(most * torch.linalg.vector_norm(torch.linalg.inv(lattice), dim=0)).long()
         if int((2 * steps + 1).prod()) > self.most:
             return nothing
         axes = [torch.arange(-int(s), int(s) + 1) for s in steps]

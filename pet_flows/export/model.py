@@ -217,7 +217,7 @@ def _crystal_frames(
     oriented = strategy.oriented
     reference = bound.reference
     own = reference.holohedry[:1] if oriented else reference.holohedry
-    products = (own[:, None] @ bound.turns[None]).reshape(-1, 3, 3)
+    products = (own[:, None] @ bound.following_group[None]).reshape(-1, 3, 3)
     bases = [bound.setting, np.eye(3), _conventional(reference.h0)]
     copies = abs(round(np.linalg.det(bound.setting)))
     frames = CrystalFrames(
@@ -254,14 +254,14 @@ def _metadata(
 
     from pet_flows import __version__
 
-    words = {
+    own = {
         "symmetrization": strategy.spec,
         "pet_flows_version": __version__,
         "derivatives": "first only",
         **extra,
     }
     if potential is not None:
-        words["weights_sha256"] = potential.file.sha256
+        own["weights_sha256"] = potential.file.sha256
     name = old.name or (potential.name if potential is not None else "model")
     sentence = (
         f"Averaged over orientations by pet_flows ({strategy.spec}). First derivatives only: "
@@ -273,5 +273,5 @@ def _metadata(
         description=f"{old.description}\n\n{sentence}".strip(),
         authors=old.authors,
         references=old.references,
-        extra={**dict(old.extra), **words},
+        extra={**dict(old.extra), **own},
     )

@@ -55,10 +55,10 @@ def refuse_unsearchable(
     counts = np.maximum(1.0, np.trunc(sizes / cutoff))
     total = counts.prod()
     left = counts * min(1.0, (MOST / total) ** (1 / 3))
-    reach = np.ceil(np.maximum(1.0, cutoff * left / sizes))
+    span = np.ceil(np.maximum(1.0, cutoff * left / sizes))
     if pbc.any():
-        reach = np.where(pbc, reach, np.maximum(reach, left - 1))
-    compared = (left * (2 * reach + 1)).prod()
+        span = np.where(pbc, span, np.maximum(span, left - 1))
+    compared = (left * (2 * span + 1)).prod()
     if (total > ALMOST and left.min() < ENOUGH) or compared > MOST_COMPARED:
         lengths = " × ".join(f"{size:.3g}" for size in sizes)
         what = "its atoms are spread over" if not pbc.any() else "the structure measures"

@@ -54,7 +54,7 @@ def find_neighbours(
         ``not_finite``; ``empty``.
     """
     periodic = np.asarray(pbc, dtype=bool)
-    points, outside, box, turn = _placed(positions, cell, periodic, cutoff)
+    points, outside, box, change = _placed(positions, cell, periodic, cutoff)
     if periodic.any():  # vesin makes its own box around molecules
         box = completed(box, periodic)
     search = vesin.NeighborList(cutoff=cutoff, full_list=full)
@@ -64,7 +64,7 @@ def find_neighbours(
     i, j, shifts = (np.asarray(column, dtype=np.int64) for column in (i, j, shifts))
     if outside is not None:
         shifts = shifts + (outside[i] - outside[j]).astype(np.int64)
-    return Neighbours(i, j, shifts if turn is None else shifts @ turn, np.asarray(lengths))
+    return Neighbours(i, j, shifts if change is None else shifts @ change, np.asarray(lengths))
 
 
 def check_searchable(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
@@ -90,7 +90,7 @@ def _placed(
 
     Returns
     -------
-    points, outside, box, turn
+    points, outside, box, change
         Positions ``(N, 3)`` Å and the cells ``(N, 3)`` that they were moved by, if any; the box
         ``(3, 3)`` and what gives it from the cell, if it is another (see :func:`_compact`).
     """
@@ -100,14 +100,14 @@ def _placed(
     given = np.asarray(cell, dtype=np.float64)
     if not (np.isfinite(points).all() and np.isfinite(given[periodic]).all()):
         raise StructureError("not_finite", "A position or a lattice vector is not finite.")
-    box, turn = _compact(given, periodic)
+    box, change = _compact(given, periodic)
     outside = None
     if not max(np.abs(box).max(), np.abs(points).max()) < ROOMY:
         if periodic.any() and np.abs(points).max() < FARTHEST:
             outside = np.floor(points @ np.linalg.pinv(box[periodic])) @ np.eye(3)[periodic]
             points = points - outside @ box
         refuse_unsearchable(box, periodic, points, cutoff)
-    return points, outside, box, turn
+    return points, outside, box, change
 
 
 def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -128,5 +128,5 @@ def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.nda
     axes = np.where(periodic[:, None], cell, 0.0)
     if periodic.sum() < 2:
         return axes, None
-    box, turn = minkowski_reduce(axes, pbc=periodic)
-    return np.ascontiguousarray(box), np.rint(turn).astype(np.int64)
+    box, change = minkowski_reduce(axes, pbc=periodic)
+    return np.ascontiguousarray(box), np.rint(change).astype(np.int64)

@@ -1,6 +1,6 @@
 """Exact symmetrization of crystals by a frozen reference lattice: one to a few evaluations.
 
-A cell ``h = N h0 F`` with ``F = S R`` (S symmetric positive definite, R orthogonal) is turned to
+A cell ``h = N h0 F`` with ``F = S R`` (S symmetric positive definite, R orthogonal) is rotated to
 ``X Rᵀ``, which no rotation or reflection of X can change; another setting of the cell multiplies
 that by an element g of the reference's holohedry H. The average over ``Q = Rᵀ g k``, g in H, k in
 K, is therefore invariant, and smooth because R is. H is the holohedry of the *lattice*: averaging
@@ -111,10 +111,10 @@ def derive(
     """
     cell = atoms.cell.array
     primitive = find_primitive(atoms.numbers, cell, atoms.positions, LOOSE)
-    words = repr(
+    content = repr(
         (atoms.numbers.tolist(), atoms.positions.round(6).tolist(), cell.round(6).tolist())
     )
-    source = hashlib.sha256(words.encode()).hexdigest()[:16]
+    source = hashlib.sha256(content.encode()).hexdigest()[:16]
     reference, basis = make_reference(primitive.basis @ cell, tolerance, source)
     return reference, smallest_setting(cell @ np.linalg.inv(basis), reference), primitive
 
@@ -151,13 +151,14 @@ def _find(reference: CrystalReference, atoms: Atoms) -> np.ndarray:
         raise StructureError(
             "symmetrization_refused",
             "The cell is not a supercell of the inherited crystal reference, even within a "
-            f"strain of {LIMIT}; carry N from how the cell was built, or bind it anew.",
+            f"strain of {LIMIT}: it is another crystal; start anew from this structure, without a "
+            "parent.",
         )
     if abs(round(np.linalg.det(found))) > 1:
         raise StructureError(
             "symmetrization_refused",
             "The structure is a supercell of the inherited crystal reference whose atoms no longer "
-            "repeat, so the cell alone does not say how it was built; carry N as well "
+            "repeat, so the cell alone does not say how it was built; let it inherit that as well "
             "(inherited_by_supercell).",
         )
     return smallest_setting(np.rint(cell @ np.linalg.inv(primitive)) @ found, reference)
@@ -170,8 +171,8 @@ def _checked(setting: list[list[int]]) -> np.ndarray:
     if given.shape != (3, 3) or np.abs(given - integer).max() > 1e-3 or not _regular(integer):
         raise StructureError(
             "symmetrization_refused",
-            f"The inherited setting N = {setting} is not a regular 3×3 integer matrix; carry the "
-            "one of the parent's binding.",
+            f"The inherited setting N = {setting} is not a regular 3×3 integer matrix; hand on "
+            "what the parent gave as it is.",
         )
     return integer
 
@@ -188,7 +189,7 @@ def _disorder(atoms: Atoms) -> tuple[str, ...]:
     return (
         f"No symmetry, even within {BLURRED} Å, relates the {units} formula units of this cell: "
         "the box of a melt or glass says little about its orientation (prefer ecse); a distorted "
-        "crystal should carry the reference of the perfect one.",
+        "crystal should inherit the reference of the perfect one.",
     )
 
 

@@ -70,15 +70,15 @@ class CrystalBound:
         self._frames: dict[bytes, np.ndarray] = {}
         cell = atoms.cell.array
         polar = Polar.of(self._inverse @ cell)
-        strain, turn = strain_of(polar.stretches), polar.rotation
+        strain, rotation = strain_of(polar.stretches), polar.rotation
         self._refuse(strain)
         self.warnings = warnings
         if strain > DOUBTFUL:
             self.warnings += (
                 f"The cell is strained by {strain:.3f} against its crystal reference (refused "
-                f"above {LIMIT}); bind it anew if it has become another crystal.",
+                f"above {LIMIT}); start anew from this structure if it has become another crystal.",
             )
-        found = self._find(atoms.positions, cell, turn, primitive)
+        found = self._find(atoms.positions, cell, rotation, primitive)
         self._known = [found]
         if inherited is not None and len(inherited["image"]) == len(atoms):
             parent = self._inherited(Subgroup.from_dict(inherited))
@@ -86,13 +86,13 @@ class CrystalBound:
                 raise StructureError(
                     "symmetrization_refused",
                     "The symmetry inherited by this structure is no group: a product of two of its "
-                    "operations is missing or moves atoms elsewhere; carry what the parent's "
-                    "binding gave, or none.",
+                    "operations is missing or moves atoms elsewhere; hand on what "
+                    "the parent gave as it is, or nothing.",
                 )
             # a parent that knew less, being oriented only or distorted, is no help
             if parent.respects(self._numbers) and parent.order > found.order:
                 self._known.insert(0, parent)
-        self.symmetry = self._symmetry(atoms.positions, cell, turn)
+        self.symmetry = self._symmetry(atoms.positions, cell, rotation)
 
     @property
     def reference_digest(self) -> str:
@@ -108,7 +108,7 @@ class CrystalBound:
         }
 
     @property
-    def turns(self) -> np.ndarray:
+    def following_group(self) -> np.ndarray:
         """``(k, 3, 3)``, the group K that follows the holohedry."""
         return self._turns
 
@@ -126,21 +126,21 @@ class CrystalBound:
         deformation = self._inverse @ given
         polar = Polar.of(deformation)
         self._refuse(strain_of(polar.stretches))
-        turn = polar.rotation
-        symmetry = self._symmetry(positions.detach().numpy(), given, turn)
+        rotation = polar.rotation
+        symmetry = self._symmetry(positions.detach().numpy(), given, rotation)
         frames = self._representatives(symmetry)
 
         def pull(of_rotations: torch.Tensor) -> torch.Tensor:
             """∂L/∂ε for F (1 + ε), from ∂L/∂Q with Q = Rᵀ times what is fixed."""
-            of_turn = np.einsum("kab,kcb->ac", frames, of_rotations.numpy())
-            return torch.from_numpy(deformation.T @ polar.gradient(of_turn))
+            of_rotation = np.einsum("kab,kcb->ac", frames, of_rotations.numpy())
+            return torch.from_numpy(deformation.T @ polar.gradient(of_rotation))
 
-        rotations = torch.from_numpy(turn.T @ frames)
+        rotations = torch.from_numpy(rotation.T @ frames)
         n = len(symmetry.primitive.atoms)
         weights = torch.full((len(rotations), n), 1.0 / len(rotations), dtype=torch.float64)
         operations = None
         if len(symmetry.operations) > 1:
-            own = turn.T @ self.reference.holohedry[symmetry.operations] @ turn
+            own = rotation.T @ self.reference.holohedry[symmetry.operations] @ rotation
             operations = (torch.from_numpy(own), torch.from_numpy(symmetry.permutations))
         if n == len(self._numbers):
             return Plan(rotations, weights, operations=operations, pull=pull)
@@ -160,7 +160,8 @@ class CrystalBound:
             raise StructureError(
                 "symmetrization_refused",
                 f"The cell is strained by {strain:.3f} against its crystal reference, more than "
-                f"{LIMIT}: it is another crystal by now; bind it anew or use ecse.",
+                f"{LIMIT}: it is another crystal by now; start anew from this structure, or use "
+                "ecse.",
             )
 
     def _representatives(self, symmetry: Subgroup) -> np.ndarray:
@@ -177,18 +178,18 @@ class CrystalBound:
             self._frames[key] = (own[:, None] @ self._turns[None]).reshape(-1, 3, 3)
         return self._frames[key]
 
-    def _symmetry(self, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray) -> Subgroup:
+    def _symmetry(self, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray) -> Subgroup:
         """The symmetry inherited or bound with, where it holds; otherwise what is found exactly.
 
-        ``turn`` is the rotation R ``(3, 3)`` of the cell against its reference.
+        ``rotation`` is the rotation R ``(3, 3)`` of the cell against its reference.
         """
         for known in self._known:
-            if self._holds(known, positions, cell, turn):
+            if self._holds(known, positions, cell, rotation):
                 return known
-        return self._find(positions, cell, turn)
+        return self._find(positions, cell, rotation)
 
     def _holds(
-        self, symmetry: Subgroup, positions: np.ndarray, cell: np.ndarray, turn: np.ndarray
+        self, symmetry: Subgroup, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray
     ) -> bool:
         primitive = symmetry.primitive
         if primitive.residual(positions, cell) > KEPT:
@@ -196,7 +197,7 @@ class CrystalBound:
         if len(symmetry.operations) == 1:
             return True
         lattice = primitive.basis @ cell
-        matrices = turn.T @ self.reference.holohedry[symmetry.operations] @ turn
+        matrices = rotation.T @ self.reference.holohedry[symmetry.operations] @ rotation
         if lattice_residual(lattice, matrices).max() > KEPT:
             return False
         chosen = positions[primitive.atoms]
@@ -206,7 +207,7 @@ class CrystalBound:
         self,
         positions: np.ndarray,
         cell: np.ndarray,
-        turn: np.ndarray,
+        rotation: np.ndarray,
         primitive: Primitive | None = None,
     ) -> Subgroup:
         if primitive is None or primitive.residual(positions, cell) > EXACT:
@@ -219,7 +220,7 @@ class CrystalBound:
             self._numbers[primitive.atoms],
             primitive.basis @ cell,
             positions[primitive.atoms],
-            turn.T @ self.reference.holohedry @ turn,
+            rotation.T @ self.reference.holohedry @ rotation,
             EXACT,
         )
         found = Subgroup(primitive, operations, permutations)

@@ -1,7 +1,7 @@
 """Exact symmetrization of anything by frames of neighbour pairs (ECSE).
 
-Every atom's energy is the weighted mean of what the model says of the structure turned into each
-of its frames. An improper operation turns ``X Rᵀ`` into ``X Rᵀ M``, ``M = diag(1, 1, −1)``, so
+Every atom's energy is the weighted mean of what the model says of the structure rotated into each
+of its frames. An improper operation takes ``X Rᵀ`` to ``X Rᵀ M``, ``M = diag(1, 1, −1)``, so
 each frame comes with that mirror partner; a group of rotations k after it, ``Rᵀ M k``, pulls the
 result towards the mean over all orientations.
 """
@@ -23,6 +23,7 @@ from pet_flows.symmetrization.ecse_frames import Scope, frame_weights
 from pet_flows.symmetrization.ecse_graph import find_edges
 from pet_flows.symmetrization.ecse_orbits import reduce_copies
 from pet_flows.symmetrization.grid import off_axis_group
+from pet_flows.symmetrization.spec import StrategySpec
 from pet_flows.symmetrization.strategy import Plan
 
 
@@ -50,8 +51,7 @@ class Ecse:
     @property
     def spec(self) -> str:
         """Canonical spec string."""
-        words = ["ecse", "" if self.scope == "local" else self.scope, self.group or ""]
-        return ":".join(filter(None, words))
+        return StrategySpec("ecse", self.group, scope=self.scope).canonical
 
     def configure(self, cutoff: float, n_layers: int) -> Ecse:
         """The same for a model: its cutoff decides frames, its layers what an atom can see."""

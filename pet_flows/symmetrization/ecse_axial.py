@@ -2,7 +2,7 @@
 
 The first direction is that of a neighbour; the second comes from anything off that axis which the
 model can see, hop by hop over as many bonds as it passes messages, and fades into an arbitrary
-one where the whole receptive field is linear. Averaging over four turns about the axis makes
+one where the whole receptive field is linear. Averaging over four rotations about the axis makes
 that fading smooth: what is left depends on the fourth power of the distance from the axis.
 """
 
@@ -21,7 +21,7 @@ from pet_flows.symmetrization.ecse_graph import (
     relative_weights,
 )
 
-#: turns about the axis; with one the energy jumps at collinearity
+#: rotations about the axis; with one the energy jumps at collinearity
 TURNS = 4
 #: Å; closer to the axis than this is on it
 ON_AXIS = 1e-6
@@ -64,8 +64,8 @@ def axial_frames(
     along = np.nonzero((edges.count > 0) & (linear.detach().numpy() > LEAST))[0]
     bonds = _bonds(edges) if len(along) else torch.zeros(0)
     for atom in along:
-        turned, share = _of_atom(edges, bonds, log_fc, int(atom), scope, n_layers)
-        frames.append(turned)
+        rotated, share = _of_atom(edges, bonds, log_fc, int(atom), scope, n_layers)
+        frames.append(rotated)
         shares.append(linear[int(atom)] * share)
         owners.append(np.full(len(share), atom))
     if not frames:
@@ -140,7 +140,7 @@ def _second_directions(
     """Unit vectors (c, 3) normal to the axis, and weights (c,) from perp² fc².
 
     Many paths end with the same bond, in one direction or the other; the frames are the same
-    (turns about the axis include half a turn), so their weights are summed.
+    (rotations about the axis include the half one), so their weights are summed.
     """
     constants = CONSTANTS[scope]
     normal = vectors - (vectors @ axis)[:, None] * axis
@@ -168,12 +168,12 @@ def _second_directions(
 
 
 def _around(axis: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """(TURNS·c, 3, 3) frames about the axis, turn by turn."""
+    """(TURNS·c, 3, 3) frames about the axis, angle by angle."""
     e1 = axis.expand_as(second)
     frames = torch.stack([e1, second, torch.linalg.cross(e1, second)], 1)
-    turned = []
+    rotated = []
     for m in range(TURNS):
         c, s = math.cos(2 * math.pi * m / TURNS), math.sin(2 * math.pi * m / TURNS)
-        turn = torch.tensor([[1.0, 0, 0], [0, c, s], [0, -s, c]], dtype=torch.float64)
-        turned.append(turn @ frames)
-    return torch.cat(turned)
+        rotation = torch.tensor([[1.0, 0, 0], [0, c, s], [0, -s, c]], dtype=torch.float64)
+        rotated.append(rotation @ frames)
+    return torch.cat(rotated)

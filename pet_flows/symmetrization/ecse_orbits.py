@@ -69,8 +69,8 @@ def multiplicities(
     """
     k, n = weights.shape
     # a few numbers in place of a row of weights: random, so that rows that differ do so here
-    words = np.random.default_rng(0).normal(size=(n, 3))
-    places = np.concatenate([rotations.reshape(k, 9), weights @ words], 1)
+    digits = np.random.default_rng(0).normal(size=(n, 3))
+    places = np.concatenate([rotations.reshape(k, 9), weights @ digits], 1)
     tree = cKDTree(places)
     same = tree.query_pairs(SAME, output_type="ndarray")
     links = coo_matrix((np.ones(len(same)), (same[:, 0], same[:, 1])), shape=(k, k))
@@ -82,8 +82,8 @@ def multiplicities(
     orbit = np.empty((len(matrices), k), dtype=int)
     for g, (matrix, permutation) in enumerate(zip(matrices, permutations, strict=True)):
         # the weight of atom i becomes that of perm(i)
-        turned = [(matrix.T @ rotations).reshape(k, 9), weights @ words[permutation]]
-        distance, nearest = tree.query(np.concatenate(turned, 1))
+        rotated = [(matrix.T @ rotations).reshape(k, 9), weights @ digits[permutation]]
+        distance, nearest = tree.query(np.concatenate(rotated, 1))
         if distance.max() > SAME:
             return np.ones(k, dtype=int)
         orbit[g] = kind[nearest]

@@ -54,7 +54,7 @@ def off_axis_group(name: str) -> np.ndarray:
 
 
 def lebedev(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Quadrature on O(3): Lebedev points, ``2 degree + 1`` turns about each, and inversion.
+    """Quadrature on O(3): Lebedev points, ``2 degree + 1`` rotations about each, and inversion.
 
     The same rule as metatomic's ``SymmetrizedCalculator(l_max=degree)``, for comparison; its
     matrices act on columns, ours on rows, hence the transpose.
@@ -73,13 +73,13 @@ def lebedev(degree: int) -> tuple[np.ndarray, np.ndarray]:
 
     orders = [*range(3, 32, 2), *range(35, 132, 6)]
     points, area = lebedev_rule(min(o for o in orders if o >= degree))
-    turns = 2 * degree + 1
-    alpha = np.arctan2(points[1], points[0]).repeat(turns)
-    beta = np.arccos(np.clip(points[2], -1.0, 1.0)).repeat(turns)
-    gamma = np.tile(np.arange(turns) * 2 * np.pi / turns, len(area))
-    # intrinsic zyz: the third angle turns about the Lebedev point
+    angles = 2 * degree + 1
+    alpha = np.arctan2(points[1], points[0]).repeat(angles)
+    beta = np.arccos(np.clip(points[2], -1.0, 1.0)).repeat(angles)
+    gamma = np.tile(np.arange(angles) * 2 * np.pi / angles, len(area))
+    # intrinsic zyz: the third angle rotates about the Lebedev point
     proper = Rotation.from_euler("ZYZ", np.stack([alpha, beta, gamma], 1)).as_matrix()
-    weights = (area / area.sum() / turns).repeat(turns)
+    weights = (area / area.sum() / angles).repeat(angles)
     rows = proper.transpose(0, 2, 1)
     return np.concatenate([rows, -rows]), np.concatenate([weights, weights]) / 2
 

@@ -39,6 +39,6 @@ class Polar:
 
     def gradient(self, of_rotation: np.ndarray) -> np.ndarray:
         """∂L/∂F ``(3, 3)`` from ∂L/∂R."""
-        turned = self.axes.T @ (of_rotation @ self.rotation.T) @ self.axes
-        scaled = (turned - turned.T) / (self.stretches[:, None] + self.stretches[None, :])
+        inner = self.axes.T @ (of_rotation @ self.rotation.T) @ self.axes
+        scaled = (inner - inner.T) / (self.stretches[:, None] + self.stretches[None, :])
         return self.axes @ scaled @ self.axes.T @ self.rotation

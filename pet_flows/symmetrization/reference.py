@@ -73,8 +73,8 @@ class CrystalReference:
     @cached_property
     def digest(self) -> str:
         """Hex digest of everything in it."""
-        words = json.dumps(self.as_dict(), sort_keys=True)
-        return hashlib.sha256(words.encode()).hexdigest()[:16]
+        content = json.dumps(self.as_dict(), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -84,13 +84,13 @@ class CrystalReference:
             sentences.append(
                 f"The lattice is {self.kept:.4f} away in strain from the symmetry it was given "
                 f"(tolerance {self.tolerance}): a reference derived again after a small strain may "
-                "differ, so carry this one."
+                "differ, so let what follows inherit this one."
             )
         if self.dropped is not None and self.dropped < 2 * self.tolerance:
             sentences.append(
                 f"The lattice is only {self.dropped:.4f} away in strain from a higher symmetry "
                 f"(tolerance {self.tolerance}): a reference derived again after a small strain may "
-                "differ, so carry this one."
+                "differ, so let what follows inherit this one."
             )
         return tuple(sentences)
 

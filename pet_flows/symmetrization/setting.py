@@ -59,8 +59,8 @@ def _search(reference: CrystalReference, short: np.ndarray, limit: float) -> np.
     lattice = reference.h0 * (whole / copies / volume) ** (1 / 3)
     own = np.linalg.norm(short, axis=1)
     gram = short @ short.T
-    reach = own.max() * np.exp(limit) * np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    spans = [np.arange(-r, r + 1) for r in np.ceil(reach).astype(int)]
+    most = own.max() * np.exp(limit) * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    spans = [np.arange(-r, r + 1) for r in np.ceil(most).astype(int)]
     grid = np.stack(np.meshgrid(*spans, indexing="ij"), -1).reshape(-1, 3)
     vectors = grid @ lattice
     lengths = np.linalg.norm(vectors, axis=1)

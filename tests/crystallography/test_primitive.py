@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from pet_flows.crystallography.primitive import _of_few, _translations, find_primitive
-from pet_flows.crystallography.sites import EXACT, REACH, Sites
+from pet_flows.crystallography.sites import EXACT, SURROUNDINGS, Sites
 from pet_flows.symmetrization.crystal import derive
 from tests.symmetrization.systems import orthogonal, turned
 
@@ -71,7 +71,7 @@ def test_atoms_at_the_same_place_are_no_copies_of_each_other():
 def test_neighbours_at_the_reach_of_the_search_tell_no_atoms_apart():
     """Round-off decides whether they are found."""
     for seed in range(3):
-        atoms = turned(bulk("Po", "sc", a=REACH) * (3, 2, 2), orthogonal(seed))
+        atoms = turned(bulk("Po", "sc", a=SURROUNDINGS) * (3, 2, 2), orthogonal(seed))
         atoms.positions += [0.3, -0.7, 1.9]
         found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
         assert len(found.atoms) == 1

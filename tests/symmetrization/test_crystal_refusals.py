@@ -75,7 +75,7 @@ def test_warns_about_melts():
     salt.rattle(0.3, seed=1)
     # of a distorted crystal the inherited reference says where it comes from
     assert strategy_of("crystal").bind(salt, parent).warnings == ()
-    assert "carry the reference" in strategy_of("crystal").bind(salt).warnings[-1]
+    assert "inherit the reference" in strategy_of("crystal").bind(salt).warnings[-1]
     # a triclinic crystal of few formula units is no melt
     assert strategy_of("crystal").bind(crystals()["triclinic"][0]).warnings == ()
 

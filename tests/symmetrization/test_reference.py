@@ -72,7 +72,7 @@ def test_survives_json():
 def test_ties_are_recorded_and_warned_about():
     near_cubic, _ = make_reference(np.diag([4.0, 4.0, 4.08]))
     assert near_cubic.kept == pytest.approx(0.0198, abs=1e-3)
-    assert "carry this one" in near_cubic.warnings[0]
+    assert "inherit this one" in near_cubic.warnings[0]
     beyond, _ = make_reference(np.diag([4.0, 4.0, 4.2]))
     assert beyond.dropped == pytest.approx(0.05, abs=2e-3)
     assert "higher symmetry" in beyond.warnings[0]

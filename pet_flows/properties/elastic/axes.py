@@ -17,7 +17,7 @@ import numpy as np
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.lattice import reduced
-from pet_flows.properties.elastic.tensor import WEIGHTS, turns
+from pet_flows.properties.elastic.tensor import WEIGHTS, mandel_rotations
 
 #: lengths that differ by less than this, relatively, are equal, and angles whose cosine is less
 #: are right ones: relaxations that end at fmax leave some 1e-5
@@ -92,7 +92,7 @@ def in_ieee_axes(tensor: np.ndarray, frames: np.ndarray) -> np.ndarray:
         ``(6, 6)``, Mandel.
     """
     # rows of a frame are where x, y, z of the standard point: t_ieee = frame t frameᵀ
-    rotations = turns(frames.transpose(0, 2, 1))
+    rotations = mandel_rotations(frames.transpose(0, 2, 1))
     found = rotations @ tensor @ rotations.transpose(0, 2, 1)
     entries = found / np.outer(WEIGHTS, WEIGHTS)
     scale = np.abs(entries).max()
@@ -160,7 +160,7 @@ def _uniaxial(proper: np.ndarray, basis: np.ndarray) -> list[tuple[np.ndarray, n
 
 
 def _third(a: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The vector a, normal to z, turned about it by 120°."""
+    """The vector a, normal to z, rotated about it by 120°."""
     return np.asarray(-0.5 * a + np.sqrt(0.75) * np.cross(z / np.linalg.norm(z), a))
 
 

@@ -19,7 +19,7 @@ from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.elastic.axes import in_ieee_axes
 from pet_flows.properties.elastic.declaration import ElasticSettings
 from pet_flows.properties.elastic.strains import StrainPlan, plan
-from pet_flows.properties.elastic.tensor import Moduli, fit, mandel, moduli, turns, voigt
+from pet_flows.properties.elastic.tensor import Moduli, fit, mandel, mandel_rotations, moduli, voigt
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import FIXED_CELL, as_crystal
 from pet_flows.properties.relax.declaration import RelaxSettings
@@ -192,7 +192,7 @@ def _slopes(crystal: _Crystal, magnitudes: Sequence[float]) -> np.ndarray:
             if state.mirror is None:
                 behind = mandel(_stress(crystal.points[n, -h]))
             else:
-                behind = turns(state.mirror[None])[0] @ ahead
+                behind = mandel_rotations(state.mirror[None])[0] @ ahead
             slopes[n] += weight * (ahead - behind) / (2 * h)
     return slopes
 

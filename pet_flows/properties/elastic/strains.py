@@ -1,7 +1,7 @@
 """Which strains an elastic tensor needs: along the crystal's axes, no more than its symmetry asks.
 
-The strains belong to the crystal, not to the laboratory: a turned crystal is strained along its
-own turned axes, and its tensor is the turned one to round-off.
+The strains belong to the crystal, not to the laboratory: a rotated crystal is strained along its
+own rotated axes, and its tensor is the rotated one to round-off.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _state(strain: np.ndarray, group: SpaceGroup | None, operations: np.ndarray)
 
 
 def _maps(strain: np.ndarray, onto: np.ndarray, operations: np.ndarray) -> np.ndarray:
-    """(m,) bool: which operations turn one strain into another."""
+    """(m,) bool: which operations make another strain of one."""
     moved = operations.transpose(0, 2, 1) @ strain @ operations
     return np.abs(moved - onto).max((1, 2)) < SAME
 

@@ -38,10 +38,10 @@ def voigt(tensor: np.ndarray) -> np.ndarray:
     return tensor / np.outer(WEIGHTS, WEIGHTS)
 
 
-def turns(operations: np.ndarray) -> np.ndarray:
+def mandel_rotations(operations: np.ndarray) -> np.ndarray:
     """``(m, 6, 6)`` orthogonal matrices for Q ``(m, 3, 3)``, ``t → Qᵀ t Q`` for matrices t.
 
-    Acting on columns: ``mandel(Qᵀ t Q) = turns(Q) mandel(t)``.
+    Acting on columns: ``mandel(Qᵀ t Q) = mandel_rotations(Q) mandel(t)``.
     """
     units = matrix(np.eye(6))
     moved = np.swapaxes(operations, 1, 2)[:, None] @ units @ operations[:, None]
@@ -69,7 +69,7 @@ def invariant_basis(operations: np.ndarray) -> np.ndarray:
             unit[i, j] = unit[j, i] = 1.0 if i == j else np.sqrt(0.5)
             units.append(unit)
     symmetric = np.array(units)
-    m = turns(operations)
+    m = mandel_rotations(operations)
     moved = np.einsum("mab,kbc,mdc->kad", m, symmetric, m, optimize=True) / len(m)
     projector = np.einsum("kad,lad->kl", moved, symmetric)
     values, vectors = np.linalg.eigh(0.5 * (projector + projector.T))  # all zero or one

@@ -93,10 +93,10 @@ def thermal_displacements(
         found.append(np.einsum("qm,qnam,qnbm->nab", amplitude, vectors, vectors.conj()).real)
     squares = np.array(found).reshape(-1, len(masses), 3, 3)  # of no temperature at all too
     per_mass = squares / (masses * _amu)[:, None, None] * 1e20
-    turned = np.zeros_like(per_mass)
+    rotated = np.zeros_like(per_mass)
     for q, permutation in zip(group.operations(primitive.cell), group.permutations, strict=True):
-        turned[:, permutation] += q.T @ per_mass @ q
-    return turned / len(group)
+        rotated[:, permutation] += q.T @ per_mass @ q
+    return rotated / len(group)
 
 
 def _vectors(modes: MeshModes) -> np.ndarray:

@@ -30,7 +30,7 @@ def displacements(
         Å.
     """
     operations = group.operations(cell)
-    # orthonormal, and turning with the cell: the first along its first vector, the second in the
+    # orthonormal, and rotating with the cell: the first along its first vector, the second in the
     # plane of the first two
     axes = np.linalg.solve(np.linalg.cholesky(cell @ cell.T), cell)
     chosen = []
@@ -64,7 +64,7 @@ def _candidates(site: np.ndarray, crystal: np.ndarray) -> list[np.ndarray]:
     """Axes and mirror normals of the operations, and vectors that complete them.
 
     These come from the crystal's own axes: the laboratory's would make the error of a finite
-    displacement depend on how the crystal is turned.
+    displacement depend on how the crystal is rotated.
     """
     found: list[np.ndarray] = []
 
@@ -77,8 +77,8 @@ def _candidates(site: np.ndarray, crystal: np.ndarray) -> list[np.ndarray]:
         if not any(np.abs(unit - other).max() < 1e-6 for other in found):
             found.append(unit)
 
-    for turn in site:
-        proper = turn * np.sign(np.linalg.det(turn))
+    for operation in site:
+        proper = operation * np.sign(np.linalg.det(operation))
         if np.abs(proper - np.eye(3)).max() < 1e-6:
             continue
         values, vectors = np.linalg.eig(proper.T)

@@ -23,7 +23,7 @@ from pet_flows.properties.phonon.supercells import supercell_matrix
 #: Å; the crystal has been made exact before
 _EXACT = 1e-5
 #: largest difference of two orthogonal matrices that are one operation
-_SAME_TURNS = 1e-10
+_SAME = 1e-10
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _displaced(
 
 
 def _standard(primitive: Atoms) -> tuple[Atoms, np.ndarray]:
-    """The primitive cell in the usual basis of its centring, right-handed, not turned or shifted.
+    """The primitive cell in the usual basis of its centring, right-handed, not rotated or shifted.
 
     Meshes and supercells are then the same from whatever cell one starts. With it ``(3, 3)`` int,
     rows: the conventional cell in terms of it.
@@ -210,13 +210,13 @@ def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarr
     solver.displacements = shifts
     solver.forces = np.ascontiguousarray(forces - residual[None])
     # half the time of a fit, and at other volumes only Cartesian operations could make it another
-    turns = crystal.group.operations(crystal.primitive.cell.array)
-    known = [basis for of, basis in crystal.bases if np.abs(of - turns).max() < _SAME_TURNS]
+    operations = crystal.group.operations(crystal.primitive.cell.array)
+    known = [basis for of, basis in crystal.bases if np.abs(of - operations).max() < _SAME]
     if known:
         solver.basis_set = known[0]
     else:
         solver.compute_basis_set(max_order=2)
-        crystal.bases[:] = [(turns, solver.basis_set)]
+        crystal.bases[:] = [(operations, solver.basis_set)]
     solver.solve(max_order=2, is_compact_fc=True)
     return np.ascontiguousarray(solver.force_constants[2])
 
@@ -233,9 +233,9 @@ def _supercell_operations(crystal: Harmonic) -> dict[str, np.ndarray]:
     first = crystal.supercell.get_scaled_positions(wrap=False)[:copies]
     rotations = np.rint(inverse.T @ own @ matrix.T).astype("intc")
     translations = translations @ inverse
-    turning = ~(own == np.eye(3, dtype=int)).all((1, 2))
+    others = ~(own == np.eye(3, dtype=int)).all((1, 2))
     unit = np.broadcast_to(np.eye(3, dtype="intc"), (copies, 3, 3))
     return {
-        "rotations": np.ascontiguousarray(np.concatenate([unit, rotations[turning]])),
-        "translations": np.concatenate([first - first[0], translations[turning]]),
+        "rotations": np.ascontiguousarray(np.concatenate([unit, rotations[others]])),
+        "translations": np.concatenate([first - first[0], translations[others]]),
     }

@@ -64,8 +64,8 @@ def _labels(phonopy: Phonopy, symmetry: Symmetry, q: np.ndarray) -> list[tuple[f
     else:
         group, basis = point_group(rotations.transpose(0, 2, 1))  # phonopy's are of columns
         conventional = np.linalg.inv(basis.T)
-    turned = np.rint(conventional @ rotations @ np.linalg.inv(conventional)).astype(int)
-    names = IrRepLabels(characters, turned, group.strip(), False).irrep_labels or []
+    standard = np.rint(conventional @ rotations @ np.linalg.inv(conventional)).astype(int)
+    names = IrRepLabels(characters, standard, group.strip(), False).irrep_labels or []
     lowest = [modes.frequencies[bands[0]] for bands in modes.degenerate_sets]
     return list(zip(map(float, lowest), names, strict=True))
 

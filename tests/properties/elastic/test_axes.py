@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.elastic.axes import EQUAL, ieee_frames, in_ieee_axes
 from pet_flows.properties.elastic.strains import plan
-from pet_flows.properties.elastic.tensor import turns, voigt
+from pet_flows.properties.elastic.tensor import mandel_rotations, voigt
 from tests.properties.elastic.test_tensor import random_tensor
 
 GENERAL = ("CuO", [(0.11, 0.23, 0.31), (0.35, 0.02, 0.83)])
@@ -89,7 +89,7 @@ def made(entry: tuple) -> tuple[Atoms, SpaceGroup, np.ndarray]:
     group = SpaceGroup.find(atoms, 1e-4)
     assert group.number == number
     atoms = group.snap(atoms)
-    m = turns(group.operations(atoms.cell.array))
+    m = mandel_rotations(group.operations(atoms.cell.array))
     return atoms, group, (m @ random_tensor(number) @ m.transpose(0, 2, 1)).mean(0)
 
 
@@ -123,7 +123,7 @@ def everywhere(entry: tuple, noise: float = 0.0) -> np.ndarray:
     symprec = max(1e-4, 100 * noise)
     for seed in range(8):
         other, q = described(atoms, seed, noise)
-        m = turns(q[None])[0]
+        m = mandel_rotations(q[None])[0]
         found = standard(other, m @ tensor @ m.T, symprec)
         atol = 1e-9 + 2e4 * noise
         np.testing.assert_allclose(found, expected, atol=atol, err_msg=f"description {seed}")
@@ -163,7 +163,7 @@ def test_frames_are_right_handed_axes() -> None:
 
 def test_axes_are_those_of_the_standard() -> None:
     """By the lattice vectors of cells that are written down as the standard wants them."""
-    for frame in frames_of(136, (4.6, 4.6, 3.0, 90, 90, 90))[0]:  # c < a, which pymatgen turns
+    for frame in frames_of(136, (4.6, 4.6, 3.0, 90, 90, 90))[0]:  # c < a, which pymatgen rotates
         np.testing.assert_allclose(np.abs(frame[2]), [0, 0, 1], atol=1e-9)
         np.testing.assert_allclose(np.abs(frame[0]).max(), 1.0, atol=1e-9)
     frames, atoms = frames_of(47, (4, 5, 6, 90, 90, 90))  # named anew so that c < a < b

@@ -91,7 +91,7 @@ def test_strained_cells_keep_what_the_strain_leaves(name: str) -> None:
 def test_rotations_of_six_components_are_those_of_the_tensor() -> None:
     tensor = random_tensor(1)
     turn = Rotation.random(random_state=2).as_matrix()
-    m = et.turns(turn[None])[0]
+    m = et.mandel_rotations(turn[None])[0]
     np.testing.assert_allclose(m @ m.T, np.eye(6), atol=1e-12)
     ours = et.voigt(m @ tensor @ m.T)
     theirs = Tensor.from_voigt(et.voigt(tensor)).rotate(turn.T)  # columns there
