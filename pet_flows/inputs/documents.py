@@ -1,51 +1,23 @@
-"""Structures inside JSON: pymatgen objects, entries, lists and mappings of them, documents."""
+"""The structure of one document: where it is, and how it is decoded."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from pymatgen.core import Structure
 
-from pet_flows.inputs.formats import read_ase_database
-from pet_flows.inputs.identifiers import material_id_of, name_of_file, tags_of, task_id_of
+from pet_flows.inputs.identifiers import material_id_of, tags_of, task_id_of
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
-from pet_flows.inputs.text import first_line, read_text
+from pet_flows.inputs.text import DamagedError, first_line
+
+_DEEPEST = 5
+"""Keys on the way to a structure that is looked for."""
+_MOST_PATHS = 20
 
 
 class NoStructureError(ValueError):
     """Valid JSON that simply holds something else."""
-
-
-def read_json(path: Path) -> Iterator[InputStructure]:
-    """Read a JSON file of any of the shapes that structures come in.
-
-    - a pymatgen Structure (or a subclass), a ComputedStructureEntry, any document with a
-      ``structure``;
-    - a list of these, also under ``entries`` or ``structures``;
-    - a mapping of identifiers to these;
-    - an ASE database.
-
-    Identifiers are looked for in each document, then in the file's name. Only numbers and names
-    are taken from the file: nothing that it says of classes is imported or called.
-
-    Raises
-    ------
-    NoStructureError
-        If it is JSON, but nothing of the above.
-    """
-    content = json.loads(read_text(path))
-    if isinstance(content, dict) and {"ids", "nextid"} <= content.keys():
-        yield from read_ase_database(path)
-        return
-    name = name_of_file(path)
-    documents = list(_documents(content, name))
-    if not documents:
-        raise NoStructureError("it holds no structure that pymatgen would know")
-    for fallback, document in documents:
-        yield read_document(document, fallback, path=path)
 
 
 def read_document(
@@ -64,35 +36,38 @@ def read_document(
         The identifier if the document has none.
     structure_path
         Keys to the structure, joined by dots (``output.structure``); by default the document
-        itself or its ``structure``.
+        itself, its ``structure``, or wherever there is one.
     **where
         ``path``, ``database``, ``collection`` for the source.
+
+    Raises
+    ------
+    DamagedError
+        Without a path: there is more than one structure.
     """
-    content: Any = document
-    for key in structure_path.split(".") if structure_path else ():
-        content = _step(content, key)
-    if structure_path is None and not _is_structure(content):
-        content = document.get("structure")
+    place = structure_path or path_in(document)
+    content: Any = value_at(document, place)
     known = {**document, "structure": content}
+    within = value_at(document, place.rpartition(".")[0])
     source = make_source(
-        material_id=material_id_of(known) or fallback,
+        material_id=material_id_of(known) or _identifier(within) or fallback,
         task_id=task_id_of(document),
         tags=tags_of(document),
         **where,
     )
     if isinstance(content, Structure):
         return make_input(content, source)
-    if not _is_structure(content):
-        place = f"at {structure_path!r}" if structure_path else "in it"
+    if not is_structure(content):
+        at = f"at {structure_path!r}" if structure_path else "in it"
         return failed_input(
             source,
             "no_structure",
-            f"There is no pymatgen structure {place}: check the path of the structure.",
+            f"There is no pymatgen structure {at}: check the path of the structure.",
         )
-    if "lattice" not in content:
+    if "sites" in content and "lattice" not in content:
         return failed_input(source, "no_lattice", "It is a molecule: only crystals are computed.")
     try:
-        structure = Structure.from_dict(_without_classes(content))
+        structure = _decode(content)
     except Exception as error:  # whatever a damaged document causes
         detail = f"it has no {error}" if isinstance(error, KeyError) else first_line(error)
         message = f"Its structure cannot be decoded ({detail}): write it anew with pymatgen."
@@ -100,34 +75,90 @@ def read_document(
     return make_input(structure, source)
 
 
-def _documents(content: Any, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Find the documents in parsed JSON, each with the name it has if it does not say."""
-    if isinstance(content, dict):
-        if _is_structure(content) or _holds_structure(content):
-            yield name, content
-            return
-        for key in ("entries", "structures"):
-            if isinstance(content.get(key), list):
-                yield from _documents(content[key], name)
-                return
-        for key, value in content.items():
-            if isinstance(value, dict) and (_is_structure(value) or _holds_structure(value)):
-                yield key, value
-    elif isinstance(content, list):
-        documents = [value for value in content if isinstance(value, dict)]
-        if any(_is_structure(value) or _holds_structure(value) for value in documents):
-            for number, value in enumerate(documents):
-                yield (f"{name}-{number}" if len(content) > 1 else name), value
+def is_structure(value: Any) -> bool:
+    """Whether this is the dictionary of a crystal (pymatgen's, or JARVIS' atoms).
+
+    Molecules of pymatgen look alike and are refused later.
+    """
+    if not isinstance(value, Mapping):
+        return False
+    return isinstance(value.get("sites"), list) or {"lattice_mat", "coords", "elements"} <= set(
+        value
+    )
 
 
-def _is_structure(value: Any) -> bool:
-    """Whether this is the dictionary of a crystal, or of a molecule (refused later)."""
-    return isinstance(value, Mapping) and isinstance(value.get("sites"), list)
+def structure_paths(document: Mapping[str, Any]) -> list[str]:
+    """Find where a document holds structures, keys joined by dots, the shallowest first."""
+    found: list[str] = []
+    level: list[tuple[str, Mapping[str, Any]]] = [("", document)]
+    for _ in range(_DEEPEST):
+        below: list[tuple[str, Mapping[str, Any]]] = []
+        for where, mapping in level:
+            for key, value in mapping.items():
+                if not isinstance(value, Mapping):
+                    continue
+                path = f"{where}.{key}" if where else str(key)
+                if is_structure(value):
+                    found.append(path)
+                else:
+                    below.append((path, value))
+        if len(found) > _MOST_PATHS:
+            break
+        level = below
+    return found
 
 
-def _holds_structure(value: Mapping[str, Any]) -> bool:
-    """Whether this document has a structure where entries have theirs."""
-    return _is_structure(value.get("structure"))
+def path_in(document: Mapping[str, Any]) -> str:
+    """Find the structure that a document is about; an empty path is the document itself.
+
+    Raises
+    ------
+    DamagedError
+        There is more than one, and none of them is called ``structure``.
+    """
+    structure = document.get("structure")
+    if is_structure(document):
+        return ""
+    if isinstance(structure, Structure) or is_structure(structure):
+        return "structure"
+    found = structure_paths(document)
+    if len(found) > 1:
+        shown = ", ".join(found[:5]) + ", ..." * (len(found) > 5)
+        raise DamagedError(
+            f"holds more than one structure in a document ({shown}): say which is meant, as with "
+            f"--structure-path {found[0]}.",
+            "no_structure",
+        )
+    return found[0] if found else "structure"
+
+
+def value_at(content: Any, path: str) -> Any:
+    """Follow keys joined by dots into mappings, and indices into lists; None where they end."""
+    for key in path.split(".") if path else ():
+        if isinstance(content, Mapping):
+            content = content.get(key)
+        elif isinstance(content, list) and key.isdecimal() and int(key) < len(content):
+            content = content[int(key)]
+        else:
+            return None
+    return content
+
+
+def _identifier(within: Any) -> str | None:
+    """Find the identifier of what a structure is in: an entry, a calculation."""
+    return material_id_of(within) if isinstance(within, Mapping) else None
+
+
+def _decode(content: Mapping[str, Any]) -> Structure:
+    """Make the structure of its dictionary."""
+    if "sites" in content:
+        return Structure.from_dict(_without_classes(content))
+    return Structure(
+        content["lattice_mat"],
+        [str(element).strip() for element in content["elements"]],
+        content["coords"],
+        coords_are_cartesian=bool(content.get("cartesian", False)),
+    )
 
 
 def _without_classes(value: Any) -> Any:
@@ -141,12 +172,3 @@ def _without_classes(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_classes(item) for item in value]
     return value
-
-
-def _step(content: Any, key: str) -> Any:
-    """Follow one key of a path into a mapping, or one index into a list."""
-    if isinstance(content, Mapping):
-        return content.get(key)
-    if isinstance(content, list) and key.isdigit() and int(key) < len(content):
-        return content[int(key)]
-    return None

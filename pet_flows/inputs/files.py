@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pet_flows.inputs.cif.reader import read_cif
-from pet_flows.inputs.documents import NoStructureError, read_json
+from pet_flows.inputs.datasets import read_json
+from pet_flows.inputs.documents import NoStructureError
 from pet_flows.inputs.formats import read_ase_database, read_ase_trajectory, read_extxyz
 from pet_flows.inputs.identifiers import bare_name, name_of_file
 from pet_flows.inputs.poscar import read_poscar
@@ -29,6 +30,8 @@ READERS: dict[str, tuple[str, Reader]] = {
     ".db": ("ASE database", read_ase_database),
     ".traj": ("ASE trajectory", read_ase_trajectory),
     ".json": ("JSON", read_json),
+    ".jsonl": ("JSON", read_json),
+    ".ndjson": ("JSON", read_json),
 }
 """Ending of the file's name → what it is called and who reads it."""
 
@@ -46,7 +49,9 @@ def reader_of(path: Path) -> tuple[str, Reader] | None:
     return known
 
 
-def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
+def read_file(
+    path: Path, *, chosen: bool = True, structure_path: str | None = None
+) -> list[InputStructure]:
     """Read all structures of one file; whatever is wrong with it becomes a ``problem``.
 
     Parameters
@@ -56,6 +61,9 @@ def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
     chosen
         Whether the user named this file. Of a folder's files those are passed over that are
         sound but hold no structure (settings in JSON, other programs' databases).
+    structure_path
+        Where documents in JSON hold their structure, keys joined by dots; by default wherever
+        there is one.
     """
     source = make_source(material_id=name_of_file(path), path=path)
     known = reader_of(path)
@@ -76,7 +84,7 @@ def read_file(path: Path, *, chosen: bool = True) -> list[InputStructure]:
         with warnings.catch_warnings():
             # pymatgen warns of what is decided here: rounding, occupancies, missing symbols
             warnings.simplefilter("ignore")
-            for item in reader(path):
+            for item in read_json(path, structure_path) if kind == "JSON" else reader(path):
                 found.append(item)
     except NoStructureError as error:
         if chosen:

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-MATERIAL_KEYS = ("material_id", "mp_id", "mat_id", "matid", "mpid", "uid", "id", "entry_id")
-"""In order of preference: Materials Project, its data sets, Alexandria, ASE, entries."""
+MATERIAL_KEYS = (
+    "material_id", "mp_id", "mat_id", "matid", "mpid", "uid", "id", "entry_id", "jid",
+)  # fmt: skip
+"""In order of preference: Materials Project, its data sets, Alexandria, ASE, entries, JARVIS."""
 
 LONGEST_NAME = 200
 """Characters of an identifier or a tag; longer ones would make records too large."""

@@ -17,7 +17,9 @@ __all__ = ["InputStructure", "read_inputs"]
 PROTOTYPES = "prototypes:"
 
 
-def read_inputs(arguments: Sequence[str]) -> list[InputStructure]:
+def read_inputs(
+    arguments: Sequence[str], structure_path: str | None = None
+) -> list[InputStructure]:
     """Read everything that was named, in that order; each file once.
 
     Parameters
@@ -25,6 +27,9 @@ def read_inputs(arguments: Sequence[str]) -> list[InputStructure]:
     arguments
         Each a file (see `pet_flows.inputs.files.READERS`), a folder (searched to the bottom, in
         the order of names), a glob pattern, or ``prototypes:Li,Si``.
+    structure_path
+        Where documents in JSON files hold their structure, keys joined by dots
+        (``output.structure``); by default wherever there is one.
 
     Returns
     -------
@@ -53,7 +58,7 @@ def read_inputs(arguments: Sequence[str]) -> list[InputStructure]:
             if where in seen:
                 continue
             seen.add(where)
-            found += read_file(path, chosen=chosen)
+            found += read_file(path, chosen=chosen, structure_path=structure_path)
     if not found:
         raise PetFlowsError(
             f"No structure was found in {', '.join(map(str, arguments))}: its files are sound, "

@@ -13,8 +13,6 @@ from ase.build import bulk
 from ase.constraints import FixAtoms
 from ase.io import read, write
 from ase.io.trajectory import Trajectory
-from pymatgen.core import Lattice, Structure
-from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.vasp.inputs import Poscar
 
@@ -107,91 +105,9 @@ def test_ase_database(tmp_path, name):
     assert same(found[0].structure, AseAtomsAdaptor.get_structure(bulk("Si")))
 
 
-# JSON --------------------------------------------------------------------------------------------
-
-
-def test_json_shapes_and_their_identifiers(tmp_path, quartz):
-    with_name = quartz.copy()
-    with_name.properties["material_id"] = "mp-7"
-    entry = ComputedStructureEntry(quartz, -1.0, entry_id="mp-8-GGA", data={"task_id": "mp-9"})
-    entry_with_material = ComputedStructureEntry(
-        quartz, -1.0, entry_id="mp-8-GGA", data={"material_id": "mp-8"}
-    )
-    shapes = {
-        "one": (quartz.as_dict(), ["one"]),
-        "two": (with_name.as_dict(), ["mp-7"]),
-        "three": (entry.as_dict(), ["mp-8-GGA"]),
-        "four": ([entry_with_material.as_dict(), quartz.as_dict()], ["mp-8", "four-1"]),
-        "five": ({"mp-1": quartz.as_dict(), "mp-2": entry.as_dict()}, ["mp-1", "mp-8-GGA"]),
-        "six": ({"entries": [entry.as_dict()]}, ["mp-8-GGA"]),
-        "seven": (
-            [{"mp_id": "mp-3", "formula": "SiO", "structure": quartz.as_dict(), "k": 1.0}],
-            ["mp-3"],
-        ),
-        "eight": ({"structure": with_name.as_dict(), "energy": 1.0}, ["mp-7"]),
-    }
-    for name, (content, expected) in shapes.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-        found = read_inputs([str(tmp_path / f"{name}.json")])
-        assert [item.source["material_id"] for item in found] == expected, name
-        assert all(same(item.structure, quartz) for item in found), name
-    assert read_inputs([str(tmp_path / "three.json")])[0].source["task_id"] == "mp-9"
-
-
-def test_json_spins_charges_and_site_properties_are_dropped(tmp_path, quartz):
-    rich = quartz.copy(site_properties={"magmom": [0.0, 1.0, 0, 0], "coordination": [2, 4, 2, 4]})
-    rich.add_oxidation_state_by_element({"Si": 4, "O": -2})
-    rich.add_spin_by_element({"Si": 1})
-    rich.set_charge(1)
-    (tmp_path / "a.json").write_text(rich.to_json())
-    found = only(tmp_path / "a.json")
-    assert set(found.dropped) == {
-        "oxidation states",
-        "spins",
-        "total charge",
-        "magnetic moments",
-        "site property coordination",
-    }
-    assert same(found.structure, quartz)
-
-
-def test_mixed_valence_on_one_site_is_one_whole_atom(tmp_path):
-    mixed = Structure(Lattice.cubic(2.8), [{"Fe2+": 0.5, "Fe3+": 0.5}], [[0, 0, 0]])
-    (tmp_path / "a.json").write_text(mixed.to_json())
-    found = only(tmp_path / "a.json")
-    assert found.problem is None
-    assert found.structure.formula == "Fe1"
-
-
-def test_json_never_imports_what_it_names(tmp_path, monkeypatch, quartz):
-    (tmp_path / "rogue.py").write_text("raise SystemExit('imported')")
-    monkeypatch.syspath_prepend(tmp_path)
-    content = quartz.as_dict()
-    content["@module"], content["@class"] = "rogue", "Structure"
-    content["sites"][0]["properties"] = {"x": {"@module": "rogue", "@class": "X"}}
-    (tmp_path / "a.json").write_text(json.dumps(content))
-    found = only(tmp_path / "a.json")
-    assert found.problem is None
-    assert same(found.structure, quartz)
-
-
 def test_a_cell_that_repeats_too_soon(tmp_path):
     write(tmp_path / "a.extxyz", Atoms("Si", cell=[0.001, 30, 30], pbc=True))
     assert "repeats every 0.001 Å" in only(tmp_path / "a.extxyz").problem[1]
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ('{"sites": [', "unreadable"),
-        ('{"temperature": 300}', "no_structure"),
-        ('{"lattice": {}, "sites": [{}]}', "unreadable"),
-        ('{"sites": [{"name": "C"}], "charge": 0}', "no_lattice"),
-    ],
-)
-def test_bad_json(tmp_path, text, reason):
-    (tmp_path / "bad.json").write_text(text)
-    assert only(tmp_path / "bad.json").problem[0] == reason
 
 
 # all formats -------------------------------------------------------------------------------------
