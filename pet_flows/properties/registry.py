@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,44 +14,61 @@ from pet_flows.validate import unknown
 
 #: entry point group under which other distributions name theirs: ``toughness = "mine:PROPERTY"``
 GROUP = "pet_flows.properties"
+#: the distribution whose properties no other replaces
+OURS = "pet-flows"
+
+logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
-def properties() -> dict[str, Property]:
-    """All properties by name, in the order in which a campaign computes them.
-
-    Raises
-    ------
-    PetFlowsError
-        A distribution's property cannot be imported, or has the name of another one.
-    """
+def _found() -> tuple[dict[str, Property], dict[str, str]]:
+    """Properties by name; and why others cannot be used, so that one package stops no other."""
     found: dict[str, Property] = {}
+    broken: dict[str, str] = {}
     origin: dict[str, str] = {}
     for folder in sorted(Path(__file__).parent.iterdir()):
         if (folder / "declaration.py").is_file():
             declared = import_module(f"{__package__}.{folder.name}.declaration").PROPERTY
-            found[declared.name], origin[declared.name] = declared, "pet-flows"
+            found[declared.name], origin[declared.name] = declared, OURS
     for entry in entry_points(group=GROUP):
         package = entry.dist.name if entry.dist is not None else entry.value
+        if entry.name in origin:
+            said = (
+                f"The packages {origin[entry.name]} and {package} both have a property "
+                f"{entry.name!r}: uninstall one of them."
+            )
+            logger.warning(said)
+            if origin[entry.name] != OURS:
+                found.pop(entry.name, None)
+                broken[entry.name] = said
+            continue
+        origin[entry.name] = package
         try:
             declared = entry.load()
         except Exception as error:  # whatever somebody else's module raises when it is imported
-            raise PetFlowsError(
+            broken[entry.name] = (
                 f"The property {entry.name!r} of the package {package} cannot be imported "
-                f"({type(error).__name__}: {error}): mend or uninstall that package."
-            ) from error
-        if not isinstance(declared, Property) or declared.name != entry.name:
-            raise PetFlowsError(
+                f"({type(error).__name__}: {error}): repair or uninstall that package."
+            )
+            continue
+        if isinstance(declared, Property) and declared.name == entry.name:
+            found[entry.name] = declared
+        else:
+            broken[entry.name] = (
                 f"The entry point {entry.name!r} of the package {package} does not give the "
-                f"Property {entry.name!r}: mend its {entry.value}, or uninstall that package."
+                f"Property {entry.name!r}: repair its {entry.value}, or uninstall that package."
             )
-        if declared.name in found:
-            raise PetFlowsError(
-                f"The packages {origin[declared.name]} and {package} both have a property "
-                f"{declared.name!r}: uninstall one of them."
-            )
-        found[declared.name], origin[declared.name] = declared, package
-    return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
+    return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0]))), broken
+
+
+def properties() -> dict[str, Property]:
+    """All properties by name, in the order in which a campaign computes them."""
+    return _found()[0]
+
+
+def forget() -> None:
+    """Look for the properties anew when they are next asked for."""
+    _found.cache_clear()
 
 
 def get_property(name: str) -> Property:
@@ -59,10 +77,12 @@ def get_property(name: str) -> Property:
     Raises
     ------
     PetFlowsError
-        There is none; names the nearest.
+        There is none, and the nearest is named; or its package cannot be used.
     """
-    known = properties()
-    if name not in known:
-        said = unknown(name, list(known), "property")
-        raise PetFlowsError(said[0].upper() + said[1:])
-    return known[name]
+    known, broken = _found()
+    if name in known:
+        return known[name]
+    if name in broken:
+        raise PetFlowsError(broken[name])
+    said = unknown(name, list(known), "property")
+    raise PetFlowsError(said[0].upper() + said[1:])

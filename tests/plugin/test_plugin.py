@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import pet_flows
 from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.registry import get_property, properties
+from pet_flows.properties.registry import forget, get_property, properties
 from pet_flows.records.build import build_record
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
@@ -28,9 +27,9 @@ SITE = Path(__file__).parent / "site"
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(SITE))
-    properties.cache_clear()
+    forget()
     yield
-    properties.cache_clear()
+    forget()
     sys.modules.pop("pet_flows_stretch", None)
 
 
@@ -134,32 +133,51 @@ def test_a_property_that_is_not_installed_here_fails_in_a_record() -> None:
         ("from pet_flows.properties.eos.declaration import PROPERTY", "does not give the Property"),
     ],
 )
-def test_a_broken_package_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_a_broken_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
     (tmp_path / "broken.py").write_text(text)
     info = tmp_path / "broken-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[pet_flows.properties]\nstretch = broken:PROPERTY\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import pet_flows; pet_flows.relax"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert said in done.stderr
-    assert "broken" in done.stderr
-
-
-def test_two_properties_of_one_name_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "twin.py").write_text("from pet_flows.properties.eos.declaration import PROPERTY\n")
-    info = tmp_path / "twin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: twin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[pet_flows.properties]\neos = twin:PROPERTY\n")
-    sys.path.insert(0, str(tmp_path))
-    properties.cache_clear()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forget()
     try:
-        with pytest.raises(PetFlowsError, match="pet-flows and twin both have a property 'eos'"):
-            properties()
+        assert "eos" in properties()  # one broken package stops no other
+        with pytest.raises(PetFlowsError) as caught:
+            get_property("stretch")
     finally:
-        sys.path.remove(str(tmp_path))
-        properties.cache_clear()
+        forget()
+        sys.modules.pop("broken", None)
+    assert said in str(caught.value)
+    assert "package broken" in str(caught.value)
+
+
+def test_ours_are_not_replaced_and_twins_of_others_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    for package in ("twin", "other"):
+        (tmp_path / f"{package}.py").write_text(
+            "from dataclasses import replace\n"
+            "from pet_flows.properties.eos.declaration import PROPERTY as EOS\n"
+            'PROPERTY = replace(EOS, name="same")\n'
+        )
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(
+            f"[pet_flows.properties]\neos = {package}:EOS\nsame = {package}:PROPERTY\n"
+        )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forget()
+    try:
+        assert get_property("eos").settings.__module__.startswith("pet_flows.")
+        assert "pet-flows and twin both have a property 'eos'" in caplog.text
+        with pytest.raises(PetFlowsError, match="both have a property 'same': uninstall one"):
+            get_property("same")
+    finally:
+        forget()
 
 
 def test_json_output_of_settings(installed: None, capsys) -> None:
