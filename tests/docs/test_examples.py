@@ -14,7 +14,7 @@ import pytest
 from pet_flows.cli import COMMANDS, main
 from pet_flows.cli.screen import SOME_FAILED
 from pet_flows.dft import sources
-from pet_flows.properties.registry import properties
+from pet_flows.properties import registry
 from tests.docs.examples import (
     PAGES,
     ROOT,
@@ -33,7 +33,7 @@ DOCS = [page for page in PAGES if page.name != "README.md"]
 
 def forget() -> None:
     """Which packages there are."""
-    properties.cache_clear()
+    registry.forget()
     sources.sources.cache_clear()
     sources._index.cache_clear()
 
