@@ -246,6 +246,7 @@ class Evaluator:
                 "be too close or the structure too far from anything the model has seen.",
             )
         return Evaluation(
+            system=system,
             energy=energy,
             energies=energies.numpy().copy(),
             forces=-gradient.numpy(),

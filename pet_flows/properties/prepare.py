@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -22,17 +21,6 @@ LEAST_VOLUME = 1.0
 FIXED_CELL = 1e-5
 #: Å; a snap that moves less is round-off or the last digits of a file
 WORTH_SAYING = 1e-4
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What is computed in place of a structure that was given."""
-
-    atoms: Atoms
-    group: SpaceGroup | None = None
-    """its exact symmetry, where that is to be kept"""
-    notes: tuple[str, ...] = ()
-    """warnings"""
 
 
 def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
@@ -91,46 +79,8 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
         )
 
 
-def clean(atoms: Atoms) -> Atoms:
-    """Copy with species, positions, cell and periodicity only, in float64."""
-    return Atoms(
-        numbers=atoms.numbers,
-        positions=np.array(atoms.positions, dtype=np.float64),
-        cell=np.array(atoms.cell.array, dtype=np.float64),
-        pbc=atoms.pbc,
-    )
-
-
-def as_given(atoms: Atoms) -> Prepared:
-    """A clean copy and nothing else."""
-    return Prepared(clean(atoms))
-
-
-def snapped(atoms: Atoms, symprec: float) -> Prepared:
-    """Copy that has the symmetry found at ``symprec`` (Å) exactly, with that symmetry."""
-    copy = clean(atoms)
-    if not copy.pbc.all():
-        return Prepared(copy)
-    try:
-        group = SpaceGroup.find(copy, symprec)
-    except StructureError as error:
-        return Prepared(copy, notes=(f"No symmetry was kept. {error.message}",))
-    exact = group.snap(copy)
-    move = float(np.abs(exact.positions - copy.positions).max())
-    stretch = float(np.abs(exact.cell.array - copy.cell.array).max())
-    notes: tuple[str, ...] = ()
-    if max(move, stretch) > WORTH_SAYING:
-        notes = (
-            f"Made exactly symmetric ({group.international}) at symprec {symprec:g} Å: atoms moved "
-            f"by up to {move:.1e} Å, lattice vectors by up to {stretch:.1e} Å.",
-        )
-    return Prepared(exact, group, notes)
-
-
-def as_crystal(
-    atoms: Atoms, what: str, symprec: float | None, cutoff: float | None = None
-) -> Prepared:
-    """Copy of a crystal, for what only crystals have.
+def require_crystal(atoms: Atoms, what: str, cutoff: float | None = None) -> None:
+    """Refuse what is no crystal, for properties that only crystals have.
 
     Parameters
     ----------
@@ -138,8 +88,6 @@ def as_crystal(
         What was given.
     what
         Beginning of a sentence: what it is that needs a crystal.
-    symprec
-        Å, of the symmetry that the copy has exactly; None for a copy as it was given.
     cutoff
         Å, of the model; atoms nearer than that must be linked along all three axes. None where
         slabs and chains have it too.
@@ -155,4 +103,48 @@ def as_crystal(
         )
     if cutoff is not None:
         refuse_vacuum(atoms, cutoff, what)
-    return as_given(atoms) if symprec is None else snapped(atoms, symprec)
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """Copy with species, positions, cell and periodicity only, in float64."""
+    return Atoms(
+        numbers=atoms.numbers,
+        positions=np.array(atoms.positions, dtype=np.float64),
+        cell=np.array(atoms.cell.array, dtype=np.float64),
+        pbc=atoms.pbc,
+    )
+
+
+def scaled(atoms: Atoms, ratio: float) -> Atoms:
+    """Copy with ``ratio`` times the volume, in the same shape, the atoms carried along."""
+    copy = atoms.copy()
+    copy.set_cell(atoms.cell.array * ratio ** (1 / 3), scale_atoms=True)
+    return copy
+
+
+def snapped(atoms: Atoms, symprec: float) -> tuple[Atoms, SpaceGroup | None, tuple[str, ...]]:
+    """Bare copy that has the symmetry found at ``symprec`` (Å) exactly.
+
+    Returns
+    -------
+    atoms, group, notes
+        The copy, its symmetry (None, and the copy as it was given, where it has none to keep), and
+        warnings.
+    """
+    copy = bare(atoms)
+    if not copy.pbc.all():
+        return copy, None, ()
+    try:
+        group = SpaceGroup.find(copy, symprec)
+    except StructureError as error:
+        return copy, None, (f"No symmetry was kept. {error.message}",)
+    exact = group.snap(copy)
+    move = float(np.abs(exact.positions - copy.positions).max())
+    stretch = float(np.abs(exact.cell.array - copy.cell.array).max())
+    notes: tuple[str, ...] = ()
+    if max(move, stretch) > WORTH_SAYING:
+        notes = (
+            f"Made exactly symmetric ({group.international}) at symprec {symprec:g} Å: atoms moved "
+            f"by up to {move:.1e} Å, lattice vectors by up to {stretch:.1e} Å.",
+        )
+    return exact, group, notes

@@ -44,6 +44,7 @@ class AseEvaluator:
             atoms.calc = self.calculator()
             found.append(
                 Evaluation(
+                    system=system,
                     energy=float(atoms.get_potential_energy()),
                     energies=np.array(atoms.get_potential_energies()),
                     forces=atoms.get_forces(),

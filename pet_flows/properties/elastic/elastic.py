@@ -12,18 +12,18 @@ from ase import Atoms
 from ase.units import GPa
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
-from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.elastic.axes import in_ieee_axes
 from pet_flows.properties.elastic.declaration import ElasticSettings
 from pet_flows.properties.elastic.strains import StrainPlan, plan
 from pet_flows.properties.elastic.tensor import Moduli, fit, mandel, mandel_rotations, moduli, voigt
-from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.prepare import FIXED_CELL, as_crystal
+from pet_flows.properties.outcome import Outcome, Progress, spent
+from pet_flows.properties.prepare import FIXED_CELL, require_crystal
 from pet_flows.properties.relax.declaration import RelaxSettings
-from pet_flows.properties.relax.optimize import Optimization, Optimized
+from pet_flows.properties.relax.optimize import Descent, Optimization, unconverged
+from pet_flows.properties.specimen import Specimen, specimens
 
 #: GPa; a residual stress beyond it changes the constants by as much and is worth a warning
 STRESSED = 0.1
@@ -31,22 +31,31 @@ STRESSED = 0.1
 ROUGH, BENT = 0.01, 0.01
 
 #: which strain, and its signed magnitude; None for the crystal without strain
-Point = tuple[int, float] | None
+type _Strain = tuple[int, float] | None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Crystal:
     """One structure while its strained cells are computed."""
 
-    job: Job
+    specimen: Specimen
     plan: StrainPlan
-    points: dict[Point, Optimized] = field(default_factory=dict)
-    open: set[Point] = field(default_factory=set)
+    points: dict[_Strain, Descent[_Cell]] = field(default_factory=dict)
+    waiting: set[_Strain] = field(default_factory=set)
+    """strains that are asked for"""
 
     @property
     def error(self) -> StructureError | None:
         """Of the first point that failed."""
         return next((p.error for p in self.points.values() if p.error is not None), None)
+
+    def failure(self, error: StructureError) -> Outcome:
+        """Failed outcome, with what it has cost."""
+        return self.specimen.failure(error, **spent(self.points.values()))
+
+
+#: a crystal and its strain
+type _Cell = tuple[_Crystal, _Strain]
 
 
 def elastic(
@@ -87,49 +96,44 @@ def elastic(
         crystal is larger than ``max_stress``, with ``no_volume`` for slabs and molecules.
     """
     settings = settings or ElasticSettings()
-    if potential.spec.dtype != "float64":
-        potential = potential.with_(dtype="float64")
-    optimization = Optimization(
-        partial(evaluate_each, potential.evaluator),
-        _criteria(settings),
-        "ions",
-        capacity_of(potential),
-    )
-    prepare = partial(
-        as_crystal,
-        what="An elastic tensor",
+    potential = potential.with_(dtype="float64")
+    optimization = Optimization[_Cell](potential.evaluator, _criteria(settings), "ions")
+    ready = specimens(
+        structures,
+        potential,
+        inherited,
+        require=partial(require_crystal, what="An elastic tensor", cutoff=potential.cutoff),
         symprec=settings.symprec if settings.fix_symmetry else None,
-        cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, inherited, prepare):
-        if isinstance(job, Outcome):
-            yield job
+    for specimen in ready:
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
-        symprec = settings.symprec if job.group is None else FIXED_CELL
+        symprec = settings.symprec if specimen.group is None else FIXED_CELL
         try:
-            crystal = _Crystal(job, plan(job.atoms, job.group, symprec))
+            crystal = _Crystal(specimen, plan(specimen.atoms, specimen.group, symprec))
         except (np.linalg.LinAlgError, ArithmeticError, AssertionError, ValueError) as error:
             wrong = StructureError("not_prepared", f"No strains fit this crystal: {error}.")
-            yield failure(job.index, wrong, job.wall_time)
+            yield specimen.failure(wrong)
             continue
-        crystal.open.add(None)
-        optimization.add((crystal, None), body_of(job.atoms, job))
-    for optimized in optimization:
-        crystal, point = optimized.tag
-        crystal.open.discard(point)
-        crystal.points[point] = optimized
-        if point is None and optimized.error is None:
-            stress = _largest(_stress(optimized))
+        crystal.waiting.add(None)
+        optimization.add((crystal, None), specimen.system, specimen.group)
+    for descent in optimization:
+        crystal, strain = descent.owner
+        crystal.waiting.discard(strain)
+        crystal.points[strain] = descent
+        if strain is None and descent.error is None:
+            stress = _largest(_stress(descent.last))
             if stress > settings.max_stress:
-                yield _failure(crystal, _not_relaxed(stress, settings))
+                yield crystal.failure(_not_relaxed(stress, settings))
                 continue
             _ask(optimization, crystal, settings)
         if progress is not None:
             done = len(crystal.points)
-            progress(crystal.job.index, done, done + len(crystal.open))
-        if not crystal.open:
+            progress(crystal.specimen.index, done, done + len(crystal.waiting))
+        if not crystal.waiting:
             broken = crystal.error
-            yield _failure(crystal, broken) if broken else _outcome(crystal, settings)
+            yield crystal.failure(broken) if broken else _outcome(crystal, settings)
 
 
 def _criteria(settings: ElasticSettings) -> RelaxSettings:
@@ -141,25 +145,24 @@ def _criteria(settings: ElasticSettings) -> RelaxSettings:
     return criteria if settings.relax_ions else criteria.model_copy(update={"steps": 0})
 
 
-def _ask(optimization: Optimization, crystal: _Crystal, settings: ElasticSettings) -> None:
+def _ask(optimization: Optimization[_Cell], crystal: _Crystal, settings: ElasticSettings) -> None:
     """Queue the strained cells, each starting from the relaxed ions of the unstrained one."""
-    start = final_atoms(crystal.points[None].body)
+    start = crystal.points[None].last.system.atoms
     for n, state in enumerate(crystal.plan.states):
         for sign in state.signs:
             for magnitude in settings.strain_magnitudes:
-                point = (n, sign * magnitude)
-                body = body_of(state.strained(start, sign * magnitude), crystal.job)
-                body.group = state.group
-                crystal.open.add(point)
-                optimization.add((crystal, point), body)
+                strain = (n, sign * magnitude)
+                atoms = state.strained(start, sign * magnitude)
+                crystal.waiting.add(strain)
+                system = System.of(atoms, crystal.specimen.bound)
+                optimization.add((crystal, strain), system, state.group)
 
 
-def _stress(point: Optimized) -> np.ndarray:
+def _stress(evaluation: Evaluation) -> np.ndarray:
     """(3, 3) GPa."""
-    assert point.body.latest is not None
-    stress = point.body.latest[2].stress
-    assert stress is not None
-    return stress / GPa
+    if evaluation.stress is None:
+        raise StructureError("no_stress", "The model gives no stress of this cell.")
+    return evaluation.stress / GPa
 
 
 def _largest(stress: np.ndarray) -> float:
@@ -188,9 +191,9 @@ def _slopes(crystal: _Crystal, magnitudes: Sequence[float]) -> np.ndarray:
         for k, h in enumerate(magnitudes):
             others = np.delete(squares, k)
             weight = np.prod(others / (others - squares[k]))
-            ahead = mandel(_stress(crystal.points[n, h]))
+            ahead = mandel(_stress(crystal.points[n, h].last))
             if state.mirror is None:
-                behind = mandel(_stress(crystal.points[n, -h]))
+                behind = mandel(_stress(crystal.points[n, -h].last))
             else:
                 behind = mandel_rotations(state.mirror[None])[0] @ ahead
             slopes[n] += weight * (ahead - behind) / (2 * h)
@@ -198,22 +201,19 @@ def _slopes(crystal: _Crystal, magnitudes: Sequence[float]) -> np.ndarray:
 
 
 def _outcome(crystal: _Crystal, settings: ElasticSettings) -> Outcome:
-    job, plan = crystal.job, crystal.plan
+    plan, points = crystal.plan, crystal.points
     magnitudes = settings.strain_magnitudes
     tensor, residual = fit(plan.strains, _slopes(crystal, magnitudes), plan.basis)
     bend = None
     if len(magnitudes) > 1:
         fewer, _ = fit(plan.strains, _slopes(crystal, magnitudes[:-1]), plan.basis)
         bend = float(np.abs(voigt(tensor - fewer)).max())
-    reference = crystal.points[None]
-    assert reference.body.latest is not None
-    atoms = final_atoms(reference.body)
+    reference = points[None].last
+    atoms = reference.system.atoms
     found = moduli(tensor, AseAtomsAdaptor.get_structure(atoms))
     stress = _largest(_stress(reference))
-    loose = [p for p in crystal.points.values() if not p.converged] if settings.relax_ions else []
-    return Outcome(
-        index=job.index,
-        state="unconverged" if loose else "ok",
+    relaxed = settings.relax_ions
+    return crystal.specimen.outcome(
         result={
             "tensor": voigt(tensor).tolist(),
             "tensor_ieee": voigt(in_ieee_axes(tensor, plan.frames)).tolist(),
@@ -221,22 +221,15 @@ def _outcome(crystal: _Crystal, settings: ElasticSettings) -> Outcome:
             "residual": residual,
             "nonlinearity": bend,
             "residual_stress": stress,
-            "ions_relaxed": settings.relax_ions,
-            "n_strains": len(crystal.points) - 1,
+            "ions_relaxed": relaxed,
+            "n_strains": len(points) - 1,
         },
         atoms=atoms,
-        reason="steps_exhausted" if loose else None,
-        message=(
-            f"The ions of {len(loose)} of {len(crystal.points)} cells were not converged after "
-            f"{settings.steps} steps; allow more steps."
-            if loose
-            else None
-        ),
-        energy_spread=reference.body.latest[2].energy_spread,
-        force_spread=reference.body.latest[2].force_spread,
-        warnings=(*job.bound.warnings, *job.notes, *_doubts(found, tensor, residual, bend, stress)),
-        inherited=job.bound.as_dict(),
-        **_known(crystal),
+        energy_spread=reference.energy_spread,
+        force_spread=reference.force_spread,
+        warnings=_doubts(found, tensor, residual, bend, stress),
+        **(unconverged(points.values(), "strained cells", settings.steps) if relaxed else {}),
+        **spent(points.values()),
     )
 
 
@@ -265,18 +258,3 @@ def _doubts(
             f"The crystal is unstable against a homogeneous strain (smallest eigenvalue "
             f"{found.min_eigenvalue:.1f} GPa)."
         )
-
-
-def _failure(crystal: _Crystal, error: StructureError) -> Outcome:
-    known = _known(crystal)
-    return failure(crystal.job.index, error, known.pop("wall_time"), **known)
-
-
-def _known(crystal: _Crystal) -> dict[str, Any]:
-    """What is told of every crystal, failed or not."""
-    every = [p.body for p in crystal.points.values()]
-    return {
-        "n_evaluations": sum(b.n_evaluations for b in every),
-        "reference_digest": crystal.job.bound.reference_digest,
-        "wall_time": crystal.job.wall_time + sum(b.wall_time for b in every),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -10,37 +10,44 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Progress,
-    capacity_of,
-    evaluate_each,
-    failure,
-    jobs,
-    missing_points,
-)
-from pet_flows.properties.bodies import body_of, final_atoms
 from pet_flows.properties.eos import birch_murnaghan
 from pet_flows.properties.eos.declaration import EOSSettings
-from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.prepare import as_crystal
-from pet_flows.properties.relax.optimize import Freedom, Optimization, Optimized
+from pet_flows.properties.outcome import Outcome, Progress, missing_points, spent
+from pet_flows.properties.prepare import require_crystal, scaled
+from pet_flows.properties.relax.optimize import (
+    Descent,
+    Freedom,
+    Optimization,
+    unconverged,
+)
+from pet_flows.properties.specimen import Specimen, specimens
 
 #: eV/atom; a larger residual of the fit is worth a warning
 ROUGH = 1e-3
 
 
-@dataclass
+@dataclass(eq=False)
 class _Curve:
     """E(V) of one structure while it grows."""
 
-    job: Job
-    points: dict[int, Optimized] = field(default_factory=dict)
-    """by step on the volume grid, 0 the volume given"""
-    open: set[int] = field(default_factory=set)
-    error: StructureError | None = None
+    specimen: Specimen
+    points: dict[int, _Point] = field(default_factory=dict)
+    """by step on the volume grid, 0 the volume given, in the order in which they came"""
+    waiting: set[int] = field(default_factory=set)
+    """steps that are asked for"""
+
+    @property
+    def errors(self) -> list[StructureError]:
+        """Of the volumes that failed."""
+        return [point.error for point in self.points.values() if point.error is not None]
+
+
+#: which step of which curve a volume is
+type _Step = tuple[_Curve, int]
+type _Point = Descent[_Step]
 
 
 def eos(
@@ -77,36 +84,32 @@ def eos(
     settings = settings or EOSSettings()
     freedom: Freedom = "shape" if settings.relax == "shape" else "ions"
     criteria = settings.model_copy(update={"steps": 0}) if settings.relax == "none" else settings
-    optimization = Optimization(
-        partial(evaluate_each, potential.evaluator), criteria, freedom, capacity_of(potential)
-    )
+    optimization = Optimization[_Step](potential.evaluator, criteria, freedom)
     half = settings.n_volumes // 2
-    prepare = partial(
-        as_crystal,
-        what="An equation of state",
+    ready = specimens(
+        structures,
+        potential,
+        inherited,
+        require=partial(require_crystal, what="An equation of state", cutoff=potential.cutoff),
         symprec=settings.symprec if settings.fix_symmetry else None,
-        cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, inherited, prepare):
-        if isinstance(job, Outcome):
-            yield job
+    for specimen in ready:
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
-        curve = _Curve(job)
-        _ask(optimization, curve, range(-half, settings.n_volumes - half), settings)
-    for optimized in optimization:
-        curve, step = optimized.tag
-        curve.open.discard(step)
-        curve.points[step] = optimized
-        if optimized.error is not None:
-            curve.error = optimized.error
+        _ask(optimization, _Curve(specimen), range(-half, settings.n_volumes - half), settings)
+    for point in optimization:
+        curve, step = point.owner
+        curve.waiting.discard(step)
+        curve.points[step] = point
         if progress is not None:
             done = len(curve.points)
-            progress(curve.job.index, done, done + len(curve.open))
-        if curve.open:
+            progress(curve.specimen.index, done, done + len(curve.waiting))
+        if curve.waiting:
             continue
         wanted = _window(curve, settings)
         missing = [n for n in wanted if n not in curve.points]
-        if missing and curve.error is None:
+        if missing and not curve.errors:
             _ask(optimization, curve, missing, settings)
         else:
             yield _outcome(curve, wanted, settings)
@@ -119,25 +122,18 @@ def _ratio(step: int, settings: EOSSettings) -> float:
 
 
 def _ask(
-    optimization: Optimization, curve: _Curve, steps: Sequence[int] | range, settings: EOSSettings
+    optimization: Optimization[_Step], curve: _Curve, steps: Iterable[int], settings: EOSSettings
 ) -> None:
+    specimen = curve.specimen
     for step in steps:
-        atoms = curve.job.atoms.copy()
-        atoms.set_cell(atoms.cell.array * _ratio(step, settings) ** (1 / 3), scale_atoms=True)
-        curve.open.add(step)
-        optimization.add((curve, step), body_of(atoms, curve.job))
+        curve.waiting.add(step)
+        atoms = scaled(specimen.atoms, _ratio(step, settings))
+        optimization.add((curve, step), System.of(atoms, specimen.bound), specimen.group)
 
 
-def _energy(point: Optimized) -> float:
-    """eV/atom."""
-    assert point.body.latest is not None
-    return point.body.latest[2].energy / len(point.body)
-
-
-def _volume(point: Optimized) -> float:
+def _volume(point: _Point) -> float:
     """Å³/atom."""
-    assert point.body.latest is not None
-    return abs(float(np.linalg.det(point.body.latest[1]))) / len(point.body)
+    return point.last.system.volume / len(point)
 
 
 def _window(curve: _Curve, settings: EOSSettings) -> list[int]:
@@ -147,7 +143,7 @@ def _window(curve: _Curve, settings: EOSSettings) -> list[int]:
         return []
     half = settings.n_volumes // 2
     first = range(-half, settings.n_volumes - half)
-    lowest = min(good, key=lambda n: _energy(good[n]))
+    lowest = min(good, key=lambda n: good[n].last.energy_per_atom)
     if first[1] <= lowest <= first[-2]:
         centre = 0
     else:
@@ -157,24 +153,18 @@ def _window(curve: _Curve, settings: EOSSettings) -> list[int]:
 
 
 def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome:
-    job = curve.job
-    every = [p.body for p in curve.points.values()]
-    wall_time = job.wall_time + sum(b.wall_time for b in every)
-    known: dict[str, Any] = {
-        "n_evaluations": sum(b.n_evaluations for b in every),
-        "reference_digest": job.bound.reference_digest,
-    }
+    specimen, every = curve.specimen, curve.points.values()
+    cost = spent(every)
     chosen = [curve.points[n] for n in wanted if n in curve.points]
     points = sorted((p for p in chosen if p.error is None), key=_volume)
     volumes = np.array([_volume(p) for p in points])
-    energies = np.array([_energy(p) for p in points])
-    points_only = {"volumes": volumes.tolist(), "energies": energies.tolist()}
-    missing = missing_points((p.error for p in curve.points.values()), len(curve.points), "volumes")
+    energies = np.array([p.last.energy_per_atom for p in points])
+    measured: dict[str, Any] = {"volumes": volumes.tolist(), "energies": energies.tolist()}
+    missing = missing_points((p.error for p in every), len(every), "volumes")
     if missing is not None and len(points) < len(wanted):
-        return failure(job.index, missing, wall_time, result=points_only, **known)
+        return specimen.failure(missing, result=measured, **cost)
     if len(points) < 5:
-        assert curve.error is not None
-        return failure(job.index, curve.error, wall_time, **known)
+        return specimen.failure(curve.errors[-1], **cost)
     found = birch_murnaghan.fit(volumes, energies)
     if found is None:
         falls = "smaller" if energies[0] < energies[-1] else "larger"
@@ -184,41 +174,28 @@ def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome
             f"and falls towards {falls} volumes; relax the structure first, or the phase is "
             "unstable with this model.",
         )
-        return failure(job.index, error, wall_time, result=points_only, **known)
-    warnings = [*job.bound.warnings, *job.notes]
+        return specimen.failure(error, result=measured, **cost)
+    warnings = []
     if found.residual > ROUGH:
         warnings.append(
             f"E(V) is rough: the fit misses its points by {1000 * found.residual:.1f} meV/atom."
         )
     if len(points) < len(wanted):
         warnings.append(f"{len(wanted) - len(points)} of {len(wanted)} volumes failed.")
-    loose = [p for p in points if not p.converged] if settings.relax != "none" else []
-    nearest = points[int(np.argmin(np.abs(volumes - found.v0)))]
-    assert nearest.body.latest is not None
-    return Outcome(
-        index=job.index,
-        state="unconverged" if loose else "ok",
+    nearest = points[int(np.argmin(np.abs(volumes - found.v0)))].last
+    return specimen.outcome(
         result={
             "v0_per_atom": found.v0,
             "e0_per_atom": found.e0,
             "b0": found.b0,
             "b0_prime": found.b0_prime,
             "residual": found.residual,
-            "volumes": volumes.tolist(),
-            "energies": energies.tolist(),
+            **measured,
         },
-        atoms=final_atoms(nearest.body),
-        reason="steps_exhausted" if loose else None,
-        message=(
-            f"{len(loose)} of {len(points)} volumes were not converged after {settings.steps} "
-            "steps; allow more steps."
-            if loose
-            else None
-        ),
-        energy_spread=nearest.body.latest[2].energy_spread,
-        force_spread=nearest.body.latest[2].force_spread,
-        inherited=job.bound.as_dict(),
-        warnings=tuple(warnings),
-        wall_time=wall_time,
-        **known,
+        atoms=nearest.system.atoms,
+        energy_spread=nearest.energy_spread,
+        force_spread=nearest.force_spread,
+        warnings=warnings,
+        **({} if settings.relax == "none" else unconverged(points, "volumes", settings.steps)),
+        **cost,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,24 +14,24 @@ from ase import Atoms
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import PetFlowsError, StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, largest_spreads
+from pet_flows.properties.batch import evaluate_each
 from pet_flows.properties.kappa.declaration import ConductivitySettings
 from pet_flows.properties.kappa.result import analyse
-from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.outcome import Outcome, Progress, largest_spreads
 from pet_flows.properties.phonon.cells import (
     BATCH_ATOMS,
     LIBRARY_ERRORS,
     NOT_RELAXED,
-    cells_of,
     displaced_systems,
+    harmonic_crystal,
     no_phonons,
     primitive_of,
 )
 from pet_flows.properties.phonon.declaration import NonAnalytical
 from pet_flows.properties.phonon.force_constants import Harmonic, fit, harmonic
 from pet_flows.properties.phonon.nonanalytical import check_nac, primitive_nac
-from pet_flows.properties.prepare import as_crystal
-from pet_flows.symmetrization.strategy import Bound
+from pet_flows.properties.prepare import require_crystal
+from pet_flows.properties.specimen import Specimen, specimens
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -40,15 +40,14 @@ if TYPE_CHECKING:
 _VANISHING = 1e-4
 
 
-@dataclass
-class _Task:
+@dataclass(frozen=True, eq=False)
+class _Displaced:
     """One crystal with all its displaced cells."""
 
-    job: Job
+    primitive: Specimen
+    """what is computed of it"""
     crystal: Harmonic
     """supercell and displacements of the second-order force constants"""
-    bound: Bound
-    """of the primitive cell"""
     phono3py: Phono3py
     shifts: np.ndarray
     """(d, N, 3) Å, displacements in the supercell of the third-order force constants"""
@@ -102,26 +101,26 @@ def conductivity(
     """
     settings = settings or ConductivitySettings()
     _need_phono3py()
-    if potential.spec.dtype != "float64":
-        potential = potential.with_(dtype="float64")
-    prepare = partial(
-        as_crystal,
-        what="A thermal conductivity",
+    potential = potential.with_(dtype="float64")
+    ready = specimens(
+        structures,
+        potential,
+        inherited,
+        require=partial(require_crystal, what="A thermal conductivity", cutoff=potential.cutoff),
         symprec=settings.symprec,
-        cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, inherited, prepare):
-        if isinstance(job, Outcome):
-            yield job
+    for specimen in ready:
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
         start = perf_counter()
         try:
-            task = _task(job, potential, settings, settings.nac if nac is None else nac[job.index])
-            yield _run(task, potential, settings, progress, start)
-        except StructureError as error:
-            yield failure(job.index, error, job.wall_time + perf_counter() - start)
-        except LIBRARY_ERRORS as error:
-            yield failure(job.index, no_phonons(error), job.wall_time + perf_counter() - start)
+            own = settings.nac if nac is None else nac[specimen.index]
+            displaced = _displaced(specimen, potential, settings, own)
+            outcome = _run(displaced, potential, settings, progress)
+        except (StructureError, *LIBRARY_ERRORS) as error:
+            outcome = specimen.failure(no_phonons(error))
+        yield replace(outcome, wall_time=specimen.wall_time + perf_counter() - start)
 
 
 def _need_phono3py() -> None:
@@ -134,18 +133,19 @@ def _need_phono3py() -> None:
         ) from None
 
 
-def _task(
-    job: Job, potential: Potential, settings: ConductivitySettings, nac: NonAnalytical | None
-) -> _Task:
+def _displaced(
+    specimen: Specimen,
+    potential: Potential,
+    settings: ConductivitySettings,
+    nac: NonAnalytical | None,
+) -> _Displaced:
     from phono3py import Phono3py
 
     if nac is not None:
-        check_nac(nac, len(job.atoms))
-    cells = cells_of(job, potential, settings)
-    crystal, bound = cells.crystal, cells.bound
-    job.notes += cells.notes
+        check_nac(nac, len(specimen.atoms))
+    primitive, crystal = harmonic_crystal(specimen, potential, settings)
     small = harmonic(
-        primitive_of(job.atoms),
+        primitive_of(specimen.atoms),
         settings.displacement,
         settings.third_min_length,
         settings.third_max_atoms,
@@ -157,8 +157,8 @@ def _task(
         phonon_supercell_matrix=crystal.matrix.T,
     )
     if nac is not None:
-        phono3py.nac_params, notes = primitive_nac(nac, job.atoms, phono3py.primitive)
-        job.notes += notes
+        phono3py.nac_params, notes = primitive_nac(nac, specimen.atoms, phono3py.primitive)
+        primitive.notes += notes
     phono3py.generate_displacements(
         distance=settings.third_displacement, cutoff_pair_distance=settings.pair_cutoff
     )
@@ -177,14 +177,14 @@ def _task(
         cell=phono3py.supercell.cell,
         pbc=True,
     )
-    systems = partial(displaced_systems, potential, bound)
+    systems = partial(displaced_systems, potential, primitive.bound)
     every = [
         *systems(crystal.supercell, crystal.matrix, crystal.displaced()),
         *systems(third, small.matrix, [c.positions for c in displaced]),
     ]
     # phono3py wraps nothing: a displaced atom is where it was but for its displacement
     shifts = np.array([c.positions - perfect for c in displaced])
-    return _Task(job, crystal, bound, phono3py, shifts, every)
+    return _Displaced(primitive, crystal, phono3py, shifts, every)
 
 
 def _count(phono3py: Phono3py) -> int:
@@ -215,53 +215,47 @@ def _fit_third_order(phono3py: Phono3py, cutoff: float | None) -> None:
 
 
 def _run(
-    task: _Task,
+    displaced: _Displaced,
     potential: Potential,
     settings: ConductivitySettings,
     progress: Progress | None,
-    start: float,
 ) -> Outcome:
-    job, crystal = task.job, task.crystal
+    primitive, crystal, systems = displaced.primitive, displaced.crystal, displaced.systems
     results: list[Evaluation] = []
-    step = max(1, BATCH_ATOMS // len(task.systems[-1].numbers))
-    for first in range(0, len(task.systems), step):
-        for found in evaluate_each(potential.evaluator, task.systems[first : first + step]):
+    step = max(1, BATCH_ATOMS // len(systems[-1]))
+    for first in range(0, len(systems), step):
+        for found in evaluate_each(potential.evaluator, systems[first : first + step]):
             if isinstance(found, StructureError):
                 raise found
             results.append(found)
         if progress is not None:
-            progress(job.index, len(results), len(task.systems))
+            progress(primitive.index, len(results), len(systems))
     second = np.array([r.forces for r in results[: len(crystal.moved) + 1]])
     third = np.array([r.forces for r in results[len(crystal.moved) + 1 :]])
-    residual = float(np.sqrt((second[0] ** 2).sum(1).max()))
-    notes = [*job.bound.warnings, *job.notes]
+    residual = results[0].max_force
+    warnings = []
     if residual > NOT_RELAXED:
-        notes.append(
+        warnings.append(
             f"The structure is not relaxed: forces of {residual:.3f} eV/Å were subtracted."
         )
-    phono3py = task.phono3py
+    phono3py = displaced.phono3py
     phono3py.fc2 = fit(crystal, second[1:], second[0])
-    phono3py.dataset = {"displacements": task.shifts, "forces": third[1:] - third[0]}
+    phono3py.dataset = {"displacements": displaced.shifts, "forces": third[1:] - third[0]}
     _fit_third_order(phono3py, settings.pair_cutoff)
     result, arrays = analyse(phono3py, settings)
     if result["has_imaginary_modes"]:
-        notes.append("Imaginary modes were left out: this is not the conductivity of a crystal.")
-    return Outcome(
-        index=job.index,
-        state="ok",
+        warnings.append("Imaginary modes were left out: this is not the conductivity of a crystal.")
+    return primitive.outcome(
         result={
             **result,
             "supercell_matrix": crystal.matrix.T.tolist(),
             "third_supercell_matrix": np.array(phono3py.supercell_matrix).tolist(),
-            "n_displacements": len(task.systems) - 2,
+            "n_displacements": len(systems) - 2,
             "residual_force": residual,
         },
         atoms=crystal.primitive,
         blobs={"kappa": arrays},
         n_evaluations=sum(r.n_evaluations for r in results),
+        warnings=warnings,
         **largest_spreads(results),
-        reference_digest=job.bound.reference_digest,
-        inherited=task.bound.as_dict(),
-        warnings=tuple(notes),
-        wall_time=job.wall_time + perf_counter() - start,
     )

@@ -7,26 +7,22 @@ carries: it repeats itself alone, in company, and after a kill.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
 from ase import units
 
+from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.quiet import torch_sim as ts
-from pet_flows.engines.torchsim import (
-    BatchedModel,
-    Body,
-    EvaluateEach,
-    evaluation_cost,
-    numbers_of,
-)
+from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.errors import StructureError
+from pet_flows.properties.batch import capacity_of, evaluate_each
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.integrate_run import Phase, Run, Schedule
 from pet_flows.properties.md.thermostat import maxwell_boltzmann, ornstein_uhlenbeck
-from pet_flows.properties.md.trajectory import Trajectory
 
 #: runs in flight: each holds an open file, and systems allow as few as 1024
 MOST_RUNS = 500
@@ -39,12 +35,10 @@ class Integration:
 
     Parameters
     ----------
-    evaluate
-        Batch evaluation with failures kept apart.
+    evaluator
+        Model and strategy.
     settings
         Ensemble, time step and the rest.
-    capacity
-        Atoms × evaluations that one step may hold.
     on_step
         Called with each run after each of its steps.
     checkpoint_every
@@ -53,41 +47,29 @@ class Integration:
 
     def __init__(
         self,
-        evaluate: EvaluateEach,
+        evaluator: Evaluator,
         settings: MDSettings,
-        capacity: int,
         on_step: Callable[[Run], None] | None = None,
         checkpoint_every: int = 100,
     ):
         self.checkpoint_every = checkpoint_every
         self.on_step = on_step
-        self.model = BatchedModel(evaluate)
+        self.model = BatchedModel[Run](partial(evaluate_each, evaluator))
         self.settings = settings
-        self.capacity = capacity
+        self.capacity = capacity_of(evaluator)
         self.dt = settings.timestep * units.fs
         self._time = torch.tensor(self.dt, dtype=torch.float64)
         self.schedule = Schedule(settings)
         picoseconds = settings.timestep * 1e-3
         self._decay = float(np.exp(-settings.friction * picoseconds))
         self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
-        self._waiting: list[Run] = []
-        self._runs: dict[int, Run] = {}
-        self._done: list[Run] = []
+        self._waiting: deque[Run] = deque()
+        self._done: deque[Run] = deque()
         self._state: verlet.MDState | None = None
 
-    def add(
-        self, tag: Any, body: Body, trajectory: Trajectory, momenta: np.ndarray | None = None
-    ) -> None:
-        """Queue a structure; when its turn comes it goes on from its checkpoint if there is one."""
-        run = Run.start(tag, body, trajectory, self.settings)
-        run.momenta = momenta
-        try:
-            run.cost = evaluation_cost(body)
-        except StructureError as error:
-            run.error = error
-            self._done.append(run)
-            return
-        self._waiting.append(run)
+    def add(self, run: Run) -> None:
+        """Queue a run; when its turn comes it goes on from its checkpoint if there is one."""
+        (self._waiting if run.error is None else self._done).append(run)
 
     def __iter__(self) -> Iterator[Run]:
         try:
@@ -95,21 +77,24 @@ class Integration:
                 self._admit()
                 self._collect()
                 while self._done:
-                    yield self._done.pop(0)
+                    yield self._done.popleft()
                 if self._state is not None:
                     self._advance(self._state)
         finally:
-            for run in (*self._runs.values(), *self._done):
+            for run in (*self.model.held, *self._done):
                 run.trajectory.release()
 
     def _admit(self) -> None:
         """Let waiting structures in while there is space; those that cannot go on are done."""
-        used = sum(run.cost for run in self._runs.values())
+        if not self._waiting:
+            return
+        inside = self.model.inside(self._state)
+        used, count = sum(run.cost for run in inside), len(inside)
         while self._waiting:
             cost = self._waiting[0].cost
-            if self._runs and (used + cost > self.capacity or len(self._runs) >= MOST_RUNS):
+            if count and (used + cost > self.capacity or count >= MOST_RUNS):
                 return
-            run = self._waiting.pop(0)
+            run = self._waiting.popleft()
             try:
                 run.resume()
             except StructureError as error:
@@ -119,20 +104,17 @@ class Integration:
             except BaseException:
                 run.trajectory.release()
                 raise
-            used += cost
+            used, count = used + cost, count + 1
             self._enter(run)
 
     def _enter(self, run: Run) -> None:
-        body = run.body
-        number = self.model.enter(body)
-        self._runs[number] = run
-        state = self.model.state([number])
+        state = self.model.enter([run])
         if run.momenta is None:
             masses = state.masses.numpy()
             run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
-        if run.positions is not None and run.cell is not None:  # not where the body began
+        if run.positions is not None and run.cell is not None:  # not where it began
             state.positions[:] = torch.from_numpy(run.positions)
-            state.cell[0] = torch.from_numpy(body.hand * run.cell.T)
+            state.cell[0] = torch.from_numpy(run.hand * run.cell.T)
         output = self.model(state)
         fresh = verlet.MDState.from_state(
             state,
@@ -140,7 +122,7 @@ class Integration:
             energy=output["energy"],
             forces=output["forces"],
         )
-        if run.step == 0 and body.error is None:
+        if run.step == 0 and run.error is None:
             self._observe(run, Phase(run, fresh, 0, slice(None)))
         self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
 
@@ -172,8 +154,7 @@ class Integration:
         """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""
         ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
         found = []
-        for place, number in enumerate(numbers_of(state)):
-            run = self._runs[number]
+        for place, run in enumerate(self.model.inside(state)):
             span = slice(ends[place - 1] if place else 0, ends[place])
             found.append(Phase(run, state, place, span))
         return found
@@ -201,23 +182,21 @@ class Integration:
     def _chained(self, phases: list[Phase]) -> None:
         """Half a step of the chains."""
         for phase in phases:
-            chain = phase.run.chain
-            assert chain is not None
-            kT = self.schedule.kT(phase.run.step)
-            phase.momenta[:] *= chain.advance(phase.kinetic, kT, self.dt / 2)
+            if phase.run.chain is not None:
+                kT = self.schedule.kT(phase.run.step)
+                phase.momenta[:] *= phase.run.chain.advance(phase.kinetic, kT, self.dt / 2)
 
     def _pushed(self, phase: Phase) -> None:
         """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
         run, piston, dt = phase.run, phase.run.piston, self.dt
-        assert piston is not None
-        if run.body.error is not None or run.body.latest is None:
+        if piston is None or run.error is not None:
             return
         step = run.step
         pressure, kT = self.schedule.pressure(step), self.schedule.kT(step)
         p, m = phase.momenta, phase.masses
         piston.push(p, m, phase.stress, phase.volume, pressure, dt / 2)
         if not np.isfinite(piston.momentum).all():
-            run.body.error = StructureError("exploded", "The cell's motion grew beyond any number.")
+            run.error = StructureError("exploded", "The cell's motion grew beyond any number.")
             return
         piston.kick(p, phase.forces, dt / 2)
         piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
@@ -228,8 +207,7 @@ class Integration:
     def _pushed_after(self, phase: Phase) -> None:
         """The same kicks in reverse."""
         run, piston, dt = phase.run, phase.run.piston, self.dt
-        assert piston is not None
-        if run.body.error is not None:
+        if piston is None or run.error is not None:
             return
         pressure = self.schedule.pressure(run.step)
         piston.kick(phase.momenta, phase.forces, dt / 2)
@@ -238,8 +216,7 @@ class Integration:
     def _watch(self, phase: Phase) -> None:
         """Observe, store, and stop what exploded or cannot be stored."""
         run, settings = phase.run, self.settings
-        if run.body.error is not None:
-            run.error = run.body.error
+        if run.error is not None:
             return
         last = run.step == settings.steps
         hot = run.temperature(phase.kinetic)
@@ -274,17 +251,9 @@ class Integration:
         """Take out what has ended, for whatever reason."""
         if self._state is None:
             return
-        numbers = numbers_of(self._state)
         leaving = []
-        for place, number in enumerate(numbers):
-            run = self._runs[number]
-            if run.body.error is not None and run.error is None:
-                run.error = run.body.error
+        for place, run in enumerate(self.model.inside(self._state)):
             if run.error is not None or run.step >= self.settings.steps:
                 leaving.append(place)
-                self.model.leave(number)
-                self._done.append(self._runs.pop(number))
-        if len(leaving) == len(numbers):
-            self._state = None
-        elif leaving:
-            self._state.pop(leaving)
+                self._done.append(run)
+        self._state = self.model.leave(self._state, leaving)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from ase import units
 
-from pet_flows.engines.torchsim import Body
-from pet_flows.errors import StructureError
+from pet_flows.engines.moving import MovingSystem
 from pet_flows.properties.md.barostat import Piston
 from pet_flows.properties.md.declaration import MDSettings, degrees_of_freedom
 from pet_flows.properties.md.frames import Snapshot
 from pet_flows.properties.md.observables import Observables
 from pet_flows.properties.md.thermostat import NoseHooverChain, kinetic_energy
 from pet_flows.properties.md.trajectory import Trajectory
+from pet_flows.properties.specimen import Specimen
 
 if TYPE_CHECKING:
     from torch_sim.integrators.md import MDState
@@ -53,13 +53,11 @@ class Schedule:
         return ends[0] + (ends[1] - ends[0]) * (step + 0.5) / self._steps
 
 
-@dataclass
-class Run:
-    """One trajectory."""
+@dataclass(kw_only=True, eq=False)
+class Run(MovingSystem):
+    """One trajectory; `error` says why it ended before its last step."""
 
-    tag: Any
-    body: Body
-    """as it began: its cell is what the strain is measured from"""
+    specimen: Specimen
     trajectory: Trajectory
     observables: Observables
     generator: torch.Generator
@@ -67,8 +65,6 @@ class Run:
     """degrees of freedom of the momenta"""
     chain: NoseHooverChain | None = None
     piston: Piston | None = None
-    cost: int = 0
-    """atoms × evaluations of a step, at its beginning"""
     step: int = 0
     heat: float = 0.0
     """eV, what the thermostat of the atoms has given so far"""
@@ -78,16 +74,27 @@ class Run:
     """(3, 3) likewise, rows"""
     momenta: np.ndarray | None = None
     """(N, 3) likewise; drawn if None"""
-    error: StructureError | None = None
-    """why it ended before its last step"""
 
     @classmethod
-    def start(cls, tag: Any, body: Body, trajectory: Trajectory, settings: MDSettings) -> Run:
-        """A run at its beginning."""
-        degrees = degrees_of_freedom(settings.ensemble, len(body))
-        observables = Observables(body.numbers, bool(body.pbc.all()), degrees, settings)
-        generator = torch.Generator().manual_seed(settings.seed)
-        run = cls(tag, body, trajectory, observables, generator, degrees)
+    def begin(
+        cls,
+        specimen: Specimen,
+        trajectory: Trajectory,
+        settings: MDSettings,
+        momenta: np.ndarray | None = None,
+    ) -> Run:
+        """A run at its beginning, with momenta drawn from its temperature if none are given."""
+        atoms = specimen.atoms
+        degrees = degrees_of_freedom(settings.ensemble, len(atoms))
+        run = cls(
+            specimen=specimen,
+            start=specimen.system,
+            trajectory=trajectory,
+            observables=Observables(atoms.numbers, bool(atoms.pbc.all()), degrees, settings),
+            generator=torch.Generator().manual_seed(settings.seed),
+            degrees=degrees,
+            momenta=momenta,
+        )
         # inertia fits the higher temperature of a ramp: the lower one then responds no faster
         kT = max(settings.temperature, settings.final_temperature or 0.0) * units.kB
         picosecond = 1e3 * units.fs
@@ -96,7 +103,7 @@ class Run:
         if settings.ensemble == "npt_langevin":
             time = settings.barostat_time * picosecond
             run.piston = Piston(settings.cell_motion, degrees, kT, time)
-            body.max_strain = settings.max_strain
+            run.max_strain = settings.max_strain
         return run
 
     def temperature(self, kinetic: float) -> float:
@@ -118,10 +125,10 @@ class Run:
             "step": np.array(self.step),
             "heat": np.array(self.heat),
             "positions": positions,
-            "cell": self.body.hand * cell,
+            "cell": self.hand * cell,
             "momenta": momenta,
-            "n_evaluations": np.array(self.body.n_evaluations),
-            "wall_time": np.array(self.body.wall_time),
+            "n_evaluations": np.array(self.n_evaluations),
+            "wall_time": np.array(self.wall_time),
             "generator": self.generator.get_state().numpy(),
         }
         if self.chain is not None:
@@ -150,7 +157,7 @@ class Run:
             raise self.trajectory.damaged(what) from error
 
     def _restore(self, saved: dict[str, np.ndarray]) -> None:
-        n = len(self.body)
+        n = len(self)
         shapes = {"positions": (n, 3), "momenta": (n, 3), "cell": (3, 3)}
         for key, shape in shapes.items():
             if saved[key].shape != shape or not np.isfinite(saved[key]).all():
@@ -158,8 +165,8 @@ class Run:
         self.step, self.heat = int(saved["step"]), float(saved["heat"])
         self.positions, self.cell = saved["positions"], saved["cell"]
         self.momenta = saved["momenta"]
-        self.body.n_evaluations = int(saved["n_evaluations"])
-        self.body.wall_time = float(saved["wall_time"])
+        self.n_evaluations = int(saved["n_evaluations"])
+        self.wall_time = float(saved["wall_time"])
         self.generator.set_state(torch.from_numpy(saved["generator"]))
         if self.chain is not None:
             self.chain.restore(saved["chain"])
@@ -181,7 +188,7 @@ class Phase:
         self.forces: np.ndarray = state.forces[span].numpy()
         self.masses: np.ndarray = state.masses[span].numpy()
         self.cell: np.ndarray = state.cell[place].numpy().T
-        """rows; of the other hand than the body's if that one's is left"""
+        """rows; of the other hand than the structure's if that one's is left"""
 
     @property
     def kinetic(self) -> float:
@@ -196,22 +203,19 @@ class Phase:
     @property
     def stress(self) -> np.ndarray:
         """(3, 3) eV/Å³, zero where there is none."""
-        assert self.run.body.latest is not None
-        stress = self.run.body.latest[2].stress
+        stress = self.run.last.stress
         return np.zeros((3, 3)) if stress is None else stress
 
     def snapshot(self) -> Snapshot:
         """What is observed and stored of it."""
-        run, kinetic = self.run, self.kinetic
-        assert run.body.latest is not None
-        result = run.body.latest[2]
+        run, kinetic, potential = self.run, self.kinetic, self.run.last.energy
         return Snapshot(
             step=run.step,
-            potential=result.energy,
+            potential=potential,
             kinetic=kinetic,
-            conserved=run.conserved(result.energy, kinetic),
+            conserved=run.conserved(potential, kinetic),
             stress=self.stress,
-            cell=run.body.hand * self.cell,
+            cell=run.hand * self.cell,
             positions=self.positions,
             momenta=self.momenta,
             forces=self.forces,

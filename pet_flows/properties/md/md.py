@@ -15,15 +15,13 @@ from ase import Atoms
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import refuse_vacuum
-from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
-from pet_flows.properties.bodies import body_of
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.integrate import Integration
 from pet_flows.properties.md.integrate_run import Run
 from pet_flows.properties.md.observables import MELTED
 from pet_flows.properties.md.trajectory import LAYOUT, Trajectory
-from pet_flows.properties.outcome import Outcome
-from pet_flows.properties.prepare import Prepared, as_given
+from pet_flows.properties.outcome import Outcome, Progress, spent
+from pet_flows.properties.specimen import Specimen, specimens
 from pet_flows.symmetrization.spec import parse_spec
 
 #: reasons of runs whose atoms or cell went beyond bounds; devices and disks fail in sound ones
@@ -93,31 +91,28 @@ def md(
 
     def on_step(run: Run) -> None:
         if progress is not None:
-            progress(run.tag.index, run.step, settings.steps)
+            progress(run.specimen.index, run.step, settings.steps)
 
-    integration = Integration(
-        partial(evaluate_each, potential.evaluator),
-        settings,
-        capacity_of(potential),
-        on_step,
-        checkpoint_every,
+    integration = Integration(potential.evaluator, settings, on_step, checkpoint_every)
+    ready = specimens(
+        structures,
+        potential,
+        inherited,
+        require=partial(_require, settings, potential.cutoff),
+        repeats=partial(_repeats, settings.min_length),
     )
-    prepare = partial(_prepared, settings, potential.cutoff)
-    repeats = partial(_repeats, settings.min_length)
     twins: Counter[str] = Counter()
-    for job in jobs(structures, potential, inherited, prepare, repeats):
-        if isinstance(job, Outcome):
-            yield job
+    for specimen in ready:
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
-        first = None if momenta is None else momenta[job.index]
-        if first is not None:
-            job.atoms.set_momenta(first)
-        name = _name(job, settings, potential)
+        first = None if momenta is None else momenta[specimen.index]
+        name = _name(specimen, first, settings, potential)
         twins[name] += 1
         if twins[name] > 1:  # a structure that is given twice must not write into the same files
             name = f"{name}-{twins[name]}"
-        trajectory = Trajectory(len(job.atoms), checkpoints, name)
-        integration.add(job, body_of(job.atoms, job), trajectory, first)
+        trajectory = Trajectory(len(specimen.atoms), checkpoints, name)
+        integration.add(Run.begin(specimen, trajectory, settings, first))
     for run in integration:
         try:
             outcome = _outcome(run, settings, potential.spec.symmetrization)
@@ -128,12 +123,11 @@ def md(
             run.trajectory.release()
 
 
-def _prepared(settings: MDSettings, cutoff: float, atoms: Atoms) -> Prepared:
-    """A copy; without a volume there is no pressure to hold."""
+def _require(settings: MDSettings, cutoff: float, atoms: Atoms) -> None:
+    """Refuse constant pressure without a volume, of which there would be none."""
     if settings.ensemble == "npt_langevin":
         instead = "run slabs, chains and molecules with nvt_langevin or nvt_nose_hoover"
         refuse_vacuum(atoms, cutoff, "Constant pressure", instead)
-    return as_given(atoms)
 
 
 def _repeats(min_length: float, atoms: Atoms) -> tuple[int, int, int]:
@@ -146,58 +140,46 @@ def _repeats(min_length: float, atoms: Atoms) -> tuple[int, int, int]:
     return a, b, c
 
 
-def _name(job: Job, settings: MDSettings, potential: Potential) -> str:
+def _name(
+    specimen: Specimen, momenta: np.ndarray | None, settings: MDSettings, potential: Potential
+) -> str:
     """File name of a run: the same for the same run, another for any other."""
-    atoms = job.atoms
-    words = hashlib.sha256()
-    given = (atoms.numbers.astype("<i8"), atoms.positions, atoms.cell.array, atoms.pbc)
-    for array in (*given, atoms.get_momenta()):
-        words.update(np.ascontiguousarray(array).tobytes())
-    words.update(settings.model_dump_json().encode())
-    words.update(f"{potential.spec.digest} {job.bound.reference_digest} {LAYOUT}".encode())
-    return f"md-{words.hexdigest()[:16]}"
+    atoms = specimen.atoms
+    first = np.zeros((len(atoms), 3)) if momenta is None else np.asarray(momenta, dtype=float)
+    digest = hashlib.sha256()
+    for array in (atoms.numbers.astype("<i8"), atoms.positions, atoms.cell.array, atoms.pbc, first):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(settings.model_dump_json().encode())
+    reference = specimen.bound.reference_digest
+    digest.update(f"{potential.spec.digest} {reference} {LAYOUT}".encode())
+    return f"md-{digest.hexdigest()[:16]}"
 
 
 def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
-    job: Job = run.tag
-    body, trajectory = run.body, run.trajectory
-    known: dict[str, Any] = {
-        "n_evaluations": body.n_evaluations,
-        "reference_digest": job.bound.reference_digest,
-        "warnings": (*job.bound.warnings, *job.notes),
-    }
-    wall_time = job.wall_time + body.wall_time
+    specimen, trajectory = run.specimen, run.trajectory
     try:
         if not len(trajectory):
             raise run.error or StructureError("no_frames", "The run gave no frame.")
-        arrays = trajectory.arrays(job.atoms, settings.timestep)
+        arrays = trajectory.arrays(specimen.atoms, settings.timestep)
     except StructureError as error:
-        return failure(job.index, error, wall_time, **known)
-    known["warnings"] += tuple(_warnings(run, symmetrization))
+        return specimen.failure(error, warnings=specimen.warnings, **spent([run]))
+    warnings = _warnings(run, symmetrization)
     blobs = {"trajectory": arrays}
     if run.observables.count:
         blobs["observables"] = run.observables.arrays()
-    atoms = job.atoms.copy()
+    atoms = specimen.atoms.copy()
     atoms.set_cell(arrays["cell"][-1])
     atoms.positions = arrays["positions"][-1]
     atoms.set_momenta(arrays["momenta"][-1])
-    result = _result(run, settings)
+    known: dict[str, Any] = {
+        "result": _result(run, settings), "blobs": blobs, "atoms": atoms, **spent([run]),
+    }  # fmt: skip
     if run.error is not None:
-        return failure(
-            job.index, run.error, wall_time, result=result, blobs=blobs, atoms=atoms, **known
-        )
-    assert body.latest is not None
-    final = body.latest[2]
-    return Outcome(
-        index=job.index,
-        state="ok",
-        result=result,
-        atoms=atoms,
-        blobs=blobs,
-        energy_spread=final.energy_spread,
-        force_spread=final.force_spread,
-        inherited=job.bound.as_dict(),
-        wall_time=wall_time,
+        return specimen.failure(run.error, warnings=(*specimen.warnings, *warnings), **known)
+    return specimen.outcome(
+        energy_spread=run.last.energy_spread,
+        force_spread=run.last.force_spread,
+        warnings=warnings,
         **known,
     )
 
@@ -217,7 +199,7 @@ def _result(run: Run, settings: MDSettings) -> dict[str, Any]:
 def _warnings(run: Run, symmetrization: str) -> list[str]:
     """What a person should know who reads the result."""
     found = []
-    each = run.body.n_evaluations / (run.step + 1)
+    each = run.n_evaluations / (run.step + 1)
     if each > MANY:
         found.append(f"Each step took {each:.0f} evaluations; 'crystal:orientation' takes one.")
     if not run.observables.count:

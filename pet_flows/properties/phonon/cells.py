@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job
 from pet_flows.properties.phonon.declaration import SupercellSettings
 from pet_flows.properties.phonon.force_constants import Harmonic, harmonic
+from pet_flows.properties.specimen import Specimen
 from pet_flows.symmetrization.crystal import inherited_by_supercell
 from pet_flows.symmetrization.strategy import Bound
 
@@ -32,47 +32,53 @@ LIBRARY_ERRORS = (
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Cells:
-    """A crystal's primitive cell and supercell, with the strategy of the structure it came from."""
-
-    crystal: Harmonic
-    bound: Bound
-    """of the primitive cell"""
-    notes: tuple[str, ...]
-    """warnings"""
-
-
-def cells_of(
-    job: Job, potential: Potential, settings: SupercellSettings, max_atoms: int | None = None
-) -> Cells:
+def harmonic_crystal(
+    specimen: Specimen,
+    potential: Potential,
+    settings: SupercellSettings,
+    max_atoms: int | None = None,
+) -> tuple[Specimen, Harmonic]:
     """Reduce a crystal to its primitive cell, choose its supercell, bind it.
 
     Parameters
     ----------
-    job
-        Of a structure whose symmetry is exact.
+    specimen
+        Whose symmetry is exact.
     potential
         Its strategy keeps the reference that the structure came with.
     settings
         Supercell and displacement.
     max_atoms
         Of the supercell, instead of ``settings.max_atoms``.
+
+    Returns
+    -------
+    primitive, crystal
+        The primitive cell in place of the structure, and its supercell with the displacements.
     """
+    start = perf_counter()
     crystal = harmonic(
-        primitive_of(job.atoms),
+        primitive_of(specimen.atoms),
         settings.displacement,
         settings.min_length,
         settings.max_atoms if max_atoms is None else max_atoms,
     )
-    inherited, notes = _carried(job, crystal.primitive)
+    inherited, notes = _inherited(specimen, crystal.primitive)
     if crystal.shortest < potential.reach:
         notes += (
             f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
             f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
             "instabilities need a longer one (min_length, max_atoms).",
         )
-    return Cells(crystal, potential.bind(crystal.primitive, inherited), notes)
+    bound = potential.bind(crystal.primitive, inherited)
+    primitive = Specimen(
+        specimen.index,
+        crystal.primitive,
+        bound,
+        notes=(*specimen.warnings, *notes),
+        wall_time=specimen.wall_time + perf_counter() - start,
+    )
+    return primitive, crystal
 
 
 def displaced_systems(
@@ -94,11 +100,8 @@ def displaced_systems(
         Positions ``(N, 3)`` Å of each.
     """
     larger = potential.bind(supercell, inherited_by_supercell(bound.as_dict(), matrix))
-    cell = supercell.cell.array
-    return [
-        System(supercell.numbers, positions, cell, supercell.pbc, larger)
-        for positions in (supercell.positions, *displaced)
-    ]
+    perfect = System.of(supercell, larger)
+    return [perfect, *(perfect.at(positions, perfect.cell) for positions in displaced)]
 
 
 def primitive_of(atoms: Atoms) -> Atoms:
@@ -113,7 +116,9 @@ def primitive_of(atoms: Atoms) -> Atoms:
 
 
 def no_phonons(error: Exception) -> StructureError:
-    """What a library's error becomes; its traceback goes to the log."""
+    """What a library's error becomes, whose traceback goes to the log; our own stay as they are."""
+    if isinstance(error, StructureError):
+        return error
     logger.error("no phonons for one structure of a batch", exc_info=error)
     return StructureError(
         "no_force_constants",
@@ -122,16 +127,18 @@ def no_phonons(error: Exception) -> StructureError:
     )
 
 
-def _carried(job: Job, primitive: Atoms) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+def _inherited(
+    specimen: Specimen, primitive: Atoms
+) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     """What the primitive cell takes along: N is known from how it was cut, never searched.
 
     None, and a warning, for a crystal that has become more symmetric than its reference knows:
     that lattice has no setting of the smaller cell.
     """
-    inherited = job.bound.as_dict()
+    inherited = specimen.bound.as_dict()
     if "N" not in inherited:
         return inherited, ()
-    matrix = primitive.cell.array @ np.linalg.inv(job.atoms.cell.array)
+    matrix = primitive.cell.array @ np.linalg.inv(specimen.atoms.cell.array)
     exact = matrix @ np.array(inherited["N"])
     setting = np.rint(exact).astype(int)
     if np.abs(exact - setting).max() > 1e-3:

@@ -14,39 +14,37 @@ from ase import Atoms
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, evaluate_each, failure, jobs, largest_spreads
-from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.batch import evaluate_each
+from pet_flows.properties.outcome import Outcome, Progress, largest_spreads
 from pet_flows.properties.phonon.cells import (
     BATCH_ATOMS,
     LIBRARY_ERRORS,
     NOT_RELAXED,
-    cells_of,
     displaced_systems,
+    harmonic_crystal,
     no_phonons,
 )
 from pet_flows.properties.phonon.declaration import NonAnalytical, PhononSettings
 from pet_flows.properties.phonon.force_constants import Harmonic, fit
 from pet_flows.properties.phonon.nonanalytical import check_nac, primitive_nac
 from pet_flows.properties.phonon.result import analyse, measured
-from pet_flows.properties.prepare import as_crystal
-from pet_flows.symmetrization.strategy import Bound
+from pet_flows.properties.prepare import require_crystal
+from pet_flows.properties.specimen import Specimen, specimens
 
 
-@dataclass
-class _Task:
+@dataclass(frozen=True, eq=False)
+class _Displaced:
     """One crystal between its displacements and its force constants."""
 
-    job: Job
+    given: Specimen
+    primitive: Specimen
+    """what is computed of it"""
     crystal: Harmonic
-    bound: Bound
-    """of the primitive cell"""
     systems: list[System]
     """the supercell without displacements first"""
     nac: NonAnalytical | None
     max_atoms: int
     """that the supercell was allowed"""
-    notes: tuple[str, ...]
-    """warnings"""
 
 
 def phonon(
@@ -92,118 +90,121 @@ def phonon(
         ``dielectric`` as they were used. Imaginary modes are results: the state is ``ok``.
     """
     settings = settings or PhononSettings()
-    if potential.spec.dtype != "float64":
-        potential = potential.with_(dtype="float64")
-    tasks: list[_Task] = []
+    potential = potential.with_(dtype="float64")
+    batch: list[_Displaced] = []
     waiting = 0
-    prepare = partial(as_crystal, what="A phonon spectrum", symprec=settings.symprec)
-    for job in jobs(structures, potential, inherited, prepare):
-        if isinstance(job, Outcome):
-            yield job
+    ready = specimens(
+        structures,
+        potential,
+        inherited,
+        require=partial(require_crystal, what="A phonon spectrum"),
+        symprec=settings.symprec,
+    )
+    for specimen in ready:
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
         try:
-            given = settings.nac if nac is None else nac[job.index]
-            task = _task(job, potential, settings, settings.max_atoms, given)
-        except StructureError as error:
-            yield failure(job.index, error, job.wall_time)
+            own = settings.nac if nac is None else nac[specimen.index]
+            displaced = _displaced(specimen, potential, settings, settings.max_atoms, own)
+        except (StructureError, *LIBRARY_ERRORS) as error:
+            yield specimen.failure(no_phonons(error))
             continue
-        except LIBRARY_ERRORS as error:
-            yield failure(job.index, no_phonons(error), job.wall_time)
-            continue
-        tasks.append(task)
-        waiting += sum(len(s.numbers) for s in task.systems)
+        batch.append(displaced)
+        waiting += sum(len(system) for system in displaced.systems)
         if waiting >= BATCH_ATOMS:
-            yield from _run(tasks, potential, settings, progress)
-            tasks, waiting = [], 0
-    yield from _run(tasks, potential, settings, progress)
+            yield from _run(batch, potential, settings, progress)
+            batch, waiting = [], 0
+    yield from _run(batch, potential, settings, progress)
 
 
-def _task(
-    job: Job,
+def _displaced(
+    specimen: Specimen,
     potential: Potential,
     settings: PhononSettings,
     max_atoms: int,
     nac: NonAnalytical | None,
-) -> _Task:
+) -> _Displaced:
     start = perf_counter()
     if nac is not None:
-        check_nac(nac, len(job.atoms))
-    cells = cells_of(job, potential, settings, max_atoms)
-    crystal, notes = cells.crystal, cells.notes
+        check_nac(nac, len(specimen.atoms))
+    primitive, crystal = harmonic_crystal(specimen, potential, settings, max_atoms)
     if nac is not None:
-        crystal.phonopy.nac_params, said = primitive_nac(nac, job.atoms, crystal.phonopy.primitive)
-        notes += said
+        phonopy = crystal.phonopy
+        phonopy.nac_params, notes = primitive_nac(nac, specimen.atoms, phonopy.primitive)
+        primitive.notes += notes
     systems = displaced_systems(
-        potential, cells.bound, crystal.supercell, crystal.matrix, crystal.displaced()
+        potential, primitive.bound, crystal.supercell, crystal.matrix, crystal.displaced()
     )
-    job.wall_time += perf_counter() - start
-    return _Task(job, crystal, cells.bound, systems, nac, max_atoms, notes)
+    primitive.wall_time = specimen.wall_time + perf_counter() - start
+    return _Displaced(specimen, primitive, crystal, systems, nac, max_atoms)
 
 
 def _run(
-    tasks: list[_Task], potential: Potential, settings: PhononSettings, progress: Progress | None
+    batch: list[_Displaced],
+    potential: Potential,
+    settings: PhononSettings,
+    progress: Progress | None,
 ) -> Iterator[Outcome]:
     """Evaluate the displaced cells of some crystals together."""
     start = perf_counter()
-    results = iter(evaluate_each(potential.evaluator, [s for t in tasks for s in t.systems]))
+    results = iter(evaluate_each(potential.evaluator, [s for d in batch for s in d.systems]))
     elapsed = perf_counter() - start
-    own = [[next(results) for _ in task.systems] for task in tasks]
-    cost = [_cost(task, mine) for task, mine in zip(tasks, own, strict=True)]
-    for task, mine, c in zip(tasks, own, cost, strict=True):
+    own = [[next(results) for _ in displaced.systems] for displaced in batch]
+    cost = [_cost(displaced, mine) for displaced, mine in zip(batch, own, strict=True)]
+    for displaced, mine, c in zip(batch, own, cost, strict=True):
         start = perf_counter()
-        wall_time = task.job.wall_time + elapsed * c / sum(cost)
+        primitive = displaced.primitive
+        primitive.wall_time += elapsed * c / sum(cost)
         if progress is not None:
-            progress(task.job.index, len(mine) - 1, len(mine) - 1)
+            progress(primitive.index, len(mine) - 1, len(mine) - 1)
         error = next((r for r in mine if isinstance(r, StructureError)), None)
         if error is not None:
-            task.job.wall_time = wall_time
-            smaller = _smaller(task, potential, settings, error)
+            smaller = _smaller(displaced, potential, settings, error)
             if smaller is not None:
                 yield from _run([smaller], potential, settings, progress)
             else:
-                yield failure(task.job.index, error, wall_time)
+                yield primitive.failure(error)
             continue
         done = [r for r in mine if isinstance(r, Evaluation)]
         try:
-            outcome = _outcome(task, done, settings)
+            outcome = _outcome(displaced, done, settings)
         except LIBRARY_ERRORS as broken:
-            yield failure(task.job.index, no_phonons(broken), wall_time)
+            yield primitive.failure(no_phonons(broken))
             continue
-        yield replace(outcome, wall_time=wall_time + perf_counter() - start)
+        yield replace(outcome, wall_time=primitive.wall_time + perf_counter() - start)
 
 
-def _cost(task: _Task, results: Sequence[Evaluation | StructureError]) -> int:
+def _cost(displaced: _Displaced, results: Sequence[Evaluation | StructureError]) -> int:
     """Atoms × evaluations."""
-    return len(task.crystal.supercell) * sum(
+    return len(displaced.crystal.supercell) * sum(
         r.n_evaluations if isinstance(r, Evaluation) else 1 for r in results
     )
 
 
 def _smaller(
-    task: _Task, potential: Potential, settings: PhononSettings, error: StructureError
-) -> _Task | None:
+    displaced: _Displaced, potential: Potential, settings: PhononSettings, error: StructureError
+) -> _Displaced | None:
     """The same crystal in a supercell of half the size, when memory is what was missing."""
-    size = len(task.crystal.supercell)
-    if error.reason != "out_of_memory" or size // 2 < len(task.crystal.primitive):
+    size = len(displaced.crystal.supercell)
+    if error.reason != "out_of_memory" or size // 2 < len(displaced.crystal.primitive):
         return None
-    task.job.notes += (
-        f"A supercell of {size} atoms did not fit into memory; a smaller one was used.",
-    )
+    note = f"A supercell of {size} atoms did not fit into memory; a smaller one was used."
+    given = displaced.given
+    again = replace(given, notes=(*given.notes, note), wall_time=displaced.primitive.wall_time)
     try:
-        return _task(task.job, potential, settings, size // 2, task.nac)
+        return _displaced(again, potential, settings, size // 2, displaced.nac)
     except (StructureError, *LIBRARY_ERRORS):
         return None
 
 
-def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -> Outcome:
-    crystal, job = task.crystal, task.job
+def _outcome(displaced: _Displaced, results: list[Evaluation], settings: PhononSettings) -> Outcome:
+    crystal = displaced.crystal
     forces = np.array([r.forces for r in results])
     crystal.phonopy.force_constants = fit(crystal, forces[1:], forces[0])
     result, arrays = analyse(crystal, settings)
-    residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
-    return Outcome(
-        index=job.index,
-        state="ok",
+    residual = results[0].max_force
+    return displaced.primitive.outcome(
         result={
             **result,
             "supercell_matrix": crystal.matrix.T.tolist(),
@@ -213,24 +214,22 @@ def _outcome(task: _Task, results: list[Evaluation], settings: PhononSettings) -
         atoms=crystal.primitive,
         blobs={"phonon": {**measured(crystal, forces), **arrays}},
         n_evaluations=sum(r.n_evaluations for r in results),
+        warnings=_doubts(displaced, settings, result, residual),
         **largest_spreads(results),
-        reference_digest=job.bound.reference_digest,
-        inherited=task.bound.as_dict(),
-        warnings=tuple(_warnings(task, settings, result, residual)),
     )
 
 
-def _warnings(
-    task: _Task, settings: PhononSettings, result: dict[str, Any], residual: float
+def _doubts(
+    displaced: _Displaced, settings: PhononSettings, result: dict[str, Any], residual: float
 ) -> Iterator[str]:
     """What a reader of the record should know."""
-    yield from (*task.job.bound.warnings, *task.job.notes, *task.notes)
     if residual > NOT_RELAXED:
         yield f"The structure is not relaxed: forces of {residual:.3f} eV/Å were subtracted."
-    if task.crystal.shortest < settings.min_length - 1e-6:
+    shortest = displaced.crystal.shortest
+    if shortest < settings.min_length - 1e-6:
         yield (
-            f"The supercell's shortest vector is {task.crystal.shortest:.1f} Å, less than the "
-            f"{settings.min_length:g} Å asked for, to stay within {task.max_atoms} atoms."
+            f"The supercell's shortest vector is {shortest:.1f} Å, less than the "
+            f"{settings.min_length:g} Å asked for, to stay within {displaced.max_atoms} atoms."
         )
     if result["has_imaginary_modes"]:
         yield "Thermal properties and zero-point energy leave out imaginary modes."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from phonopy import Phonopy
 from phonopy.gruneisen.core import GruneisenBase
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
 
 from pet_flows.properties.phonon.modes import MeshModes
 
@@ -61,10 +62,7 @@ def mode_gruneisen(
     modes
         Mesh of the one in the middle.
     """
-    here, above, below = (p.dynamical_matrix for p in (middle, larger, smaller))
-    assert here is not None
-    assert above is not None
-    assert below is not None
+    here, above, below = (_dynamical_matrix(p) for p in (middle, larger, smaller))
     found = GruneisenBase(here, above, below, qpoints=modes.qpoints)
     squares = np.array(found.get_eigenvalues())
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -72,3 +70,10 @@ def mode_gruneisen(
     values[modes.acoustic] = 0.0
     frequencies = np.sign(squares) * np.sqrt(np.abs(squares)) * middle.unit_conversion_factor
     return ModeGruneisen(values, frequencies, modes.acoustic, modes.weights)
+
+
+def _dynamical_matrix(phonopy: Phonopy) -> DynamicalMatrix:
+    found = phonopy.dynamical_matrix
+    if found is None:
+        raise ValueError("phonopy has no force constants")
+    return found

@@ -12,26 +12,33 @@ import numpy as np
 from ase import Atoms
 from phonopy.phonon.grid import length2mesh
 
-from pet_flows.engines.evaluation import Evaluation
+from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import Job, Progress, capacity_of, evaluate_each, failure, jobs
-from pet_flows.properties.bodies import body_of
-from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.batch import evaluate_each
+from pet_flows.properties.outcome import Outcome, Progress
 from pet_flows.properties.phonon.cells import (
     BATCH_ATOMS,
     LIBRARY_ERRORS,
-    cells_of,
     displaced_systems,
+    harmonic_crystal,
     no_phonons,
 )
 from pet_flows.properties.phonon.force_constants import fit, strained
 from pet_flows.properties.phonon.modes import ZERO, mesh_modes
-from pet_flows.properties.prepare import FIXED_CELL, as_crystal, snapped
+from pet_flows.properties.prepare import FIXED_CELL, require_crystal, scaled, snapped
 from pet_flows.properties.qha.declaration import QHASettings
 from pet_flows.properties.qha.result import outcome
-from pet_flows.properties.qha.volumes import Task, Volume
+from pet_flows.properties.qha.volumes import (
+    Displaced,
+    Stable,
+    Volume,
+    VolumeSeries,
+    VolumeStep,
+    volume_of,
+)
 from pet_flows.properties.relax.optimize import Freedom, Optimization
+from pet_flows.properties.specimen import Specimen, specimens
 
 
 def qha(
@@ -75,154 +82,142 @@ def qha(
         the lowest temperature, with ``no_volume`` for slabs and molecules.
     """
     settings = settings or QHASettings()
-    if potential.spec.dtype != "float64":
-        potential = potential.with_(dtype="float64")
+    potential = potential.with_(dtype="float64")
     freedom: Freedom = "shape" if settings.relax == "shape" else "ions"
     criteria = settings.model_copy(update={"steps": 0}) if settings.relax == "none" else settings
-    optimization = Optimization(
-        partial(evaluate_each, potential.evaluator), criteria, freedom, capacity_of(potential)
-    )
+    optimization = Optimization[VolumeStep](potential.evaluator, criteria, freedom)
     steps = range(-settings.n_compressed, settings.n_expanded + 1)
-    prepare = partial(
-        as_crystal,
-        what="Thermal expansion",
+    ready = specimens(
+        structures,
+        potential,
+        inherited,
+        require=partial(require_crystal, what="Thermal expansion", cutoff=potential.cutoff),
         symprec=settings.symprec if settings.fix_symmetry else None,
-        cutoff=potential.cutoff,
     )
-    for job in jobs(structures, potential, inherited, prepare):
-        if isinstance(job, Outcome):
-            yield job
+    for specimen in ready:
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
         try:
-            task = _task(job, potential, settings)
-        except StructureError as error:
-            yield failure(job.index, error, job.wall_time)
+            series = _series(specimen, potential, settings)
+        except (StructureError, *LIBRARY_ERRORS) as error:
+            yield specimen.failure(no_phonons(error))
             continue
-        except LIBRARY_ERRORS as error:
-            yield failure(job.index, no_phonons(error), job.wall_time)
-            continue
+        primitive = series.primitive
         for step in steps:
-            atoms = task.job.atoms.copy()
-            ratio = 1.0 + step * settings.volume_step
-            atoms.set_cell(atoms.cell.array * ratio ** (1 / 3), scale_atoms=True)
-            optimization.add((task, step), body_of(atoms, task.job))
-    ready: list[Task] = []
+            atoms = scaled(primitive.atoms, 1.0 + step * settings.volume_step)
+            start = System.of(atoms, primitive.bound)
+            optimization.add((series, step), start, primitive.group)
+    batch: list[VolumeSeries] = []
     waiting = 0
-    for optimized in optimization:
-        task, step = optimized.tag
-        task.volumes[step] = Volume(step, optimized, error=optimized.error)
+    for relaxed in optimization:
+        series, step = relaxed.owner
+        series.volumes[step] = Volume(step, relaxed, relaxed.error)
         if progress is not None:
-            progress(task.job.index, len(task.volumes), len(steps))
-        if len(task.volumes) < len(steps):
+            progress(series.primitive.index, len(series.volumes), len(steps))
+        if len(series.volumes) < len(steps):
             continue
-        waiting += _displace(task, potential, settings)
-        ready.append(task)
+        waiting += _displace(series, potential, settings)
+        batch.append(series)
         if waiting >= BATCH_ATOMS:
-            yield from _run(ready, potential, settings)
-            ready, waiting = [], 0
-    yield from _run(ready, potential, settings)
+            yield from _run(batch, potential, settings)
+            batch, waiting = [], 0
+    yield from _run(batch, potential, settings)
 
 
-def _task(job: Job, potential: Potential, settings: QHASettings) -> Task:
+def _series(specimen: Specimen, potential: Potential, settings: QHASettings) -> VolumeSeries:
     """The crystal's primitive cell with its supercell, bound to the reference it came with."""
     start = perf_counter()
-    cells = cells_of(job, potential, settings)
-    crystal = cells.crystal
-    prepared = snapped(crystal.primitive, FIXED_CELL)
-    primitive = replace(
-        job,
-        atoms=prepared.atoms,
-        bound=cells.bound,
-        notes=job.notes + cells.notes,
-        group=prepared.group if settings.fix_symmetry else None,
-        wall_time=job.wall_time + perf_counter() - start,
-    )
+    primitive, crystal = harmonic_crystal(specimen, potential, settings)
+    atoms, group, _ = snapped(primitive.atoms, FIXED_CELL)
     mesh = settings.mesh or length2mesh(
         settings.mesh_length,
         crystal.primitive.cell.array,
         rotations=crystal.group.columns[0],
     )
     a, b, c = (int(n) for n in mesh)
-    return Task(primitive, crystal, (a, b, c))
+    primitive = replace(
+        primitive,
+        atoms=atoms,
+        group=group if settings.fix_symmetry else None,
+        wall_time=specimen.wall_time + perf_counter() - start,
+    )
+    return VolumeSeries(primitive, crystal, (a, b, c))
 
 
-def _displace(task: Task, potential: Potential, settings: QHASettings) -> int:
+def _displace(series: VolumeSeries, potential: Potential, settings: QHASettings) -> int:
     """Make the displaced supercells of all volumes; how many atoms they have."""
     start = perf_counter()
-    atoms = 0
-    for volume in task.volumes.values():
+    primitive, bound = series.primitive, series.primitive.bound
+    for volume in series.volumes.values():
         if volume.error is not None:
             continue
         try:
-            crystal = strained(task.crystal, volume.atoms, settings.displacement)
-            volume.systems = displaced_systems(
-                potential,
-                task.job.bound,
-                crystal.supercell,
-                task.crystal.matrix,
-                crystal.displaced(),
-            )
-        except StructureError as error:
-            volume.error = error
-            continue
-        except LIBRARY_ERRORS as error:
+            atoms = volume.relaxed.last.system.atoms
+            crystal = strained(series.crystal, atoms, settings.displacement)
+            matrix, positions = series.crystal.matrix, crystal.displaced()
+            systems = displaced_systems(potential, bound, crystal.supercell, matrix, positions)
+        except (StructureError, *LIBRARY_ERRORS) as error:
             volume.error = no_phonons(error)
             continue
-        volume.crystal = crystal
-        atoms += sum(len(s.numbers) for s in volume.systems)
-    task.job.wall_time += perf_counter() - start
-    return atoms
+        volume.displaced = Displaced(crystal, systems)
+    primitive.wall_time += perf_counter() - start
+    return _atoms(series)
 
 
-def _run(tasks: list[Task], potential: Potential, settings: QHASettings) -> Iterator[Outcome]:
+def _atoms(series: VolumeSeries) -> int:
+    """Of all displaced supercells."""
+    return sum(len(system) for volume in series.volumes.values() for system in volume.systems)
+
+
+def _run(
+    batch: list[VolumeSeries], potential: Potential, settings: QHASettings
+) -> Iterator[Outcome]:
     """Evaluate the displaced cells of some crystals together."""
     start = perf_counter()
-    every = [s for t in tasks for v in t.volumes.values() for s in v.systems]
+    every = [s for series in batch for v in series.volumes.values() for s in v.systems]
     results = iter(evaluate_each(potential.evaluator, every))
     elapsed = perf_counter() - start
-    own = [[[next(results) for _ in v.systems] for v in t.volumes.values()] for t in tasks]
-    for task, mine in zip(tasks, own, strict=True):
-        share = sum(len(s.numbers) for v in task.volumes.values() for s in v.systems)
-        task.job.wall_time += elapsed * share / max(1, sum(len(s.numbers) for s in every))
+    total = max(1, sum(len(system) for system in every))
+    own = [[[next(results) for _ in v.systems] for v in s.volumes.values()] for s in batch]
+    for series, mine in zip(batch, own, strict=True):
+        primitive = series.primitive
+        primitive.wall_time += elapsed * _atoms(series) / total
         start = perf_counter()
         try:
-            for volume, forces in zip(task.volumes.values(), mine, strict=True):
-                _vibrate(task, volume, forces, settings)
-            finished = outcome(task, settings)
+            for volume, found in zip(series.volumes.values(), mine, strict=True):
+                _vibrate(series, volume, found, settings)
+            finished = outcome(series, settings)
         except LIBRARY_ERRORS as error:
-            finished = failure(task.job.index, no_phonons(error))
-        wall_time = task.job.wall_time + perf_counter() - start
-        wall_time += sum(v.optimized.body.wall_time for v in task.volumes.values())
+            finished = primitive.failure(no_phonons(error))
+        wall_time = primitive.wall_time + perf_counter() - start
+        wall_time += sum(v.relaxed.wall_time for v in series.volumes.values())
         yield replace(finished, wall_time=wall_time)
 
 
 def _vibrate(
-    task: Task,
+    series: VolumeSeries,
     volume: Volume,
     results: list[Evaluation | StructureError],
     settings: QHASettings,
 ) -> None:
     """Force constants and mesh of one volume."""
-    task.n_evaluations += volume.optimized.body.n_evaluations
-    if volume.error is not None:
-        return
     done = [r for r in results if isinstance(r, Evaluation)]
-    task.n_evaluations += sum(r.n_evaluations for r in done)
-    volume.error = next((r for r in results if isinstance(r, StructureError)), None)
-    if volume.error is not None:
+    series.n_evaluations += volume.relaxed.n_evaluations + sum(r.n_evaluations for r in done)
+    volume.error = volume.error or next((r for r in results if isinstance(r, StructureError)), None)
+    if volume.error is not None or volume.displaced is None:
         return
-    assert volume.crystal is not None
+    crystal = volume.displaced.crystal
     forces = np.array([r.forces for r in done])
-    volume.residual = float(np.sqrt((forces[0] ** 2).sum(1).max()))
-    phonopy = volume.crystal.phonopy
-    phonopy.force_constants = fit(volume.crystal, forces[1:], forces[0])
-    mesh = mesh_modes(phonopy, volume.crystal.group, task.mesh)
+    crystal.phonopy.force_constants = fit(crystal, forces[1:], forces[0])
+    modes = mesh_modes(crystal.phonopy, crystal.group, series.mesh)
     # every mode must count at every volume: one left out would be a step in F(V)
-    worst = mesh.range[0]
+    worst = modes.range[0]
     if worst < ZERO:
         volume.error = StructureError(
             "imaginary_modes",
-            f"A mode of {worst:.2f} THz at {volume.volume:.2f} Å³/atom leaves no free energy.",
+            f"A mode of {worst:.2f} THz at {volume_of(volume.relaxed):.2f} Å³/atom leaves no free "
+            "energy.",
         )
         return
-    volume.modes = mesh
+    volume.stable = Stable(volume.step, volume.relaxed, crystal.phonopy, modes, done[0].max_force)

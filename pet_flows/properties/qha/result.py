@@ -10,81 +10,71 @@ import numpy as np
 from phonopy.physical_units import get_physical_units
 
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import failure, largest_spreads, missing_points
-from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.outcome import Outcome, largest_spreads, missing_points
 from pet_flows.properties.phonon.cells import NOT_RELAXED
 from pet_flows.properties.qha.declaration import QHASettings
 from pet_flows.properties.qha.gruneisen import ModeGruneisen, mode_gruneisen
 from pet_flows.properties.qha.thermodynamics import Equilibrium, equilibria, stencil
-from pet_flows.properties.qha.volumes import FEWEST, Task, Volume, keep_one_branch
+from pet_flows.properties.qha.volumes import (
+    FEWEST,
+    Stable,
+    Volume,
+    VolumeSeries,
+    keep_one_branch,
+    volume_of,
+)
+from pet_flows.properties.relax.optimize import unconverged
 
 #: relative; expansion and entropy that disagree by more are worth a warning
 ROUGH = 0.1
 
 
-def outcome(task: Task, settings: QHASettings) -> Outcome:
+def outcome(series: VolumeSeries, settings: QHASettings) -> Outcome:
     """Everything at constant pressure from the volumes that have a free energy."""
-    job = task.job
-    known: dict[str, Any] = {
-        "n_evaluations": task.n_evaluations,
-        "reference_digest": job.bound.reference_digest,
-    }
-    every = [task.volumes[n] for n in sorted(task.volumes)]
-    keep_one_branch(every)
-    good = [v for v in every if v.modes is not None]
-    left_out = [v for v in every if v.error is not None]
+    primitive, n_evaluations = series.primitive, series.n_evaluations
+    every = [series.volumes[n] for n in sorted(series.volumes)]
+    good = keep_one_branch(every)
+    errors = [v.error for v in every if v.error is not None]
     volumes = np.array([v.volume for v in good])
     energies = np.array([v.energy for v in good])
     points = {"volumes": volumes.tolist(), "energies": energies.tolist(), "n_volumes": len(good)}
-    missing = missing_points((v.error for v in left_out), len(every), "volumes")
+    missing = missing_points(errors, len(every), "volumes")
     if missing is not None:
-        return failure(job.index, missing, result=points, **known)
+        return primitive.failure(missing, result=points, n_evaluations=n_evaluations)
     if len(good) < FEWEST:
-        return failure(job.index, _too_few(good, left_out), **known)
+        return primitive.failure(_too_few(every, errors), n_evaluations=n_evaluations)
     temperatures = stencil(settings.temperatures, settings.temperature_step)
     thermal = _thermal(good, temperatures)
     found = equilibria(volumes, energies, temperatures, *thermal, settings.equation)
     if not found:
-        return failure(
-            job.index,
+        return primitive.failure(
             _no_minimum(volumes, energies, thermal[0][0, 1]),
             result=points,
-            warnings=tuple(_left_out(left_out)),
-            **known,
+            warnings=tuple(_left_out(errors)),
+            n_evaluations=n_evaluations,
         )
-    modes = _gruneisen(task)
-    loose = [v for v in good if not v.optimized.converged] if settings.relax != "none" else []
-    evaluations = [v.optimized.body.latest[2] for v in good if v.optimized.body.latest is not None]
-    return Outcome(
-        index=job.index,
-        state="unconverged" if loose else "ok",
-        result=_result(task, good, found, modes, settings),
-        atoms=task.job.atoms,
-        reason="steps_exhausted" if loose else None,
-        message=(
-            f"{len(loose)} of {len(good)} volumes were not converged after {settings.steps} "
-            "steps; allow more steps."
-            if loose
-            else None
-        ),
+    modes = _gruneisen(good)
+    relaxed = [v.relaxed for v in good]
+    return primitive.outcome(
+        result=_result(series, good, found, modes, settings),
+        atoms=primitive.atoms,
         blobs={"qha": _arrays(good, energies, temperatures, thermal, modes)},
-        **largest_spreads(evaluations),
-        inherited=job.bound.as_dict(),
-        warnings=tuple(_warnings(task, good, left_out, found, modes, settings)),
-        **known,
+        n_evaluations=n_evaluations,
+        warnings=[*_left_out(errors), *_doubts(series, good, found, modes, settings)],
+        **({} if settings.relax == "none" else unconverged(relaxed, "volumes", settings.steps)),
+        **largest_spreads([descent.last for descent in relaxed]),
     )
 
 
-def _too_few(good: list[Volume], left_out: list[Volume]) -> StructureError:
+def _too_few(every: list[Volume], errors: list[StructureError]) -> StructureError:
     """Why there is no fit: the instability if that is it, else what went wrong first."""
-    unstable = [v for v in left_out if v.error is not None and v.error.reason == "imaginary_modes"]
+    unstable = [v for v in every if v.error is not None and v.error.reason == "imaginary_modes"]
     if not unstable:
-        assert left_out[0].error is not None
-        return left_out[0].error
-    where = ", ".join(f"{v.volume:.2f}" for v in unstable)
+        return errors[0]
+    where = ", ".join(f"{volume_of(v.relaxed):.2f}" for v in unstable)
     return StructureError(
         "imaginary_modes",
-        f"At {len(unstable)} of {len(good) + len(left_out)} volumes ({where} Å³/atom) there are "
+        f"At {len(unstable)} of {len(every)} volumes ({where} Å³/atom) there are "
         f"modes that are not real, and a free energy needs {FEWEST} volumes without, none unstable "
         "between them; this phase is held by anharmonicity, or unstable with this model.",
     )
@@ -104,12 +94,12 @@ def _no_minimum(
 
 
 def _thermal(
-    good: list[Volume], temperatures: np.ndarray
+    good: list[Stable], temperatures: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Free energies (eV), entropies and heat capacities (eV/K) of the phonons ``(t, 3, v)``."""
     kilojoule = 1.0 / get_physical_units().EvTokJmol
     grid = tuple(temperatures.ravel().tolist())
-    tables = [v.modes.thermal(grid) for v in good if v.modes is not None]
+    tables = [v.modes.thermal(grid) for v in good]
     found = []
     for name, unit in (("f", kilojoule), ("s", kilojoule / 1000), ("cv", kilojoule / 1000)):
         values = np.array([[point[name] for point in table] for table in tables]).T
@@ -117,20 +107,18 @@ def _thermal(
     return found[0], found[1], found[2]
 
 
-def _gruneisen(task: Task) -> ModeGruneisen | None:
+def _gruneisen(good: list[Stable]) -> ModeGruneisen | None:
     """Mode Grüneisen parameters from the volumes next to the one given, if these are there."""
-    near = [task.volumes[n] for n in (-1, 0, 1)]
-    phonopys = [v.crystal.phonopy for v in near if v.crystal is not None and v.modes is not None]
-    modes = near[1].modes
-    if len(phonopys) < 3 or modes is None:
+    by_step = {v.step: v for v in good}
+    if not {-1, 0, 1} <= by_step.keys():
         return None
-    smaller, middle, larger = phonopys
-    return mode_gruneisen(smaller, middle, larger, modes)
+    smaller, middle, larger = (by_step[n] for n in (-1, 0, 1))
+    return mode_gruneisen(smaller.phonopy, middle.phonopy, larger.phonopy, middle.modes)
 
 
 def _result(
-    task: Task,
-    good: list[Volume],
+    series: VolumeSeries,
+    good: list[Stable],
     found: list[Equilibrium],
     modes: ModeGruneisen | None,
     settings: QHASettings,
@@ -151,14 +139,14 @@ def _result(
         "volumes": [v.volume for v in good],
         "energies": [v.energy for v in good],
         "equation": settings.equation,
-        "supercell_matrix": task.crystal.matrix.T.tolist(),
-        "mesh": list(task.mesh),
+        "supercell_matrix": series.crystal.matrix.T.tolist(),
+        "mesh": list(series.mesh),
         "displacement": settings.displacement,
     }
 
 
 def _arrays(
-    good: list[Volume],
+    good: list[Stable],
     energies: np.ndarray,
     temperatures: np.ndarray,
     thermal: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -166,7 +154,7 @@ def _arrays(
 ) -> dict[str, np.ndarray]:
     joule = 1000.0 * get_physical_units().EvTokJmol
     free, entropies, heat_capacities = (values[:, 1] for values in thermal)
-    meshes = [v.modes for v in good if v.modes is not None]
+    meshes = [v.modes for v in good]
     arrays = {
         "volumes": np.array([v.volume for v in good]),
         "temperatures": temperatures[:, 1],
@@ -183,13 +171,12 @@ def _arrays(
     return arrays
 
 
-def _left_out(volumes: list[Volume]) -> list[str]:
+def _left_out(errors: list[StructureError]) -> list[str]:
     """Warnings of volumes that have no free energy."""
-    errors = [v.error for v in volumes if v.error is not None]
     return [f"A volume was left out ({e.reason}): {e.message}" for e in errors]
 
 
-def _gaps(good: list[Volume], found: list[Equilibrium]) -> Iterator[str]:
+def _gaps(good: list[Stable], found: list[Equilibrium]) -> Iterator[str]:
     """Warnings of volumes that failed between others."""
     for below, above in pairwise(good):
         failed = above.step - below.step - 1
@@ -208,15 +195,15 @@ def _range(values: list[float]) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def _warnings(
-    task: Task,
-    good: list[Volume],
-    left_out: list[Volume],
+def _doubts(
+    series: VolumeSeries,
+    good: list[Stable],
     found: list[Equilibrium],
     modes: ModeGruneisen | None,
     settings: QHASettings,
 ) -> list[str]:
-    warnings = [*task.job.bound.warnings, *task.job.notes, *_left_out(left_out)]
+    """What a person should know about a free energy."""
+    warnings = []
     rough = [e for e in found if abs(e.maxwell - e.expansion) > ROUGH * abs(e.expansion)]
     rough = [e for e in rough if e.gruneisen is not None]
     if rough:
@@ -240,7 +227,7 @@ def _warnings(
     residual = max(v.residual for v in good)
     if residual > NOT_RELAXED:
         warnings.append(f"Not relaxed: forces of {residual:.3f} eV/Å were subtracted.")
-    shortest = task.crystal.shortest
+    shortest = series.crystal.shortest
     if shortest < settings.min_length - 1e-6:
         warnings.append(
             f"The supercell's shortest vector is {shortest:.1f} Å, less than the "

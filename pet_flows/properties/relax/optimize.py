@@ -6,25 +6,25 @@ the loop here keeps its optimizers and replaces what is around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from pet_flows.engines.evaluation import System
+from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.moving import MovingSystem
 from pet_flows.engines.quiet import torch_sim as ts
-from pet_flows.engines.torchsim import (
-    BatchedModel,
-    Body,
-    EvaluateEach,
-    evaluation_cost,
-    numbers_of,
-)
-from pet_flows.errors import StructureError
+from pet_flows.engines.torchsim import BatchedModel
+from pet_flows.properties.batch import capacity_of, evaluate_each
 from pet_flows.properties.relax.optimizers import OPTIMIZERS, Freedom
 
-__all__ = ["Criteria", "Freedom", "Optimization", "Optimized"]
+if TYPE_CHECKING:
+    from pet_flows.crystallography.group import SpaceGroup
 
 #: bytes that an optimizer may remember of all structures inside
 OPTIMIZER_MEMORY = 256 * 2**20
@@ -42,51 +42,56 @@ class Criteria(Protocol):
     max_strain: float
 
 
-@dataclass
-class Optimized:
-    """One structure as the optimizer left it."""
+class Residual(NamedTuple):
+    """How far a structure is from its minimum."""
 
-    tag: Any
-    """what :meth:`Optimization.add` was given"""
-    body: Body
-    converged: bool
-    n_steps: int
-    max_force: float
-    """eV/Å; of the last geometry"""
-    max_cell_force: float
+    force: float
+    """eV/Å; largest force on an atom"""
+    cell_force: float
     """eV; largest eigenvalue of V (σ + p) / N, of the part that may move"""
-    error: StructureError | None = None
+    relative: float
+    """the worse of both in units of its criterion"""
+
+
+_UNKNOWN = Residual(np.inf, np.inf, np.inf)
+
+
+@dataclass(kw_only=True, eq=False)
+class Descent[T](MovingSystem):
+    """One structure on its way down; given back as the optimizer left it."""
+
+    owner: T
+    """whoever asked for it, as :meth:`Optimization.add` was told"""
+    n_steps: int = 0
+    residual: Residual = _UNKNOWN
+    """of the last geometry"""
+    converged: bool = False
     stalled: bool = False
     """it left because it got no further, not for want of steps"""
-
-
-@dataclass
-class _Course:
-    """How a structure inside is getting on."""
-
-    steps: int
     least: float = np.inf
-    """least residual so far, in units of the criteria"""
+    """least residual after a step so far, relative"""
     since: int = 0
     """steps since that last fell"""
 
-    def stepped(self, residual: float) -> None:
-        self.steps += 1
-        if residual < PROGRESS * self.least:
-            self.least, self.since = residual, 0
+    def stepped(self, residual: Residual) -> None:
+        """Count a step that has led to a residual."""
+        self.n_steps += 1
+        self.residual = residual
+        if residual.relative < PROGRESS * self.least:
+            self.least, self.since = residual.relative, 0
         else:
             self.since += 1
 
 
-class Optimization:
+class Optimization[T]:
     """A stream of structures through one of torch-sim's optimizers.
 
     Iterating runs it; structures may be added while it runs, and enter when there is space.
 
     Parameters
     ----------
-    evaluate
-        Batch evaluation with failures kept apart.
+    evaluator
+        Model and strategy.
     criteria
         Convergence and step limits.
     freedom
@@ -98,48 +103,61 @@ class Optimization:
     notice_stalls
         Let a structure leave, as ``stalled``, when round-off keeps it from getting further.
     on_step
-        Called with the tag of each structure and its steps so far, after each step.
+        Called with the owner of each structure and its steps so far, after each step.
     """
 
     def __init__(
         self,
-        evaluate: EvaluateEach,
+        evaluator: Evaluator,
         criteria: Criteria,
         freedom: Freedom,
-        capacity: int = 2000,
         *,
+        capacity: int | None = None,
         pressure: float = 0.0,
         notice_stalls: bool = False,
-        on_step: Callable[[Any, int], None] | None = None,
+        on_step: Callable[[T, int], None] | None = None,
     ):
         self.on_step = on_step
-        self.model = BatchedModel(evaluate)
+        self.model = BatchedModel[Descent[T]](partial(evaluate_each, evaluator))
         self.criteria = criteria
         self.freedom = freedom
-        self.capacity = capacity
+        self.capacity = capacity_of(evaluator) if capacity is None else capacity
         self.pressure = pressure
         self.notice_stalls = notice_stalls
         self._optimizer = OPTIMIZERS[criteria.optimizer]()
-        self._waiting: list[int] = []
-        self._tags: dict[int, Any] = {}
-        self._cost: dict[int, int] = {}
-        self._courses: dict[int, _Course] = {}
+        self._waiting: deque[Descent[T]] = deque()
         self._state: ts.SimState | None = None
 
-    def add(self, tag: Any, body: Body, steps: int = 0) -> None:
-        """Queue a structure; ``tag`` comes back with its result, ``steps`` were taken before."""
-        body.max_strain = self.criteria.max_strain
-        number = self.model.enter(body)
-        try:
-            self._cost[number] = evaluation_cost(body)
-        except StructureError as error:
-            body.error = error
-            self._cost[number] = 0
-        self._tags[number] = tag
-        self._courses[number] = _Course(steps)
-        self._waiting.append(number)
+    def add(
+        self,
+        owner: T,
+        start: System,
+        group: SpaceGroup | None = None,
+        *,
+        after: Descent[T] | None = None,
+    ) -> None:
+        """Queue a structure.
 
-    def __iter__(self) -> Iterator[Optimized]:
+        Parameters
+        ----------
+        owner
+            Comes back with the result.
+        start
+            Where it begins.
+        group
+            Symmetry that is kept.
+        after
+            The same structure so far: its steps and what it has cost count on.
+        """
+        descent = Descent(
+            owner=owner, start=start, group=group, max_strain=self.criteria.max_strain
+        )
+        if after is not None:
+            descent.n_steps, descent.first_energy = after.n_steps, after.first_energy
+            descent.n_evaluations, descent.wall_time = after.n_evaluations, after.wall_time
+        self._waiting.append(descent)
+
+    def __iter__(self) -> Iterator[Descent[T]]:
         while self._waiting or self._state is not None:
             start, before = perf_counter(), self.model.evaluation_time
             self._admit()
@@ -150,87 +168,100 @@ class Optimization:
                 continue
             start, before = perf_counter(), self.model.evaluation_time
             self._optimizer.step(self._state, self.model)
-            for number in numbers_of(self._state):
-                self._courses[number].stepped(self._residual(self.model.bodies[number])[2])
+            inside = self.model.inside(self._state)
+            for descent in inside:
+                descent.stepped(self._residual(descent))
             self._charge(perf_counter() - start - (self.model.evaluation_time - before))
             if self.on_step is not None:
-                for number in numbers_of(self._state):
-                    self.on_step(self._tags[number], self._courses[number].steps)
+                for descent in inside:
+                    self.on_step(descent.owner, descent.n_steps)
 
     def _admit(self) -> None:
         """Let waiting structures in while there is space."""
-        inside = [] if self._state is None else numbers_of(self._state)
-        used = sum(self._cost[n] for n in inside)
-        largest = max((len(self.model.bodies[n]) for n in inside), default=0)
-        entering: list[int] = []
+        if not self._waiting:
+            return
+        inside = self.model.inside(self._state)
+        used = sum(d.cost for d in inside)
+        largest = max((len(d) for d in inside), default=0)
+        entering: list[Descent[T]] = []
         while self._waiting:
             first = self._waiting[0]
-            largest = max(largest, len(self.model.bodies[first]))
+            largest = max(largest, len(first))
             remembered = self._optimizer.memory(len(inside) + len(entering) + 1, largest)
-            full = used + self._cost[first] > self.capacity or remembered > OPTIMIZER_MEMORY
+            full = used + first.cost > self.capacity or remembered > OPTIMIZER_MEMORY
             if (inside or entering) and full:
                 break
-            entering.append(self._waiting.pop(0))
-            used += self._cost[first]
+            entering.append(self._waiting.popleft())
+            used += first.cost
         if not entering:
             return
         fresh = self._optimizer.start(
-            self.model, self.model.state(entering), self.freedom, self.pressure
+            self.model, self.model.enter(entering), self.freedom, self.pressure
         )
-        if self._state is None:
-            self._state = fresh
-        else:
-            self._state = self._optimizer.join(self._state, fresh)
+        self._state = fresh if self._state is None else self._optimizer.join(self._state, fresh)
+        for descent in entering:
+            descent.residual = self._residual(descent)
 
-    def _collect(self) -> list[Optimized]:
+    def _collect(self) -> list[Descent[T]]:
         """Take out what is converged, out of steps, broken or stuck."""
         if self._state is None:
             return []
         leaving: list[int] = []
-        done: list[Optimized] = []
-        for place, number in enumerate(numbers_of(self._state)):
-            body, course = self.model.bodies[number], self._courses[number]
-            force, cell_force, residual = self._residual(body)
-            converged = body.error is None and residual <= 1.0
-            spent = course.steps >= self.criteria.steps
-            stalled = self.notice_stalls and not spent and course.since >= self._optimizer.patience
-            if converged or body.error is not None or spent or stalled:
+        done: list[Descent[T]] = []
+        for place, descent in enumerate(self.model.inside(self._state)):
+            converged = descent.error is None and descent.residual.relative <= 1.0
+            spent = descent.n_steps >= self.criteria.steps
+            patience = self._optimizer.patience
+            stalled = self.notice_stalls and not spent and descent.since >= patience
+            if converged or descent.error is not None or spent or stalled:
+                descent.converged, descent.stalled = converged, stalled and not converged
                 leaving.append(place)
-                self.model.leave(number)
-                del self._courses[number], self._cost[number]
-                done.append(
-                    Optimized(
-                        self._tags.pop(number), body, converged, course.steps, force, cell_force,
-                        body.error, stalled and not converged,
-                    )
-                )  # fmt: skip
-        if len(leaving) == self._state.n_systems:
-            self._state = None
-        elif leaving:
-            self._state.pop(leaving)
+                done.append(descent)
+        self._state = self.model.leave(self._state, leaving)
         return done
 
-    def _residual(self, body: Body) -> tuple[float, float, float]:
-        """Force (eV/Å), cell force (eV), the worse of both in units of its criterion."""
-        if body.latest is None:
-            return np.inf, np.inf, np.inf
-        _, cell, result = body.latest
-        force = float(np.sqrt((result.forces**2).sum(1).max()))
+    def _residual(self, descent: Descent[T]) -> Residual:
+        result = descent.evaluation
+        if result is None:
+            return _UNKNOWN
+        force = result.max_force
         if self.freedom == "ions" or result.stress is None:
-            return force, 0.0, force / self.criteria.fmax
+            return Residual(force, 0.0, force / self.criteria.fmax)
         excess = result.stress + self.pressure * np.eye(3)
         hydrostatic = np.trace(excess) / 3 * np.eye(3)
         if self.freedom == "shape":
             excess = excess - hydrostatic
         elif self.freedom == "volume":
             excess = hydrostatic
-        volume = abs(np.linalg.det(cell))
-        cell_force = float(np.abs(np.linalg.eigvalsh(excess)).max()) * volume / len(body)
-        return force, cell_force, max(force / self.criteria.fmax, cell_force / self.criteria.smax)
+        principal = float(np.abs(np.linalg.eigvalsh(excess)).max())
+        cell_force = principal * result.system.volume / len(descent)
+        relative = max(force / self.criteria.fmax, cell_force / self.criteria.smax)
+        return Residual(force, cell_force, relative)
 
     def _charge(self, seconds: float) -> None:
         """Share time spent beside the model among the structures inside."""
-        if self._state is not None:
-            inside = numbers_of(self._state)
-            for number in inside:
-                self.model.bodies[number].wall_time += max(0.0, seconds) / len(inside)
+        inside = self.model.inside(self._state)
+        for descent in inside:
+            descent.wall_time += max(0.0, seconds) / len(inside)
+
+
+def unconverged(points: Collection[Descent[Any]], what: str, steps: int) -> dict[str, Any]:
+    """Of an outcome: state, reason and message, if not all of its points are converged.
+
+    Parameters
+    ----------
+    points
+        Cells that were optimized.
+    what
+        What they are, in the plural.
+    steps
+        That each of them was allowed.
+    """
+    loose = [point for point in points if not point.converged]
+    if not loose:
+        return {}
+    message = (
+        f"{len(loose)} of {len(points)} {what} were not converged after {steps} steps; allow more "
+        "steps."
+    )
+    return {"state": "unconverged", "reason": "steps_exhausted", "message": message}

@@ -6,23 +6,14 @@ from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
-from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import (
-    Job,
-    Progress,
-    capacity_of,
-    evaluate_each,
-    failure,
-    jobs,
-    pressure_in_gpa,
-    stress_in_gpa,
-)
-from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.batch import capacity_of, evaluate_each
+from pet_flows.properties.outcome import Outcome, Progress, pressure_in_gpa, stress_in_gpa
+from pet_flows.properties.specimen import Specimen, specimens
 from pet_flows.properties.static.declaration import StaticSettings
 from pet_flows.symmetrization.spec import parse_spec
 
@@ -64,59 +55,52 @@ def static(
     """
     if parse_spec(potential.spec.symmetrization).compares_phases:
         inherited = None
-    batch: list[Job] = []
-    for job in jobs(structures, potential, inherited):
-        if isinstance(job, Outcome):
-            yield job
+    batch: list[Specimen] = []
+    for specimen in specimens(structures, potential, inherited):
+        if isinstance(specimen, Outcome):
+            yield specimen
             continue
         # neighbour lists are held for the whole batch, rotated copies for a chunk of it
-        atoms = len(job.atoms) + sum(len(other.atoms) for other in batch)
-        if batch and (len(batch) == BATCH or atoms > capacity_of(potential)):
+        atoms = len(specimen.atoms) + sum(len(other.atoms) for other in batch)
+        if batch and (len(batch) == BATCH or atoms > capacity_of(potential.evaluator)):
             yield from _evaluate(batch, potential, progress)
             batch = []
-        batch.append(job)
+        batch.append(specimen)
     yield from _evaluate(batch, potential, progress)
 
 
 def _evaluate(
-    batch: list[Job], potential: Potential, progress: Progress | None
+    batch: list[Specimen], potential: Potential, progress: Progress | None
 ) -> Iterator[Outcome]:
     start = perf_counter()
-    results = evaluate_each(potential.evaluator, [System.of(j.atoms, j.bound) for j in batch])
+    results = evaluate_each(potential.evaluator, [specimen.system for specimen in batch])
     elapsed = perf_counter() - start
     cost = [
-        len(j.atoms) * (r.n_evaluations if isinstance(r, Evaluation) else 1)
-        for j, r in zip(batch, results, strict=True)
+        len(s.atoms) * (r.n_evaluations if isinstance(r, Evaluation) else 1)
+        for s, r in zip(batch, results, strict=True)
     ]
-    for job, result, c in zip(batch, results, cost, strict=True):
-        wall_time = job.wall_time + elapsed * c / sum(cost)
+    for specimen, result, c in zip(batch, results, cost, strict=True):
+        specimen.wall_time += elapsed * c / sum(cost)
         if progress is not None:
-            progress(job.index, 1, 1)
+            progress(specimen.index, 1, 1)
         if isinstance(result, StructureError):
-            yield failure(job.index, result, wall_time)
+            yield specimen.failure(result)
         else:
-            yield _outcome(job, result, wall_time)
+            yield _outcome(specimen, result)
 
 
-def _outcome(job: Job, evaluation: Evaluation, wall_time: float) -> Outcome:
-    result = {
-        "energy": evaluation.energy,
-        "energy_per_atom": evaluation.energy / len(job.atoms),
-        "max_force": float(np.sqrt((evaluation.forces**2).sum(1).max())),
-        "stress": stress_in_gpa(evaluation.stress),
-        "pressure": pressure_in_gpa(evaluation.stress),
-    }
-    return Outcome(
-        index=job.index,
-        state="ok",
-        result=result,
-        atoms=job.atoms,
+def _outcome(specimen: Specimen, evaluation: Evaluation) -> Outcome:
+    return specimen.outcome(
+        result={
+            "energy": evaluation.energy,
+            "energy_per_atom": evaluation.energy_per_atom,
+            "max_force": evaluation.max_force,
+            "stress": stress_in_gpa(evaluation.stress),
+            "pressure": pressure_in_gpa(evaluation.stress),
+        },
+        atoms=specimen.atoms,
         blobs={"static": {"forces": evaluation.forces, "energies": evaluation.energies}},
         n_evaluations=evaluation.n_evaluations,
         energy_spread=evaluation.energy_spread,
         force_spread=evaluation.force_spread,
-        reference_digest=job.bound.reference_digest,
-        inherited=job.bound.as_dict(),
-        warnings=tuple(job.bound.warnings),
-        wall_time=wall_time,
     )

@@ -76,7 +76,8 @@ class LawEvaluator:
             energy, force, virial = self.law(system.positions, system.cell)
             n = len(system.positions)
             stress = virial / abs(np.linalg.det(system.cell)) if system.pbc.all() else None
-            found.append(Evaluation(energy, np.full(n, energy / n), force, stress, 1, None, None))
+            energies = np.full(n, energy / n)
+            found.append(Evaluation(system, energy, energies, force, stress, 1, None, None))
         return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +15,11 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
 from pet_flows.engines.evaluation import Evaluation, System
-from pet_flows.engines.torchsim import Body
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import evaluate_each
 from pet_flows.properties.relax import optimize as optimize_module
 from pet_flows.properties.relax.declaration import RelaxSettings
-from pet_flows.properties.relax.optimize import Optimization, Optimized
-from pet_flows.symmetrization.strategy import Fixed
+from pet_flows.properties.relax.optimize import Descent, Optimization
+from pet_flows.symmetrization.strategy import Fixed, Plan
 from tests.properties.stub import AseEvaluator, AsePotential
 
 
@@ -42,35 +40,33 @@ def crystals() -> list[Atoms]:
     return found
 
 
-def run(evaluate, settings, freedom: str, bodies: list[Body], capacity: int) -> Iterator[Optimized]:
-    """Optimize a fixed list; the tag of each is its place in it."""
-    optimization = Optimization(evaluate, settings, freedom, capacity)
-    for place, one in enumerate(bodies):
-        optimization.add(place, one)
+def run(
+    evaluator: AseEvaluator, settings: RelaxSettings, structures: list[Atoms], **options: Any
+) -> Iterator[Descent[int]]:
+    """Optimize a fixed list; the owner of each is its place in it."""
+    freedom, capacity = options.get("freedom", "cell"), options.get("capacity", 10_000)
+    optimization = Optimization[int](evaluator, settings, freedom, capacity=capacity)
+    for place, one in enumerate(structures):
+        optimization.add(place, system(one))
     yield from optimization
 
 
-def body(atoms: Atoms) -> Body:
-    bound = Fixed(torch.eye(3, dtype=torch.float64)[None], len(atoms))
-    return Body(atoms.numbers, atoms.positions.copy(), atoms.cell.array.copy(), atoms.pbc, bound)
+def system(atoms: Atoms) -> System:
+    return System.of(atoms, Fixed(torch.eye(3, dtype=torch.float64)[None], len(atoms)))
 
 
 def optimize(
-    structures: list[Atoms], settings: RelaxSettings, capacity: int = 10_000, freedom: str = "cell"
-) -> list[Optimized]:
-    evaluate = partial(evaluate_each, AseEvaluator())
-    done = run(evaluate, settings, freedom, [body(a) for a in structures], capacity)
-    return sorted(done, key=lambda o: o.tag)
+    structures: list[Atoms], settings: RelaxSettings, **options: Any
+) -> list[Descent[int]]:
+    return sorted(run(AseEvaluator(), settings, structures, **options), key=lambda o: o.owner)
 
 
-def energy(done: Optimized) -> float:
-    assert done.body.latest is not None
-    return done.body.latest[2].energy / len(done.body)
+def energy(done: Descent[int]) -> float:
+    return done.last.energy_per_atom
 
 
-def volume(done: Optimized) -> float:
-    assert done.body.latest is not None
-    return abs(np.linalg.det(done.body.latest[1]))
+def volume(done: Descent[int]) -> float:
+    return done.last.system.volume
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "bfgs", "fire"])
@@ -79,8 +75,8 @@ def test_the_same_minimum_as_ase(optimizer: str) -> None:
     found = optimize(structures, RelaxSettings(optimizer=optimizer))
     for atoms, done in zip(structures, found, strict=True):
         assert done.converged
-        assert done.max_force <= 0.001
-        assert done.max_cell_force <= 0.001
+        assert done.residual.force <= 0.001
+        assert done.residual.cell_force <= 0.001
         atoms.calc = EMT()
         ase = BFGS(FrechetCellFilter(atoms), logfile=None)
         ase.run(fmax=1e-4, steps=500)
@@ -109,11 +105,7 @@ def test_company_order_and_room_change_nothing(optimizer: str) -> None:
 
 def test_each_leaves_when_it_is_done() -> None:
     evaluator = AseEvaluator()
-    bodies = [body(a) for a in crystals()]
-    steps = [
-        o.n_steps
-        for o in run(partial(evaluate_each, evaluator), RelaxSettings(), "cell", bodies, 10_000)
-    ]
+    steps = [o.n_steps for o in run(evaluator, RelaxSettings(), crystals())]
     assert steps == sorted(steps)
     # the first evaluation serves torch-sim's two initializations; none comes after convergence
     assert evaluator.evaluated == sum(n + 1 for n in steps)
@@ -122,12 +114,8 @@ def test_each_leaves_when_it_is_done() -> None:
 def test_one_that_breaks_leaves_the_others_alone() -> None:
     evaluator = AseEvaluator()
     evaluator.refuse = lambda s: len(s.numbers) == 4 and evaluator.evaluated > 30
-    bodies = [body(a) for a in crystals()]
     settings = RelaxSettings()
-    found = sorted(
-        run(partial(evaluate_each, evaluator), settings, "cell", bodies, 10_000),
-        key=lambda o: o.tag,
-    )
+    found = sorted(run(evaluator, settings, crystals()), key=lambda o: o.owner)
     assert found[3].error is not None
     assert found[3].error.reason == "not_finite"
     assert not found[3].converged
@@ -159,7 +147,7 @@ def test_fixed_volume_relaxes_the_shape_alone() -> None:
     done = optimize([atoms], RelaxSettings(), freedom="shape")[0]
     assert done.converged
     assert volume(done) == pytest.approx(atoms.get_volume(), rel=1e-9)
-    lengths = np.linalg.norm(done.body.latest[1], axis=1)
+    lengths = np.linalg.norm(done.last.system.cell, axis=1)
     assert np.ptp(lengths) < 1e-3
 
 
@@ -168,11 +156,11 @@ def test_fixed_shape_relaxes_the_volume_alone() -> None:
     atoms.set_cell(atoms.cell.array @ np.diag([1.03, 1.0, 0.99]) * 1.02, scale_atoms=True)
     done = optimize([atoms], RelaxSettings(), freedom="volume")[0]
     assert done.converged
-    cell = done.body.latest[1]
+    cell = done.last.system.cell
     ratio = (volume(done) / atoms.get_volume()) ** (1 / 3)
     assert ratio < 0.99
     np.testing.assert_allclose(cell, ratio * atoms.cell.array, atol=1e-9)
-    stress = done.body.latest[2].stress
+    stress = done.last.stress
     assert np.trace(stress) * volume(done) / 3 <= 1e-3
     assert np.abs(stress).max() * volume(done) > 0.01  # the shape was not what it wanted
 
@@ -181,29 +169,44 @@ def test_what_optimizers_remember_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     """Hessians are padded to the largest structure inside: small ones do not crowd around it."""
     limit = 50_000  # bytes: five of the larger ones
     monkeypatch.setattr(optimize_module, "OPTIMIZER_MEMORY", limit)
-    evaluator = AseEvaluator()
     together: list[int] = []
 
-    def evaluate(systems: Sequence[System]) -> list[Evaluation | StructureError]:
-        together.append(8 * len(systems) * (3 * max(len(s.numbers) for s in systems) + 9) ** 2)
-        return evaluate_each(evaluator, systems)
+    class Counting(AseEvaluator):
+        def evaluate(self, systems: Sequence[System], forces: bool = True) -> list[Evaluation]:
+            together.append(8 * len(systems) * (3 * max(len(s) for s in systems) + 9) ** 2)
+            return super().evaluate(systems, forces)
 
     given = [bulk("Cu", a=3.6) * (2, 2, 2)] + [bulk("Cu", a=3.6)] * 12
-    settings = RelaxSettings(optimizer="bfgs")
-    for done in run(evaluate, settings, "cell", [body(a) for a in given], 10_000):
+    for done in run(Counting(), RelaxSettings(optimizer="bfgs"), given):
         assert done.converged
     assert limit / 3 < max(together) <= limit
 
 
 def test_structures_may_be_added_on_the_way(emt: AsePotential) -> None:
-    optimization = Optimization(
-        partial(evaluate_each, emt.evaluator), RelaxSettings(), "cell", 10_000
-    )
-    optimization.add("first", body(crystals()[0]))
-    tags = []
+    optimization = Optimization[str](emt.evaluator, RelaxSettings(), "cell")
+    optimization.add("first", system(crystals()[0]))
+    owners = []
     for done in optimization:
-        tags.append(done.tag)
-        if done.tag == "first":
-            optimization.add("second", body(crystals()[4]))
+        owners.append(done.owner)
+        if done.owner == "first":
+            optimization.add("second", system(crystals()[4]))
         assert done.converged
-    assert tags == ["first", "second"]
+    assert owners == ["first", "second"]
+
+
+def test_what_was_never_evaluated_says_why() -> None:
+    """A structure whose strategy has no plan leaves with that error, and harms no other."""
+
+    class Refuses(Fixed):
+        def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
+            raise StructureError("symmetrization_refused", "no plan for this one")
+
+    optimization = Optimization[int](AseEvaluator(), RelaxSettings(), "cell")
+    cu = bulk("Cu", a=3.7)
+    refusing = Refuses(torch.eye(3, dtype=torch.float64)[None], 1)
+    for place, one in enumerate([system(cu), System.of(cu, refusing), system(cu)]):
+        optimization.add(place, one)
+    found = {done.owner: done for done in optimization}
+    assert [found[n].converged for n in range(3)] == [True, False, True]
+    with pytest.raises(StructureError, match="no plan for this one"):
+        _ = found[1].last
