@@ -144,7 +144,12 @@ def test_campaigns_may_have_any_name_of_text(results, name):
 
 
 def test_campaigns_are_immutable_and_their_keys_a_set(results):
-    manifest = {"name": "c", "n_inputs": 2, "properties": ["relax"], "settings": {"fmax": 0.01}}
+    manifest = {
+        "name": "c",
+        "n_inputs": 2,
+        "properties": ["relax"],
+        "settings": {"relax": {"fmax": 0.01}},
+    }
     digest = results.campaigns.put(manifest)
     assert results.campaigns.put(dict(reversed(manifest.items()))) == digest
     with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
@@ -159,7 +164,7 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
         with pytest.raises(PetFlowsError, match=said):
             results.campaigns.put({**manifest, "name": name})
     with pytest.raises(PetFlowsError, match="other settings"):
-        results.campaigns.put({**manifest, "settings": {"fmax": 0.02}})
+        results.campaigns.put({**manifest, "settings": {"relax": {"fmax": 0.02}}})
     keys = [f"{n:032x}" for n in range(10)]
     results.campaigns.add_keys("c", keys[:6])
     results.campaigns.add_keys("c", keys[4:])
