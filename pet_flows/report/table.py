@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
@@ -61,7 +62,7 @@ class Report:
     heads: list[Head]
     rows: list[Row]
 
-    @property
+    @cached_property
     def several_potentials(self) -> bool:
         """Whether rows differ in their potential, which they then say."""
         return len({row.potential for row in self.rows}) > 1

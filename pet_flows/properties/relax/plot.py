@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pet_flows.properties.figure import BLUE, GREEN, INK, RED, arrays_of, new_figure
+from pet_flows.properties.figure import BLUE, GREEN, INK, RED, arrays_of, new_figure, note
 from pet_flows.properties.property import PlotData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: of the force asked for
+_ZERO = 1e-6
 
 
 def path(data: PlotData) -> Figure:
@@ -34,14 +37,17 @@ def path(data: PlotData) -> Figure:
     style = {"markersize": 4.0, "markerfacecolor": "white"}
     panels[0].plot(steps, 1000.0 * (energies - energies[-1]), "o-", color=BLUE, **style)
     panels[0].set_ylabel("energy above\nthe last (meV/atom)")
-    # exact zeros, which symmetry gives, have no place on a logarithmic axis
-    panels[1].plot(steps, np.where(forces > 0, forces, np.nan), "o-", color=INK, **style)
-    asked = data.settings["fmax"]
+    asked = float(data.settings["fmax"])
+    # what symmetry makes zero but for round-off has no place on a logarithmic axis
+    seen = np.where(forces > _ZERO * asked, forces, np.nan)
+    panels[1].plot(steps, seen, "o-", color=INK, **style)
     panels[1].axhline(asked, color=RED, linewidth=1.0, linestyle="--", label="asked for")
     panels[1].set_ylabel("largest force (eV/Å)")
-    if (forces > 0).any():
-        panels[1].set_yscale("log")
+    panels[1].set_yscale("log")
     panels[1].legend()
+    if np.isnan(seen).all():
+        panels[1].set_ylim(0.1 * asked, 10.0 * asked)
+        note(panels[1], ("zero by symmetry at every step",), "lower left")
     if with_volume:
         panels[2].plot(steps, volumes, "o-", color=GREEN, **style)
         panels[2].set_ylabel("volume (Å³/atom)")
