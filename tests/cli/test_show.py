@@ -1,6 +1,8 @@
 """pet-flows show: one record as a person reads it."""
 
 import re
+import subprocess
+import sys
 
 from tests.cli.stored import run
 
@@ -73,3 +75,11 @@ def test_sentences(keys, capsys):
     assert "metals is a campaign: pet-flows query metals" in run(capsys, "show", "metals")[2]
     assert "did you mean 'mp-149'" in run(capsys, "show", "mp-194")[2]
     assert "mp-30 has no record of phonon" in run(capsys, "show", "mp-30", "-p", "phonon")[2]
+
+
+def test_what_looks_at_records_is_imported_when_it_is_needed():
+    code = (
+        "import sys; from pet_flows.cli import plot, query, report, show; "
+        "assert not {'numpy', 'pymatgen', 'matplotlib', 'ase', 'maggma'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
