@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pet_flows"
 #: packages as they import each other, lowest first; others come after these
 ORDER = (
-    "models", "geometry", "crystallography", "symmetrization", "audit", "engines", "export",
-    "properties", "records", "store", "inputs", "dft", "compare", "jobs", "flows", "launch", "cli",
+    "geometry", "crystallography", "symmetrization", "audit", "models", "engines", "export",
+    "properties", "records", "store", "inputs", "dft", "compare", "report", "jobs", "flows",
+    "launch", "cli",
 )  # fmt: skip
 #: page of the site → file at the root, which GitHub shows under its own name
 FROM_ROOT = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
@@ -267,8 +268,14 @@ def api_pages() -> dict[str, str]:
         dotted = f"pet_flows.{name.replace('/', '.')}"
         modules = _modules(PACKAGE / name)
         if modules:
-            about = (import_module(dotted).__doc__ or "").strip()
-            lines = [f"# {dotted.removeprefix('pet_flows.')}", "", about, ""]
+            tree = ast.parse((PACKAGE / name / "__init__.py").read_text("utf-8"))
+            lines = [
+                f"# {dotted.removeprefix('pet_flows.')}",
+                "",
+                ast.get_docstring(tree) or "",
+                "",
+            ]
+            lines += [f"::: {dotted}.{own}\n" for own in _defined(tree)]
             lines += [f"::: {dotted}.{module}\n" for module in modules]
             made[f"reference/api/{name.replace('/', '.')}.md"] = "\n".join(lines)
     return made
@@ -310,6 +317,12 @@ def _definition(module: str, name: str) -> tuple[str, str]:
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
             return _definition(str(node.module), name)
     raise LookupError(f"{module} does not define {name}.")
+
+
+def _defined(tree: ast.Module) -> list[str]:
+    """Public functions and classes that a package itself defines."""
+    defined = (n.name for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef))
+    return [name for name in defined if not name.startswith("_")]
 
 
 def _modules(folder: Path) -> list[str]:

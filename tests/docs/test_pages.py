@@ -75,6 +75,9 @@ def test_the_front_door_is_documented(generated):
     for name in pet_flows.__all__:
         row = re.search(rf"^\| \[?`{name}`.* \| (.*) \|$", page, re.MULTILINE)
         assert name == "__version__" or (row and len(row[1]) > 10), f"pet_flows.{name}"
+    shown = set(re.findall(r"^::: (\S+)", "\n".join(generated.values()), re.MULTILINE))
+    for target in re.findall(r"\]\[(\S+)\]", page):
+        assert target in shown or target.rpartition(".")[0] in shown, target
 
 
 def test_make_help_lists_every_target():
@@ -85,7 +88,7 @@ def test_make_help_lists_every_target():
 
 def test_every_page_is_in_the_navigation(generated):
     text = (ROOT / "mkdocs.yml").read_text()
-    listed = set(re.findall(r"^ +- ([\w/.-]+\.md)", text, re.MULTILINE))
+    listed = set(re.findall(r"^ +- (?:[\w ]+: )?([\w/.-]+\.md)", text, re.MULTILINE))
     written = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     by_code = {page for page in generated if not page.startswith("reference/api/")}
     assert listed == written | by_code
