@@ -10,7 +10,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from ase.build import bulk
 
+import pet_flows
 from pet_flows.cli import COMMANDS, main
 from pet_flows.cli.screen import SOME_FAILED
 from pet_flows.dft import sources
@@ -92,6 +94,25 @@ def run_command(words: list[str]) -> None:
     except SystemExit as ended:
         if ended.code not in (None, 0, SOME_FAILED):
             raise
+
+
+def test_a_property_of_ones_own_is_short_and_is_computed_right(folder):
+    page = ROOT / "docs" / "howto" / "add-a-property.md"
+    for block in blocks(page):
+        if block.file is not None:
+            write_file(block, folder)
+    forget()
+    assert len((folder / "vacancy.py").read_text().splitlines()) < 60
+    silicon = bulk("Si").repeat(2)
+    potential = pet_flows.load_potential("pet-mvl", symmetrization="none")
+    found = pet_flows.vacancy(bulk("Si"), potential, lengths=(7.0,))
+    silicon.calc = pet_flows.SymmetrizedCalculator(potential)
+    whole = silicon.get_potential_energy()
+    del silicon[0]
+    expected = silicon.get_potential_energy() - len(silicon) / 16 * whole
+    assert found.energy == pytest.approx(expected, abs=1e-9)
+    salt = pet_flows.vacancy(bulk("SiGe", "zincblende", a=5.5), potential)
+    assert (salt.state, salt.reason) == ("failed", "no_element")
 
 
 def test_a_misspelt_setting_is_refused_as_the_tutorial_says(folder):
