@@ -119,6 +119,8 @@ def compute(
     loaded = potential if isinstance(potential, Potential) else get_potential(potential)
     suited = serving(loaded.spec.symmetrization, declared.purpose(physics))
     loaded = loaded.with_(symmetrization=suited, dtype=declared.dtype)
+    if options.chunk_atoms is not None:
+        loaded = get_potential(loaded.resolved, chunk_atoms=options.chunk_atoms)
     single = not isinstance(structures, Sequence | Iterable) or _is_structure(structures)
     given: list[Any] = [structures] if single else list(structures)
     starts = [_start(one) for one in given]

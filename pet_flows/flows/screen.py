@@ -12,12 +12,14 @@ from pymatgen.core import Structure
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input
 from pet_flows.jobs import PropertyMaker, maker_of
-from pet_flows.jobs.base import with_settings
+from pet_flows.jobs.base import as_dict, with_settings
 from pet_flows.jobs.entries import JobInput
+from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.execution import Execution
 from pet_flows.properties.registry import get_property, properties
 from pet_flows.properties.settings import PropertySettings
+from pet_flows.validate import validated
 
 #: where the others start from what it gives
 FIRST = "relax"
@@ -85,18 +87,19 @@ class ScreenMaker(Maker):
         )
         if settings is None:
             return maker
-        if isinstance(settings, PropertySettings):
-            settings = settings.model_dump(mode="json", exclude_unset=True)
-        if not isinstance(settings, Mapping):
+        if not isinstance(settings, PropertySettings | Mapping):
             raise PetFlowsError(
                 f"The settings of {name} must be names with values (got {settings!r})."
             )
-        return replace(maker, settings={**maker.own_settings(), **settings})
+        return replace(maker, settings={**maker.own_settings(), **as_dict(settings)})
 
     def specs(self) -> list[PotentialSpec]:
-        """The potentials, as they were given."""
+        """The potentials with the hashes of their weights, which every job of the campaign uses.
+
+        A hub may have a newer release by the time that a job runs.
+        """
         several = self.potential if isinstance(self.potential, list) else [self.potential]
-        return [with_settings(one) for one in several]
+        return [resolve(with_settings(one)).spec for one in several]
 
     def maker(self, name: str, potential: PotentialSpec | None = None) -> PropertyMaker:
         """Maker of one property with a potential of this campaign, by default its first."""
@@ -125,6 +128,7 @@ class ScreenMaker(Maker):
                 starts.append(structure_digest(given))
             else:
                 starts.append(getattr(given, "digest", None))
+        specs = self.specs()
         # what runs it (device, path of the weights) is no part of what the campaign is
         potentials = [
             {
@@ -133,7 +137,7 @@ class ScreenMaker(Maker):
                 .model_dump(include={"sha256", "symmetrization", "dtype"})
                 for name in self.properties
             }
-            for spec in self.specs()
+            for spec in specs
         ]
         return {
             "name": self.name,
@@ -141,7 +145,7 @@ class ScreenMaker(Maker):
             "n_inputs": len(inputs),
             "inputs_digest": digest(sorted(starts)),
             "potentials": potentials[0] if len(potentials) == 1 else potentials,
-            "settings": {name: self.maker(name).physics().identity() for name in self.properties},
+            "settings": {name: self.makers[name].physics().identity() for name in self.properties},
         }
 
     def make(self, inputs: Sequence[JobInput], manifest: dict[str, Any] | None = None) -> Flow:
@@ -166,7 +170,7 @@ class ScreenMaker(Maker):
             as_input(given) if isinstance(given, Structure) else given for given in inputs
         ]
         manifest = manifest or self.manifest(whole)
-        size = self.batch_size or self.maker(self.properties[0]).run_options().batch_size  # type: ignore[index]
+        size = self.batch_size or validated(Execution, as_dict(self.execution)).batch_size
         batches = [whole[n : n + size] for n in range(0, len(whole), size)]
         jobs = []
         outputs: dict[str, list[Any]] = {name: [] for name in self.properties}

@@ -108,8 +108,8 @@ class PropertyMaker(Maker):
         """Fill in what the user's settings say."""
         self.potential = with_settings(self.potential)
         # dicts are what update_kwargs can reach into
-        self.settings = _as_dict(self.settings)
-        self.execution = _as_dict(self.execution)
+        self.settings = as_dict(self.settings)
+        self.execution = as_dict(self.execution)
 
     @property_job
     def make(self, structure: JobInput | list[JobInput], prev_dir: str | Path | None = None) -> Any:
@@ -138,7 +138,7 @@ class PropertyMaker(Maker):
             Names the field that is wrong.
         """
         model = self.declared().settings
-        given = _as_dict(self.settings)
+        given = as_dict(self.settings)
         defaults = {f.name: f.default for f in fields(self)}
         for name in self.setting_fields():
             value = getattr(self, name)
@@ -154,11 +154,11 @@ class PropertyMaker(Maker):
 
     def own_settings(self) -> dict[str, Any]:
         """What is in ``settings``, besides the maker's own fields."""
-        return _as_dict(self.settings)
+        return as_dict(self.settings)
 
     def run_options(self) -> Execution:
         """Validated ``execution``."""
-        return validated(Execution, _as_dict(self.execution), self._where)
+        return validated(Execution, as_dict(self.execution), self._where)
 
     def check(self) -> None:
         """Refuse what can be known to be wrong before anything runs.
@@ -266,7 +266,7 @@ def _described(declared: Property, name: str) -> str:
     return f"{unit}{info.description}."
 
 
-def _as_dict(given: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
+def as_dict(given: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
     """What was set of a model, as update_kwargs can reach it."""
     if isinstance(given, BaseModel):
         return given.model_dump(mode="json", exclude_unset=True)

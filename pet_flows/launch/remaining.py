@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pet_flows.flows.screen import ScreenMaker
+from pet_flows.flows.screen import FIRST, ScreenMaker
 from pet_flows.inputs.structure import InputStructure
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.entries import JobInput, StructureReference
@@ -32,13 +32,12 @@ def remaining(
     results
         Where the records are; those that waiting or running fireworks will write are not yet.
     """
-    makers = {name: maker.maker(name) for name in maker.properties}
-    key_parts = {
-        name: (of.property_name, settings_digest(of.physics()), of.spec().digest)
-        for name, of in makers.items()
-    }
-    keys = [_keys(key_parts, given) for given in inputs]
-    wanted = [key for of_input in keys for key in of_input.values()]
+    makers = [
+        {name: maker.maker(name, spec) for name in maker.properties} for spec in maker.specs()
+    ]
+    parts = [{name: _key_parts(of) for name, of in of_spec.items()} for of_spec in makers]
+    keys = [[_keys(of_spec, given) for of_spec in parts] for given in inputs]
+    wanted = [key for of_input in keys for of_spec in of_input for key in of_spec.values()]
     known = set(results.campaigns.get(maker.name)["keys"])
     known -= set(results.needs(wanted, retry_failed=maker.retry_failed))
     records: dict[str, dict[str, Any]] = {}
@@ -46,16 +45,25 @@ def remaining(
         for record in results.query({"_id": {"$in": chunk}}, ["state", "sources"]):
             records[record["_id"]] = record
 
-    def is_done(given: JobInput, of_input: dict[str, str]) -> bool:
-        for name, key in of_input.items():
+    def is_done(given: JobInput, of_spec: dict[str, str], own: dict[str, PropertyMaker]) -> bool:
+        for name, key in of_spec.items():
             record = records.get(key)
-            if record is None or not _refers(record, makers[name], given):
+            if record is None or not _refers(record, own[name], given):
                 return False
-            if name == "relax" and record["state"] != "ok":
+            if name == FIRST and record["state"] != "ok":
                 return True
         return True
 
-    return [g for g, of_input in zip(inputs, keys, strict=True) if not is_done(g, of_input)]
+    return [
+        given
+        for given, of_input in zip(inputs, keys, strict=True)
+        if not all(is_done(given, k, own) for k, own in zip(of_input, makers, strict=True))
+    ]
+
+
+def _key_parts(maker: PropertyMaker) -> tuple[str, str, str]:
+    """What of a record's key does not depend on the structure."""
+    return maker.property_name, settings_digest(maker.physics()), maker.spec().digest
 
 
 def _keys(key_parts: dict[str, tuple[str, str, str]], given: JobInput) -> dict[str, str]:
@@ -68,7 +76,7 @@ def _keys(key_parts: dict[str, tuple[str, str, str]], given: JobInput) -> dict[s
         raise TypeError(f"a {type(given).__name__} was not made by by_reference")
     keys: dict[str, str] = {}
     for name, of_property in key_parts.items():
-        keys[name] = record_key(keys.get("relax", start), *of_property)
+        keys[name] = record_key(keys.get(FIRST, start), *of_property)
     return keys
 
 
