@@ -97,8 +97,8 @@ def command(
 
 def _records(
     store: ResultStore, named: list[Named], which: str | None, plot: str | None
-) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Records that have plots, each once, with the identifier under which it was asked for."""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Records that have plots, each once, with the word that asked for it."""
     from pet_flows.report.pictures import WITHOUT, plots_of
 
     seen = set()
@@ -110,12 +110,12 @@ def _records(
             if record["_id"] in seen or not (offered if plot is None else plot in offered):
                 continue
             seen.add(record["_id"])
-            yield one.word if one.is_identifier else None, record
+            yield one.word, record
 
 
 def _draw_all(
     pictures: Any,
-    records: Iterator[tuple[str | None, dict[str, Any]]],
+    records: Iterator[tuple[str, dict[str, Any]]],
     plot: str | None,
     words: list[str],
     which: str | None,
@@ -149,12 +149,12 @@ def _draw_all(
 
 
 def _only(
-    records: list[tuple[str | None, dict[str, Any]]],
+    records: list[tuple[str, dict[str, Any]]],
     words: list[str],
     which: str | None,
     plot: str | None,
     failed: int = 0,
-) -> tuple[str | None, dict[str, Any]]:
+) -> tuple[str, dict[str, Any]]:
     """The one record there is.
 
     Raises

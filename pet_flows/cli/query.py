@@ -90,7 +90,12 @@ def command(
             named = {"sources.campaign": campaign}
             criteria = {"$and": [named, criteria]} if criteria else named
         if export is not None:
-            _export(store, criteria, order, limit, *export)
+            from pet_flows.report.structures import counts_said
+            from pet_flows.report.structures import export as write
+
+            counts = write(store, criteria, order, limit, *export, campaign)
+            for line in counts_said(counts, export[1]):
+                typer.echo(line)
         elif shape is ListFormat.json and not names:
             _print_json(map(_dumped, store.query(criteria, sort=order, limit=limit)))
         else:
@@ -200,14 +205,3 @@ def _dumped(document: dict[str, Any]) -> str:
 
     options = JSONOptions(datetime_representation=DatetimeRepresentation.ISO8601)
     return json_util.dumps(document, indent=1, json_options=options, ensure_ascii=False)
-
-
-def _export(
-    store: ResultStore, criteria: dict[str, Any], order: dict[str, int], limit: int,
-    kind: str, place: Path,
-) -> None:  # fmt: skip
-    from pet_flows.report.structures import counts_said, export
-
-    counts = export(store, criteria, order, limit, kind, place)
-    for line in counts_said(counts, place):
-        typer.echo(line)

@@ -89,15 +89,33 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
-def identifiers(record: Mapping[str, Any]) -> list[str]:
-    """Identifiers under which a record is known, in order; paths of what has none."""
-    names = {s.get("material_id") or s.get("path") or "" for s in record.get("sources", ())}
-    return sorted(names - {""})
+def identifiers(record: Mapping[str, Any], campaign: str | None = None) -> list[str]:
+    """Identifiers under which a record is known, in order; paths of what has none.
+
+    Parameters
+    ----------
+    record
+        With its ``sources``.
+    campaign
+        Where it has a source of this campaign, only those identifiers.
+    """
+    sources = record.get("sources", ())
+    if campaign is not None:
+        sources = [s for s in sources if s.get("campaign") == campaign] or sources
+    return sorted({s.get("material_id") or s.get("path") or "" for s in sources} - {""})
 
 
 def label(record: Mapping[str, Any], asked: str | None = None) -> str:
-    """Give a record one name: the identifier asked for if it has it, else its first, else a key."""
-    names = identifiers(record)
+    """Give a record one name.
+
+    Parameters
+    ----------
+    record
+        With its ``sources``.
+    asked
+        The identifier by which it was asked for, or the campaign, whose name for it is taken.
+    """
+    names = identifiers(record, asked)
     if asked in names:
         return str(asked)
     return names[0] if names else str(record["_id"])[:12]

@@ -33,7 +33,7 @@ def plot_data(record: Mapping[str, Any], store: ResultStore, asked: str | None =
     store
         It is in; a blob is read once, when a plot asks for it.
     asked
-        Identifier for the title, where the record has several.
+        Identifier or campaign by which it was asked for, which decides its name.
     """
 
     @lru_cache(maxsize=4)
@@ -86,7 +86,7 @@ class Pictures:
         plot
             One of those that its property offers; the first one without it.
         asked
-            Identifier to be used where the record has several.
+            Identifier or campaign by which it was asked for, which decides its name.
         path
             The file; without it one in the folder is named after identifier, property and plot.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +33,7 @@ _ENDING = {"cif": "cif", "poscar": "vasp"}
 
 def export(
     store: ResultStore, criteria: Mapping[str, Any], sort: Mapping[str, int], limit: int,
-    kind: str, place: Path,
+    kind: str, place: Path, campaign: str | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Write the final structure of every record that matches, each structure of a material once.
 
@@ -50,6 +51,8 @@ def export(
         ``cif`` or ``poscar``: a folder with a file each; ``extxyz``: one file.
     place
         The folder, or the file.
+    campaign
+        Whose names the structures get, where records have several.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def export(
                 if record["state"] == "failed":
                     counts["failed"] += 1
                     continue
-                name = label(record)
+                name = label(record, campaign)
                 if written.has(name, record):
                     continue
                 structure = store.final_structure(record)
@@ -208,7 +211,18 @@ class _Frames:
     ) -> None:
         from ase.io.extxyz import write_xyz
 
-        write_xyz(self._file, [frame(name, record, structure, store)])
+        atoms = frame(name, record, structure, store)
+        atoms.info = {key: _text(value) for key, value in atoms.info.items()}
+        write_xyz(self._file, [atoms])
+
+
+def _text(value: str) -> str:
+    """Give a name so that ASE's reader takes it for text, be it ``0012`` or ``1e5``."""
+    from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
+
+    read = key_val_str_to_dict(key_val_dict_to_str({"name": value}))["name"]
+    same = isinstance(read, str) and read == value
+    return value if same else f"_JSON {json.dumps(value)}"
 
 
 def frame(name: str, record: Mapping[str, Any], structure: Structure, store: ResultStore) -> Atoms:
@@ -260,7 +274,8 @@ def counts_said(counts: Mapping[str, int], place: Path) -> Iterable[str]:
     if counts["unconverged"]:
         yield f"{counts['unconverged']} of them did not converge."
     if counts["failed"]:
+        several = counts["failed"] != 1
         yield (
-            f"{counts['failed']} record{'s' * (counts['failed'] != 1)} that failed have no final "
-            "structure."
+            f"{counts['failed']} record{'s' * several} failed and {'have' if several else 'has'} "
+            "no final structure."
         )

@@ -46,10 +46,28 @@ def test_records_of_one_name_have_files_of_their_own(keys, capsys):
 
     with ResultStore.open() as store:
         store.put(*made(EXAMPLES["eos"], potential=potential("another")))
+        store.add_source(keys["eos"], {"campaign": "mine", "material_id": "a name of mine"})
     names, _ = written(capsys, "mp-149", "-p", "eos")
     assert len(names) == 2
     assert len({Path(name).name for name in names}) == 2
     assert "mp-149_eos_curve.png" in names
+    names, _ = written(capsys, "mine", "-o", ".")
+    assert names == ["a-name-of-mine_eos_curve.png"]
+
+
+def test_a_run_that_ended_early_is_drawn_as_far_as_it_went(keys, capsys):
+    from pet_flows.store.results import ResultStore
+    from tests.cli.stored import made
+    from tests.plots.examples import EXAMPLES
+
+    exploded = {"result": {"ensemble": "nve"}, "blobs": EXAMPLES["md"].arrays}
+    with ResultStore.open() as store:
+        store.put(*made(EXAMPLES["md"], "hot", state="failed", outcome=exploded))
+    names, _ = written(capsys, "hot", "--plot", "run")
+    assert names == ["hot_md_run.png"]
+    code, _, said = run(capsys, "plot", "hot", "--plot", "msd")
+    assert code == 1
+    assert "the md of hot ended early (killed) and lacks 'diffusion'" in said
 
 
 @pytest.mark.parametrize(

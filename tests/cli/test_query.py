@@ -97,11 +97,24 @@ def test_mistakes_end_in_one_sentence(words, sentence, keys, capsys):
     assert sentence in said
 
 
+@pytest.mark.parametrize("name", ["0012", "1e5", "a b", "x=y", 'say "it"'])
+def test_names_survive_in_extxyz(name, keys, capsys):
+    from pet_flows.store.results import ResultStore
+    from tests.cli.stored import made
+    from tests.plots.examples import EXAMPLES
+
+    with ResultStore.open() as store:
+        store.put(*made(EXAMPLES["relax"], name, campaign="odd"))
+    ran(capsys, "odd", "--export", "extxyz", "odd.extxyz")
+    (again,) = read_inputs(["odd.extxyz"])
+    assert again.label == name
+
+
 @pytest.mark.parametrize("kind", ["cif", "poscar"])
 def test_structures_keep_their_names(kind, keys, capsys):
     out, _ = ran(capsys, "metals", "--export", kind, "out")
     assert "3 structures in out\n" in out
-    assert "1 record that failed" in out
+    assert "1 record failed and has no final structure." in out
     ending = {"cif": ".cif", "poscar": ".vasp"}[kind]
     # one of silicon though six properties start from it, and the end of its trajectory
     assert sorted(p.name for p in Path("out").iterdir()) == [
