@@ -30,7 +30,7 @@ class Ending(StrEnum):
 Words = Annotated[
     list[str],
     typer.Argument(
-        metavar="RECORD|CAMPAIGN...",
+        metavar="RECORD|CAMPAIGN",
         help="Keys (six characters suffice), identifiers (mp-149), names of campaigns.",
     ),
 ]
@@ -60,8 +60,11 @@ def command(
 ) -> None:
     """Draw records: equations of state, phonon bands, trajectories and so on.
 
-    For example: pet-flows plot oxides; pet-flows plot mp-149 --plot bands -o bands.pdf. Which
-    plots a record has is said by pet-flows show.
+    For example: pet-flows plot oxides
+
+    or one of them: pet-flows plot mp-149 --plot bands -o bands.pdf
+
+    Which plots a record has is said by pet-flows show.
     """
     from pet_flows.properties.registry import get_property
     from pet_flows.report.find import find

@@ -71,9 +71,11 @@ def command(
 ) -> None:
     """List records: each one's property, state and headline. Works while a campaign runs.
 
-    For example: pet-flows query oxides --filter '{"property": "eos"}' --fields material_id,b0
-    --sort -b0 --format csv. What a record holds, and can be asked for, is described in
-    docs/records.md.
+    For example: pet-flows query oxides --filter '{"property": "eos"}'
+
+    as a table for others: --fields material_id,b0 --sort -b0 --format csv
+
+    What a record holds, and can be asked for, is described in docs/records.md.
     """
     from pet_flows.report.listing import DEFAULT, column, sort_order
     from pet_flows.store.results import ResultStore

@@ -43,8 +43,10 @@ _ENDINGS = {".csv": Shape.csv, ".json": Shape.json, ".md": Shape.md, ".txt": Sha
 def command(campaign: Campaign, form: Form = None, output: Output = None) -> None:
     """Make one table of a campaign: a row for each structure, columns of every property.
 
-    For example: pet-flows report oxides -o oxides.csv. Units are in the heads; what depends on
-    temperature is shown at the temperature nearest to 300 K that was computed.
+    For example: pet-flows report oxides -o oxides.csv
+
+    Units are in the heads. What depends on temperature is shown at the one
+    nearest to 300 K that was computed.
     """
     from pet_flows.report.formats import as_csv, as_json, as_markdown, as_text
     from pet_flows.report.table import report

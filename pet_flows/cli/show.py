@@ -22,8 +22,9 @@ Which = Annotated[
 def command(word: Word, which: Which = None) -> None:
     """Show one record: what it is, its numbers with units, structure, settings and plots.
 
-    For example: pet-flows show mp-149 --property eos. An identifier with several records is
-    answered by a list of them.
+    For example: pet-flows show mp-149 --property eos
+
+    An identifier with several records is answered by a list of them.
     """
     from pet_flows.cli.query import print_table
     from pet_flows.properties.registry import get_property
