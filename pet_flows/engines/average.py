@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 
-def turned(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch.Tensor:
-    """Turn the last ``indices`` Cartesian indices of values, ``v' = v Q`` in each.
+def rotated(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch.Tensor:
+    """Rotate the last ``indices`` Cartesian indices of values, ``v' = v Q`` in each.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ def turned(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch.
     return values
 
 
-def over_structure(value: torch.Tensor, turns: torch.Tensor, indices: int) -> torch.Tensor:
+def over_structure(value: torch.Tensor, rotations: torch.Tensor, indices: int) -> torch.Tensor:
     """Mean of a tensor of the structure over operations ``(m, 3, 3)``."""
-    return turned(value.expand(len(turns), *value.shape), turns, indices).mean(0)
+    return rotated(value.expand(len(rotations), *value.shape), rotations, indices).mean(0)
 
 
 def over_atoms(
-    values: torch.Tensor, turns: torch.Tensor, perms: torch.Tensor, indices: int
+    values: torch.Tensor, rotations: torch.Tensor, perms: torch.Tensor, indices: int
 ) -> torch.Tensor:
     """Mean of values ``(n, ...)`` by atom over a group of operations ``x_i Q = x_perm[i]``.
 
@@ -36,10 +36,10 @@ def over_atoms(
     ----------
     values
         Scalars, vectors or tensors of ``n`` atoms.
-    turns, perms
+    rotations, perms
         ``(m, 3, 3)`` and ``(m, n)``.
     indices
         How many Cartesian indices the values have, the last ones.
     """
     # the mean over a group is the mean over its inverses, which need no scattering
-    return turned(values[perms], turns.mT, indices).mean(0)
+    return rotated(values[perms], rotations.mT, indices).mean(0)

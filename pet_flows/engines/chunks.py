@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,16 @@ from pet_flows.engines.memory import neighbours
 #: the bundled model takes some 7 ms for a call and 24 µs for a place
 CALL_PLACES = {"cpu": 300}
 
-#: structure, part of it, first copy, last copy + 1
-type Piece = tuple[int, int, int, int]
+
+class Piece(NamedTuple):
+    """Some copies of one part of one structure."""
+
+    structure: int
+    part: int
+    first: int
+    """copy"""
+    end: int
+    """copy after the last"""
 
 
 def chunks(structures: Sequence[Sequence[Part]], most: int, device: str) -> list[list[Piece]]:
@@ -47,7 +56,7 @@ def chunks(structures: Sequence[Sequence[Part]], most: int, device: str) -> list
             if not found[-1]:
                 widest = widths[s, p]
             take = min(total - copy, max(1, capacity // n))
-            found[-1].append((s, p, copy, copy + take))
+            found[-1].append(Piece(s, p, copy, copy + take))
             copy += take
             capacity -= take * n
             padding += take * n * (widest - widths[s, p])
@@ -63,4 +72,4 @@ def halve(chunk: list[Piece]) -> tuple[list[Piece], list[Piece]] | None:
     if b - a == 1:
         return None
     middle = (a + b) // 2
-    return [(s, p, a, middle)], [(s, p, middle, b)]
+    return [Piece(s, p, a, middle)], [Piece(s, p, middle, b)]

@@ -1,8 +1,8 @@
-"""Outputs that turn with the structure: vectors and tensors, symmetrized like the energy.
+"""Outputs that rotate with the structure: vectors and tensors, symmetrized like the energy.
 
-A Cartesian output v of a model, per atom or per structure, is turned back from every copy and
+A Cartesian output v of a model, per atom or per structure, is rotated back from every copy and
 averaged with the weights of the energy: ``v_i(X) = Σ_k W_ik Q_k · v_i(X Q_k)``, every index of v
-turned by Q. That is exactly covariant wherever the energy is exactly invariant, improper
+rotated by Q. That is exactly covariant wherever the energy is exactly invariant, improper
 operations included, whatever the model says.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pet_flows.engines.average import over_atoms, over_structure, turned
+from pet_flows.engines.average import over_atoms, over_structure, rotated
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
@@ -74,20 +74,20 @@ def _one(
         values = _values(raw, copies, output, by_atom)
         indices = values.dim() - (3 if by_atom else 2)
         # back again: v = v' Qᵀ
-        values = turned(values, copies.rotations.transpose(1, 2), indices)
+        values = rotated(values, copies.rotations.transpose(1, 2), indices)
         # of a structure as a whole there is one value: its atoms agree on the mean weight
         share = copies.weights if by_atom else copies.weights.mean(1)
         share = share.reshape(share.shape + (1,) * (values.dim() - share.dim()))
         parts.append((share * values).sum(0))
     total = torch.stack(parts).sum(0)
     if plan.operations is not None:
-        turns, perms = plan.operations
+        rotations, perms = plan.operations
         if by_atom:
             own = total if plan.atoms is None else total[plan.atoms]
-            mean = over_atoms(own, turns, perms, indices)
+            mean = over_atoms(own, rotations, perms, indices)
             total = mean if plan.image is None else mean[plan.image]
         else:
-            total = over_structure(total, turns, indices)
+            total = over_structure(total, rotations, indices)
     if by_atom and not per_atom:
         total = total.sum(0)
     found = total.movedim(1 if per_atom else 0, -1).numpy()
@@ -106,7 +106,7 @@ def _by_atom(raw: MetatomicRaw, output: str, wanted: bool) -> bool:
 
 
 def _values(raw: MetatomicRaw, copies: Copies, output: str, by_atom: bool) -> torch.Tensor:
-    """What the model gives for turned copies, ``(k, n, p, 3, ...)`` or ``(k, p, 3, ...)``."""
+    """What the model gives for rotated copies, ``(k, n, p, 3, ...)`` or ``(k, p, 3, ...)``."""
     from metatomic.torch import ModelOutput
 
     request = ModelOutput(

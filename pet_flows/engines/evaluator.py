@@ -22,7 +22,8 @@ from pet_flows.engines.clusters import Part, parts
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.memory import Memory, is_out_of_memory
 from pet_flows.engines.raw import Copies, Graph, RawModel, RawResult
-from pet_flows.engines.spread import ForceSpread, energy_spread
+from pet_flows.engines.spread import energy_spread
+from pet_flows.engines.sums import Sums
 from pet_flows.errors import StructureError
 from pet_flows.symmetrization.spec import parse_spec
 from pet_flows.symmetrization.strategy import Bound, Plan, Strategy
@@ -33,21 +34,18 @@ CHUNK_ATOMS = {"cpu": 500, "cuda": 20_000}
 
 @dataclass
 class _Work:
-    """One system on its way through the two stages."""
+    """One system on its way through the two stages of one call."""
 
     system: System
     positions: torch.Tensor
+    """(N, 3), a leaf; what the plan depends on, with the strain"""
     strain: torch.Tensor
+    """(3, 3) zeros, a leaf"""
     plan: Plan
     graph: Graph
+    """of the atoms that are evaluated"""
     parts: list[Part]
-    spread: ForceSpread | None
-    """of more than one copy"""
-    energies: torch.Tensor
-    gradient: torch.Tensor
-    virial: torch.Tensor
-    grad_rotations: torch.Tensor
-    grad_weights: torch.Tensor
+    sums: Sums
 
 
 class Evaluator:
@@ -145,18 +143,10 @@ class Evaluator:
         graph = self.raw.graph(
             system.numbers[chosen], system.positions[chosen], lattice, system.pbc
         )
-        n = len(graph)
         weights = plan.weights.detach()
-        return _Work(
-            system, positions, strain, plan, graph,
-            parts=parts(graph, weights, self.raw.hops),
-            spread=ForceSpread(weights) if len(weights) > 1 else None,
-            energies=torch.zeros(n, dtype=torch.float64),
-            gradient=torch.zeros(n, 3, dtype=torch.float64),
-            virial=torch.zeros(3, 3, dtype=torch.float64),
-            grad_rotations=torch.zeros_like(plan.rotations, requires_grad=False),
-            grad_weights=torch.zeros_like(plan.weights, requires_grad=False),
-        )  # fmt: skip
+        sums = Sums(plan.rotations.detach(), weights)
+        cut = parts(graph, weights, self.raw.hops)
+        return _Work(system, positions, strain, plan, graph, cut, sums)
 
     def _run(self, works: list[_Work], chunk: list[Piece], forces: bool) -> None:
         """Evaluate one chunk and add it up; halve it when memory runs out."""
@@ -187,20 +177,19 @@ class Evaluator:
             for half in halves:
                 self._run(works, half, forces)
             return
-        for (w, p, a, b), turned, result in zip(chunk, copies, results, strict=True):
+        for (w, p, a, b), some, result in zip(chunk, copies, results, strict=True):
             part = works[w].parts[p]
-            _add(works[w], part, part.copies[a:b], turned, result)
+            works[w].sums.add(part, part.copies[a:b], some, result)
 
     def _finish(self, work: _Work, invariant: RawResult | None, forces: bool) -> Evaluation:
-        plan, system = work.plan, work.system
-        n_atoms, n = len(system.numbers), len(work.graph)
-        energies, gradient, virial = work.energies, work.gradient, work.virial
+        plan, system, sums = work.plan, work.system, work.sums
+        energies, gradient, virial = sums.energies, sums.gradient, sums.virial
         mean = gradient
         through = [
             (out, grad)
             for out, grad in (
-                (plan.rotations, work.grad_rotations),
-                (plan.weights, work.grad_weights),
+                (plan.rotations, sums.rotations),
+                (plan.weights, sums.weights),
             )
             if out.requires_grad
         ]
@@ -216,27 +205,26 @@ class Evaluator:
             if ds is not None:
                 virial = virial + ds
         if forces and plan.pull is not None:
-            virial = virial + plan.pull(work.grad_rotations)
+            virial = virial + plan.pull(sums.rotations)
         if plan.operations is not None:
-            turns, perms = plan.operations
-            energies = over_atoms(energies, turns, perms, 0)
-            if work.spread is not None:
-                mean = over_atoms(mean, turns, perms, 1)
-            gradient = over_atoms(gradient, turns, perms, 1)
-            virial = over_structure(virial, turns, 2)
+            rotations, perms = plan.operations
+            energies = over_atoms(energies, rotations, perms, 0)
+            if sums.spread is not None:
+                mean = over_atoms(mean, rotations, perms, 1)
+            gradient = over_atoms(gradient, rotations, perms, 1)
+            virial = over_structure(virial, rotations, 2)
         k, means = len(plan.rotations), energies
         if invariant is not None:
             energies = energies + invariant.energies[0]
-            assert invariant.gradients is not None
-            assert invariant.virials is not None
-            gradient = gradient + invariant.gradients[0]
-            virial = virial + invariant.virials[0]
+            if invariant.gradients is not None and invariant.virials is not None:
+                gradient = gradient + invariant.gradients[0]
+                virial = virial + invariant.virials[0]
         if plan.image is not None:
             energies, gradient = energies[plan.image], gradient[plan.image]
         energy = float(energies.sum())
         stress = None
         if forces and system.pbc.all():
-            scale = n_atoms / n / abs(float(np.linalg.det(system.cell)))
+            scale = len(system) / len(work.graph) / system.volume
             stress = (0.5 * scale * (virial + virial.T)).numpy()
         numbers = [np.array(energy), gradient.numpy(), np.zeros(0) if stress is None else stress]
         if not all(np.isfinite(each).all() for each in numbers):
@@ -253,24 +241,7 @@ class Evaluator:
             stress=stress,
             n_evaluations=k,
             energy_spread=(
-                energy_spread(plan.weights.detach(), work.grad_weights, means) if k > 1 else None
+                energy_spread(plan.weights.detach(), sums.weights, means) if k > 1 else None
             ),
-            force_spread=work.spread.value(mean) if forces and work.spread is not None else None,
+            force_spread=sums.spread.value(mean) if forces and sums.spread is not None else None,
         )
-
-
-def _add(work: _Work, part: Part, rows: torch.Tensor, copies: Copies, result: RawResult) -> None:
-    """Add one structure's share of a chunk."""
-    atoms: slice | torch.Tensor = slice(None) if part.atoms is None else part.atoms
-    work.energies[atoms] += (copies.weights * result.energies).sum(0)
-    work.grad_weights[rows if part.atoms is None else rows[:, None], atoms] = result.energies
-    if result.gradients is None or result.virials is None:
-        return
-    work.virial += result.virials.sum(0)
-    work.grad_rotations[rows] = result.virials @ copies.rotations
-    if part.atoms is None:
-        work.gradient += result.gradients.sum(0)
-        if work.spread is not None:
-            work.spread.add(rows, result.gradients)
-    else:
-        work.gradient[part.atoms] += result.gradients.sum(0)

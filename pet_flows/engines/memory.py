@@ -257,8 +257,8 @@ def _kept(raw: RawModel, graph: Graph, copies: int) -> int:
         sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    turns = torch.eye(3, dtype=torch.float64).repeat(copies, 1, 1)
+    rotations = torch.eye(3, dtype=torch.float64).repeat(copies, 1, 1)
     weights = torch.ones(copies, len(graph), dtype=torch.float64)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        raw.evaluate([Copies(graph, turns, weights)])
+        raw.evaluate([Copies(graph, rotations, weights)])
     return sum(sizes.values())

@@ -94,14 +94,14 @@ class MetatomicRaw:
         return dict(self._model.capabilities().outputs)
 
     def run(self, copies: Sequence[Copies], outputs: dict[str, ModelOutput]) -> dict[str, Any]:
-        """Outputs (metatensor's TensorMap) of all copies, turned as they are; no gradients."""
+        """Outputs (metatensor's TensorMap) of all copies, rotated as they are; no gradients."""
         from metatomic.torch import ModelEvaluationOptions
 
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs)
         systems = []
         for c in copies:
-            for turn in c.rotations:
-                x, cell = (c.graph.positions @ turn, c.graph.cell @ turn)
+            for q in c.rotations:
+                x, cell = (c.graph.positions @ q, c.graph.cell @ q)
                 x, cell = (t.to(self.device, self.dtype) for t in (x, cell))
                 systems.append(self._system(c.graph, x, cell))
         with torch.no_grad(), errors_of_the_model():
@@ -114,12 +114,12 @@ class MetatomicRaw:
     def evaluate(self, copies: Sequence[Copies], gradients: bool = True) -> list[RawResult]:
         """One model call over all copies of all structures given."""
         owners = [c for c in copies for _ in range(len(c.rotations))]
-        turns = torch.cat([c.rotations for c in copies])
+        rotations = torch.cat([c.rotations for c in copies])
         positions = torch.cat(
             [(c.graph.positions @ c.rotations).reshape(-1, 3) for c in copies]
         ).to(self.device, self.dtype)
         positions.requires_grad_(gradients)
-        cells = torch.stack([c.graph.cell @ q for c, q in zip(owners, turns, strict=True)])
+        cells = torch.stack([c.graph.cell @ q for c, q in zip(owners, rotations, strict=True)])
         cells = cells.to(self.device, self.dtype)
         strain = torch.zeros_like(cells, requires_grad=gradients)
         sizes = [len(c.graph) for c in owners]
@@ -140,9 +140,9 @@ class MetatomicRaw:
             dx, ds = torch.autograd.grad(total, [positions, strain])
             dx, ds = dx.double().cpu(), ds.double().cpu()
             # back into the frame of the graph: x' = x Q, so g = g' Qᵀ and T = Q T' Qᵀ
-            turns_atoms = turns.repeat_interleave(torch.tensor(sizes), dim=0)
-            dx = torch.einsum("na,nba->nb", dx, turns_atoms)
-            ds = turns @ ds @ turns.transpose(1, 2)
+            of_atoms = rotations.repeat_interleave(torch.tensor(sizes), dim=0)
+            dx = torch.einsum("na,nba->nb", dx, of_atoms)
+            ds = rotations @ ds @ rotations.transpose(1, 2)
         return split(copies, energies, dx if gradients else None, ds if gradients else None)
 
     def _system(self, graph: Graph, positions: torch.Tensor, cell: torch.Tensor) -> System:

@@ -1,4 +1,4 @@
-"""The fast path for PET: what no rotation changes is computed once, only edges are turned.
+"""The fast path for PET: what no rotation changes is computed once, only edges are rotated.
 
 The backend of a PET checkpoint is a function of edge vectors. Neighbour lists, the dense edge
 layout and the additive terms (atomic energies, ZBL) are shared by all orientations of a
@@ -110,10 +110,10 @@ class PETRaw:
         )
         moved = (first_row - own_start).to(self.device)[copy_of_row]
 
-        turns = torch.cat([c.rotations for c in copies]).to(self.device, self.dtype)
+        rotations = torch.cat([c.rotations for c in copies]).to(self.device, self.dtype)
         edges = edges64.to(self.dtype)[rows].requires_grad_(gradients)
         with torch.set_grad_enabled(gradients):
-            rotated = torch.bmm(edges, turns[copy_of_row])
+            rotated = torch.bmm(edges, rotations[copy_of_row])
             energies = self._energies(batch, rows, moved * width, edges, rotated)
         if not gradients:
             return split(copies, energies, None, None)

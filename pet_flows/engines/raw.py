@@ -2,7 +2,7 @@
 
 A raw model knows nothing of symmetrization. It gives, for copies ``X Q_k`` of a structure and
 weights ``W_ik``, the per-atom energies ``f_ik`` and the gradients of ``Σ_i W_ik f_ik`` with
-respect to ``X`` (turned back) and to a strain of ``X``; everything else follows from these,
+respect to ``X`` (rotated back) and to a strain of ``X``; everything else follows from these,
 because an energy that depends on interatomic vectors alone has ``∂E/∂Q_k = T_k Q_k``.
 """
 
@@ -160,10 +160,10 @@ def split(
     """Flat arrays over all atoms of all copies → one result per structure."""
     energies = energies.detach().double().cpu()
     atoms = [c.weights.numel() for c in copies]
-    turns = [len(c.rotations) for c in copies]
+    counts = [len(c.rotations) for c in copies]
     e = energies.split(atoms)
     g = gradients.split(atoms) if gradients is not None else [None] * len(copies)
-    t = virials.split(turns) if virials is not None else [None] * len(copies)
+    t = virials.split(counts) if virials is not None else [None] * len(copies)
     return [
         RawResult(
             e[n].reshape(c.weights.shape),
