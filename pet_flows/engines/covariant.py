@@ -98,10 +98,13 @@ def _by_atom(raw: MetatomicRaw, output: str, wanted: bool) -> bool:
     """Whether the model gives an output by atom."""
     if output not in raw.outputs:
         names = ", ".join(sorted(name for name in raw.outputs if "aux::" not in name))
-        raise PetFlowsError(f"The model has no output {output!r}; it has {names}.")
+        raise PetFlowsError(f"The model has no output {output!r}; choose one of {names}.")
     given = bool(raw.outputs[output].sample_kind == "atom")
     if wanted and not given:
-        raise PetFlowsError(f"The model gives {output} for a whole structure, not by atom.")
+        raise PetFlowsError(
+            f"The model gives {output} for a whole structure, not by atom; ask for it with "
+            "per_atom=False."
+        )
     return given
 
 
@@ -116,7 +119,9 @@ def _values(raw: MetatomicRaw, copies: Copies, output: str, by_atom: bool) -> to
     block = found.block(0)
     names = [name for part in block.components for name in part.names]
     if len(found) > 1 or not all(name.startswith("xyz") for name in names):
-        raise PetFlowsError(f"The components of {output} are not Cartesian, but {names}.")
+        raise PetFlowsError(
+            f"The components of {output} are {names}, and not Cartesian; choose another output."
+        )
     k, n = copies.weights.shape
     samples = block.samples.values.long().cpu()
     row = samples[:, 0] * n + samples[:, 1] if by_atom else samples[:, 0]

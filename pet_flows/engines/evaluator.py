@@ -7,7 +7,7 @@ backward pass carries ∂E/∂Q = T_k Q_k and ∂E/∂W = f through the strategy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,13 +83,7 @@ class Evaluator:
         StructureError
             ``unknown_element``, or the strategy refuses the structure.
         """
-        unknown = sorted(set(atoms.numbers.tolist()) - self.raw.atomic_types)
-        if unknown:
-            names = ", ".join(chemical_symbols[z] for z in unknown)
-            raise StructureError(
-                "unknown_element",
-                f"The model was not trained on {names}; choose a model that knows every element.",
-            )
+        refuse_unknown(atoms, self.raw.atomic_types)
         return self.strategy.bind(atoms, inherited)
 
     def refuse_too_large(self, atoms: Atoms) -> None:
@@ -230,8 +224,8 @@ class Evaluator:
         if not all(np.isfinite(each).all() for each in numbers):
             raise StructureError(
                 "not_finite",
-                "The model's energy, forces or stress are not finite for this geometry; atoms may "
-                "be too close or the structure too far from anything the model has seen.",
+                "The model's energy, forces or stress are not finite for this geometry; check it "
+                "for atoms that are too close, or use a model trained on such structures.",
             )
         return Evaluation(
             system=system,
@@ -244,4 +238,21 @@ class Evaluator:
                 energy_spread(plan.weights.detach(), sums.weights, means) if k > 1 else None
             ),
             force_spread=sums.spread.value(mean) if forces and sums.spread is not None else None,
+        )
+
+
+def refuse_unknown(atoms: Atoms, elements: Collection[int]) -> None:
+    """Refuse a structure with other elements than these.
+
+    Raises
+    ------
+    StructureError
+        ``unknown_element``.
+    """
+    unknown = sorted(set(atoms.numbers.tolist()) - set(elements))
+    if unknown:
+        names = ", ".join(chemical_symbols[z] for z in unknown)
+        raise StructureError(
+            "unknown_element",
+            f"The model was not trained on {names}; choose a model that knows every element.",
         )

@@ -98,7 +98,11 @@ class MovingSystem:
         """
         self._asked = self.start.at(positions, cell)
         if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
-            raise StructureError("cell_runaway", "Positions or cell grew beyond any number.")
+            raise StructureError(
+                "cell_runaway",
+                "Positions or cell grew beyond any number; start from a relaxed structure, or use "
+                "another model.",
+            )
         if self.start.pbc.all():
             self._guard(cell)
         if self.group is None:
@@ -130,6 +134,6 @@ class MovingSystem:
                 "cell_runaway",
                 f"The cell did not stay near its start: it went to {ratio:.2f} times the first "
                 f"volume with a principal stretch of {np.exp(stretch.max()):.2f} or its inverse; "
-                "the structure may be unstable with this model under these conditions, or far "
-                "outside what it was trained on.",
+                "check the structure, or raise max_strain if it should go that far; it may be "
+                "unstable with this model, or far outside what that was trained on.",
             )

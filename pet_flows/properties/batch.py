@@ -73,12 +73,14 @@ def _broken(error: BaseException) -> StructureError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # TorchScript begins with a traceback of its own, and names the error after it
     named = [line for line in lines if SCRIPTED.match(line)]
-    said = next(iter(named[-1:] or lines[:1]), type(error).__name__)[:400]
+    said = next(iter(named[-1:] or lines[:1]), type(error).__name__)[:400].rstrip(".")
     if is_device_error(error):
-        message = f"The device broke down on this structure: {said}"
+        message = f"The device broke down on this structure ({said}); run it again."
         return StructureError("device_error", message, retryable=True)
     logger.error("the model broke down on one structure of a batch", exc_info=error)
-    return StructureError("model_error", f"The model cannot do this structure: {said}")
+    return StructureError(
+        "model_error", f"The model cannot do this structure ({said}); use another model."
+    )
 
 
 def too_large(n_atoms: int) -> StructureError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.lattice import LONGEST
+from pet_flows.engines.evaluator import refuse_unknown
 from pet_flows.errors import StructureError
 from pet_flows.geometry.closest import closest_pair
 from pet_flows.geometry.connectivity import refuse_vacuum
@@ -23,7 +23,7 @@ FIXED_CELL = 1e-5
 WORTH_SAYING = 1e-4
 
 
-def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
+def check(atoms: Atoms, elements: Collection[int] | None = None) -> None:
     """Refuse what no potential can evaluate.
 
     Parameters
@@ -40,19 +40,16 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
         ``not_searchable`` or ``overlapping_atoms``.
     """
     if len(atoms) == 0:
-        raise StructureError("empty", "The structure has no atoms.")
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-        raise StructureError(
-            "not_finite_input", "A position or lattice vector is not a number; check the file."
-        )
-    if elements is not None:
-        unknown = sorted(set(atoms.numbers.tolist()) - set(elements))
-        if unknown:
-            names = ", ".join(chemical_symbols[z] for z in unknown)
+        raise StructureError("empty", "The structure has no atoms; give one that has.")
+    for name, rows in (("position of atom", atoms.positions), ("lattice vector", atoms.cell.array)):
+        wrong = np.nonzero(~np.isfinite(rows).all(1))[0]
+        if len(wrong):
             raise StructureError(
-                "unknown_element",
-                f"The model was not trained on {names}; choose a model that knows every element.",
+                "not_finite_input",
+                f"The {name} {wrong[0]} is not finite ({rows[wrong[0]].tolist()}); check the file.",
             )
+    if elements is not None:
+        refuse_unknown(atoms, elements)
     if np.abs(atoms.cell.array).max() > LONGEST:
         raise StructureError(
             "degenerate_cell",
@@ -75,7 +72,7 @@ def check(atoms: Atoms, elements: Iterable[int] | None = None) -> None:
         raise StructureError(
             "overlapping_atoms",
             f"Two atoms lie on top of each other: {what} {distance:.3f} Å apart "
-            f"({atoms.symbols[i]}, {atoms.symbols[j]}).",
+            f"({atoms.symbols[i]}, {atoms.symbols[j]}); remove one of the two, or mend the cell.",
         )
 
 
@@ -99,7 +96,9 @@ def require_crystal(atoms: Atoms, what: str, cutoff: float | None = None) -> Non
     """
     if not atoms.pbc.all():
         raise StructureError(
-            "not_periodic", f"{what} needs a cell that is periodic along three axes."
+            "not_periodic",
+            f"{what} needs a cell that is periodic along three axes, and this one is along "
+            f"{int(atoms.pbc.sum())}; give a crystal, or make the cell periodic.",
         )
     if cutoff is not None:
         refuse_vacuum(atoms, cutoff, what)

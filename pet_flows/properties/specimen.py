@@ -155,7 +155,9 @@ def specimens(
         except (np.linalg.LinAlgError, ArithmeticError, ValueError) as error:
             logger.exception("structure %d of a batch cannot be prepared", index)
             wrong = StructureError(
-                "not_prepared", f"The structure broke its own preparation: {error}."
+                "not_prepared",
+                f"The structure cannot be made ready ({type(error).__name__}: {error}); check its "
+                "cell and positions.",
             )
             yield failure(index, wrong, perf_counter() - started)
             continue

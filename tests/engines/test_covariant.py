@@ -173,5 +173,5 @@ def test_ase_calculator_gives_them(tmp_path):
 def test_refusals():
     engine = Evaluator(pet(), parse_strategy("none"))
     system = System.of(bulk("Si"), engine.bind(bulk("Si")))
-    with pytest.raises(PetFlowsError, match=r"no output 'dipole'; it has .*polarizability"):
+    with pytest.raises(PetFlowsError, match=r"no output 'dipole'; choose one of .*polarizability"):
         covariant(engine, [system], "dipole")

@@ -113,7 +113,10 @@ def elastic(
         try:
             crystal = _Crystal(specimen, plan(specimen.atoms, specimen.group, symprec))
         except (np.linalg.LinAlgError, ArithmeticError, AssertionError, ValueError) as error:
-            wrong = StructureError("not_prepared", f"No strains fit this crystal: {error}.")
+            wrong = StructureError(
+                "not_prepared",
+                f"No strains fit this crystal ({error}); check its cell, or try another symprec.",
+            )
             yield specimen.failure(wrong)
             continue
         crystal.waiting.add(None)
@@ -161,7 +164,7 @@ def _ask(optimization: Optimization[_Cell], crystal: _Crystal, settings: Elastic
 def _stress(evaluation: Evaluation) -> np.ndarray:
     """(3, 3) GPa."""
     if evaluation.stress is None:
-        raise StructureError("no_stress", "The model gives no stress of this cell.")
+        raise StructureError("no_stress", "The model gives no stress of this cell; use another.")
     return evaluation.stress / GPa
 
 
@@ -173,9 +176,9 @@ def _largest(stress: np.ndarray) -> float:
 def _not_relaxed(stress: float, settings: ElasticSettings) -> StructureError:
     return StructureError(
         "not_relaxed",
-        f"The crystal carries a stress of {stress:.2g} GPa (max_stress is "
-        f"{settings.max_stress:g}), and elastic constants are those of a crystal without; relax "
-        "its cell first.",
+        f"The crystal carries a stress of {stress:.2g} GPa, more than max_stress "
+        f"({settings.max_stress:g} GPa), and elastic constants are those of a crystal without; "
+        "relax its cell first, or raise max_stress.",
     )
 
 

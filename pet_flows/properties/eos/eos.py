@@ -171,8 +171,8 @@ def _outcome(curve: _Curve, wanted: list[int], settings: EOSSettings) -> Outcome
         error = StructureError(
             "no_minimum",
             f"The energy has no minimum between {volumes[0]:.2f} and {volumes[-1]:.2f} Å³/atom "
-            f"and falls towards {falls} volumes; relax the structure first, or the phase is "
-            "unstable with this model.",
+            f"and falls towards {falls} volumes; relax the structure first, or raise "
+            "max_volume_change; if it still has none, the phase is unstable with this model.",
         )
         return specimen.failure(error, result=measured, **cost)
     warnings = []

@@ -45,7 +45,8 @@ def analyse(
     except RuntimeError as error:
         raise StructureError(
             "mesh_not_symmetric",
-            f"The mesh {settings.mesh} does not have the crystal's symmetry; give mesh_length.",
+            f"The mesh {settings.mesh} does not have the crystal's symmetry; give mesh_length "
+            "instead.",
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of translations at Γ and of numbers that break symmetry
@@ -65,8 +66,8 @@ def analyse(
         raise StructureError(
             "no_scattering",
             f"Some modes meet no others on the mesh {np.array(found.mesh_numbers).tolist()} and "
-            f"carry heat without end ({np.abs(kappa).max():.1e} W/m/K); raise mesh_length, or "
-            "doubt the crystal.",
+            f"carry heat without end ({np.abs(kappa).max():.1e} W/m/K); raise mesh_length, "
+            "and check that the crystal is stable.",
         )
     frequencies = np.array(found.frequencies)
     acoustic = np.zeros(frequencies.shape, dtype=bool)

@@ -1,4 +1,4 @@
-"""Whether the files of a run can be gone on from, and what is said where they cannot."""
+"""Whether the files of a run can be gone on from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-
-from pet_flows.errors import StructureError
 
 
 class Damaged(Exception):
@@ -62,23 +60,3 @@ def trim(path: Path, kind: np.dtype, n_frames: int, step: int) -> None:
     if steps[-1] > step or (np.diff(steps) <= 0).any():
         raise Damaged("its frames are not those of its checkpoint")
     os.truncate(path, n_frames * kind.itemsize)
-
-
-def damaged(name: str, folder: Path | None, why: object) -> StructureError:
-    """Error of files that a run cannot go on from."""
-    return StructureError(
-        "checkpoint_damaged",
-        f"The run {name} cannot go on from its files in {folder}: {why}; bring back whole ones, "
-        f"or remove {name}.* to begin anew, and run it again.",
-        retryable=True,
-    )
-
-
-def unwritable(name: str, folder: Path | None, error: OSError) -> StructureError:
-    """Error of files that cannot be kept; the last checkpoint is still whole."""
-    return StructureError(
-        "storage_error",
-        f"The run {name} cannot keep its files in {folder}: {error.strerror or error}; free space "
-        "or mend the permissions, and run it again: it goes on from its last checkpoint.",
-        retryable=True,
-    )

@@ -196,7 +196,7 @@ class Integration:
         p, m = phase.momenta, phase.masses
         piston.push(p, m, phase.stress, phase.volume, pressure, dt / 2)
         if not np.isfinite(piston.momentum).all():
-            run.error = StructureError("exploded", "The cell's motion grew beyond any number.")
+            run.error = self._exploded(run, "the cell's motion grew beyond any number")
             return
         piston.kick(p, phase.forces, dt / 2)
         piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
@@ -221,12 +221,7 @@ class Integration:
         last = run.step == settings.steps
         hot = run.temperature(phase.kinetic)
         if not hot <= settings.max_temperature:
-            run.error = StructureError(
-                "exploded",
-                f"The run exploded: {hot:.0f} K after {run.step} steps of "
-                f"{settings.timestep:g} fs; use a shorter time step, a relaxed structure, or "
-                "a model trained for these conditions.",
-            )
+            run.error = self._exploded(run, f"{hot:.0f} K")
         self._observe(run, phase, last or run.error is not None)
         if run.error is None and (run.step % self.checkpoint_every == 0 or last):
             try:
@@ -234,6 +229,13 @@ class Integration:
             except StructureError as error:
                 if not last or error.reason != "storage_error":  # the result holds all of it
                     run.error = error
+
+    def _exploded(self, run: Run, what: str) -> StructureError:
+        return StructureError(
+            "exploded",
+            f"The run exploded: {what} after {run.step} steps of {self.settings.timestep:g} fs; "
+            "use a shorter timestep, a relaxed structure, or a model trained for these conditions.",
+        )
 
     def _observe(self, run: Run, phase: Phase, always: bool = False) -> None:
         """Sample the run, and store a frame."""

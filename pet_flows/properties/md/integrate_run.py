@@ -147,14 +147,7 @@ class Run(MovingSystem):
         StructureError
             See :meth:`.trajectory.Trajectory.resume`.
         """
-        saved = self.trajectory.resume()
-        if saved is None:
-            return
-        try:
-            self._restore(saved)
-        except (LookupError, ValueError, TypeError, RuntimeError) as error:
-            what = f"its checkpoint does not hold such a run ({type(error).__name__}: {error})"
-            raise self.trajectory.damaged(what) from error
+        self.trajectory.resume(self._restore)
 
     def _restore(self, saved: dict[str, np.ndarray]) -> None:
         n = len(self)

@@ -16,6 +16,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import refuse_vacuum
 from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.files import RunFiles
 from pet_flows.properties.md.integrate import Integration
 from pet_flows.properties.md.integrate_run import Run
 from pet_flows.properties.md.observables import MELTED
@@ -111,7 +112,8 @@ def md(
         twins[name] += 1
         if twins[name] > 1:  # a structure that is given twice must not write into the same files
             name = f"{name}-{twins[name]}"
-        trajectory = Trajectory(len(specimen.atoms), checkpoints, name)
+        files = None if checkpoints is None else RunFiles(checkpoints, name)
+        trajectory = Trajectory(len(specimen.atoms), files)
         integration.add(Run.begin(specimen, trajectory, settings, first))
     for run in integration:
         try:
@@ -159,7 +161,9 @@ def _outcome(run: Run, settings: MDSettings, symmetrization: str) -> Outcome:
     specimen, trajectory = run.specimen, run.trajectory
     try:
         if not len(trajectory):
-            raise run.error or StructureError("no_frames", "The run gave no frame.")
+            raise run.error or StructureError(
+                "no_frames", "The run ended without a frame; run it again."
+            )
         arrays = trajectory.arrays(specimen.atoms, settings.timestep)
     except StructureError as error:
         return specimen.failure(error, warnings=specimen.warnings, **spent([run]))

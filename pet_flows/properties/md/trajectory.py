@@ -11,10 +11,11 @@ are left as they are: the run fails alone, and says so.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -23,7 +24,8 @@ from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from pet_flows.errors import PetFlowsError, StructureError
-from pet_flows.properties.md.checkpoint import Damaged, damaged, decoded, trim, unwritable
+from pet_flows.properties.md.checkpoint import Damaged, decoded, trim
+from pet_flows.properties.md.files import RunFiles
 from pet_flows.properties.md.frames import Snapshot, frame_type
 from pet_flows.properties.md.lock import RunLock
 
@@ -33,19 +35,18 @@ LAYOUT = 2
 
 @dataclass
 class Trajectory:
-    """Frames of one run: with a folder on disk as soon as a checkpoint is made, else in memory.
+    """Frames of one run: with files on disk as soon as a checkpoint is made, else in memory.
 
     Parameters
     ----------
     n_atoms
         Size of a frame.
-    folder, name
-        Where the files go; without a folder nothing is written.
+    files
+        Where they go; without them nothing is written.
     """
 
     n_atoms: int
-    folder: Path | None = None
-    name: str = "md"
+    files: RunFiles | None = None
     _fresh: list[np.ndarray] = field(default_factory=list)
     _written: int = 0
     _lock: RunLock | None = None
@@ -70,40 +71,47 @@ class Trajectory:
             ``storage_error``: the files cannot be written (full, read-only); retryable, the last
             checkpoint is still whole. ``checkpoint_damaged``: somebody changed the frames.
         """
-        if self.folder is None:
+        files = self.files
+        if files is None:
             return
         try:
             if self._fresh:
-                self._append()
-            with self._open(self._part_file, "wb") as file:
-                np.savez(file, n_frames=self._written, run=self.name, **state)
+                self._append(files)
+            with files.open(files.part, "wb") as file:
+                np.savez(file, n_frames=self._written, run=files.name, **state)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(self._part_file, self._checkpoint_file)
+            os.replace(files.part, files.checkpoint)
         except OSError as error:
             with suppress(OSError):  # half of a file is of no use, and space is short
-                self._part_file.unlink(missing_ok=True)
-                if self._frames_file.stat().st_size > self._written * self._frame_size:
-                    os.truncate(self._frames_file, self._written * self._frame_size)
-            raise unwritable(self.name, self.folder, error) from error
+                files.part.unlink(missing_ok=True)
+                if files.frames.stat().st_size > self._written_size:
+                    os.truncate(files.frames, self._written_size)
+            raise files.unwritable(error) from error
 
-    def _append(self) -> None:
+    def _append(self, files: RunFiles) -> None:
         """Write the frames that are not written yet."""
-        with self._open(self._frames_file, "ab") as file:
-            if file.tell() != self._written * self._frame_size:
-                raise self.damaged("somebody changed its frames while it ran")
+        with files.open(files.frames, "ab") as file:
+            if file.tell() != self._written_size:
+                raise self._damaged(files, "somebody changed its frames while it ran")
             file.write(np.array(self._fresh).tobytes())
             file.flush()
             os.fsync(file.fileno())
         if not self._written:  # or a power cut may leave a checkpoint of frames without a name
-            self._fsync_folder()
+            files.keep_names()
         self._written += len(self._fresh)
         self._fresh.clear()
 
-    def resume(self) -> dict[str, np.ndarray] | None:
-        """The last checkpoint's state with its frames kept; None if there is none.
+    def resume(self, restore: Callable[[dict[str, np.ndarray]], None]) -> None:
+        """Go on from the last checkpoint, with its frames; nothing happens where there is none.
 
         The files are this process's from here to :meth:`remove` or :meth:`release`.
+
+        Parameters
+        ----------
+        restore
+            Called with the state of the checkpoint; raises what Python raises where that is of
+            another kind of run.
 
         Raises
         ------
@@ -112,39 +120,45 @@ class Trajectory:
             locked. ``checkpoint_damaged``: they cannot be read, or do not fit each other; they
             are left as they are. All are retryable.
         """
-        if self.folder is None:
-            return None
+        files = self.files
+        if files is None:
+            return
         try:
-            lock = RunLock(self.folder / f"{self.name}.lock")
+            lock = RunLock(files.lock)
             lock.take()
             self._lock = lock
-            if not self._checkpoint_file.exists():
-                self._frames_file.unlink(missing_ok=True)
-                return None
-            state, n_frames = decoded(self._checkpoint_file.read_bytes(), self.name)
+            if not files.checkpoint.exists():
+                files.frames.unlink(missing_ok=True)
+                return
+            state, n_frames = decoded(files.checkpoint.read_bytes(), files.name)
             if n_frames:
-                trim(self._frames_file, frame_type(self.n_atoms), n_frames, int(state["step"]))
-            self._written = n_frames
+                trim(files.frames, frame_type(self.n_atoms), n_frames, int(state["step"]))
         except Damaged as why:
-            raise self.damaged(why) from why
+            raise self._damaged(files, why) from why
         except OSError as error:
-            raise unwritable(self.name, self.folder, error) from error
-        return state
+            raise files.unwritable(error) from error
+        try:
+            restore(state)
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
+            what = f"its checkpoint does not hold such a run ({type(error).__name__}: {error})"
+            raise self._damaged(files, what) from error
+        self._written = n_frames
 
-    def damaged(self, why: object) -> StructureError:
+    def _damaged(self, files: RunFiles, why: object) -> StructureError:
         """Error of files that the run cannot go on from; what is in them is not used."""
         self._written = 0
-        return damaged(self.name, self.folder, why)
+        return files.damaged(why)
 
     def remove(self) -> None:
         """Delete the files, and the folder with the last of them: the result holds everything."""
-        if self.folder is None or self._lock is None:  # nothing was written, or by another process
+        files = self.files
+        if files is None or self._lock is None:  # nothing was written, or by another process
             return
         with suppress(OSError):  # what cannot be deleted is no reason to lose a result
-            for path in (self._checkpoint_file, self._part_file, self._frames_file):
+            for path in (files.checkpoint, files.part, files.frames):
                 path.unlink(missing_ok=True)
             self._lock.remove()
-            self.folder.rmdir()  # other runs may be in it
+            files.folder.rmdir()  # other runs may be in it
         self._lock.release()
 
     def release(self) -> None:
@@ -152,42 +166,10 @@ class Trajectory:
         if self._lock is not None:
             self._lock.release()
 
-    def _open(self, path: Path, mode: str) -> IO[bytes]:
-        """Open a file of a folder that another process may just be removing as empty."""
-        for _ in range(100):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                return open(path, mode)
-        return open(path, mode)
-
-    def _fsync_folder(self) -> None:
-        assert self.folder is not None
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some file systems cannot
-                os.fsync(folder)
-        finally:
-            os.close(folder)
-
     @property
-    def _frame_size(self) -> int:
-        """Bytes."""
-        return frame_type(self.n_atoms).itemsize
-
-    @property
-    def _frames_file(self) -> Path:
-        assert self.folder is not None
-        return self.folder / f"{self.name}.frames"
-
-    @property
-    def _checkpoint_file(self) -> Path:
-        assert self.folder is not None
-        return self.folder / f"{self.name}.checkpoint.npz"
-
-    @property
-    def _part_file(self) -> Path:
-        """A checkpoint that is being written."""
-        return self._checkpoint_file.with_suffix(".part")
+    def _written_size(self) -> int:
+        """Bytes of the frames that are on disk."""
+        return self._written * frame_type(self.n_atoms).itemsize
 
     def arrays(self, atoms: Atoms, timestep: float) -> dict[str, np.ndarray]:
         """The blob of a record, see :func:`read_trajectory`.
@@ -206,13 +188,15 @@ class Trajectory:
         """
         kind = frame_type(self.n_atoms)
         frames = np.array(self._fresh, dtype=kind)
-        if self._written:
+        files = self.files
+        if files is not None and self._written:
             try:
-                written = np.fromfile(self._frames_file, kind, count=self._written)
+                written = np.fromfile(files.frames, kind, count=self._written)
             except OSError as error:
-                raise self.damaged(f"its frames cannot be read ({error.strerror})") from error
+                what = f"its frames cannot be read ({error.strerror})"
+                raise self._damaged(files, what) from error
             if len(written) < self._written:
-                raise self.damaged("somebody changed its frames while it ran")
+                raise self._damaged(files, "somebody changed its frames while it ran")
             frames = np.concatenate([written, frames])
         return {
             "numbers": atoms.numbers,

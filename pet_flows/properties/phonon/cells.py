@@ -123,7 +123,7 @@ def no_phonons(error: Exception) -> StructureError:
     return StructureError(
         "no_force_constants",
         f"Supercell or force constants could not be made ({type(error).__name__}: {error}); check "
-        "that the structure is a sensible crystal.",
+        "that the structure is a sensible crystal, or try another symprec or min_length.",
     )
 
 

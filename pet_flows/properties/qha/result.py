@@ -76,7 +76,8 @@ def _too_few(every: list[Volume], errors: list[StructureError]) -> StructureErro
         "imaginary_modes",
         f"At {len(unstable)} of {len(every)} volumes ({where} Å³/atom) there are "
         f"modes that are not real, and a free energy needs {FEWEST} volumes without, none unstable "
-        "between them; this phase is held by anharmonicity, or unstable with this model.",
+        "between them; try other volumes (n_compressed, n_expanded) or a larger supercell "
+        "(min_length), or the phase is unstable with this model, or held by anharmonicity.",
     )
 
 
@@ -89,7 +90,8 @@ def _no_minimum(
         "no_minimum",
         f"At the lowest temperature the free energy has no minimum between {volumes[0]:.2f} and "
         f"{volumes[-1]:.2f} Å³/atom and falls towards {falls} volumes; relax the structure first, "
-        "or the phase is unstable with this model.",
+        "or take more volumes there (n_compressed, n_expanded); if it still has none, the phase is "
+        "unstable with this model.",
     )
 
 
@@ -211,7 +213,7 @@ def _doubts(
         warnings.append(
             f"F(V, T) is rough: at {worst.temperature:g} K the volume expands by "
             f"{worst.expansion:.2e}/K where its entropy asks for {worst.maxwell:.2e}/K; the model "
-            "does not carry derivatives of its phonons."
+            "is not smooth enough for derivatives of its phonons."
         )
     warnings += _gaps(good, found)
     beyond = settings.temperatures[len(found) :]

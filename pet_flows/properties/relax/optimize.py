@@ -261,7 +261,6 @@ def unconverged(points: Collection[Descent[Any]], what: str, steps: int) -> dict
     if not loose:
         return {}
     message = (
-        f"{len(loose)} of {len(points)} {what} were not converged after {steps} steps; allow more "
-        "steps."
+        f"{len(loose)} of {len(points)} {what} were not converged after {steps} steps; raise steps."
     )
     return {"state": "unconverged", "reason": "steps_exhausted", "message": message}

@@ -207,7 +207,9 @@ def _outcome(descent: Descent[_Relaxation], settings: RelaxSettings) -> Outcome:
         check(atoms)
     except StructureError as found:
         error = StructureError(
-            "collapsed", f"The relaxation ended in an impossible geometry. {found.message}"
+            "collapsed",
+            f"The relaxation ended in an impossible geometry ({found.message.partition(';')[0]}); "
+            "start nearer to a minimum, or use another model.",
         )
         return specimen.failure(error, **cost)
     warnings = []
@@ -253,14 +255,14 @@ def _state(descent: Descent[_Relaxation], settings: RelaxSettings) -> dict[str, 
     """State of an outcome; reason and message of one that is not converged."""
     if descent.converged:
         return {}
-    advice = "use float64" if descent.stalled else "allow more steps"
+    advice = "set dtype to float64" if descent.stalled else "raise steps"
     return {
         "state": "unconverged",
         "reason": "stalled" if descent.stalled else "steps_exhausted",
         "message": (
             f"Not converged after {descent.n_steps} steps: largest force "
-            f"{descent.residual.force:.2g} eV/Å (asked for {settings.fmax:g}), largest cell force "
-            f"{descent.residual.cell_force:.2g} eV (asked for {settings.smax:g}); {advice}."
+            f"{descent.residual.force:.2g} eV/Å (fmax is {settings.fmax:g}), largest cell force "
+            f"{descent.residual.cell_force:.2g} eV (smax is {settings.smax:g}); {advice}."
         ),
     }
 

@@ -154,7 +154,7 @@ def test_unconverged_says_so_and_keeps_what_it_has(pet: Potential) -> None:
     outcome = next(relax([bulk("W", a=3.3)], pet, RelaxSettings(steps=1)))
     assert outcome.state == "unconverged"
     assert outcome.reason == "steps_exhausted"
-    assert "allow more steps" in outcome.message
+    assert "raise steps" in outcome.message
     assert not outcome.result["converged"]
     assert outcome.atoms is not None
 
