@@ -205,7 +205,7 @@ def _read(campaign: CampaignFile, job_store: JobStore) -> list[InputStructure]:
 
     found: list[InputStructure] = []
     if campaign.inputs:
-        found += read_inputs(campaign.inputs)
+        found += read_inputs(campaign.inputs, structure_path=campaign.structure_path)
     if campaign.from_store is not None:
         from pet_flows.inputs.database import read_store
 

@@ -226,12 +226,13 @@ def relax() -> Example:
         "enthalpy_per_atom": -5.4, "energy_change": -0.1, "volume_change": 0.02, "rmsd": 0.0,
         "lattice": {"a": 5.4, "b": 5.4, "c": 5.4, "alpha": 90.0, "beta": 90.0, "gamma": 90.0},
     }  # fmt: skip
-    path = {
-        "energy_per_atom": np.array([-5.3, -5.38, -5.399, -5.4]),
-        "max_force": np.array([0.5, 0.1, 0.0, 0.0005]),
-        "volume_per_atom": np.array([19.6, 19.9, 20.05, 20.0]),
+    result["path"] = {
+        "step": [0, 1, 2, 3],
+        "energy_per_atom": [-5.3, -5.38, -5.399, -5.4],
+        "max_force": [0.5, 0.1, 0.0, 0.0005],
+        "volume_per_atom": [19.6, 19.9, 20.05, 20.0],
     }
-    return Example("relax", result, {"path": path})
+    return Example("relax", result)
 
 
 EXAMPLES = {

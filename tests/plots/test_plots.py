@@ -263,12 +263,12 @@ def test_path_of_a_relaxation():
     assert lines(force)["asked for"][1][0] == EXAMPLES["relax"].settings["fmax"]
     assert volume.lines[0].get_ydata() == pytest.approx([19.6, 19.9, 20.05, 20.0])
     crystal = examples.relax()
-    crystal.arrays["path"]["max_force"] = np.array([1e-17, 0.0, 3e-34, 2e-20])
+    crystal.result["path"]["max_force"] = [1e-17, 0.0, 3e-34, 2e-20]
     force = drawn(crystal, "path").axes[1]
     assert "zero by symmetry" in force.texts[0].get_text()
     assert force.get_ylim()[0] > 1e-6
     without = examples.relax()
-    without.arrays = {}
+    without.result["path"] = None
     with pytest.raises(PetFlowsError, match="This relaxation's path is not stored"):
         drawn(without, "path")
 

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from pet_flows.properties.property import Property
-from pet_flows.properties.result import (
-    LatticeParameters,
-)
+from pet_flows.properties.result import LatticeParameters, Strict
 from pet_flows.properties.settings import (
     CellSettings,
     Positive,
@@ -52,6 +50,21 @@ class RelaxSettings(CellSettings):
         return self
 
 
+class RelaxationPath(Strict):
+    """How a relaxation went: lists over steps, the first the structure as it was given."""
+
+    step: list[int] = Field(description="number of each; of a very long path some are left out")
+    energy_per_atom: list[FiniteFloat] = Field(
+        description="energy over number of atoms", json_schema_extra=unit("eV")
+    )
+    max_force: list[FiniteFloat] = Field(
+        description="largest norm of the force on an atom", json_schema_extra=unit("eV/Å")
+    )
+    volume_per_atom: list[FiniteFloat | None] = Field(
+        description="None without a cell", json_schema_extra=unit("Å³")
+    )
+
+
 class RelaxResult(StaticResult):
     """Where a relaxation ended."""
 
@@ -73,6 +86,9 @@ class RelaxResult(StaticResult):
     rmsd: FiniteFloat | None = Field(
         description="between input and final positions, the cell's strain taken out",
         json_schema_extra=unit("Å"),
+    )
+    path: RelaxationPath | None = Field(
+        default=None, description="steps on the way; None in records of before it was kept"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -53,6 +53,17 @@ class Residual(NamedTuple):
     """the worse of both in units of its criterion"""
 
 
+class PathPoint(NamedTuple):
+    """Where a structure was after one of its steps."""
+
+    energy_per_atom: float
+    """eV"""
+    max_force: float
+    """eV/Å"""
+    volume_per_atom: float | None
+    """Å³; None without a cell"""
+
+
 _UNKNOWN = Residual(np.inf, np.inf, np.inf)
 
 
@@ -72,11 +83,22 @@ class Descent[T](MovingSystem):
     """least residual after a step so far, relative"""
     since: int = 0
     """steps since that last fell"""
+    path: list[PathPoint] = field(default_factory=list)
+    """at the start and after each step"""
+
+    def reached(self, residual: Residual) -> None:
+        """Note where it is now."""
+        self.residual = residual
+        if self.evaluation is None:
+            return
+        cell, pbc = self.evaluation.system.cell, self.evaluation.system.pbc
+        volume = abs(float(np.linalg.det(cell))) / len(self) if pbc.all() else None
+        self.path.append(PathPoint(self.evaluation.energy_per_atom, residual.force, volume))
 
     def stepped(self, residual: Residual) -> None:
         """Count a step that has led to a residual."""
         self.n_steps += 1
-        self.residual = residual
+        self.reached(residual)
         if residual.relative < PROGRESS * self.least:
             self.least, self.since = residual.relative, 0
         else:
@@ -155,6 +177,7 @@ class Optimization[T]:
         if after is not None:
             descent.n_steps, descent.first_energy = after.n_steps, after.first_energy
             descent.n_evaluations, descent.wall_time = after.n_evaluations, after.wall_time
+            descent.path = after.path[:-1]  # it begins where that one ended
         self._waiting.append(descent)
 
     def __iter__(self) -> Iterator[Descent[T]]:
@@ -200,7 +223,7 @@ class Optimization[T]:
         )
         self._state = fresh if self._state is None else self._optimizer.join(self._state, fresh)
         for descent in entering:
-            descent.residual = self._residual(descent)
+            descent.reached(self._residual(descent))
 
     def _collect(self) -> list[Descent[T]]:
         """Take out what is converged, out of steps, broken or stuck."""

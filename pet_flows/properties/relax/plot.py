@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pet_flows.properties.figure import BLUE, GREEN, INK, RED, arrays_of, new_figure, note
+from pet_flows.errors import PetFlowsError
+from pet_flows.properties.figure import BLUE, GREEN, INK, RED, new_figure, note
 from pet_flows.properties.property import PlotData
 
 if TYPE_CHECKING:
@@ -17,20 +18,18 @@ _ZERO = 1e-6
 
 
 def path(data: PlotData) -> Figure:
-    """Energy, largest force and volume at each step.
-
-    The blob ``path`` holds ``energy_per_atom`` (eV), ``max_force`` (eV/Å) and ``volume_per_atom``
-    (Å³), each of shape (steps,), the given structure first.
-    """
+    """Energy, largest force and volume at each step, the given structure first."""
     from matplotlib.ticker import MaxNLocator
 
-    arrays = arrays_of(
-        data, "path", "This relaxation's path is not stored, as of all that were computed before "
-        "paths were: pet-flows show tells where it ended.",
-    )  # fmt: skip
-    energies, forces = arrays["energy_per_atom"], arrays["max_force"]
-    volumes = arrays["volume_per_atom"]
-    steps = np.arange(len(energies))
+    found = data.result.get("path")
+    if found is None:
+        raise PetFlowsError(
+            "This relaxation's path is not stored, as of all that were computed before paths were: "
+            "pet-flows show tells where it ended."
+        )
+    steps = np.array(found["step"])
+    energies, forces = np.array(found["energy_per_atom"]), np.array(found["max_force"])
+    volumes = np.array(found["volume_per_atom"], dtype=float)
     with_volume = np.isfinite(volumes).all() and np.ptp(volumes) > 0
     figure = new_figure(data, width=5.6, height=6.0 if with_volume else 4.4)
     panels = figure.subplots(3 if with_volume else 2, 1, sharex=True)

@@ -6,6 +6,7 @@ import spglib
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from ase.units import GPa
@@ -17,7 +18,8 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.relax.declaration import RelaxSettings
-from pet_flows.properties.relax.relax import relax
+from pet_flows.properties.relax.optimize import PathPoint
+from pet_flows.properties.relax.relax import LONGEST_PATH, _path, relax
 from pet_flows.properties.static.static import static
 from pet_flows.symmetrization.strategy import Fixed, Plan
 from tests.properties.stub import AsePotential
@@ -268,3 +270,27 @@ def test_a_fixed_cell_is_not_snapped(pet: Potential) -> None:
     assert free.atoms is not None
     lengths = free.atoms.cell.lengths()
     assert lengths.max() - lengths.min() < 1e-9
+
+
+def test_the_path_ends_where_the_result_is(emt: AsePotential) -> None:
+    """Also of a long one, of which some steps are left out."""
+    stretched = bulk("Cu", a=3.9)
+    (outcome,) = relax([stretched], emt, RelaxSettings(fmax=1e-3))
+    path, result = outcome.result["path"], outcome.result
+    assert path["step"] == list(range(result["n_steps"] + 1))
+    assert path["energy_per_atom"][-1] == result["energy_per_atom"]
+    assert path["energy_per_atom"][0] == pytest.approx(emt_energy(stretched), abs=1e-12)
+    assert path["max_force"][-1] == result["max_force"]
+    assert path["volume_per_atom"][0] == pytest.approx(3.9**3 / 4)
+    assert path["volume_per_atom"][-1] == pytest.approx(outcome.atoms.get_volume())
+    points = [PathPoint(-n, 0.0, None) for n in range(5000)]
+    long = _path(points)
+    assert len(long["step"]) == LONGEST_PATH
+    assert (long["step"][0], long["step"][-1]) == (0, 4999)
+    assert long["energy_per_atom"][-1] == -4999
+
+
+def emt_energy(atoms: Atoms) -> float:
+    copy = atoms.copy()
+    copy.calc = EMT()
+    return copy.get_potential_energy() / len(copy)
