@@ -22,6 +22,7 @@ from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.properties.batch import capacity_of, evaluate_each
 from pet_flows.properties.relax.optimizers import OPTIMIZERS, Freedom
+from pet_flows.properties.relax.path import PathPoint
 
 if TYPE_CHECKING:
     from pet_flows.crystallography.group import SpaceGroup
@@ -51,17 +52,6 @@ class Residual(NamedTuple):
     """eV; largest eigenvalue of V (σ + p) / N, of the part that may move"""
     relative: float
     """the worse of both in units of its criterion"""
-
-
-class PathPoint(NamedTuple):
-    """Where a structure was after one of its steps."""
-
-    energy_per_atom: float
-    """eV"""
-    max_force: float
-    """eV/Å"""
-    volume_per_atom: float | None
-    """Å³; None without a cell"""
 
 
 _UNKNOWN = Residual(np.inf, np.inf, np.inf)

@@ -22,11 +22,10 @@ from pet_flows.properties.outcome import (
 )
 from pet_flows.properties.prepare import FIXED_CELL, check
 from pet_flows.properties.relax.declaration import RelaxSettings
-from pet_flows.properties.relax.optimize import Descent, Freedom, Optimization, PathPoint
+from pet_flows.properties.relax.optimize import Descent, Freedom, Optimization
+from pet_flows.properties.relax.path import path_of
 from pet_flows.properties.specimen import Specimen, specimens
 
-#: points of a path that a record holds
-LONGEST_PATH = 500
 #: what of the cell moves, by what of it does not
 MOVES: dict[str | None, Freedom] = {None: "cell", "volume": "shape", "shape": "volume"}
 #: a structure may leave the range of its crystal reference so often
@@ -241,7 +240,7 @@ def _outcome(descent: Descent[_Relaxation], settings: RelaxSettings) -> Outcome:
         "volume_change": _volume_change(given, atoms),
         "lattice": lattice(atoms),
         "rmsd": rmsd(given, atoms),
-        "path": _path(descent.path),
+        "path": path_of(descent.path),
     }
     return specimen.outcome(
         result=result,
@@ -252,19 +251,6 @@ def _outcome(descent: Descent[_Relaxation], settings: RelaxSettings) -> Outcome:
         **_state(descent, settings),
         **cost,
     )
-
-
-def _path(points: Sequence[PathPoint]) -> dict[str, list[Any]]:
-    """The path as a record has it; of a very long one every few steps, both ends among them."""
-    n = min(len(points), LONGEST_PATH)
-    steps: list[int] = np.linspace(0, len(points) - 1, n).round().astype(int).tolist()
-    chosen = [points[step] for step in steps]
-    return {
-        "step": steps,
-        "energy_per_atom": [point.energy_per_atom for point in chosen],
-        "max_force": [point.max_force for point in chosen],
-        "volume_per_atom": [point.volume_per_atom for point in chosen],
-    }
 
 
 def _state(descent: Descent[_Relaxation], settings: RelaxSettings) -> dict[str, Any]:

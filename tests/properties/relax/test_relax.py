@@ -18,8 +18,8 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.relax.declaration import RelaxSettings
-from pet_flows.properties.relax.optimize import PathPoint
-from pet_flows.properties.relax.relax import LONGEST_PATH, _path, relax
+from pet_flows.properties.relax.path import LONGEST_PATH, PathPoint, path_of
+from pet_flows.properties.relax.relax import relax
 from pet_flows.properties.static.static import static
 from pet_flows.symmetrization.strategy import Fixed, Plan
 from tests.properties.stub import AsePotential
@@ -284,7 +284,7 @@ def test_the_path_ends_where_the_result_is(emt: AsePotential) -> None:
     assert path["volume_per_atom"][0] == pytest.approx(3.9**3 / 4)
     assert path["volume_per_atom"][-1] == pytest.approx(outcome.atoms.get_volume())
     points = [PathPoint(-n, 0.0, None) for n in range(5000)]
-    long = _path(points)
+    long = path_of(points)
     assert len(long["step"]) == LONGEST_PATH
     assert (long["step"][0], long["step"][-1]) == (0, 4999)
     assert long["energy_per_atom"][-1] == -4999
