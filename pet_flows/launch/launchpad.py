@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.settings import absolute
-from pet_flows.store.locate import configured_job_store, data_store
+from pet_flows.store.locate import configured_job_store, connect_configured, data_store
 from pet_flows.store.patience import brief, check_server
 
 if TYPE_CHECKING:
@@ -127,6 +127,5 @@ def shared_job_store() -> JobStore:
             "(or JOBFLOW_CONFIG_FILE), as configs/jobflow.yaml of pet-flows shows."
         )
     data_store(store)
-    store.connect()
-    check_server(store.docs_store._collection.database.client, "jobflow.yaml")
+    connect_configured(store)
     return store

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.core import Store
 from pymongo.errors import OperationFailure
 
-from pet_flows.store.locate import data_store, embedded_job_store, is_process_local
+from pet_flows.store.locate import data_store, embedded_job_store, is_process_local, refuse_divided
 from pet_flows.store.patience import patient
 from pet_flows.store.sqlite import SqliteStore
 from pet_flows.store.sqlite_collection import SqliteCollection
@@ -76,8 +76,10 @@ def connect(job_store: JobStore, read_only: bool = False) -> Connected:
     Raises
     ------
     PetFlowsError
-        It has no additional store ``data``, or the embedded store cannot be opened.
+        It has no additional store ``data``, or one that ends with this process beside documents
+        that do not; or the embedded store cannot be opened.
     """
+    refuse_divided(job_store)
     resources = ExitStack()
     if is_process_local(job_store.docs_store):
         job_store = embedded_job_store(read_only)

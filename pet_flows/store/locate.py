@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maggma.core import Store
 from maggma.stores import MemoryStore, MongoStore
+from pymongo.errors import PyMongoError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.settings import get_settings
-from pet_flows.store.patience import check_server
+from pet_flows.store.patience import ServerAwayError, brief, check_server
 from pet_flows.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -35,20 +36,43 @@ def open_job_store(read_only: bool = False) -> JobStore:
     Raises
     ------
     PetFlowsError
-        jobflow.yaml cannot be used, its server does not answer, or the embedded store is written
-        by another process.
+        jobflow.yaml cannot be used or would lose arrays, its server does not answer, or the
+        embedded store is written by another process.
     """
     configured = configured_job_store()
     store = configured if configured is not None else embedded_job_store(read_only)
-    more: dict[str, Any] = getattr(store, "additional_stores", {})
-    for part in (store.docs_store, *more.values()):
+    for part in _parts(store):
         if read_only and isinstance(part, SqliteStore):  # also where jobflow.yaml names it
             part.read_only = True
-    store.connect()
-    if isinstance(store.docs_store, MongoStore):
-        # now, and in seconds: later a server that went away is waited for much longer
-        check_server(store.docs_store._collection.database.client, "jobflow.yaml")
+    connect_configured(store)
     return store
+
+
+def connect_configured(store: JobStore) -> None:
+    """Connect a JobStore, and ask its server whether it is there: later it is waited for longer.
+
+    Raises
+    ------
+    PetFlowsError
+        A part of it cannot be opened: no server, no package, no credentials.
+    """
+    try:
+        store.connect()
+    except (PetFlowsError, KeyboardInterrupt):
+        raise
+    except PyMongoError as error:
+        raise ServerAwayError(
+            f"The MongoDB named in jobflow.yaml cannot be used ({type(error).__name__}: "
+            f"{brief(error)}); start it, or mend host, port, user and password there."
+        ) from None
+    except Exception as error:  # boto3, botocore, montydb and maggma each raise their own
+        kinds = ", ".join(type(part).__name__ for part in _parts(store))
+        raise PetFlowsError(
+            f"A store of jobflow.yaml ({kinds}) cannot be opened ({type(error).__name__}: "
+            f"{_first_line(error)}); install the package or give the credentials that it needs."
+        ) from None
+    if isinstance(store.docs_store, MongoStore) and not isinstance(store.docs_store, MemoryStore):
+        check_server(store.docs_store._collection.database.client, "jobflow.yaml")
 
 
 def configured_job_store() -> JobStore | None:
@@ -57,7 +81,7 @@ def configured_job_store() -> JobStore | None:
     Raises
     ------
     PetFlowsError
-        The configuration cannot be read.
+        The configuration cannot be read, or would lose arrays.
     """
     named = os.environ.get("JOBFLOW_CONFIG_FILE")
     path = Path(named or "~/.jobflow.yaml").expanduser()
@@ -70,11 +94,11 @@ def configured_job_store() -> JobStore | None:
 
         store: JobStore = JobflowSettings().JOB_STORE  # type: ignore[call-arg]
     except Exception as error:  # yaml, pydantic, maggma and monty each raise their own
-        said = str(error).splitlines()[0] if str(error) else ""
         raise PetFlowsError(
-            f"{path} cannot be used as jobflow's configuration ({type(error).__name__}: {said}); "
-            "configs/jobflow.yaml of pet-flows shows one that works."
+            f"{path} cannot be used as jobflow's configuration ({type(error).__name__}: "
+            f"{_first_line(error)}); configs/jobflow.yaml of pet-flows shows one that works."
         ) from None
+    refuse_divided(store)
     return None if is_process_local(store.docs_store) else store
 
 
@@ -99,6 +123,46 @@ def is_process_local(store: Store) -> bool:
         isinstance(store, MongoStore) and not isinstance(store, MemoryStore)
     )
     return not shared
+
+
+def refuse_divided(job_store: JobStore) -> None:
+    """Refuse documents that stay where their arrays do not, or the other way round.
+
+    Raises
+    ------
+    PetFlowsError
+        Of ``docs_store`` and ``data`` one ends with this process.
+    """
+    # get(): indexing jobflow's defaultdict would make a store in memory
+    data: Store | None = getattr(job_store, "additional_stores").get("data")  # noqa: B009
+    docs = job_store.docs_store
+    if data is None or _in_memory(docs) == _in_memory(data):
+        return
+    lost, kept = ("docs_store", "data") if _in_memory(docs) else ("data", "docs_store")
+    kinds = {"docs_store": type(docs).__name__, "data": type(data).__name__}
+    raise PetFlowsError(
+        f"The JobStore of jobflow.yaml has its {lost} in a {kinds[lost]}, which no other process "
+        f"sees, and its {kept} in a {kinds[kept]}: results would lose their "
+        f"{'arrays' if lost == 'data' else 'documents'}; name a server for both, as "
+        "configs/jobflow.yaml of pet-flows shows."
+    )
+
+
+def _in_memory(store: Store) -> bool:
+    """Whether a store, or the index that an S3Store finds its objects by, is this process's own."""
+    inner = (getattr(store, name, None) for name in ("index", "store"))
+    return isinstance(store, MemoryStore) or any(
+        _in_memory(part) for part in inner if isinstance(part, Store)
+    )
+
+
+def _parts(job_store: JobStore) -> list[Store]:
+    more: dict[str, Store] = getattr(job_store, "additional_stores")  # noqa: B009
+    return [job_store.docs_store, *more.values()]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def data_store(job_store: JobStore) -> Store:

@@ -5,18 +5,23 @@ import subprocess
 import sys
 
 import pytest
+from jobflow import JobStore, run_locally
 from maggma.stores import JSONStore, MemoryStore, MongoStore
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.jobs import StaticMaker
+from pet_flows.launch.launchpad import shared_job_store
 from pet_flows.settings import get_settings
 from pet_flows.store.locate import (
     configured_job_store,
     data_path,
     is_process_local,
     open_job_store,
+    refuse_divided,
 )
 from pet_flows.store.results import ResultStore
 from pet_flows.store.sqlite import SqliteStore
+from tests.store.examples import crystal
 
 
 @pytest.fixture
@@ -112,3 +117,84 @@ def test_what_other_processes_see(tmp_path):
     assert is_process_local(JSONStore(str(tmp_path / "x.json"), read_only=False))
     assert not is_process_local(SqliteStore("x.db"))
     assert not is_process_local(MongoStore("x", "y"))
+
+
+def test_arrays_in_memory_beside_documents_that_stay_are_refused(
+    configure, mongodb_uri, mongodb_database
+):
+    configure(
+        mongo(mongodb_uri, mongodb_database, data=False)
+        + "  additional_stores:\n    data: {type: MemoryStore}\n"
+    )
+    sentence = "its data in a MemoryStore, which no other process sees, .* would lose their arrays"
+    for opened in (open_job_store, ResultStore.open, shared_job_store):
+        with pytest.raises(PetFlowsError, match=sentence):
+            opened()
+
+
+def test_documents_in_memory_beside_arrays_that_stay_are_refused(
+    configure, mongodb_uri, mongodb_database
+):
+    place = f'uri: "{mongodb_uri}", database: {mongodb_database}, collection_name: b'
+    configure(
+        "JOB_STORE:\n  docs_store: {type: MemoryStore}\n"
+        f"  additional_stores:\n    data: {{type: GridFSStore, {place}}}\n"
+    )
+    with pytest.raises(PetFlowsError, match=r"its docs_store in a MemoryStore.*their documents"):
+        open_job_store()
+
+
+def test_an_s3_store_is_as_good_as_its_index(tmp_path):
+    from maggma.stores import S3Store
+
+    docs = SqliteStore(str(tmp_path / "a.db"), "outputs")
+    kept = SqliteStore(str(tmp_path / "b.db"), "index")
+    refuse_divided(JobStore(docs, {"data": S3Store(kept, "bucket")}))
+    with pytest.raises(PetFlowsError, match="its data in a S3Store, which no other process sees"):
+        refuse_divided(JobStore(docs, {"data": S3Store(MemoryStore(), "bucket")}))
+
+
+def test_a_job_that_would_lose_its_arrays_computes_nothing(tmp_path, caplog):
+    store = JobStore(SqliteStore(str(tmp_path / "a.db"), "outputs"), {"data": MemoryStore()})
+    job = StaticMaker(potential="no-such-model").make([crystal()])
+    run_locally(job, store=store, raise_immediately=False)
+    assert "its data in a MemoryStore" in caplog.text
+    assert "no-such-model" not in caplog.text.rpartition("Traceback")[2]
+
+
+def test_a_bucket_without_credentials_is_a_sentence(configure, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    sqlite = '"@module": pet_flows.store.sqlite, "@class": SqliteStore'
+    configure(
+        f"""JOB_STORE:
+  "@module": jobflow.core.store
+  "@class": JobStore
+  docs_store: {{{sqlite}, path: {tmp_path}/a.db, collection_name: outputs}}
+  additional_stores:
+    data:
+      "@module": maggma.stores.aws
+      "@class": S3Store
+      bucket: none
+      index: {{{sqlite}, path: {tmp_path}/b.db, collection_name: index}}
+"""
+    )
+    with pytest.raises(PetFlowsError, match=r"S3Store\) cannot be opened .*credentials that it"):
+        open_job_store()
+
+
+def test_a_store_whose_package_is_missing_is_a_sentence(configure, mongodb_uri, mongodb_database):
+    try:
+        import montydb  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        pytest.skip("montydb is installed")
+    configure(
+        mongo(mongodb_uri, mongodb_database, data=False)
+        + "  additional_stores:\n    data: {type: MontyStore, collection_name: b}\n"
+    )
+    with pytest.raises(PetFlowsError, match=r"jobflow.yaml cannot be used .*MontyDB"):
+        open_job_store()
