@@ -15,24 +15,23 @@ from pet_flows.properties.execution import Execution
 from pet_flows.properties.registry import properties
 from pet_flows.settings import Settings
 from tests.docs.examples import PAGES, ROOT, name_of
+from tests.test_layers import LAYERS
 
 DOCS = ROOT / "docs"
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
 @pytest.fixture(scope="module")
-def generate():
-    """Module docs/generate.py, which writes pages."""
-    spec = spec_from_file_location("docs_generate", DOCS / "generate.py")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def generated(generate):
-    return generate.pages()
+def generated():
+    """Pages that docs/generate.py and generate_api.py write."""
+    made = {}
+    for name in ("generate", "generate_api"):
+        spec = spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+        module = module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        made |= module.pages()
+    return made
 
 
 def section(text: str, heading: str) -> str:
@@ -78,6 +77,12 @@ def test_the_front_door_is_documented(generated):
     shown = set(re.findall(r"^::: (\S+)", "\n".join(generated.values()), re.MULTILINE))
     for target in re.findall(r"\]\[(\S+)\]", page):
         assert target in shown or target.rpartition(".")[0] in shown, target
+
+
+def test_the_architecture_names_every_layer_in_its_order():
+    page = (DOCS / "architecture.md").read_text()
+    rows = re.findall(r"^\| (`[^|]+`) \|", page.split("## ")[0], re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(LAYERS)
 
 
 def test_make_help_lists_every_target():
