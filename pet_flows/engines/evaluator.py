@@ -2,7 +2,7 @@
 
 Gradients are taken in two stages. Chunk by chunk, the gradient of Σ W f is taken with X, Q and W
 as independent variables, so that memory never holds more than one chunk's activations. Then one
-backward pass carries ∂E/∂Q = T_k Q_k and ∂E/∂W = f through the strategy, X → (Q, W).
+backward pass takes ∂E/∂Q = T_k Q_k and ∂E/∂W = f through the strategy, X → (Q, W).
 """
 
 from __future__ import annotations

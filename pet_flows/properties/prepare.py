@@ -115,7 +115,7 @@ def bare(atoms: Atoms) -> Atoms:
 
 
 def scaled(atoms: Atoms, ratio: float) -> Atoms:
-    """Copy with ``ratio`` times the volume, in the same shape, the atoms carried along."""
+    """Copy with ``ratio`` times the volume, in the same shape, the atoms moved along."""
     copy = atoms.copy()
     copy.set_cell(atoms.cell.array * ratio ** (1 / 3), scale_atoms=True)
     return copy

@@ -79,7 +79,8 @@ def elastic(
     Parameters
     ----------
     structures, inherited
-        As for :func:`.relaxation.relax.relax`; structures should be relaxed, cell too.
+        As for :func:`~pet_flows.properties.relax.relax.relax`; structures should be relaxed, cell
+        too.
     potential
         Evaluated in float64 whatever its own dtype.
     settings
@@ -90,10 +91,11 @@ def elastic(
     Yields
     ------
     Outcome
-        Result as in ``RECORDS``; tensors in Voigt's notation, GPa, ``tensor`` in the axes of the
-        outcome's ``atoms``. An unstable crystal is a result. ``unconverged`` if the ions of a cell
-        did not relax (``steps_exhausted``); ``failed`` with ``not_relaxed`` if the stress of the
-        crystal is larger than ``max_stress``, with ``no_volume`` for slabs and molecules.
+        Result as :class:`.declaration.ElasticResult`; tensors in Voigt's notation, GPa, ``tensor``
+        in the axes of the outcome's ``atoms``. An unstable crystal is a result. ``unconverged`` if
+        the ions of a cell did not relax (``steps_exhausted``); ``failed`` with ``not_relaxed`` if
+        the stress of the crystal is larger than ``max_stress``, with ``no_volume`` for slabs and
+        molecules.
     """
     settings = settings or ElasticSettings()
     potential = potential.with_(dtype="float64")
@@ -176,7 +178,7 @@ def _largest(stress: np.ndarray) -> float:
 def _not_relaxed(stress: float, settings: ElasticSettings) -> StructureError:
     return StructureError(
         "not_relaxed",
-        f"The crystal carries a stress of {stress:.2g} GPa, more than max_stress "
+        f"The crystal is under a stress of {stress:.2g} GPa, more than max_stress "
         f"({settings.max_stress:g} GPa), and elastic constants are those of a crystal without; "
         "relax its cell first, or raise max_stress.",
     )
@@ -243,7 +245,7 @@ def _doubts(
     largest = float(np.abs(tensor).max())
     if stress > STRESSED:
         yield (
-            f"The crystal carries a stress of {stress:.2f} GPa: these are derivatives of the "
+            f"The crystal is under a stress of {stress:.2f} GPa: these are derivatives of the "
             "stress there, not the elastic constants of a crystal without; relax its cell first."
         )
     if residual > ROUGH * largest:

@@ -68,18 +68,18 @@ def eos(
     Parameters
     ----------
     structures, potential, settings, inherited
-        As for :func:`.relaxation.relax.relax`; structures should be relaxed.
+        As for :func:`~pet_flows.properties.relax.relax.relax`; structures should be relaxed.
     progress
         Called with (index, volumes done, volumes known to be needed).
 
     Yields
     ------
     Outcome
-        Result as in ``RECORDS``, with ``volumes`` (Å³/atom), ``energies`` (eV/atom) and the
-        ``residual`` (eV/atom) of the fit; ``atoms`` is the structure at the volume nearest the
-        minimum. ``unconverged`` if a volume did not relax (``steps_exhausted``); ``failed`` with
-        ``no_minimum`` if the energy has none within reach, with ``no_volume`` for slabs, chains
-        and molecules, whose cell is mostly vacuum.
+        Result as :class:`.declaration.EOSResult`, with ``volumes`` (Å³/atom), ``energies``
+        (eV/atom) and the ``residual`` (eV/atom) of the fit; ``atoms`` is the structure at the
+        volume nearest the minimum. ``unconverged`` if a volume did not relax (``steps_exhausted``);
+        ``failed`` with ``no_minimum`` if the energy has none within reach, with ``no_volume`` for
+        slabs, chains and molecules, whose cell is mostly vacuum.
     """
     settings = settings or EOSSettings()
     freedom: Freedom = "shape" if settings.relax == "shape" else "ions"

@@ -33,7 +33,7 @@ def analyse(
     Returns
     -------
     result, arrays
-        As :func:`.conductivity.conductivity` yields them, but for what belongs to displacements.
+        As :func:`.kappa.conductivity` yields them, but for what belongs to displacements.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def analyse(
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of translations at Γ and of numbers that break symmetry
-        # without the averages the result depends by 5 % on how the crystal is turned
+        # without the averages the result depends by 5 % on how the crystal is oriented
         phono3py.init_phph_interaction(
             symmetrize_tetrahedra=True,
             exclude_gamma_acoustic=True,
@@ -66,7 +66,7 @@ def analyse(
         raise StructureError(
             "no_scattering",
             f"Some modes meet no others on the mesh {np.array(found.mesh_numbers).tolist()} and "
-            f"carry heat without end ({np.abs(kappa).max():.1e} W/m/K); raise mesh_length, "
+            f"conduct heat without end ({np.abs(kappa).max():.1e} W/m/K); raise mesh_length, "
             "and check that the crystal is stable.",
         )
     frequencies = np.array(found.frequencies)
@@ -75,7 +75,7 @@ def analyse(
         acoustic[q, np.argsort(np.abs(frequencies[q]), kind="stable")[:3]] = True
     if acoustic.all():
         raise StructureError(
-            "no_scattering", "A mesh of Γ alone has no modes that carry heat; raise mesh_length."
+            "no_scattering", "A mesh of Γ alone has no modes that conduct heat; raise mesh_length."
         )
     lowest = float(frequencies[~acoustic].min())
     result = {

@@ -3,7 +3,7 @@
 Equations of motion of G. J. Martyna, D. J. Tobias, M. L. Klein, J. Chem. Phys. 101, 4177 (1994),
 with Langevin thermostats on atoms and cell instead of chains (D. Quigley, M. I. J. Probert,
 J. Chem. Phys. 120, 11432 (2004)); the cell's rate of strain is kept symmetric, so that it does not
-turn. With ``p_g`` the momentum of the cell, ``W`` its mass, ``v = p_g / W`` and ``f`` degrees of
+rotate. With ``p_g`` the momentum of the cell, ``W`` its mass, ``v = p_g / W`` and ``f`` degrees of
 freedom:
 
     dr/dt = p/m + r v,   dh/dt = h v,   dp/dt = F - p (v + tr(v)/f),
@@ -73,8 +73,8 @@ class Piston:
         """Momenta (N, 3) under forces and the cell's motion, in place."""
         rates, axes = self._rates()
         rates = -time * (rates + rates.sum() / self.degrees)
-        turned = (momenta @ axes) * np.exp(rates) + time * (forces @ axes) * exprel(rates)
-        momenta[:] = turned @ axes.T
+        along = (momenta @ axes) * np.exp(rates) + time * (forces @ axes) * exprel(rates)
+        momenta[:] = along @ axes.T
 
     def drift(
         self,

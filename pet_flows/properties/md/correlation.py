@@ -37,23 +37,23 @@ class Displacements:
         """One more sample of unwrapped positions (N, 3) in Å."""
         level = 0
         while level < len(self._last) and self._count % 2**level == 0:
-            turn = self._count // 2**level
+            count = self._count // 2**level
             last = self._last[level]
-            last[turn % (_LAGS + 1)] = positions
-            for lag in range(1 if level == 0 else _LAGS // 2 + 1, min(turn, _LAGS) + 1):
-                moved = positions - last[(turn - lag) % (_LAGS + 1)]
+            last[count % (_LAGS + 1)] = positions
+            for lag in range(1 if level == 0 else _LAGS // 2 + 1, min(count, _LAGS) + 1):
+                moved = positions - last[(count - lag) % (_LAGS + 1)]
                 self._sums[level, lag] += self._species @ moved**2
                 self._origins[level, lag] += 1
             level += 1
-            if turn == _LAGS and level == len(self._last):
+            if count == _LAGS and level == len(self._last):
                 self._grow(last)
         self._count += 1
 
     def _grow(self, last: np.ndarray) -> None:
         """Add a level; every other position of the one below, just full, belongs to it."""
-        inherited = np.zeros_like(last)
-        inherited[: _LAGS // 2 + 1] = last[::2]
-        self._last = np.concatenate([self._last, inherited[None]])
+        kept = np.zeros_like(last)
+        kept[: _LAGS // 2 + 1] = last[::2]
+        self._last = np.concatenate([self._last, kept[None]])
         self._sums = np.concatenate([self._sums, np.zeros_like(self._sums[:1])])
         self._origins = np.concatenate([self._origins, np.zeros_like(self._origins[:1])])
 

@@ -2,7 +2,7 @@
 
 torch-sim draws the thermostat's noise of a whole batch from one generator, so that a trajectory
 would depend on who else is in the batch. Here each structure has its own, which its checkpoint
-carries: it repeats itself alone, in company, and after a kill.
+holds: it repeats itself alone, in company, and after a kill.
 """
 
 from __future__ import annotations

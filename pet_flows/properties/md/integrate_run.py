@@ -1,4 +1,4 @@
-"""One trajectory on its way: what it carries from step to step, and over a kill."""
+"""One trajectory on its way: what it keeps from step to step, and over a kill."""
 
 from __future__ import annotations
 

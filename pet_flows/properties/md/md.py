@@ -78,15 +78,16 @@ def md(
     Yields
     ------
     Outcome
-        Result as in ``RECORDS``; blobs ``trajectory`` (:func:`.trajectory.read_trajectory`) and
-        ``observables`` (:meth:`.observables.Observables.arrays`).
-        A run that explodes is ``failed`` (:data:`EXPLOSIONS`) and keeps what it had; so does one
-        whose cell leaves the range of its crystal's reference (``symmetrization_refused``) or
-        whose files cannot be written (``storage_error``, retryable). Where a run cannot go on from
-        its files (``checkpoint_damaged``, retryable) they are left as they are. A slab or a
-        molecule at constant pressure is ``failed`` too (``no_volume``). ``drift`` is a linear fit
-        to the conserved energy: the total energy, plus that of chain or piston, minus the heat
-        that random noise has given.
+        Result as :class:`.declaration.MDResult`; blobs ``trajectory``
+        (:func:`.trajectory.read_trajectory`) and ``observables``
+        (:meth:`.observables.Observables.arrays`). A run that explodes is ``failed``
+        (:data:`EXPLOSIONS`) and keeps what it had; so does one whose cell leaves the range of its
+        crystal's reference (``symmetrization_refused``) or whose files cannot be written
+        (``storage_error``, retryable). Where a run cannot go on from its files
+        (``checkpoint_damaged``, retryable) they are left as they are. A slab or a molecule at
+        constant pressure is ``failed`` too (``no_volume``). ``drift`` is a linear fit to the
+        conserved energy: the total energy, plus that of chain or piston, minus the heat that random
+        noise has given.
     """
     settings = settings or MDSettings()
 

@@ -1,7 +1,7 @@
 """Thermostats of single runs: first velocities, Langevin noise, Nosé–Hoover chains.
 
 torch-sim's draw one noise for a whole batch, and its chains cannot be swapped with their systems;
-here each run has its own generator or chain, which its checkpoint carries.
+here each run has its own generator or chain, which its checkpoint holds.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ class NoseHooverChain:
             step = weight * time
             for j in reversed(range(len(self.momenta))):
                 self._push(j, 2.0 * kinetic, kT, step / 2.0)
-            turned = step * self.momenta / self.masses
-            self.stored += kT * float(self.degrees * turned[0] + turned[1:].sum())
-            scale = float(np.exp(-turned[0]))
+            moved = step * self.momenta / self.masses
+            self.stored += kT * float(self.degrees * moved[0] + moved[1:].sum())
+            scale = float(np.exp(-moved[0]))
             factor *= scale
             kinetic *= scale**2
             for j in range(len(self.momenta)):

@@ -105,7 +105,7 @@ def displaced_systems(
 
 
 def primitive_of(atoms: Atoms) -> Atoms:
-    """Primitive cell of a crystal whose symmetry is exact, neither turned nor shifted."""
+    """Primitive cell of a crystal whose symmetry is exact, neither rotated nor shifted."""
     found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
     return Atoms(
         numbers=atoms.numbers[found.atoms],

@@ -47,7 +47,7 @@ def primitive_nac(
 ) -> tuple[NacParams, tuple[str, ...]]:
     """Values of a primitive cell that obey its space group and the acoustic sum rule.
 
-    A primitive cell is cut out without being turned, so tensors stay what they are.
+    A primitive cell is cut out without being rotated, so tensors stay what they are.
 
     Parameters
     ----------

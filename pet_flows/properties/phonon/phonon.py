@@ -82,12 +82,12 @@ def phonon(
     Yields
     ------
     Outcome
-        Result as in ``RECORDS``; ``supercell_matrix`` is phonopy's (columns), for the primitive
-        cell, which is the outcome's ``atoms``. Blob ``phonon``: ``force_constants (n, N, 3, 3)``
-        eV/Å² compact, ``supercell_*`` and ``primitive_*`` cells, ``displacements`` and ``forces``
-        they come from, ``mesh_*`` and ``band_*`` arrays (:mod:`.phonons.modes`), densities of
-        states and ``thermal_displacements`` (:mod:`.phonons.density`), ``born_charges`` and
-        ``dielectric`` as they were used. Imaginary modes are results: the state is ``ok``.
+        Result as :class:`.declaration.PhononResult`; ``supercell_matrix`` is phonopy's (columns),
+        for the primitive cell, which is the outcome's ``atoms``. Blob ``phonon``: ``force_constants
+        (n, N, 3, 3)`` eV/Å² compact, ``supercell_*`` and ``primitive_*`` cells, ``displacements``
+        and ``forces`` they come from, ``mesh_*`` and ``band_*`` arrays (:mod:`.phonon.modes`),
+        densities of states and ``thermal_displacements`` (:mod:`.phonon.density`), ``born_charges``
+        and ``dielectric`` as they were used. Imaginary modes are results: the state is ``ok``.
     """
     settings = settings or PhononSettings()
     potential = potential.with_(dtype="float64")

@@ -52,9 +52,9 @@ def qha(
     """Thermal expansion and what goes with it, for a batch of crystals.
 
     At each volume ions and shape relax under the symmetry that is kept, as for an equation of
-    state; phonons there, as :func:`.phonons.phonon.phonon` computes them, give F(V, T),
-    whose minimum is followed in temperature. All volumes share one crystal reference, one supercell
-    matrix and one mesh. Displaced cells of all volumes of many crystals share batches.
+    state; phonons there, as :func:`~pet_flows.properties.phonon.phonon.phonon` computes them, give
+    F(V, T), whose minimum is followed in temperature. All volumes share one crystal reference, one
+    supercell matrix and one mesh. Displaced cells of all volumes of many crystals share batches.
 
     Parameters
     ----------
@@ -72,14 +72,14 @@ def qha(
     Yields
     ------
     Outcome
-        Result as in ``RECORDS``; ``atoms`` is the primitive cell at the volume given. Blob ``qha``:
-        ``volumes (v,)`` Å³/atom, ``temperatures (t,)`` K, ``free_energies (t, v)`` eV/atom of
-        lattice and phonons, ``entropies`` and ``heat_capacities (t, v)`` J/K/mol per atom,
-        ``mesh_*`` with ``mesh_frequencies (v, q, 3n)`` THz, ``mode_gruneisen (q, 3n)`` and
-        ``gruneisen_frequencies (q, 3n)`` at the volume given. A volume with modes that are not
-        real is left out, and so is what is stable beyond it; ``failed`` with ``imaginary_modes``
-        if fewer than five remain, with ``no_minimum`` if the free energy has none among them at
-        the lowest temperature, with ``no_volume`` for slabs and molecules.
+        Result as :class:`.declaration.QHAResult`; ``atoms`` is the primitive cell at the volume
+        given. Blob ``qha``: ``volumes (v,)`` Å³/atom, ``temperatures (t,)`` K, ``free_energies (t,
+        v)`` eV/atom of lattice and phonons, ``entropies`` and ``heat_capacities (t, v)`` J/K/mol
+        per atom, ``mesh_*`` with ``mesh_frequencies (v, q, 3n)`` THz, ``mode_gruneisen (q, 3n)``
+        and ``gruneisen_frequencies (q, 3n)`` at the volume given. A volume with modes that are not
+        real is left out, and so is what is stable beyond it; ``failed`` with ``imaginary_modes`` if
+        fewer than five remain, with ``no_minimum`` if the free energy has none among them at the
+        lowest temperature, with ``no_volume`` for slabs and molecules.
     """
     settings = settings or QHASettings()
     potential = potential.with_(dtype="float64")

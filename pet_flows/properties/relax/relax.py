@@ -72,9 +72,10 @@ def relax(
     ------
     Outcome
         As structures finish. ``ok`` and ``unconverged`` (reason ``steps_exhausted``, or
-        ``stalled`` where round-off was in the way) have the result of ``RECORDS``; ``failed``
-        covers unusable input, ``cell_runaway`` and results that are not finite. What a float32
-        potential cannot bring to the criteria is finished in float64, with a warning.
+        ``stalled`` where round-off was in the way) have a result as
+        :class:`.declaration.RelaxResult`; ``failed`` covers unusable input, ``cell_runaway`` and
+        results that are not finite. What a float32 potential cannot bring to the criteria is
+        finished in float64, with a warning.
     """
     settings = settings or RelaxSettings()
     moving: Freedom = MOVES[settings.cell_constraint] if settings.relax_cell else "ions"
@@ -277,7 +278,7 @@ def _volume_change(before: Atoms, after: Atoms) -> float:
 
 
 def rmsd(before: Atoms, after: Atoms) -> float:
-    """Root mean square displacement in Å of atoms beyond what the cell carries along.
+    """Root mean square displacement in Å of atoms beyond what follows from the cell's.
 
     Displacements are taken in fractional coordinates (Cartesian without a cell), in the final
     cell, without their mean; atoms are not wrapped on the way.

@@ -39,7 +39,7 @@ def static(
         What evaluates them. With ``crystal:icosahedral`` as symmetrization
         (``potential.with_(symmetrization=...)``) energies of different phases may be subtracted.
     settings
-        There are none yet.
+        Those that there are act through the potential.
     inherited
         Per structure, ``Bound.as_dict()`` of an earlier calculation on the same crystal; not used
         where phases are compared, because an inherited reference remembers the phase it came from.

@@ -136,7 +136,7 @@ def test_under_pressure_the_bulk_modulus_is_still_that_of_the_pressure(copper: A
     assert "relax" in refused.message
     outcome = one(squeezed, max_stress=50.0)
     tensor = tensor_of(outcome)
-    assert any("carries a stress" in warning for warning in outcome.warnings)
+    assert any("is under a stress" in warning for warning in outcome.warnings)
 
     def pressure(scale: float) -> float:
         moved = squeezed.copy()
