@@ -108,6 +108,15 @@ def test_atoms_on_top_of_each_other(pbc, shrunk):
     assert seen["image"] or shrunk > 0.1 or not any(pbc)
 
 
+def test_the_nearest_image_is_not_always_that_of_the_nearest_fractions():
+    cell = np.array([[1.0, 0.0, 0.0], [0.5, np.sqrt(0.75), 0.0], [0.0, 0.0, 4.0]])
+    atoms = Atoms("Si2", positions=[[0, 0, 0], 0.45 * (cell[0] + cell[1])], cell=cell, pbc=True)
+    expected = neighbor_list("d", atoms, 0.6).min()
+    assert expected == pytest.approx(0.5074, abs=1e-4)
+    found = closest_pair(atoms.positions, atoms.cell.array, atoms.pbc, 0.6)
+    assert found == (0, 1, pytest.approx(expected))
+
+
 def test_open_axes_need_no_lattice_vector():
     positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.4]])
     for cell, pbc in ((np.zeros((3, 3)), [False] * 3), (np.diag([3.0, 3, 0]), [True, True, False])):
