@@ -1,4 +1,4 @@
-"""Covariance of every strategy on every kind of system, under many random turns, half improper.
+"""Covariance of every strategy on every kind of system, under many random rotations, half improper.
 
     python benchmarks/covariance.py --json covariance.json
 
@@ -131,7 +131,9 @@ def measure(strategy: str, name: str, n_turns: int, limit: int) -> Row | None:
 
 def show(rows: list[Row]) -> bool:
     """Print the tables; whether every exact strategy is exact."""
-    print("| strategy | systems | turns | energy eV/atom | forces eV/Å | stress eV/Å³ | worst on |")
+    print(
+        "| strategy | systems | rotations | energy eV/atom | forces eV/Å | stress eV/Å³ | worst on |"
+    )
     print("|---|---:|---:|---:|---:|---:|---|")
     exact = True
     for strategy in (*GRIDS, *EXACT):

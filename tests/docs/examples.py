@@ -67,6 +67,17 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
+def indented(page: Path) -> list[Block]:
+    """Shell commands of a page in indented blocks, which are looked at and not run."""
+    text = page.read_text("utf-8")
+    fenceless = BLOCK.sub(lambda found: "\n" * found[0].count("\n"), text)
+    return [
+        Block("sh", "", found[0], fenceless[: found.start()].count("\n") + 1)
+        for found in re.finditer(r"(?:^ {4}.*\n)+", fenceless, re.MULTILINE)
+        if re.search(r"^ {4}pet-flows ", found[0], re.MULTILINE)
+    ]
+
+
 def name_of(page: Path) -> str:
     """A page as tests list it."""
     return page.relative_to(ROOT).as_posix()

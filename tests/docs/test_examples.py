@@ -21,6 +21,7 @@ from tests.docs.examples import (
     PAGES,
     ROOT,
     blocks,
+    indented,
     missing_lines,
     mongodb,
     name_of,
@@ -134,7 +135,7 @@ def test_examples_of_a_server_run(page, mongodb_uri, mongodb_database):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_and_options_exist(page):
-    for block in blocks(page):
+    for block in [*blocks(page), *indented(page)]:
         for name, *words in block.commands() if block.language == "sh" else []:
             if name.startswith("-") or name in ("help", "COMMAND"):
                 continue
