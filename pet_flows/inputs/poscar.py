@@ -35,6 +35,11 @@ def read_poscar(path: Path) -> Iterator[InputStructure]:
     at += selective
     _demand(lines, at, "Direct or Cartesian", lambda line: line.strip()[:1].isalpha())
     cartesian = lines[at].strip()[0] in "cCkK"
+    if cartesian and not np.linalg.det(vectors * scaling):
+        raise DamagedError(
+            "has lattice vectors that lie in a plane: correct them, three must be independent.",
+            "degenerate_cell",
+        )
     positions, end = _positions(lines, at + 1, sum(counts), selective)
     named = [symbol for symbol, count in zip(symbols, counts, strict=False) for _ in range(count)]
     structure = Structure(

@@ -157,6 +157,13 @@ def test_factors_that_vasp_cannot_have_meant(tmp_path, scale, reason, words):
     assert words in found.problem[1]
 
 
+@pytest.mark.parametrize("mode", [DIRECT, CARTESIAN])
+def test_flat_cells(tmp_path, mode):
+    flat = "1 0 0\n2 0 0\n0 0 3\n"
+    (tmp_path / "a.vasp").write_text(f"title\n2\n{flat}{ATOMS}{mode}")
+    assert only(tmp_path / "a.vasp").problem[0] == "degenerate_cell"
+
+
 def test_symbols_behind_the_positions_serve_where_vasp_4_has_none(tmp_path):
     named = DIRECT.replace("0.3\n", "0.3 Si\n").replace("0.6\n", "0.6 Ge\n")
     for name, text in {"a": named.replace("0.9\n", "0.9 Ge\n"), "b": named}.items():

@@ -56,15 +56,33 @@ class Operations:
     @cached_property
     def incomplete(self) -> tuple[int, int] | None:
         """Two of them whose product is not among them, lattice translations apart."""
+        missing = np.flatnonzero(~self._known(*self._products()))
+        if not len(missing):
+            return None
+        first, second = divmod(int(missing[0]), len(self))
+        return first, second
+
+    def _products(self) -> tuple[np.ndarray, np.ndarray]:
+        """Apply each of them after each: ``(n², 3, 3)`` and ``(n², 3)``."""
+        rotations = self.rotations[:, None] @ self.rotations[None]
+        shifts = np.einsum("aij,bj->abi", self.rotations, self.translations)
+        shifts += self.translations[:, None]
+        return rotations.reshape(-1, 3, 3), shifts.reshape(-1, 3)
+
+    def _known(self, rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
+        """Which of these operations are among them, lattice translations apart."""
         codes = _codes(self.rotations)
-        for second in range(len(self)):
-            alike = _codes(self.rotations @ self.rotations[second])[:, None] == codes
-            shifts = self.rotations @ self.translations[second] + self.translations
-            apart = shifts[:, None] - self.translations
-            alike &= (np.abs(apart - np.round(apart)) < _SAME).all(axis=2)
-            if not alike.any(axis=1).all():
-                return int(alike.any(axis=1).argmin()), second
-        return None
+        kinds, of_kind = np.unique(codes, return_inverse=True)
+        by_kind = np.full((len(kinds), int(np.bincount(of_kind).max()), 3), np.nan)
+        for kind in range(len(kinds)):
+            alike = self.translations[of_kind == kind]
+            by_kind[kind, : len(alike)] = alike
+        wanted = _codes(rotations)
+        places = np.searchsorted(kinds, wanted).clip(max=len(kinds) - 1)
+        apart = translations[:, None] - by_kind[places]
+        near = (np.abs(apart - np.round(apart)) < _SAME).all(axis=2).any(axis=1)
+        found: np.ndarray = near & (kinds[places] == wanted)
+        return found
 
 
 @cache
@@ -135,18 +153,19 @@ def metric_changes(rotations: np.ndarray, lattice: Lattice) -> np.ndarray:
 
 def completed(operations: Operations) -> Operations | None:
     """Add the products of operations that are not among them; None where they have no end."""
-    while missing := operations.incomplete:
-        if len(operations) >= _MOST:
-            return None
-        first, second = missing
-        rotation = operations.rotations[first] @ operations.rotations[second]
-        shift = operations.rotations[first] @ operations.translations[second]
-        shift = shift + operations.translations[first]
+    while len(operations) <= _MOST:
+        rotations, shifts = operations._products()
+        missing = ~operations._known(rotations, shifts)
+        if not missing.any():
+            return operations
+        rotations, shifts = rotations[missing], shifts[missing] - np.floor(shifts[missing])
+        signs = np.column_stack([_codes(rotations), np.rint(shifts * _PARTS) % _PARTS])
+        new = np.sort(np.unique(signs, axis=0, return_index=True)[1])
         operations = Operations(
-            np.vstack([operations.rotations, rotation[None]]),
-            np.vstack([operations.translations, (shift - np.floor(shift))[None]]),
+            np.vstack([operations.rotations, rotations[new]]),
+            np.vstack([operations.translations, shifts[new]]),
         )
-    return operations
+    return None
 
 
 def _codes(rotations: np.ndarray) -> np.ndarray:
