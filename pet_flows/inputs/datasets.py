@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,11 @@ def read_json(path: Path, structure_path: str | None = None) -> Iterator[InputSt
             yield read_document(document, fallback, at, path=path)
         else:
             broken = isinstance(document, BrokenLineError)
-            what = str(document) if broken else f"holds {quoted(str(document))}, no document."
+            what = (
+                str(document)
+                if broken
+                else f"holds {quoted(str(document))} where a document should be: remove it."
+            )
             yield failed_input(
                 make_source(material_id=fallback, path=path),
                 "unreadable" if broken else "no_structure",
@@ -124,6 +129,7 @@ def documents_of(content: Any, name: str, structure_path: str | None = None) -> 
             {str(n): cell for n, cell in enumerate(value)} if isinstance(value, list) else value
             for value in content
         ]
+        rows = rows if any(map(holds, rows)) else list(map(_with_decoded, rows))
         return _named(range(len(rows)), rows, name) if any(map(holds, rows)) else []
     if not isinstance(content, Mapping):
         return []
@@ -176,9 +182,12 @@ def documents_of_lines(text: str, name: str, structure_path: str | None = None) 
             detail = error.msg if isinstance(error, json.JSONDecodeError) else first_line(error)
             values.append(BrokenLineError(f"line {n} is no JSON ({detail}): correct or remove it."))
     sound = [value for value in values if not isinstance(value, BrokenLineError)]
-    if sound and not documents_of(sound, name, structure_path):
+    rows = iter(documents_of(sound, name, structure_path))
+    found = [value if isinstance(value, BrokenLineError) else next(rows, None) for value in values]
+    if sound and None in found:
         raise NoStructureError(describe(sound, structure_path))
-    return _named(range(len(values)), values, name)
+    documents = [row[1] if isinstance(row, tuple) else row for row in found]
+    return _named(range(len(values)), documents, name)
 
 
 def describe(content: Any, structure_path: str | None) -> str:
@@ -226,6 +235,18 @@ def _is_by_columns(content: Mapping[str, Any]) -> bool:
     if any(_STRUCTURES.search(str(key)) for key in index):
         return False
     return any(full) and (not all(full) or any(map(_STRUCTURES.search, content)))
+
+
+def _with_decoded(row: Any) -> Any:
+    """Decode the fields of a row that are JSON within JSON, as tables of text hold structures."""
+    if not isinstance(row, Mapping):
+        return row
+    decoded = dict(row)
+    for key, value in row.items():
+        if isinstance(value, str) and value.startswith("{") and '"sites"' in value:
+            with suppress(ValueError):
+                decoded[key] = json.loads(value)
+    return decoded
 
 
 def _holds(cell: Any) -> bool:

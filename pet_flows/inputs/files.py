@@ -120,8 +120,8 @@ def _walk(folder: Path, tree: Path, above: tuple[Path, ...]) -> Iterator[Path]:
         return
     for entry in shown:
         path = folder / entry.name
-        if not entry.is_dir():
-            if reader_of(path) and (entry.is_file() or entry.is_symlink()):
+        if not path.is_dir():  # unlike the entry, the path says so of a link to itself, too
+            if reader_of(path) and (path.is_file() or entry.is_symlink()):
                 yield path
             continue
         if entry.is_symlink():

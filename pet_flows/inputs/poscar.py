@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core.periodic_table import get_el_sp
 
 from pet_flows.inputs.fortran import integers, leading_numbers, without_remark
 from pet_flows.inputs.identifiers import name_of_file
@@ -87,6 +88,14 @@ def _elements(lines: list[str]) -> tuple[list[str], list[int], int]:
     end = start + max(1, start - 5)  # as many lines as those of symbols
     for line in lines[start:end]:
         counts += integers(line) or []
+    for symbol in symbols:
+        try:
+            get_el_sp(symbol)  # Fe3+ is one, too
+        except Exception:  # of several types
+            raise DamagedError(
+                f"names {quoted(symbol)} in line 6, which is no element: correct it.",
+                "unknown_species",
+            ) from None
     if symbols and len(symbols) != len(counts):
         raise DamagedError(
             f"names {len(symbols)} elements in line 6, but counts the atoms of {len(counts)} in "

@@ -123,6 +123,13 @@ def test_a_number_does_not_overrule_a_symbol_of_another_setting(tmp_path):
     assert len(found.structure) == 4  # it has one setting
 
 
+def test_names_that_contradict_one_another_are_said(tmp_path):
+    said = "_space_group_IT_number 14\n_space_group_name_H-M_alt 'P 2/m'"
+    found = write(tmp_path / "a.cif", (5, 6, 7, 90, 100, 90), said, at=(0.1, 0.2, 0.3))
+    assert len(found.structure) == 4
+    assert found.dropped == ["the space group number 14 (it is read as P 2/m)"]
+
+
 def test_operations_under_a_name_in_capitals_are_read(tmp_path):
     listed = "loop_\n_Symmetry_Equiv_Pos_As_XYZ\nx,y,z\n-x,-y,-z"
     found = write(tmp_path / "a.cif", (5, 6, 7, 70, 80, 95), listed, at=(0.1, 0.2, 0.3))

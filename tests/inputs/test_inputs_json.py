@@ -255,6 +255,17 @@ def test_documents_without_a_structure_among_others_fail_alone(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("lines", [True, False])
+def test_json_within_json(tmp_path, lines):
+    table = frame()
+    table["initial_structure"] = [structure.to_json() for structure in TUNGSTEN]
+    found = read(
+        tmp_path, table.to_json(orient="records", lines=lines), "x.jsonl" if lines else "x.json"
+    )
+    assert sides(found) == [3.12, 3.14]
+    assert [item.label for item in found] == ["wbm-1-1", "wbm-1-2"]
+
+
 def test_atoms_of_jarvis(tmp_path):
     structure = TUNGSTEN[0]
     atoms = {

@@ -60,6 +60,15 @@ def test_links_to_folders_elsewhere_are_searched_and_loops_are_not(tree):
     assert labels(tree / "latest") == ["latest"]
 
 
+def test_a_link_to_itself(tree):
+    (tree / "flat" / "x.cif").symlink_to("x.cif")
+    assert [item.problem and item.problem[0] for item in read_inputs([str(tree / "flat")])] == [
+        None,
+        None,
+        "missing_file",
+    ]
+
+
 def test_a_link_without_its_file_is_no_silence(tree):
     (tree / "flat" / "mp-1.cif").symlink_to(".git/annex/objects/Kj/0p/x.cif")
     (tree / "flat" / "notes.txt").symlink_to("nowhere")

@@ -164,6 +164,16 @@ def test_flat_cells(tmp_path, mode):
     assert only(tmp_path / "a.vasp").problem[0] == "degenerate_cell"
 
 
+@pytest.mark.parametrize(
+    ("symbols", "known"), [("Si3+ Ge", True), ("Si Qq", False), ("si Ge", False), ('Si" Ge', False)]
+)
+def test_symbols_that_are_no_elements(tmp_path, symbols, known):
+    text = f"title\n1.0\n{CELL}{ATOMS}{DIRECT}".replace("Si Ge\n", f"{symbols}\n")
+    (tmp_path / "a.vasp").write_text(text)
+    found = only(tmp_path / "a.vasp")
+    assert (found.problem and found.problem[0]) == (None if known else "unknown_species")
+
+
 def test_symbols_behind_the_positions_serve_where_vasp_4_has_none(tmp_path):
     named = DIRECT.replace("0.3\n", "0.3 Si\n").replace("0.6\n", "0.6 Ge\n")
     for name, text in {"a": named.replace("0.9\n", "0.9 Ge\n"), "b": named}.items():

@@ -25,7 +25,7 @@ from pet_flows.inputs.cif.magnetic import has_moments, magnetic_operations, refu
 from pet_flows.inputs.cif.operations import Operations, check_metric, listed, parse
 from pet_flows.inputs.cif.sites import Table, read_table
 from pet_flows.inputs.cif.structure import build_structure
-from pet_flows.inputs.cif.symmetry import operations_of
+from pet_flows.inputs.cif.symmetry import contradiction_of_names, operations_of
 from pet_flows.inputs.cif.syntax import UNKNOWN, Block, Items, split_blocks, tables_of
 from pet_flows.inputs.identifiers import is_name, name_of_file
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
@@ -117,6 +117,8 @@ def _read_block(block: Block, source: dict[str, Any]) -> InputStructure:
             "partial_occupancy" if table.empty else "incomplete",
         )
     words = [odd] if odd else []
+    if not are_listed and (other := contradiction_of_names(items)):
+        words.append(other)
     words += _bare_atoms(table, contents, agrees=bool(formula) and not odd)
     return replace(found, dropped=[*found.dropped, *words])
 

@@ -128,6 +128,15 @@ def all_named(items: Items) -> list[tuple[str, list[dict[str, Any]]]]:
     return [*_of_symbols(items), *([(number, rows)] if rows else [])]
 
 
+def contradiction_of_names(items: Items) -> str | None:
+    """Say which symbol or number of a block means another space group than the first of them."""
+    named = all_named(items)
+    for said, settings in named[1:]:
+        if not {s["number"] for s in settings} & {s["number"] for s in named[0][1]}:
+            return f"the space group {said} (it is read as {named[0][0]})"
+    return None
+
+
 def _of_symbols(items: Items) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Find the settings of the Hall symbols, then of the international ones."""
     for said in _said(items, _HALL):
