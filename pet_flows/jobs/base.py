@@ -32,8 +32,30 @@ class PropertyJob(Job):
     """A job that sees the store of its outputs, beside which it writes its records.
 
     ``flow.update_config(JobConfig(...))``, as for the settings of a queue, replaces what the job
-    was made with; the records must not end up elsewhere for that.
+    was made with, and jobs that other jobs make inherit the config of those; neither must send
+    records elsewhere, or lose the category by which workers of ours know what is theirs.
     """
+
+    @property
+    def config(self) -> JobConfig:
+        """Config of the job, with a ``_category`` for FireWorks unless it names another."""
+        config: JobConfig = self.__dict__["config"]
+        if isinstance(self.maker, PropertyMaker):
+            config.manager_config.setdefault("_category", self.maker.category())
+        return config
+
+    @config.setter
+    def config(self, config: JobConfig) -> None:
+        # a copy: one object may be the config of all jobs of a flow, of other codes too
+        own = dict(config.manager_config)
+        self.__dict__["config"] = replace(config, manager_config=own)
+
+    def update_maker_kwargs(self, *args: Any, **kwargs: Any) -> None:
+        """See :meth:`jobflow.Job.update_maker_kwargs`; another device is another category."""
+        marks, before = self.config.manager_config, self.maker.category()
+        super().update_maker_kwargs(*args, **kwargs)
+        if marks["_category"] == before:
+            marks["_category"] = self.maker.category()
 
     def run(self, store: Any, job_dir: Any = None) -> Any:
         """See :meth:`jobflow.Job.run`."""
@@ -201,6 +223,10 @@ class PropertyMaker(Maker):
             raise PetFlowsError(f"{self.name} failed ({slim['reason']}): {slim['message']}")
         return self.document(record, potential, store)
 
+    def category(self) -> str:
+        """``pet-cpu`` or ``pet-gpu``: which of our workers take its jobs, by the device."""
+        return category_of_device(self.device or getattr(self.potential, "device", None))
+
     def source(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Where a record comes from: its input's identifiers, the campaign, the running job."""
         running = getattr(CURRENT_JOB, "job", None)
@@ -264,6 +290,11 @@ def _described(declared: Property, name: str) -> str:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     unit = f"{extra['unit']}; " if "unit" in extra else ""
     return f"{unit}{info.description}."
+
+
+def category_of_device(device: str | None) -> str:
+    """``pet-cpu`` for cpu, ``pet-gpu`` for everything else."""
+    return "pet-cpu" if str(device or "").startswith("cpu") else "pet-gpu"
 
 
 def as_dict(given: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:

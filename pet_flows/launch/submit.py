@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
+from pet_flows.jobs.base import PropertyMaker, category_of_device
 from pet_flows.jobs.entries import by_reference
 from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
+from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -36,8 +39,9 @@ def submit(
     flow
         Of our makers, or of atomate2's with ours inside.
     category
-        ``pet-gpu`` or ``pet-cpu`` for all jobs that name none themselves; by default what the
-        potential's device says: ``pet-cpu`` for cpu, ``pet-gpu`` otherwise.
+        ``pet-gpu`` or ``pet-cpu`` for all jobs of ours that name none themselves; by default what
+        the potential's device says: ``pet-cpu`` for cpu, ``pet-gpu`` otherwise. Jobs of other
+        codes keep their own category, or none.
     launchpad
         Or its file; by default that of FireWorks' own configuration.
     priority
@@ -92,16 +96,11 @@ def to_workflow(
     from jobflow.managers.fireworks import flow_to_workflow
 
     whole = get_flow(flow)
-    for job, _ in whole.iterflow():
+    jobs = [job for job, _ in whole.iterflow()]
+    for job in jobs:
         _refer(job, results)
-        marks: dict[str, Any] = {"_category": category or category_of(job)}
-        if campaign := _field(job, "campaign"):
-            marks["campaign"] = campaign
-        if priority is not None:
-            marks["_priority"] = priority
-        # what the user set on the job wins
-        job.config.manager_config = {**marks, **job.config.manager_config}
-    campaigns = [_field(job, "campaign") for job, _ in whole.iterflow()]
+        _mark(job, category, priority)
+    campaigns = [job.maker.campaign for job in jobs if isinstance(job.maker, PropertyMaker)]
     name = next((campaign for campaign in campaigns if campaign), whole.name)
     with warnings.catch_warnings():
         # batches are independent of each other: so they should be
@@ -109,23 +108,35 @@ def to_workflow(
         return flow_to_workflow(whole, name=name)
 
 
-def category_of(job: Job) -> str:
-    """Give the category of a job by the device that its maker asks for."""
-    return "pet-cpu" if str(_field(job, "device") or "").startswith("cpu") else "pet-gpu"
+def _mark(job: Job, category: str | None, priority: int | None) -> None:
+    """Say in a job's config what FireWorks is to know of it; what the user set there wins."""
+    marks: dict[str, Any] = {} if priority is None else {"_priority": priority}
+    given = dict(job.config.manager_config)
+    if (by_device := category_of(job)) is not None:
+        marks["_category"] = category or by_device
+        if given.get("_category") == by_device:  # it was made with that
+            del given["_category"]
+    if isinstance(job.maker, PropertyMaker) and job.maker.campaign:
+        marks["campaign"] = job.maker.campaign
+    job.config = replace(job.config, manager_config={**marks, **given})
 
 
-def _field(job: Job, name: str) -> Any:
-    """Field of the maker of a job, or of its potential; None for other jobs."""
-    maker = getattr(job, "maker", None)
-    found = getattr(maker, name, None)
-    return found if found is not None else getattr(getattr(maker, "potential", None), name, None)
+def category_of(job: Job) -> str | None:
+    """Give the category of a job with a potential of ours, by its device; None for other codes'.
+
+    The latter keep the category that they have, or none: workers of ours must not take them.
+    """
+    maker = job.maker
+    if isinstance(maker, PropertyMaker):
+        return maker.category()
+    of_atomate2 = getattr(maker, "calculator_kwargs", None) or {}  # see `force_field`
+    spec = of_atomate2.get("potential")
+    return category_of_device(spec.device) if isinstance(spec, PotentialSpec) else None
 
 
 def _refer(job: Job, results: ResultStore) -> None:
     """Put the structures among a job's arguments into the store."""
-    from pet_flows.jobs.base import PropertyMaker
-
-    if not isinstance(getattr(job, "maker", None), PropertyMaker):
+    if not isinstance(job.maker, PropertyMaker):
         return
     job.function_args = tuple(_referred(value, results) for value in job.function_args)
     job.function_kwargs = {

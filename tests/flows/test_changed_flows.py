@@ -37,7 +37,7 @@ def test_records_lie_beside_the_outputs_whatever_the_config(elsewhere, tmp_path,
     assert len(list(found)) == 1
     assert not (tmp_path / "pet_flows.db").exists()
     if isinstance(config, JobConfig):
-        assert job.config.manager_config == {"_fworker": "w"}
+        assert job.config.manager_config == {"_fworker": "w", "_category": "pet-gpu"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,13 @@ import subprocess
 
 import pytest
 from fireworks import LaunchPad, fw_config
+from jobflow import Flow, JobConfig, JobStore, Response, job
+from jobflow.managers.fireworks import flow_to_workflow
+from maggma.stores import MemoryStore
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.jobs import StaticMaker
+from pet_flows.jobs.force_field import force_field
 from pet_flows.launch.submit import submit
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
@@ -52,11 +57,78 @@ def test_the_device_decides_the_category(site, launchpad, fields, arguments, cat
 
 
 def test_what_the_user_set_on_a_job_wins(site, launchpad):
-    job = FakeMaker(log=str(site.log)).make(crystal())
-    job.update_config({"manager_config": {"_category": "pet-cpu", "_fworker": "mine"}})
-    (fw_id,) = submit(job, priority=7)
+    one = FakeMaker(log=str(site.log)).make(crystal())
+    one.update_config({"manager_config": {"_category": "pet-cpu", "_fworker": "mine"}})
+    (fw_id,) = submit(one, priority=7)
     spec = launchpad.get_fw_by_id(fw_id).spec
     assert (spec["_category"], spec["_fworker"], spec["_priority"]) == ("pet-cpu", "mine", 7)
+
+
+@job
+def foreign(given=None):
+    return given
+
+
+@job
+def makes_ours():
+    return Response(replace=StaticMaker(device="cpu").make(crystal()))
+
+
+def category(launchpad, fw_id):
+    return launchpad.get_fw_by_id(fw_id).spec.get("_category")
+
+
+def test_jobs_of_other_codes_keep_their_category_or_none(site, launchpad):
+    ours, plain, vasp = StaticMaker().make(crystal()), foreign(), foreign()
+    vasp.update_config({"manager_config": {"_category": "vasp"}})
+    ids = submit(Flow([ours, plain, vasp]), category="pet-cpu", priority=3)
+    assert [category(launchpad, n) for n in ids] == ["pet-cpu", None, "vasp"]
+    assert [launchpad.get_fw_by_id(n).spec["_priority"] for n in ids] == [3, 3, 3]
+
+
+def test_a_config_for_the_whole_flow_does_not_spread_our_category():
+    flow = Flow([StaticMaker().make(crystal()), foreign()])
+    flow.update_config(JobConfig(manager_config={"_fworker": "w"}))
+    ours, other = flow_to_workflow(flow).fws
+    assert (ours.spec["_fworker"], ours.spec["_category"]) == ("w", "pet-gpu")
+    assert (other.spec["_fworker"], other.spec.get("_category")) == ("w", None)
+
+
+def test_a_force_field_job_with_our_potential_is_ours(site, launchpad):
+    maker = pytest.importorskip("atomate2.forcefields.jobs").ForceFieldStaticMaker(
+        **force_field("pet-mvl", device="cpu")
+    )
+    (fw_id,) = submit(maker.make(crystal()))
+    assert category(launchpad, fw_id) == "pet-cpu"
+
+
+@pytest.mark.parametrize(
+    ("made", "changed", "set_", "expected"),
+    [
+        ({"device": "cpu"}, {}, {}, "pet-cpu"),
+        ({}, {"device": "cpu"}, {}, "pet-cpu"),
+        ({}, {}, {"_category": "mine"}, "mine"),
+        ({}, {"device": "cpu"}, {"_category": "mine"}, "mine"),
+    ],
+)
+def test_ours_have_a_category_in_plain_jobflow(made, changed, set_, expected):
+    one = StaticMaker(**made).make(crystal())
+    if set_:
+        one.update_config({"manager_config": set_})
+    if changed:
+        one.update_maker_kwargs(changed)
+    (firework,) = flow_to_workflow(one).fws
+    assert firework.spec["_category"] == expected
+    again = type(one).from_dict(one.as_dict())
+    assert again.config.manager_config["_category"] == expected
+
+
+def test_ours_made_by_a_job_of_another_code_have_a_category(tmp_path):
+    store = JobStore(MemoryStore(), {"data": MemoryStore()})
+    store.connect()
+    response = makes_ours().run(store)
+    (firework,) = flow_to_workflow(response.replace).fws
+    assert firework.spec["_category"] == "pet-cpu"
 
 
 def test_lpad_shows_sensible_names(site, launchpad):
