@@ -40,8 +40,8 @@ class PropertyJob(Job):
     def config(self) -> JobConfig:
         """Config of the job, with a ``_category`` for FireWorks unless it names another."""
         config: JobConfig = self.__dict__["config"]
-        if isinstance(self.maker, PropertyMaker):
-            config.manager_config.setdefault("_category", self.maker.category())
+        if (category := self._category()) is not None:
+            config.manager_config.setdefault("_category", category)
         return config
 
     @config.setter
@@ -52,10 +52,13 @@ class PropertyJob(Job):
 
     def update_maker_kwargs(self, *args: Any, **kwargs: Any) -> None:
         """See :meth:`jobflow.Job.update_maker_kwargs`; another device is another category."""
-        marks, before = self.config.manager_config, self.maker.category()
+        marks, before = self.config.manager_config, self._category()
         super().update_maker_kwargs(*args, **kwargs)
-        if marks["_category"] == before:
-            marks["_category"] = self.maker.category()
+        if marks.get("_category") == before:
+            marks["_category"] = self._category()
+
+    def _category(self) -> str | None:
+        return self.maker.category() if isinstance(self.maker, PropertyMaker) else None
 
     def run(self, store: Any, job_dir: Any = None) -> Any:
         """See :meth:`jobflow.Job.run`."""

@@ -87,6 +87,33 @@ def release_stuck(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
     return released
 
 
+def finish_ended(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
+    """Bring fireworks of ours that are RUNNING to the end that their launch has reached.
+
+    A worker writes the end of a launch first, and then, inside the lock of the workflow, that of
+    the firework; one that is killed in between leaves this, and ``detect_lostruns`` never sees it.
+    Who is alive and about to do the same loses nothing.
+
+    Returns
+    -------
+    list of int
+        Ids of the fireworks.
+    """
+    finished = []
+    running = {"state": "RUNNING", "spec._category": {"$in": list(categories)}}
+    for firework in list(launchpad.fireworks.find(running, {"fw_id": 1, "launches": 1})):
+        ended = {
+            "launch_id": {"$in": firework["launches"]},
+            "state": {"$in": ["COMPLETED", "FIZZLED"]},
+        }
+        if launchpad.launches.find_one(ended, {"launch_id": 1}) is None:
+            continue
+        logger.warning("firework %d had ended and says so now", firework["fw_id"])
+        launchpad._refresh_wf(firework["fw_id"])  # what `lpad admin refresh` calls
+        finished.append(firework["fw_id"])
+    return finished
+
+
 def _lost_connection(launch: dict) -> bool:
     """Whether the exception of a launch is one of the connection."""
     stored = (launch.get("action") or {}).get("stored_data") or {}

@@ -22,7 +22,8 @@ from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker, load_launchpad, shared_job_store
-from pet_flows.launch.recovery import release_stuck, rerun_interrupted
+from pet_flows.launch.lock import use_workflow_lock
+from pet_flows.launch.recovery import finish_ended, release_stuck, rerun_interrupted
 from pet_flows.settings import get_settings
 from pet_flows.store.patience import brief, patient
 
@@ -87,6 +88,7 @@ class Worker:
         while not self.stop.is_set():
             if time.monotonic() - recovered > _RECOVER_EVERY:
                 patient(release_stuck)(self.launchpad, self.fworker.category)
+                patient(finish_ended)(self.launchpad, self.fworker.category)
                 recovered = time.monotonic()
             if self._launch():
                 if self.nlaunches and self.done >= self.nlaunches:
@@ -170,6 +172,7 @@ def run_worker(
     pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
     shared_job_store().close()
     _set_heartbeat()
+    use_workflow_lock()
     get_settings()  # relative paths in them start here
     start = Path.cwd()
     own = start / folder / f"{platform.node()}-{os.getpid()}"

@@ -74,11 +74,12 @@ class Site:
         self.processes.append(process)
         return process
 
-    def worker(self, **options: object) -> subprocess.Popen:
+    def worker(self, before: str = "", **options: object) -> subprocess.Popen:
         words = ", ".join(f"{name}={value!r}" for name, value in options.items())
         code = f"""
 import logging
 logging.basicConfig()
+{before}
 from pet_flows.launch.worker import run_worker
 print("ran", run_worker(launchpad={str(self.launchpad_file)!r}, {words}))
 """

@@ -2,15 +2,17 @@
 
 import signal
 import subprocess
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fireworks import Firework, LaunchPad, PyTask
+from fireworks import Firework, FWAction, LaunchPad, PyTask
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.launchpad import load_fworker
-from pet_flows.launch.recovery import release_stuck, rerun_interrupted
+from pet_flows.launch.lock import WorkflowLock
+from pet_flows.launch.recovery import finish_ended, release_stuck, rerun_interrupted
 from pet_flows.launch.submit import submit
 from pet_flows.launch.worker import Worker, run_worker
 from tests.launch.conftest import script
@@ -148,6 +150,68 @@ def test_only_launches_in_the_own_folder_are_run_again(site, launchpad):
     assert rerun_interrupted(launchpad, "/mine") == [ids[0]]
     assert rerun_interrupted(launchpad, "/mine") == []
     assert [state(launchpad, n) for n in ids] == ["READY", "RUNNING"]
+
+
+@pytest.mark.parametrize("left", [True, "node7-4711-abcdef01"])
+def test_a_lock_of_a_killed_process_stops_nobody(site, launchpad, left):
+    (fw_id, *_) = submit(site.flow(2))
+    launchpad.workflows.update_one({"nodes": fw_id}, {"$set": {"locked": left}})
+    code = "import pet_flows.launch.lock as lock; lock.EXPIRES = 1.0"
+    start = time.monotonic()
+    worker = site.worker(idle_timeout=1.0, before=code)
+    said, _ = worker.communicate(timeout=60)
+    assert time.monotonic() - start < 45  # FireWorks' own waits 300 s, at each of four steps
+    assert states(launchpad) == ["COMPLETED"] * 2, said
+    assert said.count("was locked by a process that is gone") == 1
+    assert "locked" not in launchpad.workflows.find_one({"nodes": fw_id})
+
+
+def test_a_lock_that_living_processes_have_in_turn_is_left_to_them(site, launchpad):
+    (fw_id,) = submit(site.flow(1))
+    others = [WorkflowLock(launchpad, fw_id, expires=0.6) for _ in range(5)]
+    held = []
+
+    def hold(lock):
+        with lock:
+            held.append("in")
+            time.sleep(0.3)
+            assert launchpad.workflows.find_one({"nodes": fw_id})["locked"] == lock.mark
+            held.append("out")
+
+    threads = [threading.Thread(target=hold, args=[lock]) for lock in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert held == ["in", "out"] * 5  # 1.5 s for the last one, and nobody was interrupted
+
+
+def test_who_comes_back_too_late_leaves_the_lock_to_its_new_owner(site, launchpad):
+    (fw_id,) = submit(site.flow(1))
+    slow, quick = (WorkflowLock(launchpad, fw_id, expires=0.2) for _ in range(2))
+    slow.__enter__()
+    with quick:
+        slow.__exit__()
+        assert launchpad.workflows.find_one({"nodes": fw_id})["locked"] == quick.mark
+    assert "locked" not in launchpad.workflows.find_one({"nodes": fw_id})
+
+
+@pytest.mark.parametrize("end", ["COMPLETED", "FIZZLED"])
+def test_a_launch_that_ended_while_its_firework_runs_is_finished(site, launchpad, end):
+    ours, running = submit(site.flow(2))
+    (other,) = launchpad.add_wf(foreign("vasp")).values()
+    for fw_id in (ours, running):
+        _, launch_id = launchpad.checkout_fw(load_fworker(("pet-gpu",)), "/gone", fw_id)
+        if fw_id == ours:
+            ended = {"state": end, "action": FWAction().to_dict()}
+            launchpad.launches.update_one({"launch_id": launch_id}, {"$set": ended})
+    launchpad.launches.insert_one({"launch_id": 99, "state": end})
+    launchpad.fireworks.update_one(
+        {"fw_id": other}, {"$set": {"state": "RUNNING", "launches": [99]}}
+    )
+    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == [ours]
+    assert [state(launchpad, n) for n in (ours, running, other)] == [end, "RUNNING", "RUNNING"]
+    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == []
 
 
 def test_a_server_that_restarts_is_waited_for(tmp_path, site, monkeypatch):

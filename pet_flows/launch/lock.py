@@ -1,0 +1,87 @@
+"""FireWorks' lock of a workflow, taken from processes that are gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import random
+import time
+import uuid
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+#: s for which nothing about a locked workflow changed after which its lock is taken; who is alive
+#: holds it for some tens of milliseconds, in a workflow of thousands of fireworks for a second
+EXPIRES = 15.0
+#: s between attempts, at most
+_LONGEST_PAUSE = 0.5
+
+
+class WorkflowLock:
+    """Drop-in for `fireworks.core.launchpad.WFLock`.
+
+    FireWorks' own does not say whose it is. A process that is killed inside it stops its workflow:
+    every other one waits 300 s at each step and then gives up, or, with WFLOCK_EXPIRATION_KILL,
+    goes in after any 300 s of waiting, also when many living ones had it in turn. This one is
+    taken when it and the workflow stayed the same for `EXPIRES`, by one of those who wait.
+
+    Parameters
+    ----------
+    launchpad, fw_id
+        The workflow is that of this firework.
+    expires
+        s; `EXPIRES` without it.
+    """
+
+    def __init__(self, launchpad: Any, fw_id: int, expires: float | None = None):
+        self.workflows = launchpad.workflows
+        self.fw_id = fw_id
+        self.expires = EXPIRES if expires is None else expires
+        self.mark = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+    def __enter__(self) -> None:
+        """Wait for the lock."""
+        seen: Any = None
+        since, pause = time.monotonic(), 0.02
+        while not self._take({"locked": {"$exists": False}}):
+            now = self.workflows.find_one({"nodes": self.fw_id}, {"locked": 1, "updated_on": 1})
+            if now is None:
+                raise ValueError(f"Could not find workflow in database: {self.fw_id}")
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since >= self.expires and "locked" in now:
+                same = {name: now.get(name) for name in ("locked", "updated_on")}
+                if self._take(same):
+                    logger.warning(
+                        "the workflow of firework %d was locked by a process that is gone (%s); "
+                        "its lock is taken",
+                        self.fw_id,
+                        now["locked"],
+                    )
+                    return
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back, unless somebody else has taken it."""
+        # FireWorks writes True where our mark was when it writes the workflow
+        self.workflows.update_one(
+            {"nodes": self.fw_id, "locked": {"$in": [self.mark, True]}}, {"$unset": {"locked": ""}}
+        )
+
+    def _take(self, state: dict[str, Any]) -> bool:
+        taken = self.workflows.update_one(
+            {"nodes": self.fw_id, **state}, {"$set": {"locked": self.mark}}
+        )
+        return bool(taken.matched_count)
+
+
+def use_workflow_lock() -> None:
+    """Let FireWorks lock with `WorkflowLock` in this process, unless FW_config.yaml says how."""
+    from fireworks import fw_config
+    from fireworks.core import launchpad
+
+    if (fw_config.WFLOCK_EXPIRATION_SECS, fw_config.WFLOCK_EXPIRATION_KILL) == (300, False):
+        launchpad.WFLock = WorkflowLock
