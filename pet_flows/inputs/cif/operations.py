@@ -27,6 +27,8 @@ _DIGITS = 4e-3
 """Error of a translation that is written with two decimals: 0.33 for 1/3."""
 _SAME = 1e-2
 """Nearer translations are one (fractional)."""
+_AT_ONCE = 64
+"""Operations that others are applied after; supercells list thousands."""
 _MOST = 192
 """Operations of a space group in the settings of the tables."""
 
@@ -56,17 +58,18 @@ class Operations:
     @cached_property
     def incomplete(self) -> tuple[int, int] | None:
         """Two of them whose product is not among them, lattice translations apart."""
-        missing = np.flatnonzero(~self._known(*self._products()))
-        if not len(missing):
-            return None
-        first, second = divmod(int(missing[0]), len(self))
-        return first, second
+        for second in range(0, len(self), _AT_ONCE):
+            missing = ~self._known(*self._products(second, second + _AT_ONCE))
+            if missing.any():
+                after, first = divmod(int(missing.argmax()), len(self))
+                return first, second + after
+        return None
 
-    def _products(self) -> tuple[np.ndarray, np.ndarray]:
-        """Apply each of them after each: ``(n², 3, 3)`` and ``(n², 3)``."""
-        rotations = self.rotations[:, None] @ self.rotations[None]
-        shifts = np.einsum("aij,bj->abi", self.rotations, self.translations)
-        shifts += self.translations[:, None]
+    def _products(self, start: int = 0, end: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Apply each of them after those from ``start`` to ``end``: one after another."""
+        rotations = self.rotations[None] @ self.rotations[start:end, None]
+        shifts = np.einsum("aij,bj->bai", self.rotations, self.translations[start:end])
+        shifts += self.translations[None]
         return rotations.reshape(-1, 3, 3), shifts.reshape(-1, 3)
 
     def _known(self, rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
