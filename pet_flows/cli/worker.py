@@ -10,6 +10,7 @@ import typer
 
 from pet_flows.cli.arguments import counted
 from pet_flows.cli.submit import LaunchpadFile
+from pet_flows.errors import PetFlowsError
 
 Categories = Annotated[str, typer.Option("--category", help="pet-gpu, pet-cpu, or both.")]
 Launches = Annotated[int, typer.Option(min=0, help="Stop after so many jobs; 0 for never.")]
@@ -34,7 +35,8 @@ def command(
     """Run what is ready on the LaunchPad and ours, in this process, the model loaded once.
 
     Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. SIGTERM and
-    Ctrl-C let the current job finish.
+    Ctrl-C let the current job finish. The exit code is 1 if a job fizzled, or if weights or room on
+    the disk are missing here: what needs them is left to other workers.
     """
     from pet_flows.jobs.observe import observers
     from pet_flows.launch.worker import run_worker
@@ -52,4 +54,9 @@ def command(
         )  # fmt: skip
     finally:
         observers.remove(observe)
-    typer.echo(f"{counted(done, 'job')} run.")
+    fizzled = f", {done.fizzled} fizzled (lpad get_fws -s FIZZLED -d more says why)"
+    typer.echo(f"{counted(done.run, 'job')} run{fizzled if done.fizzled else ''}.")
+    if done.problem is not None:
+        raise PetFlowsError(done.problem)
+    if done.fizzled:
+        raise typer.Exit(1)

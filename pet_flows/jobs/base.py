@@ -295,6 +295,15 @@ def _described(declared: Property, name: str) -> str:
     return f"{unit}{info.description}."
 
 
+def potential_of(maker: object) -> PotentialSpec | None:
+    """Potential of ours that a maker's jobs use, atomate2's with `force_field` included."""
+    if isinstance(maker, PropertyMaker):
+        return with_settings(maker.potential)
+    of_atomate2 = getattr(maker, "calculator_kwargs", None) or {}
+    spec = of_atomate2.get("potential")
+    return spec if isinstance(spec, PotentialSpec) else None
+
+
 def category_of_device(device: str | None) -> str:
     """``pet-cpu`` for cpu, ``pet-gpu`` for everything else."""
     return "pet-cpu" if str(device or "").startswith("cpu") else "pet-gpu"

@@ -11,10 +11,9 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
-from pet_flows.jobs.base import PropertyMaker, category_of_device
+from pet_flows.jobs.base import PropertyMaker, category_of_device, potential_of
 from pet_flows.jobs.entries import by_reference
 from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
-from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -126,12 +125,10 @@ def category_of(job: Job) -> str | None:
 
     The latter keep the category that they have, or none: workers of ours must not take them.
     """
-    maker = job.maker
-    if isinstance(maker, PropertyMaker):
-        return maker.category()
-    of_atomate2 = getattr(maker, "calculator_kwargs", None) or {}  # see `force_field`
-    spec = of_atomate2.get("potential")
-    return category_of_device(spec.device) if isinstance(spec, PotentialSpec) else None
+    if isinstance(job.maker, PropertyMaker):
+        return job.maker.category()
+    spec = potential_of(job.maker)
+    return None if spec is None else category_of_device(spec.device)
 
 
 def _refer(job: Job, results: ResultStore) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.launch.able import refuse_unable
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker, load_launchpad, shared_job_store
 from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.launch.recovery import finish_ended, release_stuck, rerun_interrupted
@@ -28,7 +29,7 @@ from pet_flows.settings import get_settings
 from pet_flows.store.patience import brief, patient
 
 if TYPE_CHECKING:
-    from fireworks import FWorker, LaunchPad
+    from fireworks import Firework, FWorker, LaunchPad
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,21 @@ _DEFAULT_HEARTBEAT = 3600
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 #: s between two looks for stuck fireworks
 _RECOVER_EVERY = 120.0
+#: fireworks in a row that a worker could not do, after which it stops: what is missing is missing
+#: around it, and others do them
+_MOST_REFUSED = 2
+
+
+@dataclass(frozen=True)
+class WorkDone:
+    """What a worker did."""
+
+    run: int
+    """jobs that were run, whether well or not"""
+    fizzled: int
+    """of them, those that failed as a whole"""
+    problem: str | None = None
+    """sentence about fireworks that it could not do and left to others"""
 
 
 @dataclass
@@ -71,13 +87,14 @@ class Worker:
     """set it, and the worker ends after the current job"""
     done: int = 0
     """jobs that were run, whether well or not"""
+    fizzled: int = 0
+    """of them, those that failed as a whole"""
+    refused: dict[int, str] = field(default_factory=dict)
+    """fireworks that this worker cannot do → why"""
+    _in_a_row: int = 0
 
-    def run(self) -> int:
+    def run(self) -> WorkDone:
         """Work until there is a reason to stop.
-
-        Returns
-        -------
-        Number of jobs that were run.
 
         Raises
         ------
@@ -93,6 +110,8 @@ class Worker:
             if self._launch():
                 if self.nlaunches and self.done >= self.nlaunches:
                     break
+                if self._in_a_row >= _MOST_REFUSED:
+                    break
                 idle_since, pause = time.monotonic(), _FIRST_PAUSE
                 continue
             idle = time.monotonic() - idle_since
@@ -101,29 +120,70 @@ class Worker:
             left = float("inf") if self.idle_timeout is None else self.idle_timeout - idle
             self.stop.wait(min(pause, left))
             pause = min(1.5 * pause, _LONGEST_PAUSE)
-        return self.done
+        return WorkDone(self.done, self.fizzled, self._problem())
 
     def _launch(self) -> bool:
         """Run one firework if one is ready; says whether there was anything to do."""
         from fireworks.core.rocket import Rocket
 
         os.chdir(self.folder)  # a job may have gone elsewhere
-        reported = True
+        reported, fw_id = True, None
         try:
-            if not self.launchpad.run_exists(self.fworker):
+            firework = self._reserve()
+            if firework is None:
                 return False
-            # without an id: naming one lets a second worker take what is reserved already
-            if not Rocket(self.launchpad, self.fworker, None).run():
-                return False
+            fw_id = firework.fw_id
+            if not self._is_able(firework):
+                return True
+            # nobody else has it: a worker names only what it has reserved itself
+            if not Rocket(self.launchpad, self.fworker, fw_id).run():
+                return True
         except (AutoReconnect, ServerSelectionTimeoutError) as error:
             logger.warning("the LaunchPad does not answer: %s", brief(error))
             reported = False
         interrupted = patient(rerun_interrupted)(self.launchpad, str(self.folder))
-        if reported and not interrupted:
+        if reported and fw_id is not None and not interrupted:
             self.done += 1
+            self.fizzled += patient(self._has_fizzled)(fw_id)
             if self.on_launch is not None:
                 self.on_launch(self.done)
         return True
+
+    def _reserve(self) -> Firework | None:
+        """Reserve what is ready and ours, and not known to be impossible here."""
+        query = self.fworker.query
+        if self.refused:
+            query = {"$and": [query, {"fw_id": {"$nin": list(self.refused)}}]}
+        return self.launchpad._get_a_fw_to_run(query)  # the first step of every checkout
+
+    def _is_able(self, firework: Firework) -> bool:
+        """Whether a reserved firework can be done here; otherwise it is ready again for others."""
+        try:
+            refuse_unable(firework, self.folder)
+        except PetFlowsError as error:
+            logger.warning("firework %d is left to others: %s", firework.fw_id, error)
+            self.refused[firework.fw_id] = str(error)
+            self._in_a_row += 1
+            patient(self.launchpad.fireworks.update_one)(
+                {"fw_id": firework.fw_id, "state": "RESERVED", "launches": []},
+                {"$set": {"state": "READY"}},
+            )
+            return False
+        self._in_a_row = 0
+        return True
+
+    def _has_fizzled(self, fw_id: int) -> bool:
+        found = self.launchpad.fireworks.find_one({"fw_id": fw_id}, {"state": 1})
+        return found is not None and found["state"] == "FIZZLED"
+
+    def _problem(self) -> str | None:
+        if not self.refused:
+            return None
+        fw_id, said = list(self.refused.items())[-1]
+        ids = ", ".join(map(str, self.refused))
+        which = f"firework {fw_id}" if len(self.refused) == 1 else f"fireworks {ids}"
+        of_it = "" if len(self.refused) == 1 else f"of {fw_id}: "
+        return f"This worker could not do {which} and left them READY for others; {of_it}{said}"
 
 
 def run_worker(
@@ -135,7 +195,7 @@ def run_worker(
     fworker: str | Path | None = None,
     folder: str | Path = "pet_flows_workers",
     on_launch: Callable[[int], None] | None = None,
-) -> int:
+) -> WorkDone:
     """Run fireworks of ours in this process until told to stop.
 
     SIGTERM and SIGINT let the current job finish; a second SIGINT does not.
@@ -159,7 +219,10 @@ def run_worker(
 
     Returns
     -------
-    Number of jobs that were run.
+    WorkDone
+        How many jobs were run and how many of them fizzled. A worker that lacks the weights of a
+        potential, or room on its disk, leaves fireworks READY for others, stops after two in a
+        row, and says why.
 
     Raises
     ------

@@ -81,7 +81,7 @@ import logging
 logging.basicConfig()
 {before}
 from pet_flows.launch.worker import run_worker
-print("ran", run_worker(launchpad={str(self.launchpad_file)!r}, {words}))
+print("ran", run_worker(launchpad={str(self.launchpad_file)!r}, {words}).run)
 """
         return self.start("-c", code)
 

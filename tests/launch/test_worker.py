@@ -1,20 +1,25 @@
 """Workers run what is ours, once, and nothing else; whatever happens to them."""
 
+import hashlib
+import re
 import signal
 import subprocess
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from fireworks import Firework, FWAction, LaunchPad, PyTask
 
+from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.lock import WorkflowLock
 from pet_flows.launch.recovery import finish_ended, release_stuck, rerun_interrupted
 from pet_flows.launch.submit import submit
-from pet_flows.launch.worker import Worker, run_worker
+from pet_flows.launch.worker import WorkDone, Worker, run_worker
+from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
 from tests.mongodb_server.start import running, wait_until
 
@@ -28,10 +33,10 @@ def state(launchpad, fw_id: int) -> str:
 
 
 @pytest.fixture
-def here(launchpad, tmp_path, monkeypatch):
-    """Run a worker in this process; gives how many jobs it ran."""
+def work(launchpad, tmp_path, monkeypatch):
+    """Run a worker in this process."""
 
-    def run(categories=("pet-gpu", "pet-cpu"), **options) -> int:
+    def run(categories=("pet-gpu", "pet-cpu"), **options) -> WorkDone:
         folder = tmp_path / "worker"
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)  # and back at the end
@@ -40,6 +45,12 @@ def here(launchpad, tmp_path, monkeypatch):
         ).run()
 
     return run
+
+
+@pytest.fixture
+def here(work):
+    """Run a worker in this process; gives how many jobs it ran."""
+    return lambda *given, **options: work(*given, **options).run
 
 
 def foreign(category: str | None) -> Firework:
@@ -123,6 +134,82 @@ def test_a_job_that_fails_fizzles(site, launchpad, here):
     assert here() == 1
     assert states(launchpad) == ["FIZZLED"]
     assert len(site.lines("start")) == 1
+
+
+@pytest.fixture
+def weights(tmp_path) -> Path:
+    file = tmp_path / "weights" / "mine.ckpt"
+    file.parent.mkdir()
+    file.write_bytes(b"weights")
+    return file
+
+
+@pytest.mark.parametrize("broken", ["gone", "other"])
+def test_a_worker_without_the_weights_leaves_the_queue_to_others(
+    site, launchpad, work, weights, broken
+):
+    spec = PotentialSpec(model=str(weights), sha256=hashlib.sha256(b"weights").hexdigest())
+    submit(site.flow(4, potential=spec))
+    if broken == "gone":
+        weights.unlink()
+    else:
+        weights.write_bytes(b"others")
+    done = work()
+    assert (done.run, done.fizzled) == (0, 0)
+    assert states(launchpad) == ["READY"] * 4
+    assert len(launchpad.launches.distinct("launch_id")) == 0
+    said = {"gone": "No model file at", "other": "was asked for"}[broken]
+    assert re.fullmatch(rf"This worker could not do fireworks \d, \d .*{said}.*", done.problem)
+    weights.write_bytes(b"weights")
+    assert work() == WorkDone(4, 0)
+    assert states(launchpad) == ["COMPLETED"] * 4
+
+
+def test_one_firework_that_a_worker_cannot_do_keeps_it_from_no_other(
+    site, launchpad, work, weights
+):
+    spec = PotentialSpec(model=str(weights), sha256="ab" * 32)
+    (first,) = submit(site.flow(1, "no", potential=spec), priority=9)
+    submit(site.flow(3))
+    done = work()
+    assert done.run == 3
+    assert f"could not do firework {first} and" in done.problem
+    assert sorted(states(launchpad)) == ["COMPLETED"] * 3 + ["READY"]
+
+
+def test_a_worker_whose_disk_is_full_leaves_the_queue_to_others(site, launchpad):
+    submit(site.flow(3))
+    # what the kernel says to a process with a quota is what it says on a full disk
+    quota = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (50_000, 50_000))"
+    code = f"""
+{quota}
+from pet_flows.cli import main
+main(["worker", "--idle-timeout", "1", "--launchpad", {str(site.launchpad_file)!r}])
+"""
+    worker = site.start("-c", code)
+    said, _ = worker.communicate(timeout=60)
+    assert worker.returncode == 1, said
+    assert "0 jobs run." in said
+    assert re.search(
+        r"Error: This worker could not do .* cannot be written \(File too large\)", said
+    )
+    assert "Traceback" not in said
+    assert states(launchpad) == ["READY"] * 3
+
+
+def test_the_last_line_and_the_exit_code_are_true(site, launchpad, capsys, monkeypatch):
+    submit(site.flow(1, "bad", fail="InvalidName"))
+    submit(site.flow(2))
+    monkeypatch.chdir(site.folder)
+    words = ["worker", "--idle-timeout", "0.3", "--launchpad", str(site.launchpad_file)]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 1
+    assert "3 jobs run, 1 fizzled (" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert not ended.value.code
+    assert "0 jobs run.\n" in capsys.readouterr().out
 
 
 def test_stuck_reservations_are_released_and_others_left_to_their_owners(site, launchpad, here):

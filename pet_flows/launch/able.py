@@ -1,0 +1,67 @@
+"""Whether a worker can do a firework, asked before it is launched."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.jobs.base import potential_of
+from pet_flows.models.catalogue import find
+from pet_flows.models.spec import PotentialSpec
+
+if TYPE_CHECKING:
+    from fireworks import Firework
+
+#: bytes that must be free where a worker works, and bytes that are written to try it: only that
+#: knows of quotas
+_LEAST_FREE, _TRIED = 20_000_000, 100_000
+
+
+def refuse_unable(firework: Firework, folder: Path) -> None:
+    """Refuse a firework that would fail for what is missing around this worker.
+
+    Parameters
+    ----------
+    firework
+        One of jobflow's.
+    folder
+        Where it would run.
+
+    Raises
+    ------
+    PetFlowsError
+        The weights of its potential are not here or are others, or the folder cannot be written.
+    """
+    _refuse_full(folder)
+    for spec in _potentials(firework):
+        find(spec.model, spec.sha256)
+
+
+def _refuse_full(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # somebody may have cleaned up
+        free = shutil.disk_usage(folder).free
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_TRIED))
+            file.flush()
+    except OSError as error:
+        raise PetFlowsError(
+            f"The folder {folder} cannot be written ({error.strerror}); make room there, or name "
+            "another one with --folder."
+        ) from None
+    if free < _LEAST_FREE:
+        raise PetFlowsError(
+            f"The disk of {folder} has {free / 1e6:.0f} MB left; make room there, or name a folder "
+            "on another one with --folder."
+        )
+
+
+def _potentials(firework: Firework) -> Iterator[PotentialSpec]:
+    for task in firework.tasks:
+        job = task.get("job")
+        if (spec := potential_of(getattr(job, "maker", None))) is not None:
+            yield spec
