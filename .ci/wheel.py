@@ -40,12 +40,12 @@ def main() -> None:
         wheel = build(Path(work))
         print(f"{wheel.name}: {check_contents(wheel)} files.")
         python = empty_environment(Path(work) / "venv")
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        run(python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
             *(["-c", ROOT / "constraints.txt"] if download else ["--no-deps", "--no-index"]),
             wheel)  # fmt: skip
         if not download:
             print(f"{link_requirements(python)} packages linked that it asks for.")
-        run(python, "-m", "pip", "check", "--disable-pip-version-check")
+        run(python, "-I", "-m", "pip", "check", "--disable-pip-version-check")
         print(screen(python, Path(far)))
 
 
