@@ -91,6 +91,7 @@ def _option_default(parameter: Any) -> str:
 
 def settings_page() -> str:
     """Every setting of the process, of execution and of each property, from the models."""
+    from pet_flows.flows.campaign_file import CampaignFile
     from pet_flows.properties.execution import Execution
     from pet_flows.properties.registry import properties
     from pet_flows.settings import Settings
@@ -116,6 +117,14 @@ def settings_page() -> str:
     ]
     for name, declared in properties().items():
         lines += [f"## {name}", "", f"{_sentence(declared.title)}", "", *_fields(declared.settings)]
+    lines += [
+        "## Of a campaign file",
+        "",
+        "What `pet-flows screen campaign.yaml` and `submit` read; `pet-flows init` writes one. "
+        "Settings of properties stand below `properties`, under the property's name.",
+        "",
+        *_fields(CampaignFile),
+    ]
     return "\n".join(lines)
 
 
@@ -149,6 +158,8 @@ def _fields(model: Any, *, defaults: bool = True) -> Iterator[str]:
 
 
 def _rows(model: Any, prefix: str, defaults: bool) -> Iterator[str]:
+    from pet_flows.validate import inner_model
+
     for name, field in model.model_fields.items():
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         cells = [f"`{prefix}{name}`", f"{_type(field.annotation)}{_bounds(field)}"]
@@ -157,20 +168,8 @@ def _rows(model: Any, prefix: str, defaults: bool) -> Iterator[str]:
             cells.append(_default(field))
         cells.append(field.description or "")
         yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
-        inner = _inner(field.annotation)
-        if inner is not None:
+        if (inner := inner_model(field.annotation)) is not None:
             yield from _rows(inner, f"{prefix}{name}.", defaults)
-
-
-def _inner(annotation: Any) -> Any:
-    """Model that a field holds, alone or in a list; None where it holds none."""
-    from typing import get_args
-
-    from pydantic import BaseModel
-
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((m for m in map(_inner, get_args(annotation)) if m is not None), None)
 
 
 def _type(annotation: Any) -> str:

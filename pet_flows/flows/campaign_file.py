@@ -107,18 +107,25 @@ class CampaignFile(Strict):
     inputs: list[str] = Field(
         default_factory=list, description="files, folders, globs, prototypes:Li,Si,..."
     )
-    from_store: FromStore | None = None
+    from_store: FromStore | None = Field(
+        default=None, description="structures of your own database"
+    )
     structure_path: str | None = Field(
         default=None, description="where in a JSON document the structure is"
     )
-    potentials: list[CampaignPotential] = Field(default_factory=list)
-    properties: dict[str, dict[str, Any]] = Field(
-        default_factory=lambda: {name: dict[str, Any]() for name in DEFAULT_PROPERTIES}
+    potentials: list[CampaignPotential] = Field(
+        default_factory=list, description="one, or several to be compared; a name alone will do"
     )
-    execution: CampaignExecution = Field(default_factory=CampaignExecution)
-    submit: Submission = Field(default_factory=Submission)
-    comparison: Comparison = Field(default_factory=Comparison)
-    report: Report = Field(default_factory=Report)
+    properties: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {name: dict[str, Any]() for name in DEFAULT_PROPERTIES},
+        description="names, or names with settings",
+    )
+    execution: CampaignExecution = Field(
+        default_factory=CampaignExecution, description="how it runs"
+    )
+    submit: Submission = Field(default_factory=Submission, description="for pet-flows submit")
+    comparison: Comparison = Field(default_factory=Comparison, description="when it has ended")
+    report: Report = Field(default_factory=Report, description="when it has ended")
 
     @field_validator("inputs", mode="before")
     @classmethod

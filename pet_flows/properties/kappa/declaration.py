@@ -89,14 +89,14 @@ class KappaPoint(Strict):
 class KappaResult(Strict):
     """Lattice thermal conductivity in the relaxation-time approximation."""
 
-    kappa: list[KappaPoint]
-    mesh: Annotated[list[int], Field(min_length=3, max_length=3)]
+    kappa: list[KappaPoint] = Field(description="at each temperature")
+    mesh: Annotated[list[int], Field(min_length=3, max_length=3)] = Field(description="of q-points")
     isotopes: bool = Field(description="whether the natural mixture of isotopes scatters")
     min_frequency: FiniteFloat = Field(
         description="on the mesh",
         json_schema_extra=unit("THz"),
     )
-    has_imaginary_modes: bool
+    has_imaginary_modes: bool = Field(description="whether a mode on the mesh is imaginary")
     has_nac: bool = Field(description="whether a non-analytical correction was made")
     supercell_matrix: IntMatrix = Field(description="of the second-order force constants")
     third_supercell_matrix: IntMatrix = Field(description="of the third-order force constants")

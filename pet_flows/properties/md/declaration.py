@@ -126,8 +126,8 @@ class Sampled(Strict):
     """A quantity along a trajectory."""
 
     target: FiniteFloat | None = Field(description="what held it; null if nothing did, or a ramp")
-    mean: FiniteFloat
-    std: FiniteFloat
+    mean: FiniteFloat = Field(description="after the equilibration")
+    std: FiniteFloat = Field(description="standard deviation of the samples")
     error: FiniteFloat | None = Field(
         description="standard error of the mean from blocks; null for a short series"
     )
@@ -136,7 +136,7 @@ class Sampled(Strict):
 class MDResult(Strict):
     """Molecular dynamics; averages from the end of the equilibration on."""
 
-    ensemble: str
+    ensemble: str = Field(description="what was sampled, and with which thermostat")
     temperature: Sampled = Field(
         description="of all degrees of freedom but the centre of mass", json_schema_extra=unit("K")
     )
@@ -177,8 +177,10 @@ class MDResult(Strict):
     lindemann: FiniteFloat | None = Field(
         description="rms distance from the mean position over the nearest-neighbour distance"
     )
-    seed: int
-    exploded: bool
+    seed: int = Field(description="of velocities and noise")
+    exploded: bool = Field(
+        description="whether the run was ended because it was no longer physical"
+    )
 
 
 def _headline(result: Mapping[str, Any]) -> str:

@@ -147,13 +147,15 @@ class PhononResult(Strict):
         description="on the mesh",
         json_schema_extra=unit("THz"),
     )
-    has_imaginary_modes: bool
+    has_imaginary_modes: bool = Field(
+        description="whether a mode is below minus the tolerance, translations aside"
+    )
     tolerance: FiniteFloat = Field(
         description="imaginary is below minus this", json_schema_extra=unit("THz")
     )
-    imaginary: list[ImaginaryMode]
-    supercell_matrix: IntMatrix
-    mesh: Annotated[list[int], Field(min_length=3, max_length=3)]
+    imaginary: list[ImaginaryMode] = Field(description="the worst of them")
+    supercell_matrix: IntMatrix = Field(description="of the force constants; columns, as phonopy's")
+    mesh: Annotated[list[int], Field(min_length=3, max_length=3)] = Field(description="of q-points")
     displacement: FiniteFloat = Field(
         description="of one atom in the supercell", json_schema_extra=unit("Å")
     )
@@ -164,7 +166,7 @@ class PhononResult(Strict):
     zero_point_energy_per_atom: FiniteFloat = Field(
         description="half of the mean of ħω, three modes per atom", json_schema_extra=unit("eV")
     )
-    thermal: list[ThermalPoint]
+    thermal: list[ThermalPoint] = Field(description="thermal properties at each temperature")
 
 
 def _headline(result: Mapping[str, Any]) -> str:

@@ -97,8 +97,10 @@ class QHAResult(Strict):
     mode_gruneisen_mean: FiniteFloat | None = Field(
         description="mean of -d ln ω / d ln V over the modes on the mesh, at the volume given"
     )
-    mode_gruneisen_min: FiniteFloat | None
-    mode_gruneisen_max: FiniteFloat | None
+    mode_gruneisen_min: FiniteFloat | None = Field(
+        description="smallest over the modes on the mesh"
+    )
+    mode_gruneisen_max: FiniteFloat | None = Field(description="largest over the modes on the mesh")
     n_volumes: int = Field(description="volumes in the fits")
     volumes: list[FiniteFloat] = Field(
         description="per atom",
@@ -108,8 +110,8 @@ class QHAResult(Strict):
         description="per atom, of the static lattice", json_schema_extra=unit("eV")
     )
     equation: str = Field(description="equation of state fitted to the free energy")
-    supercell_matrix: IntMatrix
-    mesh: Annotated[list[int], Field(min_length=3, max_length=3)]
+    supercell_matrix: IntMatrix = Field(description="of the force constants; columns, as phonopy's")
+    mesh: Annotated[list[int], Field(min_length=3, max_length=3)] = Field(description="of q-points")
     displacement: FiniteFloat = Field(
         description="of one atom in the supercell", json_schema_extra=unit("Å")
     )

@@ -72,7 +72,7 @@ class RelaxResult(StaticResult):
     n_steps_float64: int = Field(
         description="of these, steps in float64 after a float32 potential got no further"
     )
-    converged: bool
+    converged: bool = Field(description="whether forces and stress are below `fmax` and `smax`")
     enthalpy_per_atom: FiniteFloat = Field(
         description="energy plus the pressure asked for times the volume",
         json_schema_extra=unit("eV"),
@@ -82,7 +82,7 @@ class RelaxResult(StaticResult):
         json_schema_extra=unit("eV"),
     )
     volume_change: FiniteFloat = Field(description="final over input volume, minus one")
-    lattice: LatticeParameters
+    lattice: LatticeParameters = Field(description="of the final cell")
     rmsd: FiniteFloat | None = Field(
         description="between input and final positions, the cell's strain taken out",
         json_schema_extra=unit("Å"),
