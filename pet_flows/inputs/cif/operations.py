@@ -27,8 +27,8 @@ _DIGITS = 4e-3
 """Error of a translation that is written with two decimals: 0.33 for 1/3."""
 _SAME = 1e-2
 """Nearer translations are one (fractional)."""
-_AT_ONCE = 64
-"""Operations that others are applied after; supercells list thousands."""
+_FEW = 16
+"""Of so many the products are tried, where there are more than any group has."""
 _MOST = 192
 """Operations of a space group in the settings of the tables."""
 
@@ -57,18 +57,21 @@ class Operations:
 
     @cached_property
     def incomplete(self) -> tuple[int, int] | None:
-        """Two of them whose product is not among them, lattice translations apart."""
-        for second in range(0, len(self), _AT_ONCE):
-            missing = ~self._known(*self._products(second, second + _AT_ONCE))
-            if missing.any():
-                after, first = divmod(int(missing.argmax()), len(self))
-                return first, second + after
-        return None
+        """Two of them whose product is not among them, lattice translations apart.
 
-    def _products(self, start: int = 0, end: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Apply each of them after those from ``start`` to ``end``: one after another."""
-        rotations = self.rotations[None] @ self.rotations[start:end, None]
-        shifts = np.einsum("aij,bj->bai", self.rotations, self.translations[start:end])
+        Of more than any space group has (those of a supercell) a sample is tried.
+        """
+        tried = np.arange(0, len(self), max(1, len(self) // _FEW if len(self) > _MOST else 1))
+        missing = ~self._known(*self._products(tried))
+        if not missing.any():
+            return None
+        second, first = divmod(int(missing.argmax()), len(self))
+        return first, int(tried[second])
+
+    def _products(self, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Apply each of them after some of them, those after the first first."""
+        rotations = self.rotations[None] @ self.rotations[second, None]
+        shifts = np.einsum("aij,bj->bai", self.rotations, self.translations[second])
         shifts += self.translations[None]
         return rotations.reshape(-1, 3, 3), shifts.reshape(-1, 3)
 
@@ -157,7 +160,7 @@ def metric_changes(rotations: np.ndarray, lattice: Lattice) -> np.ndarray:
 def completed(operations: Operations) -> Operations | None:
     """Add the products of operations that are not among them; None where they have no end."""
     while len(operations) <= _MOST:
-        rotations, shifts = operations._products()
+        rotations, shifts = operations._products(np.arange(len(operations)))
         missing = ~operations._known(rotations, shifts)
         if not missing.any():
             return operations
