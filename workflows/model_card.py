@@ -93,7 +93,10 @@ def main() -> None:
         "elements": sorted(TRAINING_PHASES),
         "functional": "PBE",
         "run_type": "GGA",
-        "spin": "as in the sources: Ni spin-polarized, the rest non-magnetic",
+        "spin": True,
+        "spin_note": "as in the sources: Ni spin-polarized (energies of its strained cells have "
+        "their minimum near 10.9 Å³/atom, as spin-polarized PBE has it; non-magnetic 10.83), the "
+        "rest non-magnetic elements, where spin changes nothing",
         "licence": "BSD-3-Clause",
         "training_data": [
             "Zuo et al., J. Phys. Chem. A 124, 731 (2020): Li, Si, Ni, Cu, Ge, Mo (BSD-3-Clause)",
@@ -106,7 +109,9 @@ def main() -> None:
         "validation": errors(potential, read(args.data, ":")),
         "validation_note": "one orientation each, no symmetrization, float32",
     }
-    args.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    args.out.with_suffix(".json").write_text(
+        json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     for label, row in card["validation"].items():
         print(f"{label:6}", row)
 

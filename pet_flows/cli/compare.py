@@ -20,9 +20,22 @@ Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON ob
 Picture = Annotated[
     Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf, .svg).")
 ]
+AcrossLevels = Annotated[
+    bool,
+    typer.Option(
+        "--across-levels",
+        help="Also compare where the functional, U, spin or pseudopotentials of potential and DFT "
+        "differ; each row says in what.",
+    ),
+]
 
 
-def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = None) -> None:
+def command(
+    campaign: Campaign,
+    shape: Shape = Format.table,
+    picture: Picture = None,
+    across_levels: AcrossLevels = False,
+) -> None:
     """Set the equations of state of a campaign next to all-electron DFT."""
     from pet_flows.compare.campaign import compare_campaign
     from pet_flows.compare.table import as_dict, comparison_table
@@ -31,7 +44,7 @@ def command(campaign: Campaign, shape: Shape = Format.table, picture: Picture = 
     check_file(picture, PICTURES, "--picture")
     store = ResultStore.open(read_only=True)
     check_campaign(store, campaign)
-    matched = compare_campaign(store, campaign)
+    matched = compare_campaign(store, campaign, across_levels=across_levels)
     if shape is Format.json:
         sys.stdout.write(json.dumps(as_dict(matched), indent=1) + "\n")
     else:

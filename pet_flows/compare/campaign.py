@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
 
 
-def compare_campaign(store: ResultStore, campaign: str, *, keep: bool = False) -> Matched:
+def compare_campaign(
+    store: ResultStore, campaign: str, *, keep: bool = False, across_levels: bool = False
+) -> Matched:
     """Match a campaign's records with the references there are.
 
     Parameters
@@ -22,6 +24,8 @@ def compare_campaign(store: ResultStore, campaign: str, *, keep: bool = False) -
         Its name.
     keep
         Also write the comparisons and references they use into the store.
+    across_levels
+        Also compare where functional, U, spin or pseudopotentials differ; each row says in what.
 
     Raises
     ------
@@ -34,7 +38,8 @@ def compare_campaign(store: ResultStore, campaign: str, *, keep: bool = False) -
             f"No record belongs to a campaign {campaign!r} in this store; pet-flows query lists "
             "what there is."
         )
-    matched = match(records, _training_phases({r["potential"]["sha256"] for r in records}))
+    phases = _training_phases({r["potential"]["sha256"] for r in records})
+    matched = match(records, phases, across_levels=across_levels)
     if keep:
         store.put_references(matched.reference_documents())
         store.put_comparisons(matched.comparison_documents())

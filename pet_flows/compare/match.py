@@ -11,7 +11,9 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from pet_flows.compare.identify import PROTOTYPES, crystal_of_record
+from pet_flows.compare.potential import level_of
 from pet_flows.dft import acwf, sources
+from pet_flows.dft.differences import differences
 from pet_flows.dft.reference import Crystal, Reference
 
 COMPARED = ("v0_per_atom", "b0")
@@ -31,6 +33,8 @@ class Comparison:
     """key of the record"""
     reference: Reference
     value: float
+    level_differs: tuple[str, ...] = ()
+    """what the potential's level of theory does not share with the reference's"""
 
     @property
     def difference(self) -> float:
@@ -55,6 +59,7 @@ class Comparison:
             "reference_value": self.reference.value,
             "difference": self.difference,
             "relative": self.relative,
+            "level_differs": list(self.level_differs),
         }
 
 
@@ -77,6 +82,8 @@ class Row:
     """by property of `COMPARED`, where there is a result"""
     references: dict[str, Reference] = field(default_factory=dict)
     comparisons: dict[str, Comparison] = field(default_factory=dict)
+    level_differs: tuple[str, ...] = ()
+    """what keeps the DFT values there are away from this row, or what it was asked to overlook"""
     energy: float | None = None
     """eV/atom, of the final static"""
     energy_above: float | None = None
@@ -121,9 +128,12 @@ class _Group:
 
 
 def match(
-    records: Iterable[Record], training_phases: Mapping[str, Sequence[str]] | None = None
+    records: Iterable[Record],
+    training_phases: Mapping[str, Sequence[str]] | None = None,
+    *,
+    across_levels: bool = False,
 ) -> Matched:
-    """Set records beside references of the same crystal and the same functional.
+    """Set records beside references of the same crystal and the same level of theory.
 
     Parameters
     ----------
@@ -133,6 +143,9 @@ def match(
     training_phases
         Element → prototypes that the model was trained on, as in its card; None if it does
         not say.
+    across_levels
+        Where no reference is of the potential's level of theory, take the nearest; its row says
+        what differs.
 
     Returns
     -------
@@ -152,23 +165,20 @@ def match(
             cause = "no element in sc, bcc, fcc, hcp or diamond"
             unmatched.setdefault(cause, []).append(_label(group.first))
             continue
-        row = _make_row(group, crystal, training_phases)
+        row = _make_row(group, crystal, training_phases, across_levels)
         if not row.references:
-            unmatched.setdefault(_cause(group, crystal), []).append(row.label)
+            unmatched.setdefault(_cause(row), []).append(row.label)
         rows.append(row)
         phases.add(len(rows) - 1, row, group.records.get("static"))
     rows = [replace(row, energy_above=phases.above(i, row)) for i, row in enumerate(rows)]
     return Matched(sorted(rows, key=_order), unmatched)
 
 
-def _cause(group: _Group, crystal: Crystal) -> str:
+def _cause(row: Row) -> str:
     """Say why no reference stands beside a crystal that was recognized."""
-    found = sources.known(crystal, COMPARED[0])
-    if not found:
-        return f"no DFT value for {crystal.prototype}"
-    functional = (group.first.get("potential") or {}).get("functional")
-    theirs = " or ".join(sorted({reference.level.functional for reference in found}))
-    return f"potential of {functional or 'unknown functional'}, not of {theirs}"
+    if not row.level_differs:
+        return f"no DFT value for {row.crystal.prototype}"
+    return f"of another level of theory ({'; '.join(row.level_differs)})"
 
 
 def _order(row: Row) -> tuple[int, int, str]:
@@ -189,23 +199,33 @@ def _group_key(record: Record) -> tuple[str, ...]:
 
 
 def _make_row(
-    group: _Group, crystal: Crystal, training_phases: Mapping[str, Sequence[str]] | None
+    group: _Group,
+    crystal: Crystal,
+    training_phases: Mapping[str, Sequence[str]] | None,
+    across_levels: bool,
 ) -> Row:
     """Put one crystal's values and references together."""
     state, reason = _worst(group)
     eos = group.records.get("eos", {})
     potential = group.first.get("potential") or {}
+    level = level_of(potential)
     values, references, comparisons = {}, {}, {}
+    differs: dict[str, None] = {}
     for name in COMPARED:
         value = _finite(eos, name)
         if value is not None:
             values[name] = value
-        reference = sources.find(crystal, name, potential.get("functional"))
-        if reference is not None:
-            references[name] = reference
-            # a value that did not converge is shown, but is nobody's error
-            if name in values and eos.get("state") == "ok":
-                comparisons[name] = Comparison(eos["_id"], reference, values[name])
+        reference = sources.nearest(crystal, name, level)
+        if reference is None:
+            continue
+        found = tuple(differences(level, reference.level, [crystal.element]))
+        differs |= dict.fromkeys(found)
+        if found and not across_levels:
+            continue
+        references[name] = reference
+        # a value that did not converge is shown, but is nobody's error
+        if name in values and eos.get("state") == "ok":
+            comparisons[name] = Comparison(eos["_id"], reference, values[name], found)
     phases = None if training_phases is None else training_phases.get(crystal.element, ())
     known = acwf.GROUND_STATES.get(crystal.element)
     static = group.records.get("static", {})
@@ -220,6 +240,7 @@ def _make_row(
         values=values,
         references=references,
         comparisons=comparisons,
+        level_differs=tuple(differs),
         energy=_finite(static, "energy_per_atom") if static.get("state") == "ok" else None,
     )
 

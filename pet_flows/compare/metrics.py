@@ -21,7 +21,8 @@ class Metrics:
     """Errors of one property over one group of crystals.
 
     Means are over the ``n`` crystals whose record is ``ok``; ``missing`` more have a DFT value
-    but no result to set beside it, which no mean shows.
+    but no result to set beside it, which no mean shows. ``across`` of the ``n`` are compared
+    across levels of theory.
     """
 
     property: str
@@ -29,6 +30,7 @@ class Metrics:
     group: str
     n: int
     missing: int
+    across: int
     mae: float
     """mean |value − reference|, in ``unit``"""
     mape: float
@@ -56,6 +58,7 @@ def measure(rows: Sequence[Row]) -> list[Metrics]:
                     group=group,
                     n=len(found),
                     missing=len(members) - len(found),
+                    across=sum(bool(comparison.level_differs) for comparison in found),
                     mae=fmean(abs(comparison.difference) for comparison in found),
                     mape=fmean(abs(value) for value in relative),
                     bias=fmean(relative),

@@ -87,7 +87,8 @@ def _draw(axes: Axes, rows: Sequence[Row], name: str, labelled: int) -> None:
             fontsize=8,
         )
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.set_xlabel(f"{_TITLES[name]}, DFT (PBE)")
+    functionals = sorted({str(c.reference.level.functional) for c in found})
+    axes.set_xlabel(f"{_TITLES[name]}, DFT ({', '.join(functionals)})")
     axes.set_ylabel(f"{_TITLES[name]}, PET")
 
 

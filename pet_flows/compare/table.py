@@ -53,7 +53,7 @@ def comparison_table(matched: Matched) -> RenderableType:
 
 
 def _table(rows: list[Row]) -> RenderableType:
-    """Draw one line per crystal."""
+    """Draw one line per crystal; a last column says what was compared across levels."""
     from rich.table import Table
     from rich.text import Text
 
@@ -65,6 +65,9 @@ def _table(rows: list[Row]) -> RenderableType:
     table.add_column("trained", no_wrap=True)
     several = len({row.crystal for row in rows}) < len(rows)
     element = None
+    compared_across = [row for row in rows if row.level_differs and row.references]
+    if compared_across:
+        table.add_column("level differs in", overflow="fold", min_width=14)
     for row in rows:
         if element not in (None, row.crystal.element):
             table.add_section()
@@ -88,6 +91,7 @@ def _table(rows: list[Row]) -> RenderableType:
             _number(above, 1),
             Text(state, style=_STATE_STYLES.get(row.state, "")),
             {True: "yes", False: "no", None: "?"}[row.in_training],
+            *["; ".join(row.level_differs) if row.references else ""] * bool(compared_across),
         )
     return table
 
@@ -107,7 +111,9 @@ def _summary(matched: Matched) -> list[str]:
             f"{SYMBOLS[m.property]} MAE {m.mae:.{_DIGITS[m.property]}f} {m.unit} ({m.mape:.1f} %)"
             for m in members
         ]
-        n = f"n = {members[0].n}" + (f", {members[0].missing} missing" * bool(members[0].missing))
+        n = f"n = {members[0].n}"
+        n += f", {members[0].missing} missing" * bool(members[0].missing)
+        n += f", {members[0].across} across levels of theory" * bool(members[0].across)
         lines.append(f"[bold]{group:<18}[/bold] {', '.join(parts)}; {n}")
     for name in COMPARED:
         if found := data["worst"][name]:
@@ -115,6 +121,8 @@ def _summary(matched: Matched) -> list[str]:
             lines.append(f"[bold]{'worst ' + SYMBOLS[name]:<18}[/bold] {listed}")
     if matched.unmatched:
         listed = "; ".join(f"{len(names)} {cause}" for cause, names in matched.unmatched.items())
+        if any(row.level_differs and not row.references for row in matched.rows):
+            listed += "; --across-levels compares levels of theory that differ"
         lines.append(f"[bold]{'without DFT':<18}[/bold] {listed}")
     for reference in data["references"]:
         doi = f", doi:{reference['doi']}" if reference["doi"] else ""
@@ -134,6 +142,7 @@ def _row_dict(row: Row) -> dict[str, Any]:
         "ground_state": row.ground_state,
         "in_training": row.in_training,
         "energy_above": row.energy_above,
+        "level_differs": list(row.level_differs),
     }
     for name in COMPARED:
         reference, found = row.references.get(name), row.comparisons.get(name)

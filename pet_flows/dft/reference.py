@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+
+from pet_flows.dft.level import LevelOfTheory
+
+__all__ = ["Crystal", "LevelOfTheory", "Reference"]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LevelOfTheory(_Frozen):
-    """What two values must share to be compared at all."""
-
-    functional: str = Field(description="as the community writes it: PBE, PBEsol, r2SCAN")
-    code: str | None = None
-    settings: str | None = Field(default=None, description="potentials, cutoffs, relativity")
-    spin: str | None = Field(default=None, description="non-magnetic, collinear, ...")
-
-    def admits(self, functional: str | None) -> bool:
-        """Whether values of this functional may be set beside this level's.
-
-        Pseudopotentials and codes differ by less than a potential errs; functionals do not.
-        """
-        return functional is not None and functional.casefold() == self.functional.casefold()
-
-    def __str__(self) -> str:
-        """Say it on one line."""
-        return ", ".join(part for part in (self.functional, self.settings, self.spin) if part)
 
 
 class Crystal(_Frozen):
@@ -55,7 +39,15 @@ class Reference(_Frozen):
     doi: str | None = None
     licence: str | None = None
 
+    @field_validator("level")
+    @classmethod
+    def _functional_is_known(cls, level: LevelOfTheory) -> LevelOfTheory:
+        if level.functional is None:
+            raise ValueError("the level of a reference must name its functional")
+        return level
+
     def document(self) -> dict[str, Any]:
         """Give the document for the collection ``pet_references``."""
-        content = self.model_dump()
+        content = self.model_dump(mode="json")
+        content["level"]["digest"] = self.level.digest
         return {"_id": content.pop("id"), **content, "elements": [self.crystal.element]}

@@ -7,6 +7,8 @@ from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 
 from pet_flows.dft import acwf
+from pet_flows.dft.differences import differences
+from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Crystal, Reference
 from pet_flows.errors import PetFlowsError
 
@@ -64,8 +66,8 @@ def _load(entry: EntryPoint) -> Iterable[Reference]:
     return given
 
 
-def find(crystal: Crystal, name: str, functional: str | None) -> Reference | None:
-    """Reference of one quantity of a crystal, of the same functional.
+def nearest(crystal: Crystal, name: str, level: LevelOfTheory) -> Reference | None:
+    """Reference of one quantity of a crystal whose level of theory is nearest to a potential's.
 
     Parameters
     ----------
@@ -73,19 +75,26 @@ def find(crystal: Crystal, name: str, functional: str | None) -> Reference | Non
         What it is of.
     name
         Of the quantity, as in the result of a record.
-    functional
-        Of the potential; None, where it is not known, finds nothing.
+    level
+        Of the potential.
 
     Returns
     -------
     Reference or None
-        Where several sources have one, that of another distribution: who installs it wants it.
+        What its level differs in is for :func:`~pet_flows.dft.differences.differences` to say; one
+        of the same functional is nearer than any other. Among equally near ones that of another
+        distribution: who installs it wants it.
     """
-    return next((r for r in known(crystal, name) if r.level.admits(functional)), None)
+
+    def distance(reference: Reference) -> tuple[bool, int]:
+        found = differences(level, reference.level, [crystal.element])
+        return not level.same_functional(reference.level), len(found)
+
+    return min(known(crystal, name), key=distance, default=None)
 
 
 def known(crystal: Crystal, name: str) -> tuple[Reference, ...]:
-    """References of one quantity of a crystal, of whatever functional."""
+    """References of one quantity of a crystal, of whatever level of theory."""
     return _index().get((crystal, name), ())
 
 

@@ -37,7 +37,7 @@ def bundled() -> dict[str, dict[str, Any]]:
     folder = Path(str(files("pet_flows.models"))) / "data"
     cards = {}
     for file in sorted(folder.glob("*.json")):
-        card = json.loads(file.read_text())
+        card = json.loads(file.read_text("utf-8"))
         cards[file.stem] = {**card, "path": str(file.with_suffix(".ckpt"))}
     return cards
 

@@ -27,8 +27,9 @@ _PBESOL = {"functional": "PBEsol", "run_type": "PBEsol"}
 #: level of theory of the upet families, by their training sets; what is not there is not known
 LEVELS: dict[str, dict[str, Any]] = {
     "pet-mad": _R2SCAN,  # PBEsol before version 1.5
-    "pet-omat": _PBE_U,
-    "pet-oam": _PBE_U,
+    # POTCARs of OMat24 are not those of the others (W_sv, not W_pv; Yb_3, not Yb_2)
+    "pet-omat": {**_PBE_U, "pseudopotentials": "VASP PBE_54 of OMat24"},
+    "pet-oam": {**_PBE_U, "pseudopotentials": "VASP PBE of the Materials Project"},
     "pet-omad": _PBESOL,
     "pet-omatpes": {**_R2SCAN, "u": False, "spin": True},
     "pet-omol": {"functional": "wB97M-V"},

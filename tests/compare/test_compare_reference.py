@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pet_flows.dft import acwf
-from pet_flows.dft.reference import LevelOfTheory
+from pet_flows.dft.reference import LevelOfTheory, Reference
 
 
 def test_every_crystal_has_three_values():
@@ -37,11 +37,17 @@ def test_ground_states_have_references():
     assert all(acwf.find(e, p, "b0") for e, p in acwf.GROUND_STATES.items())
 
 
-def test_levels_of_theory_are_exact_names():
-    level = LevelOfTheory(functional="PBE")
-    assert level.admits("pbe")
-    assert not level.admits("PBEsol")
-    assert not level.admits(None)
+def test_the_level_of_the_elements_is_written_out():
+    level = acwf.find("Fe", "bcc", "b0").level
+    assert str(level) == "PBE, all-electron, scalar relativistic, non-magnetic"
+    assert (level.spin, level.u) == (False, {})
+    with pytest.raises(ValidationError, match="must name its functional"):
+        Reference(
+            **{
+                **acwf.find("Fe", "bcc", "b0").model_dump(),
+                "level": LevelOfTheory(functional=None),
+            }
+        )
 
 
 def test_references_are_finite_and_frozen():

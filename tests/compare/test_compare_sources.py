@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pet_flows.dft import acwf, sources
-from pet_flows.dft.reference import Crystal
+from pet_flows.dft.reference import Crystal, LevelOfTheory
 from pet_flows.errors import PetFlowsError
 
 SILICON = Crystal(element="Si", prototype="diamond")
@@ -50,17 +50,21 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_without_other_packages_there_is_all_electron_pbe_alone():
     assert list(sources.sources()) == ["acwf"]
-    assert sources.find(SILICON, "b0", "pbe") == acwf.find("Si", "diamond", "b0")
-    assert sources.find(SILICON, "b0", "PBEsol") is None
-    assert sources.find(SILICON, "b0", None) is None
+    ours = acwf.find("Si", "diamond", "b0")
+    assert sources.known(SILICON, "b0") == (ours,)
+    for functional in ("pbe", "PBEsol", None):  # the only one is the nearest
+        assert sources.nearest(SILICON, "b0", LevelOfTheory(functional=functional)) == ours
+    assert sources.nearest(SILICON, "c11", LevelOfTheory(functional="PBE")) is None
 
 
 def test_another_package_adds_functionals_and_wins_over_our_own(install):
     install(MODULE)
     assert list(sources.sources()) == ["ours", "acwf"]
-    assert sources.find(SILICON, "b0", "PBEsol").value == 93.0
-    assert sources.find(SILICON, "b0", "PBE").value == 88.0
-    assert sources.find(SILICON, "v0_per_atom", "PBE") == acwf.find("Si", "diamond", "v0_per_atom")
+    pbe = LevelOfTheory(functional="PBE")
+    assert sources.nearest(SILICON, "b0", LevelOfTheory(functional="PBEsol")).value == 93.0
+    assert sources.nearest(SILICON, "b0", pbe).value == 88.0
+    volume = acwf.find("Si", "diamond", "v0_per_atom")
+    assert sources.nearest(SILICON, "v0_per_atom", pbe) == volume
     assert len(sources.known(SILICON, "b0")) == 3
 
 

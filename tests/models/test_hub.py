@@ -56,6 +56,7 @@ def test_every_name_of_upet_has_its_level_of_theory():
 def test_what_was_calculated_with_u_says_so(family):
     """Its energies are set beside those of PBE, but those of an oxide of iron are not PBE's."""
     level = card(Path(f"{family}-l-v0.1.0.ckpt"))
+    assert level.pop("pseudopotentials").startswith("VASP PBE")
     assert level == {"functional": "PBE", "run_type": "GGA_GGA+U", "u": True, "spin": True}
 
 

@@ -1,0 +1,29 @@
+"""The level of theory of the potential that a record was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.models import hub
+from pet_flows.models.catalogue import card_of
+
+
+def level_of(potential: Mapping[str, Any]) -> LevelOfTheory:
+    """Level of the training data, from the card of the model where it is ours or the hub's.
+
+    Parameters
+    ----------
+    potential
+        As in a record. Of a model without a card its ``functional`` and ``run_type`` are all that
+        is known.
+    """
+    said = {name: potential.get(name) for name in ("functional", "run_type")}
+    card = card_of(str(potential.get("sha256")))
+    if card is None:
+        card = hub.card(Path(f"{potential.get('name')}.ckpt"))
+        if card.get("functional") != said["functional"]:  # another model that is called alike
+            card = {}
+    return LevelOfTheory.from_card({**said, **card})
