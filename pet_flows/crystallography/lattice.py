@@ -16,9 +16,6 @@ TIGHT = 1e-6
 #: orders of the groups a lattice can have, inversion included
 _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 
-#: Å; longer vectors are no crystal's
-LONGEST = 1e5
-
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
 
 

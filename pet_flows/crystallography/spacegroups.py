@@ -19,8 +19,8 @@ import moyopy
 import numpy as np
 import spglib
 
-from pet_flows.crystallography.lattice import LONGEST
 from pet_flows.geometry.closest import closest_pair
+from pet_flows.geometry.sound import LONGEST
 
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)

@@ -7,7 +7,8 @@ from ase import Atoms
 from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
-from pet_flows.geometry.closest import closest_pair
+from pet_flows.errors import StructureError
+from pet_flows.geometry.sound import refuse_crowded, refuse_flat
 
 _WORDS = {
     "magmom": "magnetic moments",
@@ -85,8 +86,10 @@ def find_problem(structure: Structure) -> tuple[str, str] | None:
     cell, positions = structure.lattice.matrix, structure.frac_coords
     if not (np.isfinite(cell).all() and np.isfinite(positions).all()):
         return "not_finite", "Its cell or positions hold NaN or infinity: write the file anew."
-    if abs(np.linalg.det(cell)) <= 1e-6 * np.prod(np.linalg.norm(cell, axis=1)):
-        return "degenerate_cell", "Its lattice vectors lie in a plane: it needs three independent."
+    try:
+        refuse_flat(cell, (True, True, True))  # also along open axes: positions are fractional
+    except StructureError as error:
+        return error.reason, error.message
     if not any(structure.lattice.pbc):
         return "not_periodic", "It is periodic in no direction: only crystals are computed."
     for site in structure:
@@ -102,7 +105,12 @@ def find_problem(structure: Structure) -> tuple[str, str] | None:
                 "needs whole atoms; make an ordered cell first (pymatgen's OrderDisorderedStructure"
                 "Transformation does).",
             )
-    return _overlap(structure)
+    symbols = [site.specie.symbol for site in structure]
+    try:
+        refuse_crowded(symbols, structure.cart_coords, cell, structure.lattice.pbc)
+    except StructureError as error:
+        return error.reason, error.message
+    return None
 
 
 def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
@@ -155,20 +163,3 @@ def _says_something(values: object, *, zeros_count: bool) -> bool:
     if zeros_count:
         return bool(flat)
     return any(not (isinstance(value, int | float | np.number) and value == 0) for value in flat)
-
-
-def _overlap(structure: Structure) -> tuple[str, str] | None:
-    """Find two atoms, periodic images included, that are on top of each other."""
-    advice = "remove one of the two, or mend the cell."
-    lattice = structure.lattice
-    pair = closest_pair(structure.cart_coords, lattice.matrix, np.array(lattice.pbc))
-    if pair is None:
-        return None
-    i, j, distance = pair
-    if i == j:
-        return (
-            "overlapping_atoms",
-            f"The cell repeats every {distance:.3f} Å, so atoms overlap their images: {advice}",
-        )
-    names = f"{structure[i].specie.symbol} (atom {i}) and {structure[j].specie.symbol} (atom {j})"
-    return "overlapping_atoms", f"{names} are {distance:.3f} Å apart: {advice}"

@@ -8,15 +8,12 @@ import numpy as np
 from ase import Atoms
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.crystallography.lattice import LONGEST
 from pet_flows.engines.evaluator import refuse_unknown
 from pet_flows.errors import StructureError
-from pet_flows.geometry.closest import closest_pair
 from pet_flows.geometry.connectivity import refuse_vacuum
 from pet_flows.geometry.neighbours import check_searchable
+from pet_flows.geometry.sound import refuse_crowded, refuse_flat
 
-#: Å³; a periodic cell with less volume than this for each atom is not a crystal
-LEAST_VOLUME = 1.0
 #: Å; tolerance for the symmetry of a structure whose cell keeps its shape
 FIXED_CELL = 1e-5
 #: Å; a snap that moves less is round-off or the last digits of a file
@@ -50,30 +47,9 @@ def check(atoms: Atoms, elements: Collection[int] | None = None) -> None:
             )
     if elements is not None:
         refuse_unknown(atoms, elements)
-    if np.abs(atoms.cell.array).max() > LONGEST:
-        raise StructureError(
-            "degenerate_cell",
-            f"A lattice vector is longer than {LONGEST:.0e} Å; check the cell and its units.",
-        )
-    if atoms.pbc.any():
-        axes = atoms.cell.array[atoms.pbc]
-        content = float(np.sqrt(max(0.0, np.linalg.det(axes @ axes.T))))
-        if content < 1e-3 or (atoms.pbc.all() and content / len(atoms) < LEAST_VOLUME):
-            raise StructureError(
-                "degenerate_cell",
-                f"The lattice vectors enclose {content:.3g} Å^{int(atoms.pbc.sum())} for "
-                f"{len(atoms)} atoms; check the cell and its units.",
-            )
+    refuse_flat(atoms.cell.array, atoms.pbc)
     check_searchable(atoms.positions, atoms.cell.array, atoms.pbc)
-    pair = closest_pair(atoms.positions, atoms.cell.array, atoms.pbc)
-    if pair is not None:
-        i, j, distance = pair
-        what = f"atoms {i} and {j} are" if i != j else f"atom {i} and its own image are"
-        raise StructureError(
-            "overlapping_atoms",
-            f"Two atoms lie on top of each other: {what} {distance:.3f} Å apart "
-            f"({atoms.symbols[i]}, {atoms.symbols[j]}); remove one of the two, or mend the cell.",
-        )
+    refuse_crowded(atoms.symbols, atoms.positions, atoms.cell.array, atoms.pbc)
 
 
 def require_crystal(atoms: Atoms, what: str, cutoff: float | None = None) -> None:

@@ -81,8 +81,8 @@ class Descent[T](MovingSystem):
         self.residual = residual
         if self.evaluation is None:
             return
-        cell, pbc = self.evaluation.system.cell, self.evaluation.system.pbc
-        volume = abs(float(np.linalg.det(cell))) / len(self) if pbc.all() else None
+        system = self.evaluation.system
+        volume = system.volume / len(self) if system.pbc.all() else None
         self.path.append(PathPoint(self.evaluation.energy_per_atom, residual.force, volume))
 
     def stepped(self, residual: Residual) -> None:

@@ -110,9 +110,9 @@ def relax(
 
 
 def _symprec(settings: RelaxSettings) -> float:
-    """Å; a shape that is not to change must not be snapped either: a small strain may be its point.
+    """Tolerance in Å of the symmetry that is made exact, tight unless the cell's shape relaxes.
 
-    So the tolerance is loose where the shape of the cell relaxes, and only there.
+    A shape that is not to change must not be snapped either: a small strain may be its point.
     """
     loose = settings.relax_cell and settings.cell_constraint != "shape"
     return settings.symprec if loose else min(settings.symprec, FIXED_CELL)
@@ -163,8 +163,8 @@ def _bind_anew(
     except StructureError:
         return False
     note = (
-        f"The cell left the range of its crystal reference after {descent.n_steps} steps and was "
-        "bound anew there."
+        f"The cell left the range of its crystal reference after {descent.n_steps} steps; a new "
+        "reference was taken there, and energies before and after it do not compare."
     )
     specimen = relaxation.specimen
     relaxation.bound_anew += 1
