@@ -69,28 +69,30 @@ def refuse_crowded(
         ``degenerate_cell`` or ``overlapping_atoms``.
     """
     periodic = np.asarray(pbc, dtype=bool)
-    if periodic.all():
-        volume = content_of(cell, periodic)
-        if volume / len(positions) < LEAST_VOLUME:
-            raise StructureError(
-                "degenerate_cell",
-                f"The cell has {volume:.3g} Å³ for {len(positions)} atoms; check it and its units.",
-            )
     pair = closest_pair(positions, cell, periodic)
-    if pair is None:
+    if pair is not None and pair.first == pair.second:
+        raise StructureError(
+            "overlapping_atoms",
+            f"The cell repeats every {pair.distance:.3f} Å, so that an atom lies on its own image; "
+            "check the cell and its units.",
+        )
+    if pair is not None:
+        i, j, distance = pair
+        raise StructureError(
+            "overlapping_atoms",
+            f"Two atoms lie on top of each other: {symbols[i]} (atom {i}) and {symbols[j]} (atom "
+            f"{j}) are {distance:.3f} Å apart; remove one of the two, or mend the cell.",
+        )
+    if not periodic.all():
         return
-    i, j, distance = pair
-    names = f"{symbols[i]} (atom {i}) and {symbols[j]} (atom {j}) are"
-    if i == j:
-        names = f"{symbols[i]} (atom {i}) and its own image are"
-    raise StructureError(
-        "overlapping_atoms",
-        f"Two atoms lie on top of each other: {names} {distance:.3f} Å apart; remove one of the "
-        "two, or mend the cell.",
-    )
+    volume = content_of(cell, periodic)
+    if volume / len(positions) < LEAST_VOLUME:
+        raise StructureError(
+            "degenerate_cell",
+            f"The cell has {volume:.3g} Å³ for {len(positions)} atoms; check it and its units.",
+        )
 
 
 def content_of(cell: np.ndarray, periodic: np.ndarray) -> float:
     """Volume, area or length that the periodic axes enclose, in Å to their number."""
-    axes = np.asarray(cell, dtype=float)[periodic]
-    return float(np.sqrt(max(0.0, np.linalg.det(axes @ axes.T))))
+    return float(np.linalg.svd(np.asarray(cell, dtype=float)[periodic], compute_uv=False).prod())
