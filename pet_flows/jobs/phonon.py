@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.jobs.base import PropertyMaker, job_result_store, of_property, property_job
+from pet_flows.jobs.base import PropertyMaker, job_result_store, of_property
 from pet_flows.jobs.entries import JobInput
+from pet_flows.jobs.property_job import property_job
 from pet_flows.properties.phonon.declaration import PROPERTY
 
 
