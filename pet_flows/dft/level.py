@@ -171,7 +171,7 @@ class LevelOfTheory(BaseModel):
             Such as ``GGA``, ``PBE``, ``PBEsol``, ``r2SCAN``, ``GGA+U``, ``HSE06``, or the mixture
             ``GGA_GGA+U``. VASP without a ``GGA`` tag is ``GGA`` there, and PBE.
         incar
-            All tags of the calculation (of which ``ISPIN``, ``IVDW``, ``ENCUT``, ``GGA`` count): one
+            All tags of the calculation (``ISPIN``, ``IVDW``, ``ENCUT``, ``GGA`` count): one
             that is absent has VASP's default. None: not known.
         hubbards
             Element → U in eV.
