@@ -143,7 +143,7 @@ def compute(
     if len(found) < len(starts):
         raise PetFlowsError(
             f"The property {name} gave no result for {len(starts) - len(found)} of {len(starts)} "
-            f"structures: report it to whoever wrote {name}."
+            f"structures: report it to the authors of {name}."
         )
     return found[0] if single else [found[place] for place in range(len(starts))]
 
@@ -215,6 +215,6 @@ def _start(given: Any) -> _Start:
             return _Start(formula, problem=read.problem)
         return _Start(formula, AseAtomsAdaptor.get_atoms(read.structure, msonable=False))
     raise PetFlowsError(
-        f"A {type(given).__name__} is no structure: give a pymatgen Structure, an ASE Atoms, a "
+        f"A {type(given).__name__} is not a structure: give a pymatgen Structure, an ASE Atoms, a "
         "result of pet_flows, or a list of these."
     )

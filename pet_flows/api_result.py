@@ -108,7 +108,7 @@ class PropertyResult:
 
         if self.result is None:
             raise PetFlowsError(
-                f"The {self.property} of {self.formula} gave nothing to draw ({self.message})"
+                f"The {self.property} of {self.formula} gave nothing to draw: {self.message}"
             )
         shown = PlotData(
             title=title(self.formula, None, Path(self.potential.model).name),

@@ -1,4 +1,4 @@
-"""The errors a user can cause, and the codes that failed records carry."""
+"""The errors a user can cause, and the reasons that failed records have."""
 
 from __future__ import annotations
 

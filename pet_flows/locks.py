@@ -49,8 +49,8 @@ def take(path: Path) -> FileLock:
 
 def _sign(file: int) -> None:
     """Write who holds the lock into its file."""
-    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:]] if sys.argv else ["python"]
-    command, since = shlex.join(words)[:200], time.strftime("%Y-%m-%d %H:%M")
+    started = [Path(sys.argv[0]).name or "python", *sys.argv[1:]] if sys.argv else ["python"]
+    command, since = shlex.join(started)[:200], time.strftime("%Y-%m-%d %H:%M")
     said = f"process {os.getpid()} on {platform.node()} ({command}, since {since})\n"
     os.ftruncate(file, 0)
     os.pwrite(file, said.encode(), 0)

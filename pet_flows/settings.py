@@ -68,8 +68,8 @@ def absolute(path: str | Path) -> Path:
         return Path(path).expanduser().absolute()
     except FileNotFoundError:
         raise PetFlowsError(
-            f"{path} must be an absolute path, because the working directory does not exist any "
-            "more; give one, or go to a folder that exists."
+            f"The working directory does not exist any more, so the relative path {path} means "
+            "nothing: give an absolute path, or start in a folder that exists."
         ) from None
 
 
@@ -83,7 +83,7 @@ def get_settings() -> Settings:
     Raises
     ------
     PetFlowsError
-        A file or a variable holds something that cannot be, or a variable is misspelt; the
+        A file or a variable holds an impossible value, or a variable is misspelt; the
         sentence names the line.
     """
     _no_misspelt_variable()
@@ -92,7 +92,7 @@ def get_settings() -> Settings:
     if path.is_file():
         return _validated(read_yaml(path))
     if named:
-        raise PetFlowsError(f"{CONFIG_VARIABLE} names {path}, which is no file; mend the path.")
+        raise PetFlowsError(f"{CONFIG_VARIABLE} names {path}, which is not a file: correct it.")
     return _validated(YamlFile(path, {}, {}))
 
 
@@ -100,10 +100,10 @@ def _no_misspelt_variable() -> None:
     """Refuse ``PET_FLOWS_SYMMETRISATION=none``: silence would compute something else."""
     known = [CONFIG_VARIABLE.removeprefix(PREFIX), *map(str.upper, Settings.model_fields)]
     for name in os.environ:
-        word = name.upper().removeprefix(PREFIX)
-        if name.upper().startswith(PREFIX) and word not in known:
-            for meant in difflib.get_close_matches(word, known, n=1, cutoff=0.7):
-                raise PetFlowsError(f"{name} is no setting: did you mean {PREFIX}{meant}?")
+        given = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and given not in known:
+            for meant in difflib.get_close_matches(given, known, n=1, cutoff=0.7):
+                raise PetFlowsError(f"{name} is not a setting: did you mean {PREFIX}{meant}?")
 
 
 def _validated(file: YamlFile) -> Settings:

@@ -26,6 +26,7 @@ _MUST = {
     "int_type": "be a whole number",
     "int_parsing": "be a whole number",
     "int_from_float": "be a whole number",
+    "int_parsing_size": "be a smaller number",
     "float_type": "be a number",
     "float_parsing": "be a number",
     "string_type": "be text",
@@ -70,11 +71,6 @@ def validated[Model: BaseModel](
 
 def sentence(error: ValidationError, model: type[BaseModel], where: Callable[[Place], str]) -> str:
     """Say what is wrong with the values of a model, as `validated` does."""
-    said = _sentence(error, model, where)
-    return said[0].upper() + said[1:]
-
-
-def _sentence(error: ValidationError, model: type[BaseModel], where: Callable[[Place], str]) -> str:
     # a name that does not exist explains more than what follows from it
     found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
     place = [p for p in found["loc"] if not (isinstance(p, str) and p.startswith(_INSIDE))]
@@ -82,7 +78,7 @@ def _sentence(error: ValidationError, model: type[BaseModel], where: Callable[[P
     last = max((n for n, step in enumerate(place) if isinstance(step, str)), default=0)
     name = ".".join(map(str, place[last:]))
     if found["type"] == "extra_forbidden":
-        return f"{where(place)}{unknown(str(place[-1]), names_at(model, place[:-1]), 'setting')}"
+        return unknown(str(place[-1]), names_at(model, place[:-1]), "setting", where(place))
     if found["type"] == "missing":
         return f"{where(place)}{name} is missing: give it a value."
     if found["type"] == "value_error":
@@ -90,22 +86,23 @@ def _sentence(error: ValidationError, model: type[BaseModel], where: Callable[[P
         return f"{where(place)}{said}{'' if said.endswith('.') else '.'}"
     must = _MUST.get(found["type"])
     context = found.get("ctx", {})
-    said = must.format(**context) if must else f"be valid ({str(found['msg']).lower()})"
-    return f"{where(place)}{name} must {said} (got {_shown(found['input'])})."
+    how = must.format(**context) if must else f"be valid: {str(found['msg']).lower()}"
+    return f"{where(place)}{name} must {how} (got {_shown(found['input'])})."
 
 
-def unknown(name: str, known: Sequence[str], kind: str) -> str:
+def unknown(name: str, known: Sequence[str], kind: str, where: str = "") -> str:
     """Sentence about a name that does not exist, with the nearest one or all there are.
 
     >>> unknown("temprature", ["temperature", "steps"], "setting")
-    "there is no setting 'temprature': did you mean 'temperature'?"
+    "There is no setting 'temprature': did you mean 'temperature'?"
     """
+    said = f"{where}{'there' if where else 'There'} is no {kind} {name!r}"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
-        return f"there is no {kind} {name!r}: did you mean {near[0]!r}?"
+        return f"{said}: did you mean {near[0]!r}?"
     if not known:
-        return f"there is no {kind} {name!r}: leave it out."
-    return f"there is no {kind} {name!r}: choose from {', '.join(known)}."
+        return f"{said}: leave it out."
+    return f"{said}: choose from {', '.join(known)}."
 
 
 def names_at(model: type[BaseModel], place: Place) -> list[str]:

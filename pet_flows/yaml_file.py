@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> YamlFile:
     Raises
     ------
     PetFlowsError
-        It cannot be read, is no YAML, or holds anything else than names with values; names the
+        It cannot be read, is not YAML, or holds anything else than names with values; names the
         line.
     """
     from ruamel.yaml import YAML
@@ -57,13 +57,13 @@ def read_yaml(path: Path) -> YamlFile:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         where = f"Line {mark.line + 1} of {path}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise PetFlowsError(f"{where} is no YAML ({problem}): correct it.") from None
+        raise PetFlowsError(f"{where} is not YAML ({problem}): correct it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PetFlowsError(f"{path} cannot be read ({error}): give a text file.") from None
     if content is None:
         return YamlFile(path, {}, {})
     if not isinstance(content, dict):
-        raise PetFlowsError(f"{path} must hold lines like `name: value`, nothing else.")
+        raise PetFlowsError(f"{path} must hold lines like `name: value` and nothing else.")
     lines: dict[Place, int] = {}
     return YamlFile(path, _plain(content, (), lines), lines)
 

@@ -47,7 +47,7 @@ def test_structures_of_both_kinds_and_lists_of_either() -> None:
     assert isinstance(both[0].structure, Structure)
     assert np.shape(one.arrays["static"]["forces"]) == (1, 3)
     assert pet_flows.static([]) == []
-    with pytest.raises(pet_flows.PetFlowsError, match="A str is no structure: give a pymatgen"):
+    with pytest.raises(pet_flows.PetFlowsError, match="A str is not a structure: give a pymatgen"):
         pet_flows.static(["Cu"])
 
 
@@ -80,7 +80,7 @@ def test_the_potential_suits_the_property() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"settings": {"n_volume": 7}}, "Eos: there is no setting 'n_volume': did you mean"),
+        ({"settings": {"n_volume": 7}}, "eos: there is no setting 'n_volume': did you mean"),
         ({"n_volumes": 2}, "n_volumes must be at least 5 (got 2)"),
         ({"potential": "pet-nothing"}, "No model is called 'pet-nothing'"),
         ({"execution": {"chunk": 3}}, "there is no setting 'chunk'"),

@@ -11,7 +11,7 @@ COMMANDS = {
     "init": "Write a commented campaign file for screen and submit.",
     "settings": "List the properties, or every setting of one with unit, default and meaning.",
     "screen": "Compute properties of structures here and now, and store the records.",
-    "query": "List the records of a campaign, or whatever a MongoDB query finds.",
+    "query": "List the records of a campaign, or what a MongoDB query finds.",
     "show": "Show one record: what it is, its numbers with units, its structure and plots.",
     "plot": "Draw records: equations of state, phonon bands, trajectories and so on.",
     "report": "Make one table of a campaign: a row for each structure.",
@@ -26,18 +26,18 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: a user's mistake ends in one sentence and exit code 1."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if len(words) > 1 and words[0] == "help":  # `help screen` means `screen --help`
-        words = [words[1], "--help"]
-    if not words or words[0] in ("-h", "--help", "help"):
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) > 1 and given[0] == "help":  # `help screen` means `screen --help`
+        given = [given[1], "--help"]
+    if not given or given[0] in ("-h", "--help", "help"):
         _print(_help())
         return
-    if words[0] == "--version":
+    if given[0] == "--version":
         from pet_flows import __version__
 
         _print(__version__)
         return
-    name = words[0]
+    name = given[0]
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}."
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=None)(import_module(f"pet_flows.cli.{name}").command)
     try:
-        app(args=words[1:], prog_name=f"pet-flows {name}")
+        app(args=given[1:], prog_name=f"pet-flows {name}")
     except PetFlowsError as error:
         sys.exit(f"Error: {error}")
     except BrokenPipeError:  # `| head` has seen enough

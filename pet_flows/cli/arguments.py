@@ -69,7 +69,8 @@ StructurePath = Annotated[
 ]
 Trust = Annotated[bool, typer.Option("--trust", help="Open the pickled checkpoint --model names.")]
 RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Compute failed records again, whatever the reason.")
+    bool,
+    typer.Option("--retry-failed", help="Compute failed records again, for any reason they have."),
 ]
 
 
@@ -116,9 +117,9 @@ def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def counted(number: int, word: str) -> str:
+def counted(number: int, what: str) -> str:
     """``1 record``, ``2 records``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def parse_query(text: str) -> dict[str, Any]:
@@ -142,5 +143,5 @@ def parse_query(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, BSONError) as error:
         raise PetFlowsError(f"The query {text!r} holds an impossible value: {error}") from None
     if not isinstance(query, dict):
-        raise PetFlowsError(f"The query {text!r} is no JSON object {{...}}.")
+        raise PetFlowsError(f"The query {text!r} must be a JSON object: write {{...}}.")
     return query

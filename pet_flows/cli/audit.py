@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Measure how symmetric a model is under each symmetrization, in float64.
 
-    Each structure is turned, inverted, permuted, shifted and given other cells; the default takes
+    Each structure is rotated, inverted, permuted, shifted and given other cells; the default takes
     a minute or two.
     """
     from pet_flows.models.resolve import resolve
@@ -62,7 +62,7 @@ def command(
     check_file(picture, PICTURES, "--picture")
     settings = get_settings()
     spec = PotentialSpec(model=model or settings.model, device=settings.device)
-    strategies = [canonical_spec(word) for word in symmetrize.split(",") if word.strip()]
+    strategies = [canonical_spec(name) for name in symmetrize.split(",") if name.strip()]
     found = resolve(spec, trust=trust)  # says what is wrong with a name before torch is imported
     sys.stderr.write(f"Loading {found.spec.model}\n")
     from pet_flows.audit.table import audit_all
@@ -167,12 +167,12 @@ def _print(table: dict[str, dict[str, Audit | str]]) -> None:
             out.add_row(strategy, name, "refused")
             refusals.append(f"{strategy}, {label}: {found}")
             continue
-        turned = [found.errors["rotation"], found.errors["inversion"]]
-        stresses = [e.stress for e in turned if e.stress is not None]
+        changes = [found.errors["rotation"], found.errors["inversion"]]
+        stresses = [e.stress for e in changes if e.stress is not None]
         setting = found.errors.get("cell setting")
         out.add_row(
             strategy, name, _count(found.n_evaluations), f"{found.milliseconds:.1f}",
-            f"{max(e.energy for e in turned):.0e}", f"{max(e.forces for e in turned):.0e}",
+            f"{max(e.energy for e in changes):.0e}", f"{max(e.forces for e in changes):.0e}",
             f"{max(stresses):.0e}" if stresses else "", f"{setting.energy:.0e}" if setting else "",
             "" if found.site_symmetry is None else f"{found.site_symmetry:.0e}",
             "" if found.mean_distance is None else f"{found.mean_distance.energy:.0e}",
@@ -216,7 +216,7 @@ def _draw(table: dict[str, dict[str, Audit | str]], path: Path) -> None:
                 )
         axis.set(xscale="log", yscale="log", xlabel="model evaluations", title=name)
         axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("eV/atom: ● change when turned, ○ distance from the O(3) mean")
+    axes[0][0].set_ylabel("eV/atom: ● change when rotated, ○ distance from the O(3) mean")
     axes[0][-1].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=150)

@@ -108,7 +108,7 @@ def _put_properties(asked: Asked, draft: Draft, default: tuple[str, ...]) -> Non
 
 
 def _refuse_unused(text: str, name: str, chosen: list[str]) -> None:
-    """Say why a setting of a property that is not computed is none."""
+    """Refuse a setting of a property that is not computed."""
     from pet_flows.properties.registry import get_property
 
     get_property(name)  # or the sentence that there is none
@@ -139,7 +139,7 @@ def parse_setting(text: str) -> tuple[tuple[str, ...], Any]:
         return place, YAML(typ="safe").load(value)
     except YAMLError:
         raise PetFlowsError(
-            f"--set {text}: the value must be a number, a word, or a list such as [4, 4, 4]."
+            f"--set {text}: the value must be a number, text, or a list such as [4, 4, 4]."
         ) from None
 
 

@@ -33,7 +33,7 @@ def command(
     from pet_flows.models.spec import PotentialSpec
 
     if dtype not in ("float32", "float64"):
-        raise PetFlowsError(f"--dtype is float32 or float64, not {dtype!r}.")
+        raise PetFlowsError(f"--dtype must be float32 or float64 (got {dtype!r}).")
     spec = PotentialSpec(model=model, symmetrization=symmetrize, dtype=dtype)  # type: ignore[arg-type]
     found = resolve(spec, trust=trust)  # says what is wrong with a name before torch is imported
     from pet_flows.export.model import export_model
@@ -58,6 +58,6 @@ def _only_structure(source: str) -> Atoms:
         )
     structure, problem = found[0].structure, found[0].problem
     if structure is None or problem is not None:
-        why = "" if problem is None else problem[1]
-        raise PetFlowsError(f"The reference {source} cannot be used: {why}")
+        why = "It holds no structure: give another file." if problem is None else problem[1]
+        raise PetFlowsError(f"The reference {source} cannot be used. {why}")
     return AseAtomsAdaptor.get_atoms(structure, msonable=False)

@@ -30,7 +30,7 @@ def command(
     text = campaign_template(chosen)
     path = file / "campaign.yaml" if file.is_dir() else file
     if path.exists() and not force:
-        raise PetFlowsError(f"{path} is there already: choose another name, or say --force.")
+        raise PetFlowsError(f"{path} exists already: choose another name, or use --force.")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -27,7 +27,7 @@ class Ending(StrEnum):
     pdf = "pdf"
 
 
-Words = Annotated[
+Names = Annotated[
     list[str],
     typer.Argument(
         metavar="RECORD|CAMPAIGN",
@@ -52,7 +52,7 @@ Shape = Annotated[
 
 
 def command(
-    words: Words,
+    names: Names,
     plot: Plot = None,
     which: Which = None,
     output: Output = None,
@@ -77,31 +77,31 @@ def command(
     file = output if output is not None and output.suffix.lower() in PICTURES else None
     _check_output(file, output, shape)
     with ResultStore.open(read_only=True) as store:
-        named = [find(store, word) for word in words]
+        named = [find(store, name) for name in names]
         if file is not None:
             records = list(_records(store, named, which, plot))
             if len(records) > 1:
                 listed = sorted({record["property"] for _, record in records})
                 raise PetFlowsError(
-                    f"-o {file} is one file, and there are {len(records)} records to draw "
+                    f"--output {file} is one file, and there are {len(records)} records to draw "
                     f"({', '.join(listed)}): choose one by its key or with --property, or name a "
                     "folder."
                 )
-            asked, record = _only(records, words, which, plot)
+            asked, record = _only(records, names, which, plot)
             Pictures(store, file.parent, "").write(record, plot, asked, file)
             typer.echo(file)
             return
         if output is None:
             campaign = len(named) == 1 and named[0].is_campaign
-            output = Path(f"{words[0]}_plots") if campaign else Path()
+            output = Path(f"{names[0]}_plots") if campaign else Path()
         pictures = Pictures(store, output, shape or Ending.png)
-        _draw_all(pictures, _records(store, named, which, plot), plot, words, which)
+        _draw_all(pictures, _records(store, named, which, plot), plot, names, which)
 
 
 def _records(
     store: ResultStore, named: list[Named], which: str | None, plot: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Records that have plots, each once, with the word that asked for it."""
+    """Records that have plots, each once, with the name that asked for it."""
     from pet_flows.report.pictures import WITHOUT, plots_of
 
     seen = set()
@@ -113,14 +113,14 @@ def _records(
             if record["_id"] in seen or not (offered if plot is None else plot in offered):
                 continue
             seen.add(record["_id"])
-            yield one.word, record
+            yield one.name, record
 
 
 def _draw_all(
     pictures: Any,
     records: Iterator[tuple[str, dict[str, Any]]],
     plot: str | None,
-    words: list[str],
+    names: list[str],
     which: str | None,
 ) -> None:
     """Draw everything that can be drawn, and say why the rest cannot."""
@@ -138,7 +138,7 @@ def _draw_all(
             except PetFlowsError as error:
                 missing[str(error)] += 1
     if not drawn and not missing:
-        _only([], words, which, plot, failed)
+        _only([], names, which, plot, failed)
     if not drawn:
         first, _ = missing.most_common(1)[0]
         more = missing.total() - 1
@@ -153,7 +153,7 @@ def _draw_all(
 
 def _only(
     records: list[tuple[str, dict[str, Any]]],
-    words: list[str],
+    names: list[str],
     which: str | None,
     plot: str | None,
     failed: int = 0,
@@ -169,12 +169,14 @@ def _only(
         return records[0]
     if failed:
         raise PetFlowsError(
-            f"Nothing to draw: what there is of {', '.join(words)} failed; pet-flows show says why."
+            f"There is nothing to draw, because all that was computed of {', '.join(names)} "
+            "failed: ask pet-flows show for the reason."
         )
     of = f" of {which}" * (which is not None) + f" with the plot {plot}" * (plot is not None)
     raise PetFlowsError(
-        f"Nothing to draw: {', '.join(words)} has no record{of or ' with plots'}; pet-flows show "
-        "lists the records of an identifier, pet-flows query those of a campaign."
+        f"There is nothing to draw, because {', '.join(names)} has no record{of or ' with plots'}: "
+        "list the records of an identifier with pet-flows show, those of a campaign with pet-flows "
+        "query."
     )
 
 
@@ -198,8 +200,10 @@ def _check_output(file: Path | None, output: Path | None, shape: Ending | None) 
     """Refuse a file that could not be written, before anything is drawn."""
     if file is None:
         if output is not None and output.suffix and not output.is_dir():
-            check_file(output, PICTURES, "-o, where it is no folder,")
+            check_file(output, PICTURES, "--output, where it is not a folder,")
         return
-    check_file(file, PICTURES, "-o")
+    check_file(file, PICTURES, "--output")
     if shape is not None and file.suffix.lower() != f".{shape}":
-        raise PetFlowsError(f"-o {file} does not fit --format {shape}: leave out one of them.")
+        raise PetFlowsError(
+            f"--output {file} does not fit --format {shape}: leave out one of them."
+        )

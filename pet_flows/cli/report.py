@@ -52,7 +52,7 @@ def command(campaign: Campaign, form: Form = None, output: Output = None) -> Non
     from pet_flows.report.table import report
     from pet_flows.store.results import ResultStore
 
-    check_file(output, tuple(_ENDINGS), "-o")
+    check_file(output, tuple(_ENDINGS), "--output")
     form = form or (Shape.table if output is None else _ENDINGS[output.suffix.lower()])
     with ResultStore.open(read_only=True) as store:
         table = report(store, campaign)
@@ -69,7 +69,7 @@ def command(campaign: Campaign, form: Form = None, output: Output = None) -> Non
         output.write_text(written)
     except OSError as error:
         raise PetFlowsError(
-            f"-o {output} cannot be written ({error.strerror}): name another file."
+            f"--output {output} cannot be written ({error.strerror}): name another file."
         ) from None
     typer.echo(f"{counted(len(table.rows), 'structure')} in {output}")
 

@@ -8,7 +8,7 @@ import typer
 
 from pet_flows.errors import PetFlowsError
 
-Word = Annotated[
+Name = Annotated[
     str,
     typer.Argument(
         metavar="KEY|IDENTIFIER", help="A key (six characters suffice) or identifier (mp-149)."
@@ -19,7 +19,7 @@ Which = Annotated[
 ]
 
 
-def command(word: Word, which: Which = None) -> None:
+def command(name: Name, which: Which = None) -> None:
     """Show one record: what it is, its numbers with units, structure, settings and plots.
 
     For example: pet-flows show mp-149 --property eos
@@ -35,19 +35,19 @@ def command(word: Word, which: Which = None) -> None:
     if which is not None:
         get_property(which)
     with ResultStore.open(read_only=True) as store:
-        named = find(store, word)
+        named = find(store, name)
         if named.is_campaign and not named.is_identifier:
             raise PetFlowsError(
-                f"{word} is a campaign: pet-flows query {word} lists its records, pet-flows report "
-                f"{word} makes a table of them."
+                f"{name} is a campaign: list its records with pet-flows query {name}, or make a "
+                f"table of them with pet-flows report {name}."
             )
-        criteria = {"sources.material_id": word} if named.is_identifier else named.criteria
+        criteria = {"sources.material_id": name} if named.is_identifier else named.criteria
         if which is not None:
             criteria = {"$and": [criteria, {"property": which}]}
         keys = [r["_id"] for r in store.query(criteria, ["_id"], {"property": 1})]
         if not keys:
             raise PetFlowsError(
-                f"{word} has no record of {which}: pet-flows show {word} lists what it has."
+                f"{name} has no record of {which}: list those it has with pet-flows show {name}."
             )
         if len(keys) > 1:
             print_table(store.query(criteria, sort={"property": 1, "last_updated": 1}))

@@ -35,8 +35,8 @@ def command(
     """Run what is ready on the LaunchPad and ours, in this process, the model loaded once.
 
     Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. SIGTERM and
-    Ctrl-C let the current job finish. The exit code is 1 if a job fizzled, or if weights or room on
-    the disk are missing here: what needs them is left to other workers.
+    Ctrl-C let the current job finish. The exit code is 1 if a job fizzled, or if weights or disk
+    space are missing here: what needs them is left to other workers.
     """
     from pet_flows.jobs.observe import observers
     from pet_flows.launch.worker import run_worker
@@ -45,7 +45,7 @@ def command(
         if computed:
             sys.stderr.write(f"{name}: {slim['key']} {slim['state']}\n")
 
-    categories = tuple(word.strip() for word in category.split(",") if word.strip())
+    categories = tuple(name.strip() for name in category.split(",") if name.strip())
     observers.append(observe)
     try:
         done = run_worker(

@@ -35,8 +35,8 @@ def compare_campaign(
     records = list(store.query({"sources.campaign": campaign}))
     if not records:
         raise PetFlowsError(
-            f"No record belongs to a campaign {campaign!r} in this store; pet-flows query lists "
-            "what there is."
+            f"No record in this store belongs to a campaign {campaign!r}; list the records there "
+            "are with pet-flows query."
         )
     phases = _training_phases({r["potential"]["sha256"] for r in records})
     matched = match(records, phases, across_levels=across_levels)

@@ -27,7 +27,7 @@ Wyckoff position: 1a, 2a, 4a, 8a (b is the same at another origin)."""
 def identify(structure: Structure) -> Crystal | None:
     """Recognize sc, bcc, fcc, hcp and diamond crystals of one element.
 
-    Space group and primitive cell decide, so supercells, other settings, turned and strained
+    Space group and primitive cell decide, so supercells, other settings, rotated and strained
     (hydrostatically) crystals are the same; a crystal distorted by more than `SYMPREC` is not.
 
     Returns

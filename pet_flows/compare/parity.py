@@ -44,7 +44,10 @@ def draw_parity(rows: Sequence[Row], path: Path, labelled: int = 5) -> Path:
     from matplotlib.figure import Figure
 
     if not any(row.comparisons for row in rows):
-        raise PetFlowsError("There is no picture to draw: no crystal has an EOS and a DFT value.")
+        raise PetFlowsError(
+            "There is nothing to draw, because no crystal has an EOS and a DFT value: compute the "
+            "property eos of crystals that a reference source knows."
+        )
     figure = Figure(figsize=(9.0, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, name in zip(figure.subplots(1, len(COMPARED)), COMPARED, strict=True):

@@ -73,7 +73,8 @@ class SpaceGroup:
         if not atoms.pbc.all() or abs(np.linalg.det(atoms.cell.array)) < 1e-9:
             raise StructureError(
                 "symmetry_not_found",
-                "A space group needs three independent periodic lattice vectors.",
+                "A space group needs three independent periodic lattice vectors: check the cell, "
+                "or give a crystal.",
             )
         for tolerance in (symprec, 0.3 * symprec, 0.1 * symprec, 0.01 * symprec, 1e-6):
             primitive = find_primitive(
@@ -84,7 +85,7 @@ class SpaceGroup:
                 return found
         raise StructureError(
             "symmetry_not_found",
-            "No space group fits this structure at any tolerance; atoms may overlap.",
+            "No space group fits this structure at any tolerance: check whether atoms overlap.",
         )
 
     @property
@@ -207,9 +208,9 @@ class SpaceGroup:
         if not _is_group(found.rotations, found.permutations):
             raise StructureError(
                 "symmetry_not_found",
-                f"The {len(found)} operations given for space group {found.number} are no group: "
-                "a product of two of them is missing or moves atoms elsewhere; find the group "
-                "anew (SpaceGroup.find).",
+                f"The {len(found)} operations given for space group {found.number} are not a "
+                "group, because a product of two of them is missing or moves atoms elsewhere: "
+                "compute the calculation that they come from again.",
             )
         return found
 

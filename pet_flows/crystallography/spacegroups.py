@@ -1,10 +1,10 @@
-"""The space group of a structure at a tolerance: spglib's word, asked only where it matters.
+"""The space group of a structure at a tolerance: spglib's answer, asked only where it matters.
 
 spglib needs 10 to 40 ms to match a cubic space group, moyopy a tenth of that. The two differ
 where a symmetry is broken by about the tolerance, and near ties of lattices without right angles.
 So moyopy is asked on both sides of the tolerances; a structure on which it says twice the same
 has nothing there on which spglib could decide otherwise, and spglib is asked about the rest.
-In large cells moyopy has the word alone: on a rattled one spglib takes a minute, and sees P1 where
+In large cells moyopy alone is asked: on a rattled one spglib takes a minute, and sees P1 where
 every atom is within the tolerance of its place.
 """
 

@@ -63,8 +63,8 @@ def differences(ours: LevelOfTheory, theirs: LevelOfTheory, elements: Iterable[s
         found.append(" against ".join(names))
     found += _u(ours, theirs, there)
     if may_be_magnetic(there) and (ours.spin is None or ours.spin != theirs.spin):
-        words = {True: "spin-polarized", False: "non-magnetic", None: "unknown spin"}
-        found.append(f"{words[ours.spin]} against {words[theirs.spin]}")
+        called = {True: "spin-polarized", False: "non-magnetic", None: "unknown spin"}
+        found.append(f"{called[ours.spin]} against {called[theirs.spin]}")
     if ours.dispersion != theirs.dispersion:
         names = [level.dispersion or "none" for level in (ours, theirs)]
         found.append("dispersion correction " + " against ".join(names))

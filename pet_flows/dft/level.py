@@ -30,7 +30,7 @@ _IVDW = {
 """VASP's tag → name; 0 is none."""
 
 _FAMILIES = {"PAW_PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "US": "LDA"}
-"""First word of a POTCAR's title → the functional that VASP uses where the INCAR names none."""
+"""Beginning of a POTCAR's title → the functional that VASP uses where the INCAR names none."""
 
 
 class LevelOfTheory(BaseModel):
@@ -76,7 +76,7 @@ class LevelOfTheory(BaseModel):
 
     @field_validator("spin", mode="before")
     @classmethod
-    def _spin_of_words(cls, value: Any) -> Any:
+    def _spin_of_names(cls, value: Any) -> Any:
         if isinstance(value, str):
             if value.casefold() not in _SPIN:
                 raise ValueError(f"spin must be true, false or null (got {value!r})")
@@ -233,7 +233,7 @@ def _hubbard(
     if used and not with_u:
         listed = ", ".join(f"{element} {value:g} eV" for element, value in used.items())
         raise PetFlowsError(
-            f"The run type {run_type} is without U, but hubbards say {listed}: mend one of them."
+            f"The run type {run_type} is without U, but hubbards say {listed}: correct one of them."
         )
     return None if with_u and not used else used
 
@@ -262,6 +262,6 @@ def _element_of(title: str) -> str:
     name = parts[1] if len(parts) > 1 and parts[0] in _FAMILIES else ""
     if not name[:1].isalpha():
         raise PetFlowsError(
-            f"{title!r} is not the title of a POTCAR, such as 'PAW_PBE Fe_pv 02Aug2007'."
+            f"{title!r} is not the title of a POTCAR: write it like 'PAW_PBE Fe_pv 02Aug2007'."
         )
     return name.split("_")[0].split(".")[0]

@@ -43,7 +43,7 @@ class Reference(_Frozen):
     @classmethod
     def _functional_is_known(cls, level: LevelOfTheory) -> LevelOfTheory:
         if level.functional is None:
-            raise ValueError("the level of a reference must name its functional")
+            raise ValueError("level must name its functional (got none)")
         return level
 
     def document(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def sources() -> dict[str, tuple[Reference, ...]]:
     Raises
     ------
     PetFlowsError
-        A distribution's references cannot be had, or have the id of others.
+        A distribution's references cannot be read, or have the id of others.
     """
     found: dict[str, tuple[Reference, ...]] = {}
     origin: dict[str, str] = {}
@@ -36,14 +36,14 @@ def sources() -> dict[str, tuple[Reference, ...]]:
             given = tuple(give())
         except Exception as error:  # whatever somebody else's function raises
             raise PetFlowsError(
-                f"The references {name!r} of the package {package} cannot be had "
-                f"({type(error).__name__}: {error}): mend or uninstall that package."
+                f"The references {name!r} of the package {package} cannot be read "
+                f"({type(error).__name__}: {error}): repair or uninstall that package."
             ) from error
         for reference in given:
             if not isinstance(reference, Reference):
                 raise PetFlowsError(
                     f"The references {name!r} of the package {package} hold a "
-                    f"{type(reference).__name__}, which is no Reference: mend that package."
+                    f"{type(reference).__name__}, which is not a Reference: repair that package."
                 )
             if reference.id in origin:
                 raise PetFlowsError(

@@ -55,7 +55,7 @@ class SymmetrizedCalculator(Calculator):
         if not isinstance(potential, Potential):
             potential = get_potential(potential, trust=trust)
         self.potential = potential.with_(symmetrization=symmetrization, dtype=dtype, device=device)
-        self._carried = inherited
+        self._inherited = inherited
         self._bound: tuple[Any, Any] | None = None
 
     def calculate(
@@ -132,9 +132,9 @@ class SymmetrizedCalculator(Calculator):
                 if error.reason != "symmetrization_refused":
                     raise
                 warnings.warn(
-                    "The cell has left the range of its crystal reference, which was found anew: "
-                    "energies before and after are not to be subtracted.",
+                    "The cell has left the range of its crystal reference, and got a new one: do "
+                    "not compare energies before with energies after.",
                     stacklevel=5,
                 )
-        self._bound = (key, self.potential.bind(atoms, self._carried))
+        self._bound = (key, self.potential.bind(atoms, self._inherited))
         return evaluate(System.of(atoms, self._bound[1]))

@@ -36,7 +36,7 @@ _PER_EDGE: WeakKeyDictionary[RawModel, float] = WeakKeyDictionary()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory has run out: PyTorch says it with several types, TorchScript in words."""
+    """Whether memory has run out: PyTorch says it with several types, TorchScript in its text."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
@@ -135,8 +135,8 @@ def _available() -> float:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return np.inf
-    words = dict(line.split(":", 1) for line in lines if ":" in line)
-    return 1024.0 * int(words["MemAvailable"].split()[0]) if "MemAvailable" in words else np.inf
+    entries = dict(line.split(":", 1) for line in lines if ":" in line)
+    return 1024.0 * int(entries["MemAvailable"].split()[0]) if "MemAvailable" in entries else np.inf
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ class _ControlGroup:
     used: Path
     stat: Path
     of_stat: str
-    """what the words of its statistics begin with, where they count the groups below too"""
+    """what the names of its statistics begin with, where they count the groups below too"""
 
     def left(self) -> float:
         """Bytes left of its limit; infinite without one."""
         try:
-            words = [file.read_text().strip() for file in self.limits]
-            most = min((float(word) for word in words if word != "max"), default=np.inf)
-            if most > MOST:  # a number of bytes that no computer has is version 1's word for none
+            entries = [file.read_text().strip() for file in self.limits]
+            most = min((float(value) for value in entries if value != "max"), default=np.inf)
+            if most > MOST:  # a number of bytes that no computer has is how version 1 says none
                 return np.inf
             used = float(self.used.read_text())
             stat = dict(row.split() for row in self.stat.read_text().splitlines())
@@ -183,16 +183,16 @@ def _control_groups(process: Path) -> tuple[_ControlGroup, ...]:
         mounts = (process / "mountinfo").read_text().splitlines()
     except OSError:
         return ()
-    own = {word: path for _, words, path in rows for word in words.split(",")}
+    own = {value: path for _, entries, path in rows for value in entries.split(",")}
     found = []
     for mount in mounts:
         place, _, kind = mount.partition(" - ")
         root, point = place.split()[3:5]
-        words = kind.split()
-        if words[0] == "cgroup2":
+        entries = kind.split()
+        if entries[0] == "cgroup2":
             path, limiting = own.get(""), ["memory.max", "memory.high"]
             using, of_stat = "memory.current", ""
-        elif words[0] == "cgroup" and "memory" in words[-1].split(","):
+        elif entries[0] == "cgroup" and "memory" in entries[-1].split(","):
             path, limiting = own.get("memory"), ["memory.limit_in_bytes"]
             using, of_stat = "memory.usage_in_bytes", "total_"
         else:

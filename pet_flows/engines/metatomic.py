@@ -43,13 +43,13 @@ class MetatomicRaw:
         key = pick_output("energy", capabilities.outputs, None)
         if capabilities.outputs[key].sample_kind != "atom":
             raise PetFlowsError(
-                "This model gives no per-atom energies, which symmetrization needs; use another."
+                "This model gives no per-atom energies, which symmetrization needs: use another."
             )
         if model.requested_inputs(use_new_names=True):
             wanted = ", ".join(model.requested_inputs(use_new_names=True))
             raise PetFlowsError(
-                f"This model needs {wanted} with each structure, which cannot be given here; use "
-                "another."
+                f"This model needs {wanted} with each structure, and pet_flows has none to give: "
+                "use another model."
             )
         self._model = model
         self._key = key

@@ -70,7 +70,9 @@ class MovingSystem:
             There is none: the error that it began with.
         """
         if self.evaluation is None:
-            raise self.error or StructureError("not_evaluated", "It was never evaluated.")
+            raise self.error or StructureError(
+                "not_evaluated", "The calculation ended before its first evaluation: run it again."
+            )
         return self.evaluation
 
     @cached_property

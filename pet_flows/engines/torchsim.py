@@ -1,6 +1,6 @@
 """torch-sim's view of a potential: batches whose systems may leave and enter at any step.
 
-torch-sim reorders systems when it swaps them. Each therefore carries a number in
+torch-sim reorders systems when it swaps them. Each therefore has a number in
 ``state.system_extras``, under which the model holds its :class:`~.moving.MovingSystem`: what must
 travel with it, the bound strategy, the symmetry to keep, and the tally of what it has cost.
 """

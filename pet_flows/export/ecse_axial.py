@@ -26,11 +26,11 @@ def axial_frames(
         column[atom] = 1.0
         if int(edges.count[atom]) == 0:
             # no direction at all: the energy of an atom by itself, as it is
-            turned = torch.eye(3, dtype=torch.float64)[None]
+            own = torch.eye(3, dtype=torch.float64)[None]
             share = torch.ones(1, dtype=torch.float64)
         else:
-            turned, share = _of_atom(edges, log_fc, atom, n_layers, constants)
-        frames.append(turned)
+            own, share = _of_atom(edges, log_fc, atom, n_layers, constants)
+        frames.append(own)
         rows.append((linear[atom] * share)[:, None] * column[None])
     return torch.cat(frames), torch.cat(rows)
 
@@ -55,13 +55,13 @@ def _of_atom(
         second, share = _second(axis, edges.vectors[seen], path, seen, constants)
         e1 = axis[None].repeat(second.size(0), 1)
         frame = torch.stack([e1, second, torch.linalg.cross(e1, second)], 1)
-        # turns about the axis; with one the energy jumps at collinearity
-        for m in range(constants.turns):
-            angle = 2.0 * math.pi * m / constants.turns
+        # angles about the axis; with one the energy jumps at collinearity
+        for m in range(constants.angles):
+            angle = 2.0 * math.pi * m / constants.angles
             c, s = math.cos(angle), math.sin(angle)
-            turn = [[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]]
-            frames.append(torch.tensor(turn, dtype=torch.float64) @ frame)
-            weights.append(by_axis[k] * share / constants.turns)
+            rotation = [[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]]
+            frames.append(torch.tensor(rotation, dtype=torch.float64) @ frame)
+            weights.append(by_axis[k] * share / constants.angles)
     return torch.cat(frames), torch.cat(weights)
 
 

@@ -22,7 +22,7 @@ from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.crystal import Crystal
 from pet_flows.symmetrization.crystal_bound import LIMIT
 from pet_flows.symmetrization.ecse import Ecse
-from pet_flows.symmetrization.ecse_axial import BETA, ON_AXIS, TURNS
+from pet_flows.symmetrization.ecse_axial import ANGLES, BETA, ON_AXIS
 from pet_flows.symmetrization.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR
 from pet_flows.symmetrization.ecse_graph import NEGLIGIBLE
 from pet_flows.symmetrization.grid import Grid
@@ -76,9 +76,14 @@ def export_model(
     """
     path = Path(path)
     if path.suffix != ".pt":
-        raise PetFlowsError(f"metatomic models are .pt files; write to {path.with_suffix('.pt')}.")
+        raise PetFlowsError(
+            f"The file of a metatomic model must end in .pt (got {path.name}): write to "
+            f"{path.with_suffix('.pt')}."
+        )
     if not path.parent.is_dir():
-        raise PetFlowsError(f"There is no folder {path.parent} to write {path.name} into.")
+        raise PetFlowsError(
+            f"There is no folder {path.parent} to write {path.name} into: make it first."
+        )
     # a copy on the CPU: saving moves the module it is given
     found = resolve(potential, trust=trust).with_(device="cpu")
     strategy = parse_strategy(found.spec.symmetrization)
@@ -131,7 +136,8 @@ def symmetrized_model(
     except RuntimeError as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise PetFlowsError(
-            f"This model cannot be compiled to TorchScript, so it cannot be exported ({lines[0]})."
+            f"This model cannot be compiled to TorchScript, so it cannot be exported ({lines[0]}): "
+            "use it through pet_flows instead."
         ) from None
     capabilities = ModelCapabilities(
         outputs={
@@ -186,7 +192,7 @@ def _ecse_frames(
     own = CONSTANTS[strategy.scope]
     handed = Constants(
         own.beta, own.kappa, own.ramp, FADE, NEAR, BENT, LEAST, NEGLIGIBLE / own.kappa,
-        BETA, TURNS, ON_AXIS,
+        BETA, ANGLES, ON_AXIS,
     )  # fmt: skip
     frames = EcseFrames(
         ecse_partners(strategy), strategy.scope, full[0], unit, strategy.cutoff,

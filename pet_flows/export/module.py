@@ -68,7 +68,7 @@ class Work:
         self.grad_rotations[copy] += x.transpose(0, 1) @ gradient
 
     def pull_back(self) -> None:
-        """Carry the gradients of rotations and weights to the leaves."""
+        """Bring the gradients of rotations and weights to the leaves."""
         through: list[torch.Tensor] = []
         seeds: list[torch.Tensor | None] = []
         if self.rotations.requires_grad:
@@ -86,15 +86,15 @@ class Work:
     def carrier(self) -> torch.Tensor:
         """Zero, with the gradient of the energy with respect to what the engine gave."""
         if bool(self.system.pbc.all()):
-            # The virial of an average over few orientations has a part that would turn the cell.
+            # The virial of an average over few orientations has a part that would rotate the cell.
             # Engines take stress as symmetric: that part is left out (forces, and derivatives
             # along symmetric strains, do not notice).
             virial = torch.zeros_like(self.gradients[1])
             for t, g in enumerate(self.gradients):
                 virial += self.leaves[t].detach().transpose(0, 1) @ g
-            turning = 0.5 * (virial - virial.transpose(0, 1))
+            antisymmetric = 0.5 * (virial - virial.transpose(0, 1))
             inverse = torch.linalg.inv(self.leaves[1].detach())
-            self.gradients[1] -= inverse.transpose(0, 1) @ turning
+            self.gradients[1] -= inverse.transpose(0, 1) @ antisymmetric
         first = self.given[0]
         total = torch.zeros([], dtype=first.dtype, device=first.device)
         for t, g in enumerate(self.gradients):
@@ -209,7 +209,7 @@ class SymmetrizedModule(torch.nn.Module):
 
     def _run(self, works: list[Work], copies: list[tuple[int, int]]) -> None:
         """Evaluate one chunk of (system, rotation); nothing of its graph survives."""
-        turned: list[System] = []
+        rotated_systems: list[System] = []
         inputs: list[torch.Tensor] = []
         shares: list[torch.Tensor] = []
         starts: list[int] = []
@@ -227,12 +227,12 @@ class SymmetrizedModule(torch.nn.Module):
                 vectors = own[2 + number].reshape(-1, 3, 1)
                 block = TensorBlock(vectors, old.samples, old.components, old.properties)
                 rotated.add_neighbor_list(options, block)
-            turned.append(rotated)
+            rotated_systems.append(rotated)
             inputs.extend(own)
             shares.append(work.weights[k].detach() * work.chosen)
             starts.append(total)
             total += len(system)
-        block = self.inner(turned, self._request, None)[self._output].block()
+        block = self.inner(rotated_systems, self._request, None)[self._output].block()
         start = torch.tensor(starts, device=block.values.device)
         row = start[block.samples.column("system").long()] + block.samples.column("atom").long()
         share = torch.cat(shares)

@@ -26,7 +26,7 @@ class Constants(NamedTuple):
     window: float
     """beyond which logarithms are negligible, over κ"""
     axial_beta: float
-    turns: int
+    angles: int
     on_axis: float
 
 

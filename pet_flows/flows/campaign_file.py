@@ -235,13 +235,13 @@ class Draft:
         for name, settings in found.properties.items():
             place = ("properties", name)
             if name not in known:
-                raise PetFlowsError(f"{self.where(place)}{unknown(name, list(known), 'property')}")
+                raise PetFlowsError(unknown(name, list(known), "property", self.where(place)))
             validated(known[name].settings, settings, partial(self._inside, name))
         return found
 
 
 def _from(folder: Path, given: Any) -> Any:
-    """Paths as seen from the folder; names and whatever is wrong stay as they are."""
+    """Paths as seen from the folder; names, and what is wrong, stay as they are."""
     if isinstance(given, list):
         return [_from(folder, one) for one in given]
     if isinstance(given, dict) and isinstance(given.get("model"), str):

@@ -32,7 +32,7 @@ class ScreenMaker(Maker):
     Parameters
     ----------
     name
-        The campaign; its records carry the name in ``sources``.
+        The campaign; its records have the name in ``sources``.
     properties
         Names of properties, or a dict of names with settings (each a dict or the property's
         settings model). With ``relax`` the others start from the relaxed structure, without it
@@ -165,7 +165,7 @@ class ScreenMaker(Maker):
             order.
         """
         if not inputs:
-            raise PetFlowsError("A campaign needs at least one structure.")
+            raise PetFlowsError("A campaign needs at least one structure: add one to inputs.")
         whole: list[JobInput] = [
             as_input(given) if isinstance(given, Structure) else given for given in inputs
         ]

@@ -20,7 +20,7 @@ ENOUGH = 4
 MOST_COMPARED = 2e9
 #: Å; models have longer cutoffs, and searches for the nearest atoms go as far as this
 SHORTEST = 3.5
-#: Å; atoms farther from the origin have lost their last digits, and vesin counts cells in int32
+#: Å; atoms farther from the origin do not have their last digits, and vesin counts cells in int32
 FARTHEST = 1e8
 
 

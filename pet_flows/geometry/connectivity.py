@@ -62,9 +62,9 @@ def refuse_vacuum(atoms: Atoms, cutoff: float, what: str, instead: str = "") -> 
     if not (atoms.pbc.all() and periodic_rank(atoms, cutoff) == 3):
         raise StructureError(
             "no_volume",
-            f"{what} needs a crystal or a liquid that fills its cell along all three axes; here "
-            f"atoms closer than {cutoff:g} Å are not linked along all of them"
-            f"{instead and ': ' + instead}.",
+            f"{what} needs a crystal or a liquid that fills its cell along all three axes, but "
+            f"atoms closer than {cutoff:g} Å are not linked along all of them: "
+            f"{instead or 'leave this property out'}.",
         )
 
 

@@ -96,10 +96,12 @@ def _placed(
     """
     points = np.ascontiguousarray(positions, dtype=np.float64)
     if not len(points):
-        raise StructureError("empty", "The structure has no atoms.")
+        raise StructureError("empty", "The structure has no atoms: check what was given.")
     given = np.asarray(cell, dtype=np.float64)
     if not (np.isfinite(points).all() and np.isfinite(given[periodic]).all()):
-        raise StructureError("not_finite", "A position or a lattice vector is not finite.")
+        raise StructureError(
+            "not_finite", "A position or a lattice vector is not finite: correct the structure."
+        )
     box, change = _compact(given, periodic)
     outside = None
     if not max(np.abs(box).max(), np.abs(points).max()) < ROOMY:

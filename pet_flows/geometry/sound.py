@@ -81,7 +81,7 @@ def refuse_crowded(
         raise StructureError(
             "overlapping_atoms",
             f"Two atoms lie on top of each other: {symbols[i]} (atom {i}) and {symbols[j]} (atom "
-            f"{j}) are {distance:.3f} Å apart; remove one of the two, or mend the cell.",
+            f"{j}) are {distance:.3f} Å apart; remove one of the two, or correct the cell.",
         )
     if not periodic.all():
         return

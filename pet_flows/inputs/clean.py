@@ -10,7 +10,7 @@ from pymatgen.core.periodic_table import DummySpecies, Element
 from pet_flows.errors import StructureError
 from pet_flows.geometry.sound import refuse_crowded, refuse_flat
 
-_WORDS = {
+_CALLED = {
     "magmom": "magnetic moments",
     "magmoms": "magnetic moments",
     "initial_magmoms": "magnetic moments",
@@ -22,7 +22,7 @@ _WORDS = {
     "velocities": "velocities",
 }
 _MAY_BE_ZERO = {"magnetic moments", "charges", "velocities"}
-"""Where zeros say nothing, so that their loss is not worth a warning."""
+"""Where zeros say nothing, so that leaving them out is not worth a warning."""
 
 
 def strip(structure: Structure) -> tuple[Structure, list[str]]:
@@ -65,9 +65,9 @@ def strip(structure: Structure) -> tuple[Structure, list[str]]:
     if structure._charge:
         drop("total charge")
     for name, values in structure.site_properties.items():
-        word = _WORDS.get(name, f"site property {name}")
-        if _says_something(values, zeros_count=word not in _MAY_BE_ZERO):
-            drop(word)
+        called = _CALLED.get(name, f"site property {name}")
+        if _says_something(values, zeros_count=called not in _MAY_BE_ZERO):
+            drop(called)
     bare = Structure(structure.lattice, species, structure.frac_coords)
     return bare, dropped
 
@@ -82,16 +82,19 @@ def find_problem(structure: Structure) -> tuple[str, str] | None:
         ``unknown_species``, ``partial_occupancy``, ``overlapping_atoms``.
     """
     if len(structure) == 0:
-        return "empty", "There is not one atom in it."
+        return "empty", "The structure has no atoms: restore or remove it."
     cell, positions = structure.lattice.matrix, structure.frac_coords
     if not (np.isfinite(cell).all() and np.isfinite(positions).all()):
-        return "not_finite", "Its cell or positions hold NaN or infinity: write the file anew."
+        return "not_finite", "Its cell or positions hold NaN or infinity: write the file again."
     try:
         refuse_flat(cell, (True, True, True))  # also along open axes: positions are fractional
     except StructureError as error:
         return error.reason, error.message
     if not any(structure.lattice.pbc):
-        return "not_periodic", "It is periodic in no direction: only crystals are computed."
+        return (
+            "not_periodic",
+            "It is not periodic in any direction: give a crystal, because only these are computed.",
+        )
     for site in structure:
         for specie in site.species:
             if isinstance(specie, DummySpecies):
@@ -114,7 +117,7 @@ def find_problem(structure: Structure) -> tuple[str, str] | None:
 
 
 def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
-    """Turn ASE's atoms into a structure without wrapping or reordering.
+    """Make a structure of ASE's atoms, without wrapping or reordering.
 
     Parameters
     ----------
@@ -133,9 +136,9 @@ def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
     for name, values in per_atom.items():
         if name in ("numbers", "positions"):
             continue
-        word = _WORDS.get(name, f"site property {name}")
-        if _says_something(values, zeros_count=False) and word not in dropped:
-            dropped.append(word)
+        called = _CALLED.get(name, f"site property {name}")
+        if _says_something(values, zeros_count=False) and called not in dropped:
+            dropped.append(called)
     if atoms.constraints:
         dropped.append("constraints")
     cell = np.array(atoms.cell)

@@ -47,7 +47,7 @@ def read_store(
     Raises
     ------
     PetFlowsError
-        If the database cannot be reached, refuses the query, or has nothing that matches.
+        If the database does not answer, refuses the query, or has nothing that matches.
     """
     from pymongo.errors import ConnectionFailure, PyMongoError
 
@@ -70,7 +70,7 @@ def read_store(
         ]
     except ConnectionFailure as error:
         raise PetFlowsError(
-            f"The database {database!r} cannot be reached ({_brief(error)}): check that the server "
+            f"The database {database!r} does not answer ({_brief(error)}): check that the server "
             "runs and what jobflow.yaml says of it."
         ) from None
     except PyMongoError as error:

@@ -180,7 +180,9 @@ def documents_of_lines(text: str, name: str, structure_path: str | None = None) 
             values.append(json.loads(line))
         except (ValueError, RecursionError) as error:
             detail = error.msg if isinstance(error, json.JSONDecodeError) else first_line(error)
-            values.append(BrokenLineError(f"line {n} is no JSON ({detail}): correct or remove it."))
+            values.append(
+                BrokenLineError(f"line {n} is not JSON ({detail}): correct or remove it.")
+            )
     sound = [value for value in values if not isinstance(value, BrokenLineError)]
     rows = iter(documents_of(sound, name, structure_path))
     found = [value if isinstance(value, BrokenLineError) else next(rows, None) for value in values]

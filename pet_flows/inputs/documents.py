@@ -65,12 +65,16 @@ def read_document(
             f"There is no pymatgen structure {at}: check the path of the structure.",
         )
     if "sites" in content and "lattice" not in content:
-        return failed_input(source, "no_lattice", "It is a molecule: only crystals are computed.")
+        return failed_input(
+            source,
+            "no_lattice",
+            "It is a molecule: give a crystal, because only these are computed.",
+        )
     try:
         structure = _decode(content)
-    except Exception as error:  # whatever a damaged document causes
+    except Exception as error:  # a damaged document causes any
         detail = f"it has no {error}" if isinstance(error, KeyError) else first_line(error)
-        message = f"Its structure cannot be decoded ({detail}): write it anew with pymatgen."
+        message = f"Its structure cannot be decoded ({detail}): write it again with pymatgen."
         return failed_input(source, "unreadable", message)
     return make_input(structure, source)
 
@@ -125,7 +129,7 @@ def path_in(document: Mapping[str, Any]) -> str:
     if len(found) > 1:
         shown = ", ".join(found[:5]) + ", ..." * (len(found) > 5)
         raise DamagedError(
-            f"holds more than one structure in a document ({shown}): say which is meant, as with "
+            f"holds more than one structure in a document ({shown}): choose one, as with "
             f"--structure-path {found[0]}.",
             "no_structure",
         )

@@ -88,7 +88,9 @@ def read_file(
                 found.append(item)
     except NoStructureError as error:
         if chosen:
-            found.append(failed_input(source, "no_structure", f"{path}: {error}."))
+            found.append(
+                failed_input(source, "no_structure", f"{path}: {error}; name another file.")
+            )
         return found
     except DamagedError as error:
         return [*found, failed_input(source, error.reason, f"{path} {error}")]
@@ -97,7 +99,9 @@ def read_file(
         message = f"{path} cannot be read as {kind} ({detail}): correct or remove it."
         return [*found, failed_input(source, "unreadable", message)]
     if not found:
-        found.append(failed_input(source, "empty_file", f"{path} holds no structure."))
+        found.append(
+            failed_input(source, "empty_file", f"{path} holds no structure: restore or remove it.")
+        )
     return found
 
 

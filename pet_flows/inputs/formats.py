@@ -90,7 +90,7 @@ def _explain(error: Exception) -> str:
     """Say what ASE's reader of extended XYZ stumbled over."""
     text = str(error) or type(error).__name__
     if isinstance(error, KeyError):
-        return f"{quoted(str(error.args[0]))} is no element"
+        return f"{quoted(str(error.args[0]))} is not an element"
     if "could not assign tuple" in text:
         return "a line has not as many columns as Properties= names"
     if said := re.search("could not convert string to float: '(.*)", text):
@@ -151,6 +151,7 @@ def _from_atoms(
         return failed_input(
             source,
             "no_lattice",
-            "It has no three lattice vectors: only crystals are computed; give it a cell.",
+            "It does not have three lattice vectors: give it a cell, because only crystals are "
+            "computed.",
         )
     return make_input(structure, source, dropped)

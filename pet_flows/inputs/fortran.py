@@ -1,4 +1,4 @@
-"""Numbers of a line as Fortran reads them: list-directed, up to the first word that is none."""
+"""Numbers of a line as Fortran reads them: list-directed, up to the first entry that is none."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def leading_numbers(line: str) -> list[float]:
     [5.43, 0.0, 0.0]
     """
     found: list[float] = []
-    for word in _SEPARATING_COMMA.sub(" ", line).split():
-        repeated = _REPEATED.fullmatch(word)
+    for entry in _SEPARATING_COMMA.sub(" ", line).split():
+        repeated = _REPEATED.fullmatch(entry)
         try:
-            number = float(_D_EXPONENT.sub("e", repeated[2] if repeated else word))
+            number = float(_D_EXPONENT.sub("e", repeated[2] if repeated else entry))
         except ValueError:
             return found
         found += [number] * (int(repeated[1]) if repeated else 1)
@@ -33,7 +33,7 @@ def leading_numbers(line: str) -> list[float]:
 def integers(line: str) -> list[int] | None:
     """Give the integers that a line consists of, up to a remark; None if it does not."""
     try:
-        return [int(word) for word in without_remark(line).split()] or None
+        return [int(entry) for entry in without_remark(line).split()] or None
     except ValueError:
         return None
 

@@ -80,9 +80,9 @@ def _cell(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
 def _elements(lines: list[str]) -> tuple[list[str], list[int], int]:
     """Give symbols (none in the format of VASP 4), counts, and the line (from 0) behind them."""
     start = next((n for n in range(5, len(lines)) if integers(lines[n])), len(lines))
-    words = chain.from_iterable(without_remark(line).split() for line in lines[5:start])
+    entries = chain.from_iterable(without_remark(line).split() for line in lines[5:start])
     # VASP 6 writes the potential and its hash: Si_pv/79d9987ad87
-    symbols = [word.partition("/")[0].partition("_")[0] for word in words]
+    symbols = [entry.partition("/")[0].partition("_")[0] for entry in entries]
     _demand(lines, start, "how many atoms there are of each element", lambda line: bool(line))
     counts: list[int] = []
     end = start + max(1, start - 5)  # as many lines as those of symbols
@@ -93,7 +93,7 @@ def _elements(lines: list[str]) -> tuple[list[str], list[int], int]:
             get_el_sp(symbol)  # Fe3+ is one, too
         except Exception:  # of several types
             raise DamagedError(
-                f"names {quoted(symbol)} in line 6, which is no element: correct it.",
+                f"names {quoted(symbol)} in line 6, which is not an element: correct it.",
                 "unknown_species",
             ) from None
     if symbols and len(symbols) != len(counts):
@@ -132,8 +132,8 @@ def _positions(
 
 def _named_behind_positions(lines: list[str], column: int) -> list[str]:
     """Take the symbols from behind the positions, where there is one behind each."""
-    words = [line.split()[column : column + 1] for line in lines]
-    symbols = [word[0] for word in words if word and Element.is_valid_symbol(word[0])]
+    entries = [line.split()[column : column + 1] for line in lines]
+    symbols = [entry[0] for entry in entries if entry and Element.is_valid_symbol(entry[0])]
     if len(symbols) != len(lines):
         raise DamagedError("names no elements: add the line of symbols of VASP 5.")
     return symbols

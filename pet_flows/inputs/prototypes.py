@@ -84,7 +84,7 @@ def guess_volume(element: str, prototype: str) -> float:
 
     The element's experimental crystal gives its volume (lattice constants in `ase.data`); volumes
     of the other structures follow from it with fixed ratios, one set for d and f elements and one
-    for s and p elements (with fewer neighbours, atoms come closer but leave more room). Where that
+    for s and p elements (with fewer neighbours, atoms come closer but leave more space). Where that
     crystal is none of the prototypes, a close-packed crystal with the metallic radius takes its
     place, or a diamond crystal with the covalent one (Cordero et al., Dalton Trans. 2008, 2832).
 

@@ -61,8 +61,8 @@ def read_inputs(
             found += read_file(path, chosen=chosen, structure_path=structure_path)
     if not found:
         raise PetFlowsError(
-            f"No structure was found in {', '.join(map(str, arguments))}: its files are sound, "
-            "but hold something else."
+            f"No structure was found in {', '.join(map(str, arguments))}, whose files are sound, "
+            "but hold something else: name files of structures."
         )
     return found
 

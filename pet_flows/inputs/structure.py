@@ -30,7 +30,7 @@ class InputStructure(MSONable):
     source
         The keys of `SOURCE_KEYS`, all present; None where unknown, ``tags`` a list.
     dropped
-        What the input held besides, in words (``"oxidation states"``).
+        What the input held besides, as one would say it (``"oxidation states"``).
     problem
         (reason code, sentence for a person), or None.
     """
@@ -41,7 +41,7 @@ class InputStructure(MSONable):
     problem: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
-        """Restore the pair that JSON turned into a list."""
+        """Restore the pair that JSON made a list."""
         if self.problem is not None:
             object.__setattr__(self, "problem", (str(self.problem[0]), str(self.problem[1])))
 
@@ -73,7 +73,7 @@ def make_source(**known: Any) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> str:
-    """Turn a name into text that a database takes; file names may hold bytes that are no UTF-8."""
+    """Make of a name text that a database takes; file names may hold bytes that are no UTF-8."""
     return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 

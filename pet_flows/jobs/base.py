@@ -75,7 +75,7 @@ class PropertyMaker(Maker):
     def __post_init__(self) -> None:
         """Fill in what the user's settings say."""
         self.potential = with_settings(self.potential)
-        # dicts are what update_kwargs can reach into
+        # update_kwargs changes what is inside of dicts
         self.settings = as_dict(self.settings)
         self.execution = as_dict(self.execution)
 
@@ -253,7 +253,7 @@ def category_of_device(device: str | None) -> str:
 
 
 def as_dict(given: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
-    """What was set of a model, as update_kwargs can reach it."""
+    """What was set of a model, as update_kwargs can change it."""
     if isinstance(given, BaseModel):
         return given.model_dump(mode="json", exclude_unset=True)
     return dict(given or {})

@@ -71,7 +71,10 @@ def compute_records(
     for entries in asked:
         given = entries[0].given
         if given.problem is not None or given.structure is None:
-            reason, message = given.problem or ("no_structure", "There is no structure.")
+            reason, message = given.problem or (
+                "no_structure",
+                "The input has no structure: check what was given.",
+            )
             failed = Outcome(index=0, state="failed", reason=reason, message=message)
             yield finish(entries, failed, None)
         else:
@@ -145,7 +148,7 @@ def _alone(outcomes: Iterator[tuple[int, Outcome]], name: str) -> Outcome:
         found, said = None, f"The property {name} broke down ({type(error).__name__}: {error})"
     if found is not None:
         return found[1]
-    message = f"{said}: report it to whoever wrote {name}."
+    message = f"{said}: report it to the authors of {name}."
     return Outcome(index=0, state="failed", reason="property_error", message=message[:1000])
 
 

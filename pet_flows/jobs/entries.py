@@ -53,8 +53,8 @@ def refuse_shared(nac: Any, given: JobInput | list[JobInput]) -> None:
     """
     if nac is not None and isinstance(given, list) and len(given) > 1:
         raise PetFlowsError(
-            f"nac holds the Born charges of one structure, and {len(given)} are given: make one "
-            "job for each."
+            f"nac holds the Born charges of one structure, but {len(given)} structures are given: "
+            "make one job for each."
         )
 
 
@@ -72,7 +72,7 @@ def refuse_ase(given: Any) -> None:
             f"{kind.__module__}.{kind.__name__}" == "ase.atoms.Atoms" for kind in type(one).mro()
         ):
             raise PetFlowsError(
-                "An ASE Atoms cannot be given to a job: make a pymatgen Structure of it "
+                "A job does not take ASE Atoms: make a pymatgen Structure of them "
                 "(pymatgen.io.ase.AseAtomsAdaptor.get_structure)."
             )
 
@@ -90,7 +90,7 @@ def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[J
 
 
 def load_entries(given: Sequence[JobInput], store: ResultStore) -> list[Entry]:
-    """Turn whatever a maker was given into entries, in order.
+    """Make entries of what a maker was given, in order.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _load(
     if isinstance(given, dict) and "key" in given and "state" in given:
         return _child(given, parents, store)
     raise PetFlowsError(
-        f"A {type(given).__name__} is no structure: give pymatgen Structures or the output of "
+        f"A {type(given).__name__} is not a structure: give pymatgen Structures or the output of "
         "one of our jobs."
     )
 
@@ -134,7 +134,10 @@ def _child(given: dict[str, Any], parents: dict[str, dict[str, Any]], store: Res
     parent = parents.get(given["key"]) if given["key"] else None
     if parent is None or parent["state"] != "ok":
         state = parent["state"] if parent else "missing"
-        problem = (f"parent_{state}", f"The record this starts from is {state}: nothing to do.")
+        problem = (
+            f"parent_{state}",
+            f"The record this starts from is {state}: correct that one first.",
+        )
         return Entry(InputStructure(None, source, [], problem), parent=given["key"])
     structure = store.final_structure(parent)
     return Entry(

@@ -44,9 +44,9 @@ def force_field(potential: str | PotentialSpec | None = None, **changes: str) ->
     """
     found = _resolved(potential, changes)
     # atomate2 takes what is behind the last dot for the class
-    word = _name(found).replace("%", "%25").replace(".", "%2E")
+    name = _name(found).replace("%", "%25").replace(".", "%2E")
     return {
-        "calculator_meta": f"{__name__}.{word}",
+        "calculator_meta": f"{__name__}.{name}",
         "calculator_kwargs": {"potential": found.spec},
     }
 
@@ -56,11 +56,11 @@ def potential_name(potential: str | PotentialSpec | None = None, **changes: str)
     return _name(_resolved(potential, changes))
 
 
-def __getattr__(word: str) -> type[SymmetrizedCalculator]:
+def __getattr__(name: str) -> type[SymmetrizedCalculator]:
     """Calculator class called by a potential's name, for atomate2, which imports it by that."""
-    if not word.startswith(_OURS):
-        raise AttributeError(f"module {__name__!r} has no attribute {word!r}")
-    return _called(unquote(word))
+    if not name.startswith(_OURS):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _called(unquote(name))
 
 
 @lru_cache(maxsize=64)

@@ -20,7 +20,7 @@ class PropertyJob(Job):
 
     ``flow.update_config(JobConfig(...))``, as for the settings of a queue, replaces what the job
     was made with, and jobs that other jobs make inherit the config of those; neither must send
-    records elsewhere, or lose the category by which workers of ours know what is theirs.
+    records elsewhere, or drop the category by which workers of ours know what is theirs.
     """
 
     @property

@@ -50,18 +50,18 @@ def _refuse_full(folder: Path) -> None:
             file.flush()
     except OSError as error:
         raise PetFlowsError(
-            f"The folder {folder} cannot be written ({error.strerror}); make room there, or name "
+            f"The folder {folder} cannot be written ({error.strerror}); free space there, or name "
             "another one with --folder."
         ) from None
     if free < _LEAST_FREE:
         raise PetFlowsError(
-            f"The disk of {folder} has {free / 1e6:.0f} MB left; make room there, or name a folder "
-            "on another one with --folder."
+            f"The disk of {folder} has {free / 1e6:.0f} MB left; free space there, or name a "
+            "folder on another one with --folder."
         )
 
 
 def _potentials(firework: Firework) -> Iterator[PotentialSpec]:
-    for task in firework.tasks:
-        job = task.get("job")
+    for firetask in firework.tasks:
+        job = firetask.get("job")
         if (spec := potential_of(getattr(job, "maker", None))) is not None:
             yield spec

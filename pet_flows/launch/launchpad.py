@@ -42,13 +42,13 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
         )
     file = absolute(found)
     if not file.is_file():
-        raise PetFlowsError(f"There is no LaunchPad file at {file}; mend the path.")
+        raise PetFlowsError(f"There is no LaunchPad file at {file}: correct the path.")
     try:
         launchpad = LaunchPad.from_file(str(file))
     except Exception as error:  # yaml, pymongo and FireWorks each raise their own
         raise PetFlowsError(
-            f"{file} is no LaunchPad file ({type(error).__name__}: {brief(error)}); "
-            "configs/my_launchpad.yaml of pet-flows shows one that works."
+            f"{file} is not a LaunchPad file ({type(error).__name__}: {brief(error)}): write it "
+            "like configs/my_launchpad.yaml of pet-flows."
         ) from None
     check_server(launchpad.connection, str(file))
     return launchpad
@@ -94,8 +94,8 @@ def load_fworker(categories: tuple[str, ...], path: str | Path | None = None) ->
     unknown = [name for name in categories if name not in CATEGORIES]
     if unknown or not categories:
         raise PetFlowsError(
-            f"A worker of ours takes {' and '.join(CATEGORIES)}, not {', '.join(unknown) or 'none'}"
-            "; other fireworks are for rlaunch."
+            f"category must be {' or '.join(CATEGORIES)}, or both (got "
+            f"{', '.join(unknown) or 'none'}); run fireworks of other categories with rlaunch."
         )
     found = path or fw_config.FWORKER_LOC
     if found is None:
@@ -104,8 +104,8 @@ def load_fworker(categories: tuple[str, ...], path: str | Path | None = None) ->
         given = FWorker.from_file(str(absolute(found)))
     except Exception as error:
         raise PetFlowsError(
-            f"{found} is no FWorker file ({type(error).__name__}: {error}); "
-            "configs/my_fworker.yaml of pet-flows shows one that works."
+            f"{found} is not an FWorker file ({type(error).__name__}: {error}): write it like "
+            "configs/my_fworker.yaml of pet-flows."
         ) from None
     return FWorker(given.name, list(categories), given._query, given.env)
 
@@ -123,7 +123,7 @@ def shared_job_store() -> JobStore:
     store = configured_job_store()
     if store is None or isinstance(store.docs_store, SqliteStore):
         raise PetFlowsError(
-            "FireWorks needs a database that all workers reach: name a MongoDB in ~/.jobflow.yaml "
+            "FireWorks needs a database for all workers: name a MongoDB in ~/.jobflow.yaml "
             "(or JOBFLOW_CONFIG_FILE), as configs/jobflow.yaml of pet-flows shows."
         )
     data_store(store)

@@ -24,7 +24,7 @@ class WorkflowLock:
 
     FireWorks' own does not say whose it is. A process that is killed inside it stops its workflow:
     every other one waits 300 s at each step and then gives up, or, with WFLOCK_EXPIRATION_KILL,
-    goes in after any 300 s of waiting, also when many living ones had it in turn. This one is
+    goes in after any 300 s of waiting, also when many living ones had it one by one. This one is
     taken when it and the workflow stayed the same for `EXPIRES`, by one of those who wait.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Fireworks that a lost connection left in a state which nobody would ever change."""
+"""Fireworks that a broken connection left in a state which nobody would ever change."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _CONNECTION_ERRORS = (
     "pymongo.errors.NotPrimaryError",
     "pet_flows.store.patience.ServerAwayError",
 )
-#: launches after which a firework that always loses its connection is left fizzled
+#: launches after which a firework whose connection always breaks is left fizzled
 _MOST_LAUNCHES = 5
 
 
 def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
-    """Make what a worker could not bring to its end ready again; records that exist stay.
+    """Make what a worker could not end ready again; records that exist stay.
 
     These are launches in the worker's own folder that the LaunchPad believes to be running
-    (their end could not be reported), and fizzled ones whose exception is a lost connection.
+    (their end could not be reported), and fizzled ones whose exception is a broken connection.
 
     Parameters
     ----------
     launchpad
-        Reachable.
+        One whose database answers.
     folder
         Launch directory that no other worker uses.
 
@@ -54,7 +54,7 @@ def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
         tries = len(firework["launches"]) + len(firework.get("archived_launches", []))
         if tries > _MOST_LAUNCHES:
             continue
-        if launch["state"] == "FIZZLED" and not _lost_connection(launch):
+        if launch["state"] == "FIZZLED" and not _connection_broke(launch):
             continue
         logger.warning("firework %d was interrupted and is ready again", fw_id)
         launchpad.rerun_fw(fw_id)
@@ -88,11 +88,11 @@ def release_stuck(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
 
 
 def finish_ended(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
-    """Bring fireworks of ours that are RUNNING to the end that their launch has reached.
+    """Bring fireworks of ours that are RUNNING to the end that their launch has had.
 
     A worker writes the end of a launch first, and then, inside the lock of the workflow, that of
     the firework; one that is killed in between leaves this, and ``detect_lostruns`` never sees it.
-    Who is alive and about to do the same loses nothing.
+    Who is alive and about to do the same is not harmed.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def finish_ended(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
     return finished
 
 
-def _lost_connection(launch: dict) -> bool:
+def _connection_broke(launch: dict) -> bool:
     """Whether the exception of a launch is one of the connection."""
     stored = (launch.get("action") or {}).get("stored_data") or {}
     trace = str((stored.get("_exception") or {}).get("_stacktrace", "")).strip()

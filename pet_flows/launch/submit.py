@@ -30,7 +30,7 @@ def submit(
 ) -> list[int]:
     """Put a flow on the LaunchPad.
 
-    Structures given to our jobs are put into ``pet_structures`` first, so that fireworks carry
+    Structures given to our jobs are put into ``pet_structures`` first, so that fireworks hold
     their digests only. Nothing is computed here.
 
     Parameters
@@ -59,7 +59,7 @@ def submit(
     from fireworks import LaunchPad
 
     if category is not None and category not in CATEGORIES:
-        raise PetFlowsError(f"The category is {' or '.join(CATEGORIES)}, not {category!r}.")
+        raise PetFlowsError(f"category must be {' or '.join(CATEGORIES)} (got {category!r}).")
     job_store = shared_job_store()
     try:
         pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)

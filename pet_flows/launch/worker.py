@@ -221,7 +221,7 @@ def run_worker(
     -------
     WorkDone
         How many jobs were run and how many of them fizzled. A worker that lacks the weights of a
-        potential, or room on its disk, leaves fireworks READY for others, stops after two in a
+        potential, or space on its disk, leaves fireworks READY for others, stops after two in a
         row, and says why.
 
     Raises
@@ -242,7 +242,9 @@ def run_worker(
     try:
         own.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PetFlowsError(f"Cannot make the worker's folder {own} ({error.strerror}).") from None
+        raise PetFlowsError(
+            f"Cannot make the worker's folder {own} ({error.strerror}): choose another --folder."
+        ) from None
     worker = Worker(pad, who, own.resolve(), nlaunches, idle_timeout, on_launch)
     try:
         with _finishing_on_signal(worker.stop):
@@ -256,7 +258,7 @@ def run_worker(
 
 
 def _set_heartbeat() -> None:
-    """Let a lost worker be noticed within minutes, unless FW_config.yaml has its own number."""
+    """Let a dead worker be noticed within minutes, unless FW_config.yaml has its own number."""
     from fireworks import fw_config
     from fireworks.core import rocket
 
@@ -266,7 +268,7 @@ def _set_heartbeat() -> None:
 
 @contextmanager
 def _finishing_on_signal(stop: threading.Event) -> Iterator[None]:
-    """Turn the first SIGTERM or SIGINT into an end after the current job."""
+    """End after the current job at the first SIGTERM or SIGINT."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -89,26 +89,26 @@ def find(model: str, sha256: str | None = None, trust: bool = False) -> ModelFil
                 "model (.pt); give a file with one of these endings."
             )
         if not path.is_file():
-            raise PetFlowsError(f"No model file at {path}; check the path.")
+            raise PetFlowsError(f"There is no model file at {path}: check the path.")
         file = _model_file(path.stem, path, trust or path.suffix == ".pt", {})
     elif hub.UPET_NAME.match(model):
         file = _from_hub(model, sha256)
     else:
         raise PetFlowsError(
-            f"No model is called {model!r}{hub.meant(model, [*cards, *hub.known_names()])} Use "
-            f"{', '.join(cards) or 'a bundled name'}, a upet name such as pet-mad-s or "
+            f"No model is called {model!r}{hub.meant(model, [*cards, *hub.known_names()])} Use a "
+            f"bundled name ({', '.join(cards) or 'none here'}), a upet name such as pet-mad-s or "
             "pet-oam-xl-v1.0.0, or the path of a .ckpt or .pt file (`pet-flows models` lists what "
             "there is)."
         )
     if sha256 is not None and file.sha256 != sha256:
         raise PetFlowsError(
             f"The weights of {model} at {file.path} have sha256 {file.sha256[:12]}…, but "
-            f"{sha256[:12]}… was asked for; use the file with that hash, or drop the hash."
+            f"{sha256[:12]}… was asked for; use the file with that hash, or leave the hash out."
         )
     if not (file.trusted or sha256 is not None or _in_settings(file.sha256)):
         raise PetFlowsError(
             f"{file.path} is a pickled checkpoint, which can run any code when it is opened. If "
-            f"you trust its origin, say --trust (trust=True), or give its hash {file.sha256}."
+            f"you trust its origin, use --trust (trust=True), or give its hash {file.sha256}."
         )
     return file
 
@@ -121,13 +121,13 @@ def _in_settings(sha256: str) -> bool:
 
 def _model_file(name: str, path: Path, trusted: bool, card: dict[str, Any]) -> ModelFile:
     if not path.is_file():
-        raise PetFlowsError(f"The weights of {name} are missing at {path}; reinstall pet-flows.")
+        raise PetFlowsError(f"The weights of {name} are missing at {path}: reinstall pet-flows.")
     return ModelFile(name, path, sha256_of(path), trusted, card)
 
 
 def _from_hub(model: str, sha256: str | None) -> ModelFile:
     """File of a upet name: the cached one with the wanted hash, or what the hub gives."""
-    # a job knows its weights: it needs neither a network nor the release that came out since
+    # a resolved spec has its hash: it needs neither a network nor the release that came out since
     same = (path for path in hub.cached(model) if sha256 and sha256_of(path) == sha256)
     path = next(same, None) or hub.checkpoint(model)
     return _model_file(path.stem, path, True, hub.card(path))

@@ -50,9 +50,9 @@ def known_names() -> tuple[str, ...]:
     return ()
 
 
-def meant(word: str, names: Iterable[str]) -> str:
+def meant(name: str, names: Iterable[str]) -> str:
     """Names near a misspelt one: ``; did you mean a, b or c?``, or a full stop."""
-    near = difflib.get_close_matches(word.lower(), list(names), n=3, cutoff=0.8)
+    near = difflib.get_close_matches(name.lower(), list(names), n=3, cutoff=0.8)
     listed = " or ".join([part for part in (", ".join(near[:-1]), *near[-1:]) if part])
     return f"; did you mean {listed}?" if near else "."
 
@@ -89,7 +89,7 @@ def checkpoint(model: str) -> Path:
     Raises
     ------
     PetFlowsError
-        There is no such model or release, or the hub cannot be reached and the cache has none.
+        There is no such model or release, or the hub does not answer and the cache has none.
     """
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -102,7 +102,7 @@ def checkpoint(model: str) -> Path:
             "path of its checkpoint with --trust."
         )
     try:
-        _reach(patient=not there)
+        _ask_hub(patient=not there)
         if version is None:
             version = _newest(name)
         return _download(f"{name}-v{version}.ckpt")
@@ -112,7 +112,8 @@ def checkpoint(model: str) -> Path:
         missing = isinstance(error, EntryNotFoundError)
         if missing and not isinstance(error, LocalEntryNotFoundError):
             raise PetFlowsError(
-                f"The upet hub has no {model}; of {name} it has {', '.join(_releases(name))}."
+                f"The upet hub has no {model}: choose from the releases of {name} that it has, "
+                f"{', '.join(_releases(name))}."
             ) from None
         if there:
             return there[0]
@@ -123,7 +124,7 @@ def checkpoint(model: str) -> Path:
         ) from None
 
 
-def _reach(patient: bool) -> None:
+def _ask_hub(patient: bool) -> None:
     """Ask the hub for one answer, whatever it is, and give up at once without a line.
 
     The client's own requests try again for 23 s, also where there is no network at all.
@@ -156,7 +157,9 @@ def _releases(name: str) -> list[str]:
 def _newest(name: str) -> str:
     releases = _releases(name)
     if not releases:
-        raise PetFlowsError(f"The upet hub has no checkpoint of {name}.")
+        raise PetFlowsError(
+            f"The upet hub has no checkpoint of {name}: choose from pet-flows models."
+        )
     return releases[0]
 
 

@@ -31,12 +31,12 @@ def pick_device(name: str) -> torch.device:
         raise PetFlowsError(f"device must be auto, cpu, cuda or cuda:N (got {name!r}).") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise PetFlowsError(
-            f"Device {name} was asked for, but torch sees no CUDA; use auto or cpu."
+            f"device must be auto or cpu here (got {name}), because torch sees no CUDA GPU."
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise PetFlowsError(
-            f"Device {name} was asked for, but torch sees {torch.cuda.device_count()} of them, "
-            "counted from cuda:0."
+            f"device must be one of the {torch.cuda.device_count()} GPUs that torch sees, counted "
+            f"from cuda:0 (got {name})."
         )
     return device
 
@@ -72,9 +72,7 @@ def _load(sha256: str, path: str, dtype: str, device: torch.device) -> Atomistic
         if model.capabilities().dtype != dtype:
             model = _converted(model, dtype)
     if not any(name.split("/")[0] == "energy" for name in model.capabilities().outputs):
-        raise PetFlowsError(
-            f"{path} must give an energy, and has no such output; use an interatomic potential."
-        )
+        raise PetFlowsError(f"The model {path} gives no energy: use an interatomic potential.")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval().to(device)
@@ -110,7 +108,7 @@ def _exported(path: str, dtype: str) -> AtomisticModel:
         raise _unreadable(path, error) from None
     if not isinstance(checkpoint, dict) or "architecture_name" not in checkpoint:
         raise PetFlowsError(
-            f"{path} must be a checkpoint of metatrain, and names no architecture; give a file "
+            f"{path} names no architecture, so it is not a checkpoint of metatrain: give a file "
             "that `mtt train` wrote."
         )
     name = str(checkpoint["architecture_name"])
@@ -122,7 +120,7 @@ def _exported(path: str, dtype: str) -> AtomisticModel:
         extra = name.rpartition(".")[2].replace("_", "-")
         raise PetFlowsError(
             f"The checkpoint {path} is of the architecture {name}, which needs packages that are "
-            f"not installed: pip install 'metatrain[{extra}]'."
+            f"not installed: run pip install 'metatrain[{extra}]'."
         ) from None
     except Exception as error:  # each architecture has its own ways to refuse its old checkpoints
         said = (str(error).splitlines() or [""])[0]
@@ -149,7 +147,8 @@ def _root_logger_as_it_is() -> Iterator[None]:
 def _unreadable(path: str, error: Exception) -> PetFlowsError:
     first = (str(error).splitlines() or [type(error).__name__])[0][:120]
     return PetFlowsError(
-        f"{path} cannot be read as a model; it may be truncated, download it again ({first})."
+        f"{path} cannot be read as a model ({first}), perhaps because it is truncated: download or "
+        "copy it again."
     )
 
 

@@ -16,7 +16,7 @@ from pet_flows.symmetrization.spec import canonical_spec
 class ResolvedPotential:
     """A potential whose weights are found, not yet opened.
 
-    Made by :func:`resolve` where a user's words come in; handed on from there, so that no file is
+    Made by :func:`resolve` where a user names a potential; handed on from there, so that no file is
     looked for or hashed a second time.
     """
 
@@ -46,7 +46,7 @@ class ResolvedPotential:
 
     @property
     def run_type(self) -> str | None:
-        """Kind of the calculations in the training data, in the Materials Project's words."""
+        """Kind of the calculations in the training data, in the Materials Project's terms."""
         return self.card.get("run_type")
 
     def as_record(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def resolve(
 
 
 def _canonical(spec: PotentialSpec) -> PotentialSpec:
-    """The spec in the words by which potentials are told apart."""
+    """The spec in the one spelling by which potentials are told apart."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", spec.device):
         raise PetFlowsError(f"device must be auto, cpu, cuda or cuda:N (got {spec.device!r}).")
     return spec.with_(symmetrization=canonical_spec(spec.symmetrization))

@@ -1,4 +1,4 @@
-"""PotentialSpec: which potential, in a few JSON words that travel with jobs."""
+"""PotentialSpec: which potential, as a few JSON values."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class PotentialSpec(BaseModel):
         """
         if self.sha256 is None:
             raise ValueError(f"PotentialSpec of {self.model!r} has no sha256 yet: resolve it first")
-        words = json.dumps([self.sha256, self.symmetrization, self.dtype])
-        return hashlib.sha256(words.encode()).hexdigest()[:16]
+        content = json.dumps([self.sha256, self.symmetrization, self.dtype])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def with_(self, **changes: Any) -> PotentialSpec:
         """Copy with some fields changed.

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 #: batches hold this many chunks of the evaluator: enough that the time beside them is small
 CHUNKS_IN_FLIGHT = 4
 #: what the errors of devices say, CUDA's and those of its libraries, in small letters
-DEVICE_WORDS = (
+DEVICE_FAILURES = (
     "cuda error", "cuda driver", "cublas", "cudnn", "cusolver", "cusparse", "cufft", "nvrtc",
     "hip error", "hipblas", "miopen", "xpu error", "mps backend",
 )  # fmt: skip
@@ -60,12 +60,12 @@ def evaluate_each(
 
 
 def is_device_error(error: BaseException) -> bool:
-    """Whether a device failed, and not the model that ran on it: older PyTorch says it in words."""
+    """Whether a device failed, and not the model that ran on it: PyTorch may say it as text."""
     kind = getattr(torch, "AcceleratorError", None)
     if kind is not None and isinstance(error, kind):
         return True
     text = str(error).lower()
-    return any(words in text for words in DEVICE_WORDS)
+    return any(said in text for said in DEVICE_FAILURES)
 
 
 def _broken(error: BaseException) -> StructureError:

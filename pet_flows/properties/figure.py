@@ -96,7 +96,9 @@ def plot_name(prop: Property, name: str | None) -> str:
         It has none of this name, or none at all.
     """
     if not prop.plots:
-        raise PetFlowsError(f"The property {prop.name} has no plots.")
+        raise PetFlowsError(
+            f"The property {prop.name} has no plots: draw fields of its result instead."
+        )
     if name is None:
         return next(iter(prop.plots))
     if name not in prop.plots:
@@ -106,8 +108,8 @@ def plot_name(prop: Property, name: str | None) -> str:
 
 def title(formula: str | None, identifier: str | None, potential: str) -> str:
     """What is above the axes: ``Si₂Mo · mp-2592 · pet-mvl``."""
-    words = ((formula or "").translate(_SUBSCRIPTS), identifier, potential)
-    return " · ".join(word for word in words if word)
+    parts = ((formula or "").translate(_SUBSCRIPTS), identifier, potential)
+    return " · ".join(part for part in parts if part)
 
 
 def new_figure(data: PlotData, width: float = 5.6, height: float = 4.2) -> Figure:

@@ -54,14 +54,14 @@ class Property:
     name
         As it is called in records, options and campaign files.
     title
-        The same in words.
+        The same as text.
     compute
         ``module:function`` of ``(structures, potential, settings, inherited, *, progress)``, which
         yields an `Outcome` per structure as these finish, failed ones included.
     settings, result
         Models of what the user chooses and of a record's ``result``.
     headline
-        ``result`` of a record in state ``ok`` → the few words that say most about it.
+        ``result`` of a record in state ``ok`` → the short text that says most about it.
     table
         What a table of many structures shows, most telling first: fields of the result, dots
         going into nested ones (``temperature.mean``), and `Column` where no field says it.

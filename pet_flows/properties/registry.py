@@ -67,7 +67,7 @@ def properties() -> dict[str, Property]:
 
 
 def forget() -> None:
-    """Look for the properties anew when they are next asked for."""
+    """Look for the properties again when they are next asked for."""
     _found.cache_clear()
 
 
@@ -84,5 +84,4 @@ def get_property(name: str) -> Property:
         return known[name]
     if name in broken:
         raise PetFlowsError(broken[name])
-    said = unknown(name, list(known), "property")
-    raise PetFlowsError(said[0].upper() + said[1:])
+    raise PetFlowsError(unknown(name, list(known), "property"))

@@ -128,7 +128,9 @@ def _complete(
         result, inherited = plain(outcome.result), plain(outcome.inherited)
     except TypeError as error:
         raise _Unfit(
-            "invalid_result", f"The property gave what cannot be stored: {error}"
+            "invalid_result",
+            f"The property gave a result that cannot be stored ({error}): report it to its "
+            "authors.",
         ) from None
     spread = [plain(outcome.energy_spread), plain(outcome.force_spread)]
     checked = {**result, "symmetry reference": inherited, "spread": spread}
@@ -171,15 +173,24 @@ def _complete(
         record = Record.model_validate(content).model_dump(by_alias=True)
     except ValidationError as error:
         said = "; ".join(str(e["msg"]).removeprefix("Value error, ") for e in error.errors())
-        raise _Unfit("invalid_result", f"The property gave what cannot be stored: {said}") from None
+        raise _Unfit(
+            "invalid_result",
+            f"The property gave a result that cannot be stored ({said}): report it to its authors.",
+        ) from None
     try:
         size = len(bson.encode(record))
     except (OverflowError, ValueError, InvalidDocument) as error:  # integers above 64 bits
         raise _Unfit(
-            "invalid_result", f"The property gave what cannot be stored: {error}"
+            "invalid_result",
+            f"The property gave a result that cannot be stored ({error}): report it to its "
+            "authors.",
         ) from None
     if size > MAX_DOCUMENT:
-        raise _Unfit("too_large", f"The record has {size / 1e6:.1f} MB, more than 1 MB.")
+        raise _Unfit(
+            "too_large",
+            f"The record has {size / 1e6:.1f} MB, more than the 1 MB of a document: ask the "
+            "property for fewer values.",
+        )
     return record, blobs
 
 
@@ -228,11 +239,18 @@ def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
     """Refuse NaN and infinity, which can break a server's connection and every later average."""
     for name, value in values.items():
         if not _finite(value):
-            raise _Unfit("not_finite", f"{name} came out as NaN or infinite.")
+            raise _Unfit(
+                "not_finite",
+                f"{name} came out as NaN or infinite: check the structure, or try another model.",
+            )
     if atoms is not None and not (
         np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()
     ):
-        raise _Unfit("not_finite", "The final structure has NaN or infinite coordinates.")
+        raise _Unfit(
+            "not_finite",
+            "The final structure has NaN or infinite coordinates: check the structure that was "
+            "given, or try another model.",
+        )
 
 
 def _finite(value: Any) -> bool:

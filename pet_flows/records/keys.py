@@ -56,19 +56,21 @@ def structure_digest(structure: Structure) -> str:
     """
     cell, scaled = structure.lattice.matrix, structure.frac_coords
     if not (np.isfinite(cell).all() and np.isfinite(scaled).all()):
-        raise PetFlowsError("A structure with NaN or infinite coordinates has no digest; mend it.")
+        raise PetFlowsError(
+            "The cell or a position of a structure is NaN or infinite: correct the structure."
+        )
     # whole numbers: neither -0.0 nor the last digit of a float can matter
     positions = np.rint(scaled / RESOLUTION).astype(np.int64)
     periodic = np.array(structure.lattice.pbc, dtype=bool)
     positions[:, periodic] %= round(1 / RESOLUTION)
-    words: dict[str, Any] = {
+    content: dict[str, Any] = {
         "species": [_species(site.species) for site in structure],
         "cell": np.rint(cell / RESOLUTION).astype(np.int64).tolist(),
         "positions": positions.tolist(),
     }
     if not periodic.all():
-        words["pbc"] = periodic.tolist()
-    return digest(words)
+        content["pbc"] = periodic.tolist()
+    return digest(content)
 
 
 def input_digest(
@@ -90,8 +92,8 @@ def input_digest(
     if structure is not None:
         return structure_digest(structure)
     known = ("material_id", "task_id", "database", "collection", "path")
-    words = {name: source.get(name) for name in known}
-    return digest({"unreadable": words, "reason": problem[0] if problem else None})
+    content = {name: source.get(name) for name in known}
+    return digest({"unreadable": content, "reason": problem[0] if problem else None})
 
 
 def settings_digest(settings: BaseModel | Mapping[str, Any]) -> str:
@@ -134,7 +136,7 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise PetFlowsError(f"{value} cannot be part of an identity; use a finite number.")
+            raise PetFlowsError(f"Every number in the settings must be finite (got {value}).")
         return value + 0.0
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())

@@ -46,7 +46,7 @@ class SpaceGroups(Strict):
     final: SpaceGroup | None
 
 
-class PotentialWords(Strict):
+class UsedPotential(Strict):
     """The potential that was used."""
 
     digest: str
@@ -104,7 +104,7 @@ class Record(Strict):
     volume: FiniteFloat | None = Field(description="Å³, likewise")
     volume_per_atom: FiniteFloat | None = Field(description="Å³, likewise")
     spacegroup: SpaceGroups
-    potential: PotentialWords
+    potential: UsedPotential
     reference: str | None = Field(description="digest of the crystal reference")
     symmetry_reference: dict[str, Any] | None = Field(
         description="the crystal reference itself, for records that start from this one"
@@ -122,8 +122,8 @@ class Record(Strict):
     @model_validator(mode="after")
     def _fits_its_state(self) -> Record:
         if self.state == "ok" and self.reason is not None:
-            raise ValueError(f"an ok record has no reason ({self.reason})")
+            raise ValueError(f"reason must be null where the state is ok (got {self.reason!r})")
         if self.state != "ok" and not (self.reason and self.message):
-            raise ValueError(f"a record in state {self.state} needs a reason and a message")
+            raise ValueError(f"reason and message must be given where the state is {self.state}")
         check_result(self.property, self.result, complete=self.state == "ok")
         return self

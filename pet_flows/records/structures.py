@@ -27,7 +27,7 @@ def bare(structure: Structure) -> Structure:
 
 
 def structure_of_atoms(atoms: Atoms) -> Structure:
-    """Turn ASE's atoms into a structure, neither wrapped nor reordered."""
+    """Make a structure of ASE's atoms, neither wrapped nor reordered."""
     lattice = _lattice(atoms.cell.array, atoms.pbc)
     return Structure(
         lattice, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True

@@ -1,1 +1,1 @@
-"""Records for people: one of them in words, many in a table, as pictures, as structure files."""
+"""Records for people: one of them as text, many in a table, as pictures, as structure files."""

@@ -1,4 +1,4 @@
-"""One record in words, as a person wants to read it."""
+"""One record as text, as a person wants to read it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _table(rows: list[Row], indent: str = "") -> list[str]:
 
 def _head(record: Mapping[str, Any]) -> list[Row]:
     potential = record["potential"]
-    words = [potential["name"], potential["symmetrization"], potential["dtype"]]
+    used = [potential["name"], potential["symmetrization"], potential["dtype"]]
     trained = potential.get("functional")
     provenance = record["provenance"]
     versions = provenance["versions"]
@@ -103,7 +103,7 @@ def _head(record: Mapping[str, Any]) -> list[Row]:
     if record["state"] != "failed":
         rows.append(("in short", headline(record)))
     rows.append(("key", record["_id"]))
-    rows.append(("potential", ", ".join(words) + f" (trained on {trained})" * bool(trained)))
+    rows.append(("potential", ", ".join(used) + f" (trained on {trained})" * bool(trained)))
     rows.append(("weights", f"sha256 {potential['sha256']}"))
     if record["parent"]:
         rows.append(("starts from", f"the structure of record {record['parent']}"))
@@ -179,9 +179,9 @@ def _space_group(groups: Mapping[str, Any] | None) -> str:
     return f", space group {loose}{exact}"
 
 
-def counted(number: int, word: str) -> str:
+def counted(number: int, what: str) -> str:
     """``1 atom``, ``2 atoms``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @lru_cache(maxsize=256)
@@ -207,7 +207,7 @@ def _result(prop: Property | None, result: Mapping[str, Any]) -> list[Row]:
             for path, field in known.items()
             if path.startswith(f"{name}.")
         }
-        said = ", ".join(word for word in (about.unit, about.description) if word)
+        said = ", ".join(filter(None, (about.unit, about.description)))
         if is_matrix(value):
             lines = matrix_lines(value)
             rows.append((name, "\n".join([said, *lines] if said else lines)))

@@ -19,11 +19,11 @@ _LOOKED_AT = 5000
 
 @dataclass(frozen=True)
 class Named:
-    """What a word on the command line names.
+    """What an argument on the command line names.
 
     Parameters
     ----------
-    word
+    name
         As it was given.
     criteria
         A query for the records.
@@ -31,14 +31,14 @@ class Named:
         What it names; a record's key is neither.
     """
 
-    word: str
+    name: str
     criteria: dict[str, Any]
     is_campaign: bool = False
     is_identifier: bool = False
 
 
-def find(store: ResultStore, word: str) -> Named:
-    """Find what a word names.
+def find(store: ResultStore, name: str) -> Named:
+    """Find what an argument names.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def find(store: ResultStore, word: str) -> Named:
         Nothing, or the beginning of several keys.
     """
     by_name = {
-        "is_identifier": {"sources.material_id": word},
-        "is_campaign": {"sources.campaign": word},
+        "is_identifier": {"sources.material_id": name},
+        "is_campaign": {"sources.campaign": name},
     }
     there = {
         kind: criteria
@@ -57,30 +57,30 @@ def find(store: ResultStore, word: str) -> Named:
     if there:
         criteria = list(there.values())
         kinds = dict.fromkeys(there, True)
-        return Named(word, criteria[0] if len(there) == 1 else {"$or": criteria}, **kinds)
-    if re.fullmatch(rf"[0-9a-f]{{{SHORTEST_KEY},}}", word):
+        return Named(name, criteria[0] if len(there) == 1 else {"$or": criteria}, **kinds)
+    if re.fullmatch(rf"[0-9a-f]{{{SHORTEST_KEY},}}", name):
         # hexadecimal digits all come before g
-        begins = {"_id": {"$gte": word, "$lt": f"{word}g"}}
+        begins = {"_id": {"$gte": name, "$lt": f"{name}g"}}
         keys = list(store.query(begins, ["property", "formula_pretty"], limit=4))
         if len(keys) > 1:
             listed = ", ".join(
-                f"{r['_id'][: len(word) + 4]}… ({r['property']} of {r['formula_pretty']})"
+                f"{r['_id'][: len(name) + 4]}… ({r['property']} of {r['formula_pretty']})"
                 for r in keys[:3]
             )
             more = " and more" * (len(keys) > 3)
             raise PetFlowsError(
-                f"The keys of several records begin with {word}: {listed}{more}; give more of the "
+                f"The keys of several records begin with {name}: {listed}{more}; give more of the "
                 "one that you mean."
             )
         if keys:
-            return Named(word, {"_id": keys[0]["_id"]})
+            return Named(name, {"_id": keys[0]["_id"]})
     known = set(store.campaigns.names())
     for record in store.query({}, ["sources.material_id"], limit=_LOOKED_AT):
         known.update(identifiers(record))
-    near = nearest(word, known)
+    near = nearest(name, known)
     raise PetFlowsError(
-        f"There is no record, identifier or campaign {word!r} in this store: "
-        + (f"did you mean {near!r}?" if near else "pet-flows query lists what there is.")
+        f"There is no record, identifier or campaign {name!r} in this store: "
+        + (f"did you mean {near!r}?" if near else "list those there are with pet-flows query.")
     )
 
 

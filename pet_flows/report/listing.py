@@ -1,4 +1,4 @@
-"""Columns of a list of records: fields of the record, or words made of several."""
+"""Columns of a list of records: fields of the record, or text made of several."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def column(name: str) -> ListColumn:
     else:
         near = nearest(name, {*head, *_MADE, *results})
         raise PetFlowsError(
-            f"there is no field {name!r} in records: "
+            f"Records have no field {name!r}: "
             + (
                 f"did you mean {near!r}?"
                 if near
@@ -125,7 +125,9 @@ def sort_order(text: str | None) -> dict[str, int]:
     name = text.removeprefix("-")
     found = column(name)
     if found.path is None:
-        raise PetFlowsError(f"{name} has no order: sort by a field, as result.energy_per_atom.")
+        raise PetFlowsError(
+            f"--sort must be a field of records, such as result.energy_per_atom (got {name})."
+        )
     return {found.path: -1 if text.startswith("-") else 1}
 
 

@@ -125,7 +125,7 @@ class Pictures:
                 raise
             raise PetFlowsError(
                 f"There is no {name} to draw: {who} ended early ({record['reason']}) and lacks "
-                f"{error}."
+                f"{error}; run it again to its end."
             ) from None
 
     def _file(self, record: Mapping[str, Any], plot: str, asked: str | None) -> str:

@@ -144,16 +144,16 @@ def _groups(
     for entry in entries.values():
         root = _root(entry, entries)
         for name in entry.names:
-            words = (name, root.parent or root.start, root.potential["sha256"])
-            by_row.setdefault(words, []).append(entry)
+            row_key = (name, root.parent or root.start, root.potential["sha256"])
+            by_row.setdefault(row_key, []).append(entry)
     for (name, _, _), members in by_row.items():
         # properties choose their own precision, and with it another potential of the same
         # weights; the same property twice was asked for with two potentials
         twice = len({member.property for member in members}) < len(members)
         parts: dict[str, list[_Entry]] = {}
         for member in members:
-            words_ = _root(member, entries).potential["digest"] if twice else ""
-            parts.setdefault(words_, []).append(member)
+            digest = _root(member, entries).potential["digest"] if twice else ""
+            parts.setdefault(digest, []).append(member)
         for part in parts.values():
             yield name, min((_root(m, entries) for m in part), key=lambda e: e.property), part
 
@@ -180,8 +180,8 @@ def _row(name: str, root: _Entry, members: list[_Entry], asked: list[str]) -> Ro
     return row
 
 
-def _potential(words: Mapping[str, Any]) -> str:
-    return f"{words['name']} {words['symmetrization']} {words['dtype']}"
+def _potential(used: Mapping[str, Any]) -> str:
+    return f"{used['name']} {used['symmetrization']} {used['dtype']}"
 
 
 def heads_of(table: Report) -> list[str]:

@@ -17,11 +17,11 @@ from pet_flows.store.writes import refuse_large
 KEYS_PER_PAGE = 5000
 #: documents of a campaign whose size nobody announced
 DEFAULT_PAGES = 16
-#: characters of a name, which every record of the campaign carries
+#: characters of a name, which every record of the campaign has
 LONGEST_NAME = 200
 #: settings that manifests held before they became execution, which no campaign is about
 RETIRED = {"md": ("checkpoint_every",)}
-#: what a user calls these words of a manifest
+#: what a user calls these entries of a manifest
 SAID_AS = {"n_inputs": "structures", "inputs_digest": "structures"}
 
 
@@ -62,7 +62,7 @@ class Campaigns:
         """
         name = str(manifest["name"])
         if not name.strip():
-            raise PetFlowsError("A campaign's name must not be empty; give it one.")
+            raise PetFlowsError("A campaign's name is empty: give it one.")
         if len(name) > LONGEST_NAME or name != name.encode(errors="ignore").decode():
             raise PetFlowsError(
                 f"A campaign's name must be text of at most {LONGEST_NAME} characters (got "
@@ -84,9 +84,9 @@ class Campaigns:
             elif content["digest"] not in (there["digest"], digest(_today(there["manifest"]))):
                 old, new = _today(there["manifest"]), content["manifest"]
                 changed = [key for key in {**old, **new} if _differ(old.get(key), new.get(key))]
-                words = dict.fromkeys(SAID_AS.get(key, key) for key in changed)
+                changes = dict.fromkeys(SAID_AS.get(key, key) for key in changed)
                 raise PetFlowsError(
-                    f"There is a campaign {name!r} already, with other {', '.join(words)}; a "
+                    f"There is a campaign {name!r} already, with other {', '.join(changes)}; a "
                     "campaign never changes: choose another name, or repeat what it was made with."
                 ) from None
         return str(content["digest"])
@@ -127,13 +127,17 @@ class Campaigns:
         if not pages:
             known = self.names()
             raise PetFlowsError(
-                f"There is no campaign {name!r} in this store"
-                + (f"; there are {', '.join(known[:20])}." if known else ", nor any other.")
+                f"There is no campaign {name!r} in this store: "
+                + (
+                    f"choose from {', '.join(known[:20])}."
+                    if known
+                    else "run pet-flows screen first."
+                )
             )
         first = pages[0]
         return {
             "name": name,
-            **{word: first[word] for word in ("manifest", "digest", "created")},
+            **{field: first[field] for field in ("manifest", "digest", "created")},
             "keys": list(dict.fromkeys(key for page in pages for key in page["keys"])),
         }
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: word → indexes of the collection ``pet_<word>``; never two lists in one index, which MongoDB
+#: name → indexes of the collection ``pet_<name>``; never two lists in one index, which MongoDB
 #: refuses
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "records": (
@@ -49,7 +49,7 @@ class Connected:
 
     Parameters
     ----------
-    by_word
+    by_name
         The collections, of pymongo or of the embedded store.
     data
         Store of the blobs.
@@ -57,7 +57,7 @@ class Connected:
         To be closed at the end.
     """
 
-    by_word: Mapping[str, Any]
+    by_name: Mapping[str, Any]
     data: Store
     resources: ExitStack = field(default_factory=ExitStack)
 
@@ -91,36 +91,36 @@ def connect(job_store: JobStore, read_only: bool = False) -> Connected:
     if isinstance(docs, SqliteStore):
         file = DatabaseFile.open(Path(docs.path), read_only)
         resources.callback(file.release)
-        by_word: Mapping[str, Any] = _embedded(file)
+        by_name: Mapping[str, Any] = _embedded(file)
         where = (file.path.stat().st_ino, str(file.path))
     else:
         database = docs._collection.database
-        by_word = {word: database[f"pet_{word}"] for word in INDEXES}
+        by_name = {name: database[f"pet_{name}"] for name in INDEXES}
         where = (hash(database.client), database.name)
     if not read_only and where not in _indexed:
-        ensure_indexes(by_word)
+        ensure_indexes(by_name)
         data.ensure_index("blob_uuid")
         _indexed.add(where)
-    return Connected(by_word, data, resources)
+    return Connected(by_name, data, resources)
 
 
 def _embedded(file: DatabaseFile) -> dict[str, SqliteCollection]:
     """Collections of the embedded store, made in one transaction where they are missing."""
     if file.read_only:
-        return {word: SqliteCollection(file, f"pet_{word}") for word in INDEXES}
+        return {name: SqliteCollection(file, f"pet_{name}") for name in INDEXES}
     with file.writing():
-        by_word = {word: SqliteCollection(file, f"pet_{word}") for word in INDEXES}
-        ensure_indexes(by_word)
-    return by_word
+        by_name = {name: SqliteCollection(file, f"pet_{name}") for name in INDEXES}
+        ensure_indexes(by_name)
+    return by_name
 
 
 @patient
-def ensure_indexes(by_word: Mapping[str, Any]) -> None:
+def ensure_indexes(by_name: Mapping[str, Any]) -> None:
     """Make the indexes that are missing; without the right to do so, say it and go on."""
-    for word, indexes in INDEXES.items():
+    for collection, indexes in INDEXES.items():
         for fields in indexes:
             try:
-                by_word[word].create_index([(name, 1) for name in fields])
+                by_name[collection].create_index([(name, 1) for name in fields])
             except OperationFailure as error:
                 listed = ", ".join(fields)
-                logger.warning("no index on (%s) of pet_%s: %s", listed, word, error)
+                logger.warning("no index on (%s) of pet_%s: %s", listed, collection, error)

@@ -36,7 +36,7 @@ def open_job_store(read_only: bool = False) -> JobStore:
     Raises
     ------
     PetFlowsError
-        jobflow.yaml cannot be used or would lose arrays, its server does not answer, or the
+        jobflow.yaml cannot be used or would leave out arrays, its server does not answer, or the
         embedded store is written by another process.
     """
     configured = configured_job_store()
@@ -63,7 +63,7 @@ def connect_configured(store: JobStore) -> None:
     except PyMongoError as error:
         raise ServerAwayError(
             f"The MongoDB named in jobflow.yaml cannot be used ({type(error).__name__}: "
-            f"{brief(error)}); start it, or mend host, port, user and password there."
+            f"{brief(error)}); start it, or correct host, port, user and password there."
         ) from None
     except Exception as error:  # boto3, botocore, montydb and maggma each raise their own
         kinds = ", ".join(type(part).__name__ for part in _parts(store))
@@ -81,13 +81,15 @@ def configured_job_store() -> JobStore | None:
     Raises
     ------
     PetFlowsError
-        The configuration cannot be read, or would lose arrays.
+        The configuration cannot be read, or would leave out arrays.
     """
     named = os.environ.get("JOBFLOW_CONFIG_FILE")
     path = Path(named or "~/.jobflow.yaml").expanduser()
     if "JOBFLOW_JOB_STORE" not in os.environ and not path.is_file():
         if named:
-            raise PetFlowsError(f"JOBFLOW_CONFIG_FILE names {path}, which is no file; mend it.")
+            raise PetFlowsError(
+                f"JOBFLOW_CONFIG_FILE names {path}, which is not a file: correct it."
+            )
         return None
     try:
         from jobflow.settings import JobflowSettings
@@ -96,7 +98,7 @@ def configured_job_store() -> JobStore | None:
     except Exception as error:  # yaml, pydantic, maggma and monty each raise their own
         raise PetFlowsError(
             f"{path} cannot be used as jobflow's configuration ({type(error).__name__}: "
-            f"{_first_line(error)}); configs/jobflow.yaml of pet-flows shows one that works."
+            f"{_first_line(error)}): write it like configs/jobflow.yaml of pet-flows."
         ) from None
     refuse_divided(store)
     return None if is_process_local(store.docs_store) else store
@@ -138,12 +140,12 @@ def refuse_divided(job_store: JobStore) -> None:
     docs = job_store.docs_store
     if data is None or _in_memory(docs) == _in_memory(data):
         return
-    lost, kept = ("docs_store", "data") if _in_memory(docs) else ("data", "docs_store")
+    missing, kept = ("docs_store", "data") if _in_memory(docs) else ("data", "docs_store")
     kinds = {"docs_store": type(docs).__name__, "data": type(data).__name__}
     raise PetFlowsError(
-        f"The JobStore of jobflow.yaml has its {lost} in a {kinds[lost]}, which no other process "
-        f"sees, and its {kept} in a {kinds[kept]}: results would lose their "
-        f"{'arrays' if lost == 'data' else 'documents'}; name a server for both, as "
+        f"The JobStore of jobflow.yaml has its {missing} in a {kinds[missing]}, which no other "
+        f"process sees, and its {kept} in a {kinds[kept]}: results would be without their "
+        f"{'arrays' if missing == 'data' else 'documents'}; name a server for both, as "
         "configs/jobflow.yaml of pet-flows shows."
     )
 

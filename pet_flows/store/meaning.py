@@ -48,27 +48,31 @@ def refuse_impossible(
     sort: Mapping[str, int] | None = None,
     limit: int = 0,
 ) -> None:
-    """Refuse what cannot even be said to a database, in the same words for every one.
+    """Refuse what no database can be asked, in the same sentence for every one.
 
     Raises
     ------
     OperationFailure
         An argument of ``find`` is of the wrong type, or holds what BSON cannot.
     """
-    for word, value in (("query", criteria), ("sort", sort)):
+    for name, value in (("query", criteria), ("sort", sort)):
         if value is not None and not isinstance(value, Mapping):
-            raise OperationFailure(f"a {word} is a mapping, not {value!r:.40}")
+            raise OperationFailure(f"the {name} must be a mapping, not {value!r:.40}")
     if projection is not None and not isinstance(projection, Mapping):
         if isinstance(projection, str) or not isinstance(projection, Sequence):
-            raise OperationFailure(f"fields are a list or a mapping, not {projection!r:.40}")
+            raise OperationFailure(
+                f"the fields must be a list or a mapping, not {projection!r:.40}"
+            )
         projection = {"fields": list(projection)}
         if not all(isinstance(name, str) for name in projection["fields"]):
-            raise OperationFailure("the name of a field is a string")
+            raise OperationFailure("the name of a field must be text")
     for name, direction in (sort or {}).items():
         if type(direction) is not int or direction not in (1, -1):
-            raise OperationFailure(f"sort goes up (1) or down (-1) {name}, not {direction!r:.40}")
+            raise OperationFailure(
+                f"the sort of {name} must be 1 (up) or -1 (down), not {direction!r:.40}"
+            )
     if type(limit) is not int or not 0 <= limit < 2**31:
-        raise OperationFailure(f"a limit is 0 or a number of records, not {limit!r:.40}")
+        raise OperationFailure(f"the limit must be 0 or a number of records, not {limit!r:.40}")
     try:
         bson.encode({"query": criteria, "fields": projection, "sort": sort})
     except (InvalidDocument, OverflowError, ValueError) as error:
@@ -78,7 +82,7 @@ def refuse_impossible(
 
 @contextmanager
 def refusals_said() -> Iterator[None]:
-    """Turn a database's refusal of a query into the user's mistake."""
+    """Make a database's refusal of a query the user's mistake."""
     try:
         yield
     except (OperationFailure, NotImplementedError, re.error) as error:
@@ -117,12 +121,12 @@ def updated(
 
 def sort_key(document: Document, path: str, direction: int) -> BsonComparable:
     """Give what MongoDB sorts by: of a list its least element going up, its greatest going down."""
-    reached = [
+    there = [
         value
         for candidate in iter_key_candidates(path, document)
         for value in (candidate if isinstance(candidate, list) and candidate else [candidate])
     ]
-    known = sorted(BsonComparable(v) for v in reached if isinstance(v, _SORTABLE) and v != [])
+    known = sorted(BsonComparable(v) for v in there if isinstance(v, _SORTABLE) and v != [])
     if not known:
         return BsonComparable(None)
     return known[0] if direction > 0 else known[-1]

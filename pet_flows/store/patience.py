@@ -39,7 +39,7 @@ def check_server(client: Any, named_in: str) -> None:
     client
         Of pymongo.
     named_in
-        File to mend.
+        File in which to correct the address.
 
     Raises
     ------
@@ -51,15 +51,15 @@ def check_server(client: Any, named_in: str) -> None:
             client.admin.command("ping")
     except (PyMongoError, ConfigurationError) as error:
         raise ServerAwayError(
-            f"The MongoDB named in {named_in} does not answer ({brief(error)}); start it, or mend "
-            "host, port, user and password there."
+            f"The MongoDB named in {named_in} does not answer ({brief(error)}); start it, or "
+            "correct host, port, user and password there."
         ) from None
 
 
 def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
     """Repeat an idempotent function while the server restarts or the network is away.
 
-    A result that took an hour is not lost because the database was restarted. What is decorated
+    A result that took an hour is kept although the database was restarted. What is decorated
     must do no harm when it is done twice: the first attempt may have arrived.
 
     Raises
@@ -90,5 +90,5 @@ def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 
 def brief(error: Exception) -> str:
-    """First words of pymongo's message, which otherwise fills a screen."""
+    """First part of pymongo's message, which otherwise fills a screen."""
     return str(error).split(" (configured timeouts", 1)[0].split(", Timeout:", 1)[0][:200]

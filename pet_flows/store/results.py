@@ -50,14 +50,14 @@ class ResultStore:
     """
 
     def __init__(self, connected: Connected):
-        by_word = connected.by_word
-        self.records = by_word["records"]
-        self.references = by_word["references"]
-        self.comparisons = by_word["comparisons"]
+        by_name = connected.by_name
+        self.records = by_name["records"]
+        self.references = by_name["references"]
+        self.comparisons = by_name["comparisons"]
         self.blobs = BlobStore(connected.data)
-        self.campaigns = Campaigns(by_word["campaigns"])
-        self.structures = Structures(by_word["structures"], self.blobs)
-        self._by_word = by_word
+        self.campaigns = Campaigns(by_name["campaigns"])
+        self.structures = Structures(by_name["structures"], self.blobs)
+        self._by_name = by_name
         # also when it is merely forgotten: a notebook must not keep the lock of the file
         self.close = weakref.finalize(self, connected.resources.close)
 
@@ -88,7 +88,7 @@ class ResultStore:
 
     def ensure_indexes(self) -> None:
         """Make the indexes that are missing."""
-        ensure_indexes(self._by_word)
+        ensure_indexes(self._by_name)
 
     @patient
     def needs(self, keys: Sequence[str], retry_failed: bool = False) -> list[str]:
@@ -105,9 +105,9 @@ class ResultStore:
         most = get_settings().max_attempts
         done = set()
         wanted = list(dict.fromkeys(keys))
-        words = {"state": 1, "retryable": 1, "attempts": 1}
+        fields = {"state": 1, "retryable": 1, "attempts": 1}
         for chunk in chunks(wanted):
-            for head in self.records.find({"_id": {"$in": chunk}}, words):
+            for head in self.records.find({"_id": {"$in": chunk}}, fields):
                 again = head["state"] == "failed" and (
                     retry_failed or (head["retryable"] and head["attempts"] < most)
                 )
@@ -243,11 +243,15 @@ class ResultStore:
         record = self.records.find_one({"_id": key}, {"blobs": 1})
         if record is None:
             raise PetFlowsError(
-                f"There is no record {key} in this store; pet-flows query lists what there is."
+                f"There is no record {key} in this store: list those there are with pet-flows "
+                "query."
             )
         if name not in record["blobs"]:
-            known = ", ".join(record["blobs"]) or "none"
-            raise PetFlowsError(f"Record {key} has no blob {name!r}; it has {known}.")
+            raise PetFlowsError(
+                f"Record {key} has no blob {name!r}: choose from {', '.join(record['blobs'])}."
+                if record["blobs"]
+                else f"Record {key} has no blobs: read its result instead."
+            )
         return self.blobs.read(record["blobs"][name])
 
     def final_structure(self, record: Mapping[str, Any]) -> Structure:
@@ -273,8 +277,8 @@ class ResultStore:
             if name not in record and (whole := self.get(record["_id"])):
                 return self._structure(whole, names)
         raise PetFlowsError(
-            f"Record {record['_id']} has no structure ({record['message']}); mend its input and "
-            "compute it again."
+            f"Record {record['_id']} has no structure ({record['message']}); correct its input "
+            "and compute it again."
         )
 
     @patient

@@ -91,8 +91,8 @@ class SqliteCollection:
         """Different values of a field, the elements of lists each by itself, in BSON's order."""
         found: dict[bytes, Any] = {}
         for document in self.find(filter):
-            for reached in iter_key_candidates(field, document):
-                for value in reached if isinstance(reached, list) else [reached]:
+            for there in iter_key_candidates(field, document):
+                for value in there if isinstance(there, list) else [there]:
                     if isinstance(value, str | int | float | bool | datetime | ObjectId | dict) or (
                         value is None
                     ):

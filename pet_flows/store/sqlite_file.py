@@ -117,8 +117,8 @@ class DatabaseFile:
             except sqlite3.OperationalError as error:
                 self._undo()
                 raise PetFlowsError(
-                    f"Cannot write {self.path} ({error}); what was stored before is safe: make "
-                    "space or mend the disk, then run the same again."
+                    f"Cannot write {self.path} ({error}); what was stored before is safe: free "
+                    "space or repair the disk, then run the same again."
                 ) from None
             except BaseException:
                 self._undo()
@@ -168,7 +168,7 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
 
 
 def _sqlite(uri: str) -> sqlite3.Connection:
-    """Connect; transactions are ours, and threads take turns by `DatabaseFile.mutex`."""
+    """Connect; transactions are ours, and threads wait for each other by `DatabaseFile.mutex`."""
     return sqlite3.connect(
         uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
     )

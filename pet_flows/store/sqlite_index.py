@@ -33,21 +33,19 @@ class Narrowed:
 
 
 def indexed_values(document: Mapping[str, Any], path: str) -> set[Any]:
-    """Scalars that a dotted path reaches, through lists as MongoDB goes through them."""
-    reached: list[Any] = [document]
+    """Scalars at the end of a dotted path, through lists as MongoDB goes through them."""
+    there: list[Any] = [document]
     for part in path.split("."):
         step = []
-        for value in reached:
+        for value in there:
             if isinstance(value, list):
                 step += [item[part] for item in value if isinstance(item, Mapping) and part in item]
                 if part.isdigit() and int(part) < len(value):
                     step.append(value[int(part)])
             elif isinstance(value, Mapping) and part in value:
                 step.append(value[part])
-        reached = step
-    scalars = [
-        item for value in reached for item in (value if isinstance(value, list) else [value])
-    ]
+        there = step
+    scalars = [item for value in there for item in (value if isinstance(value, list) else [value])]
     return {_column(value) for value in scalars if _is_indexable(value)}
 
 
@@ -84,10 +82,10 @@ def narrow(criteria: Mapping[str, Any], fields: set[str], table: str) -> Narrowe
     return Narrowed(" AND ".join(parts), arguments, exact and bool(parts))
 
 
-def _joined(found: list[Narrowed], word: str) -> Narrowed:
+def _joined(found: list[Narrowed], operator: str) -> Narrowed:
     used = [item for item in found if item.sql]
     return Narrowed(
-        word.join(f"({item.sql})" for item in used),
+        operator.join(f"({item.sql})" for item in used),
         [argument for item in used for argument in item.arguments],
         bool(found) and all(item.exact for item in found),
     )
@@ -97,11 +95,12 @@ def _on_field(key: str, condition: Any, fields: set[str], table: str) -> Narrowe
     """Narrow by what one field must be."""
     operators = (
         condition
-        if isinstance(condition, Mapping) and any(str(word).startswith("$") for word in condition)
+        if isinstance(condition, Mapping)
+        and any(str(operator).startswith("$") for operator in condition)
         else {"$eq": condition}
     )
     element = operators.get("$elemMatch")
-    if isinstance(element, Mapping) and not any(word.startswith("$") for word in element):
+    if isinstance(element, Mapping) and not any(operator.startswith("$") for operator in element):
         inner = narrow({f"{key}.{name}": value for name, value in element.items()}, fields, table)
         return Narrowed(inner.sql, inner.arguments)  # one element must match all: never exact
     if key not in fields:

@@ -1,4 +1,4 @@
-"""Input structures by their digest, so that jobs carry references and stay small."""
+"""Input structures by their digest, so that jobs hold references and stay small."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Structures:
 
     def _document(self, digest: str, structure: Structure) -> dict[str, Any]:
         kept = bare(structure)
-        words = metadata(kept, None)
-        document = {"_id": digest, **{name: words[name] for name in _SHOWN}}
+        head = metadata(kept, None)
+        document = {"_id": digest, **{name: head[name] for name in _SHOWN}}
         if len(kept) > MAX_ATOMS_INSIDE:
             ids = self.blobs.write(digest, {"structure": structure_arrays(kept)})
             return {**document, "structure": None, "blobs": ids}

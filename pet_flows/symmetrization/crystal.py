@@ -151,15 +151,15 @@ def _find(reference: CrystalReference, atoms: Atoms) -> np.ndarray:
         raise StructureError(
             "symmetrization_refused",
             "The cell is not a supercell of the inherited crystal reference, even within a "
-            f"strain of {LIMIT}: it is another crystal; start anew from this structure, without a "
-            "parent.",
+            f"strain of {LIMIT}: it is another crystal, which must be given as a structure of its "
+            "own, without a parent.",
         )
     if abs(round(np.linalg.det(found))) > 1:
         raise StructureError(
             "symmetrization_refused",
-            "The structure is a supercell of the inherited crystal reference whose atoms no longer "
-            "repeat, so the cell alone does not say how it was built; let it inherit that as well "
-            "(inherited_by_supercell).",
+            "The structure is a supercell of the inherited crystal reference whose atoms no "
+            "longer repeat, so the cell alone does not say how it was built: give that to it as "
+            "well, with inherited_by_supercell.",
         )
     return smallest_setting(np.rint(cell @ np.linalg.inv(primitive)) @ found, reference)
 
@@ -171,8 +171,8 @@ def _checked(setting: list[list[int]]) -> np.ndarray:
     if given.shape != (3, 3) or np.abs(given - integer).max() > 1e-3 or not _regular(integer):
         raise StructureError(
             "symmetrization_refused",
-            f"The inherited setting N = {setting} is not a regular 3×3 integer matrix; hand on "
-            "what the parent gave as it is.",
+            "The matrix of the inherited cell must be 3×3 integers with a determinant (got "
+            f"{setting}): leave what the parent gave as it is.",
         )
     return integer
 
@@ -209,7 +209,9 @@ def _check(atoms: Atoms, cutoff: float) -> tuple[str, ...]:
             "ecse for molecules, clusters and slabs.",
         )
     if not np.isfinite(atoms.positions).all():
-        raise StructureError("not_finite", "The structure has positions that are not finite.")
+        raise StructureError(
+            "not_finite", "The structure has positions that are not finite: correct it."
+        )
     rank = periodic_rank(atoms, cutoff)
     if rank == 0:
         raise StructureError(

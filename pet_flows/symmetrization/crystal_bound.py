@@ -64,7 +64,7 @@ class CrystalBound:
         self.reference = reference
         self.setting = setting
         self._oriented = oriented
-        self._turns = np.eye(3)[None] if group is None else off_axis_group(group)
+        self._following = np.eye(3)[None] if group is None else off_axis_group(group)
         self._numbers = atoms.numbers.copy()
         self._inverse = np.linalg.inv(setting @ reference.h0)
         self._frames: dict[bytes, np.ndarray] = {}
@@ -76,7 +76,8 @@ class CrystalBound:
         if strain > DOUBTFUL:
             self.warnings += (
                 f"The cell is strained by {strain:.3f} against its crystal reference (refused "
-                f"above {LIMIT}); start anew from this structure if it has become another crystal.",
+                f"above {LIMIT}): give it as a structure of its own if it has become another "
+                "crystal.",
             )
         found = self._find(atoms.positions, cell, rotation, primitive)
         self._known = [found]
@@ -85,9 +86,9 @@ class CrystalBound:
             if not parent.is_group(reference.table):
                 raise StructureError(
                     "symmetrization_refused",
-                    "The symmetry inherited by this structure is no group: a product of two of its "
-                    "operations is missing or moves atoms elsewhere; hand on what "
-                    "the parent gave as it is, or nothing.",
+                    "The symmetry inherited by this structure is not a group, because a product "
+                    "of two of its operations is missing or moves atoms elsewhere: leave what the "
+                    "parent gave as it is, or leave it out.",
                 )
             # a parent that knew less, being oriented only or distorted, is no help
             if parent.respects(self._numbers) and parent.order > found.order:
@@ -110,7 +111,7 @@ class CrystalBound:
     @property
     def following_group(self) -> np.ndarray:
         """``(k, 3, 3)``, the group K that follows the holohedry."""
-        return self._turns
+        return self._following
 
     def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
         """Rotations ``Rᵀ g k`` for one g of each coset, on the primitive cell.
@@ -122,7 +123,11 @@ class CrystalBound:
         """
         given = cell.detach().numpy()
         if not np.isfinite(given).all():
-            raise StructureError("not_finite", "A lattice vector is not finite any more.")
+            raise StructureError(
+                "not_finite",
+                "A lattice vector is not finite any more: check the structure, or use another "
+                "model.",
+            )
         deformation = self._inverse @ given
         polar = Polar.of(deformation)
         self._refuse(strain_of(polar.stretches))
@@ -160,8 +165,8 @@ class CrystalBound:
             raise StructureError(
                 "symmetrization_refused",
                 f"The cell is strained by {strain:.3f} against its crystal reference, more than "
-                f"{LIMIT}: it is another crystal by now; start anew from this structure, or use "
-                "ecse.",
+                f"{LIMIT}, and so it is another crystal by now: give it as a structure of its own, "
+                "or use ecse.",
             )
 
     def _representatives(self, symmetry: Subgroup) -> np.ndarray:
@@ -175,7 +180,7 @@ class CrystalBound:
                 cosets = self.reference.table[symmetry.operations].min(0)
                 chosen = np.unique(cosets).tolist()
             own = self.reference.holohedry[chosen]
-            self._frames[key] = (own[:, None] @ self._turns[None]).reshape(-1, 3, 3)
+            self._frames[key] = (own[:, None] @ self._following[None]).reshape(-1, 3, 3)
         return self._frames[key]
 
     def _symmetry(self, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray) -> Subgroup:

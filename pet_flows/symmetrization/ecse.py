@@ -66,14 +66,16 @@ class Ecse:
             Atoms coincide, or positions are not finite.
         """
         if self.cutoff is None:
-            raise PetFlowsError("ecse needs a model's cutoff: call configure(cutoff, n_layers).")
+            raise PetFlowsError("Ecse needs a model's cutoff: call configure(cutoff, n_layers).")
         if not np.isfinite(atoms.positions).all():
-            raise StructureError("not_finite", "The structure has positions that are not finite.")
+            raise StructureError(
+                "not_finite", "The structure has positions that are not finite: correct it."
+            )
         return EcseBound(self, atoms)
 
 
 class EcseBound:
-    """Ecse for one structure: frames are found anew for every geometry."""
+    """Ecse for one structure: frames are found again for every geometry."""
 
     warnings: tuple[str, ...] = ()
     reference_digest: str | None = None
@@ -87,13 +89,13 @@ class EcseBound:
         self._pbc = np.array(atoms.pbc, dtype=bool)
         self._mirror = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, 1.0, -1.0]))])
         self._mirror = self._mirror.double()
-        turns = np.eye(3)[None] if strategy.group is None else off_axis_group(strategy.group)
-        self._turns = torch.tensor(turns)
+        group = np.eye(3)[None] if strategy.group is None else off_axis_group(strategy.group)
+        self._group = torch.tensor(group)
 
     @property
     def partners(self) -> torch.Tensor:
         """``(k, 3, 3)``, what follows each frame: its mirror partner, and the group."""
-        return (self._mirror[:, None] @ self._turns).reshape(-1, 3, 3)
+        return (self._mirror[:, None] @ self._group).reshape(-1, 3, 3)
 
     def as_dict(self) -> dict[str, Any]:
         """Nothing travels: frames come from the geometry alone."""
@@ -112,7 +114,9 @@ class EcseBound:
             positions, cell = positions[atoms], basis @ cell
         edges = find_edges(positions, cell, self._pbc, self._cutoff)
         if len(edges.first) and float(edges.lengths.detach().min()) < 1e-6:
-            raise StructureError("overlapping_atoms", "Two atoms are at the same place.")
+            raise StructureError(
+                "overlapping_atoms", "Two atoms are at the same place: remove one of them."
+            )
         bent = frame_weights(edges, self._scope, self._cutoff)
         axial, axial_weights = axial_frames(
             edges, bent.linear, self._scope, self._cutoff, self._n_layers
@@ -129,9 +133,9 @@ class EcseBound:
             rotations, weights, operations = reduce_copies(
                 rotations, weights, numbers, cell.detach().numpy(), positions.detach().numpy()
             )
-        k = len(self._turns)
+        k = len(self._group)
         if k > 1:
-            rotations = (rotations[:, None] @ self._turns).reshape(-1, 3, 3)
+            rotations = (rotations[:, None] @ self._group).reshape(-1, 3, 3)
             weights = weights.repeat_interleave(k, 0) / k
         return Plan(rotations, weights, atoms, basis, image, operations)
 

@@ -22,10 +22,10 @@ from pet_flows.symmetrization.ecse_graph import (
 )
 
 #: rotations about the axis; with one the energy jumps at collinearity
-TURNS = 4
+ANGLES = 4
 #: Å; closer to the axis than this is on it
 ON_AXIS = 1e-6
-#: 1/Å, how fast neighbours lose their say over the axis
+#: 1/Å, how fast the influence of neighbours on the axis vanishes
 BETA = 1.0
 
 
@@ -92,7 +92,7 @@ def _of_atom(
         axis = edges.vectors[own[k]] / edges.lengths[own[k]]
         second, share = _second_directions(axis, edges.vectors[seen], path, bonds[seen], scope)
         frames.append(_around(axis, second))
-        weights.append((by_axis[k] * share / TURNS).repeat(TURNS))
+        weights.append((by_axis[k] * share / ANGLES).repeat(ANGLES))
     return torch.cat(frames), torch.cat(weights)
 
 
@@ -168,12 +168,12 @@ def _second_directions(
 
 
 def _around(axis: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """(TURNS·c, 3, 3) frames about the axis, angle by angle."""
+    """(ANGLES·c, 3, 3) frames about the axis, angle by angle."""
     e1 = axis.expand_as(second)
     frames = torch.stack([e1, second, torch.linalg.cross(e1, second)], 1)
     rotated = []
-    for m in range(TURNS):
-        c, s = math.cos(2 * math.pi * m / TURNS), math.sin(2 * math.pi * m / TURNS)
+    for m in range(ANGLES):
+        c, s = math.cos(2 * math.pi * m / ANGLES), math.sin(2 * math.pi * m / ANGLES)
         rotation = torch.tensor([[1.0, 0, 0], [0, c, s], [0, -s, c]], dtype=torch.float64)
         rotated.append(rotation @ frames)
     return torch.cat(rotated)

@@ -33,7 +33,7 @@ Scope = Literal["local", "structure", "atom"]
 
 #: Å, width of fc before the cutoff
 FADE = 1.5
-#: Å, where a centre starts to lose its say over another atom (local scope)
+#: Å, where the influence of a centre on another atom begins to vanish (local scope)
 NEAR = 1.0
 #: A at which the surroundings count as bent in full
 BENT = 0.7

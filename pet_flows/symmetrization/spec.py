@@ -1,7 +1,7 @@
 """Spec strings: how strategies are called in Python, makers, records and on the command line.
 
-What a strategy is good for is said here too, by fields and not by its string, for jobs, properties
-and commands that have no use for torch.
+What a strategy is good for is said here too, by fields and not by its string, for properties and
+commands that have no use for torch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StrategySpec:
     Attributes
     ----------
     kind
-        The first word.
+        What it begins with.
     group
         Rotation group averaged over: the grid itself, or what follows the frames of ``crystal``
         and ``ecse``; None without one.
@@ -60,7 +60,7 @@ class StrategySpec:
     @property
     def canonical(self) -> str:
         """The one spelling: lower case, no spaces, defaults left out."""
-        words = [
+        parts = [
             self.kind,
             "" if self.degree is None else f"lebedev:{self.degree}",
             "orientation" if self.oriented else "",
@@ -68,7 +68,7 @@ class StrategySpec:
             self.group,
             "inversion" if self.inversion else "",
         ]
-        return ":".join(filter(None, words))
+        return ":".join(filter(None, parts))
 
     @property
     def frame_follows_cell(self) -> bool:
@@ -123,7 +123,7 @@ def parse_spec(spec: str) -> StrategySpec:
     >>> parse_spec("crystal:icosahedral").compares_phases
     True
     """
-    kind, *options = [word.strip().lower() for word in spec.split(":")]
+    kind, *options = [part.strip().lower() for part in spec.split(":")]
     match kind, options:
         case "none", []:
             return StrategySpec("none")

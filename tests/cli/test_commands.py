@@ -56,7 +56,7 @@ def test_campaigns_are_named(campaign, capsys):
     for command in ("query", "compare"):
         code, out, sentence = run(capsys, command, "metal")
         assert (code, out) == (1, "")
-        assert sentence == "Error: There is no campaign 'metal' in this store; there are metals."
+        assert sentence == "Error: There is no campaign 'metal' in this store: choose from metals."
     code, out, _ = run(capsys, "query", "metals", "--filter", '{"state": "ok"}')
     assert code == 0
     assert "1 record\n" in out

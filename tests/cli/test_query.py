@@ -82,11 +82,14 @@ def test_a_field_that_nobody_has_is_said(keys, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--fields", "stat"], "there is no field 'stat' in records: did you mean 'state'?"),
+        (["--fields", "stat"], "Records have no field 'stat': did you mean 'state'?"),
         (["--fields", " , "], "--fields names no field"),
         (["--sort", "-b00"], "did you mean 'b0'?"),
-        (["--sort", "headline"], "headline has no order"),
-        (["--export", "cfi", "out"], "there is no format of structures 'cfi': did you mean 'cif'?"),
+        (
+            ["--sort", "headline"],
+            "--sort must be a field of records, such as result.energy_per_atom (got headline)",
+        ),
+        (["--export", "cfi", "out"], "There is no format of structures 'cfi': did you mean 'cif'?"),
         (["--export", "cif", "file/below"], "file/below cannot be written"),
     ],
 )

@@ -125,7 +125,7 @@ def test_properties_of_the_input_itself_are_one_row(tmp_path, monkeypatch):
 def test_sentences(keys, capsys):
     code, out, said = run(capsys, "report", "metal")
     assert (code, out) == (1, "")
-    assert said == "Error: There is no campaign 'metal' in this store; there are metals."
+    assert said == "Error: There is no campaign 'metal' in this store: choose from metals."
     assert (
         "must end in .csv, .json, .md or .txt" in run(capsys, "report", "metals", "-o", "x.tsv")[2]
     )

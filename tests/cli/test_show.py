@@ -72,7 +72,10 @@ def test_several_records_are_listed(keys, capsys):
 
 
 def test_sentences(keys, capsys):
-    assert "metals is a campaign: pet-flows query metals" in run(capsys, "show", "metals")[2]
+    assert (
+        "metals is a campaign: list its records with pet-flows query metals"
+        in run(capsys, "show", "metals")[2]
+    )
     assert "did you mean 'mp-149'" in run(capsys, "show", "mp-194")[2]
     assert "mp-30 has no record of phonon" in run(capsys, "show", "mp-30", "-p", "phonon")[2]
 

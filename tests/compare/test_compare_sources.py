@@ -71,9 +71,9 @@ def test_another_package_adds_functionals_and_wins_over_our_own(install):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("import nothing_at_all", "our-dft cannot be had .ModuleNotFoundError"),
-        ("references = 3", "our-dft cannot be had .TypeError"),
-        ("def references(): return [1.0]", "our-dft hold a float, which is no Reference"),
+        ("import nothing_at_all", "our-dft cannot be read .ModuleNotFoundError"),
+        ("references = 3", "our-dft cannot be read .TypeError"),
+        ("def references(): return [1.0]", "our-dft hold a float, which is not a Reference"),
         (MODULE.replace("ours/{functional}", "ours"), "our-dft and our-dft both .* 'ours'"),
         (MODULE.replace("ours/{functional}", "acwf-pbe/Si-diamond/b0"), "both have a reference"),
     ],

@@ -141,5 +141,5 @@ def test_picture(rows, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(PetFlowsError, match="cannot be written"):
         draw_parity(rows, tmp_path / "nowhere" / "parity.png")
-    with pytest.raises(PetFlowsError, match="no picture to draw"):
+    with pytest.raises(PetFlowsError, match="nothing to draw, because no crystal"):
         draw_parity([], tmp_path / "parity.png")

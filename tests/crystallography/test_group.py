@@ -122,7 +122,9 @@ def test_operations_that_are_no_group_are_refused():
     missing = {**group, **{k: group[k][:-1] for k in ("rotations", "permutations", "shifts")}}
     exchanged = {**group, "permutations": [*group["permutations"][1:], group["permutations"][0]]}
     for given in (missing, exchanged):
-        with pytest.raises(StructureError, match="no group: a product of two of them is missing"):
+        with pytest.raises(
+            StructureError, match="not a group, because a product of two of them is missing"
+        ):
             SpaceGroup.from_dict(json.loads(json.dumps(given)))
 
 

@@ -22,7 +22,7 @@ def test_a_reference_found_anew_is_said():
         atoms.set_cell(atoms.cell.array @ np.diag([1.02, 1, 1]), scale_atoms=True)
         atoms.get_potential_energy()
     atoms.set_cell(atoms.cell.array @ np.diag([1.4, 1, 1]), scale_atoms=True)
-    with pytest.warns(UserWarning, match="found anew"):
+    with pytest.warns(UserWarning, match="got a new one"):
         energy = atoms.get_potential_energy()
     fresh = atoms.copy()
     fresh.calc = SymmetrizedCalculator("pet-mvl")

@@ -145,7 +145,10 @@ def test_command(folder, capsys):
         (["grid:icosahedral", "-o", str(folder / "model.pth")], r"write to .*model\.pt"),
         (["grid:icosahedral", "-o", str(folder / "no" / "model.pt")], "There is no folder"),
         (["cubic", "-o", target], "There is no symmetrization 'cubic'"),
-        (["none", "-o", target, "--dtype", "float16"], "--dtype is float32 or float64"),
+        (
+            ["none", "-o", target, "--dtype", "float16"],
+            "--dtype must be float32 or float64 .got 'float16'",
+        ),
     ):
         with pytest.raises(SystemExit, match=sentence):
             main([*words, *more])

@@ -127,11 +127,11 @@ def test_paths_are_seen_from_the_file(tmp_path: Path, monkeypatch) -> None:
         ("\nexecution:\n  batch_size: 0\n", "Line 3 of {}: batch_size must be at least 1 (got 0)."),
         ("potentials:\n  - model: a\n    dtyp: x\n", "Line 3 of {}: there is no setting 'dtyp'"),
         ("potentials:\n  - dtype: float32\n", "Line 2 of {}: model is missing"),
-        ("name: [\n", "is no YAML"),
+        ("name: [\n", "is not YAML"),
         ("- a\n", "must hold lines like `name: value`"),
         ("submit: {category: cpu}\n", "Line 1 of {}: category must be 'pet-gpu' or 'pet-cpu'"),
         ("properties:\n  md:\n    equilibration: 5000\n", "md: equilibration must be shorter"),
-        ("name: a\nname: b\n", "is no YAML"),
+        ("name: a\nname: b\n", "is not YAML"),
         ("properties: [3]\n", "Line 1 of {}: properties must be names with values (got [3])."),
         ("properties: [relax, {eos: {n: 3}}]\n", "Line 1 of {}: eos: there is no setting 'n'"),
     ],
@@ -156,7 +156,7 @@ def test_init_writes_what_screen_reads(tmp_path: Path, monkeypatch) -> None:
     assert written.properties == {
         "relax": {}, "eos": {}, "phonon": {}, "static": {"phase_comparison": True},
     }  # fmt: skip
-    with pytest.raises(SystemExit, match="is there already"):
+    with pytest.raises(SystemExit, match="exists already"):
         main(["init"])
     main_ok(["init", "--force", "-p", "md"])
 

@@ -93,7 +93,7 @@ def test_a_dash_that_is_none_of_ascii_is_a_sign(tmp_path):
         (tmp_path / "x.cif").write_text(cif(x=f"{sign}0.5"))
         assert only(tmp_path / "x.cif").problem is None
     (tmp_path / "x.cif").write_bytes(cif(x="~0.5").encode().replace(b"~", b"\x96"))
-    assert "which is no number" in only(tmp_path / "x.cif").problem[1]
+    assert "which is not a number" in only(tmp_path / "x.cif").problem[1]
 
 
 def test_words():

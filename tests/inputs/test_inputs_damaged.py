@@ -72,7 +72,11 @@ CIFS = {
         "not_finite",
         "an oxidation number inf",
     ),
-    "decimal comma": (changed(cif(), "5.64", "5,64"), "unreadable", "'5,64', which is no number"),
+    "decimal comma": (
+        changed(cif(), "5.64", "5,64"),
+        "unreadable",
+        "'5,64', which is not a number",
+    ),
     "no cell": (changed(cif(), "_cell_length_a 5.64", ""), "unreadable", "say _cell_length_a:"),
     "length 0": (changed(cif(), "5.64", "0"), "degenerate_cell", "_cell_length_a 0: a length"),
     "length < 0": (changed(cif(), "5.64", "-5.64"), "degenerate_cell", "_cell_length_a -5.64"),
@@ -84,7 +88,7 @@ CIFS = {
     "Cartesian": (cif().replace("fract", "Cartn"), "incomplete", "only Cartesian positions"),
     "occupancy 0": (cif(occupancy="0"), "partial_occupancy", "leaves no Na, because Na1"),
     "occupancy -1": (cif(occupancy="-1"), "partial_occupancy", "the occupancy -1"),
-    "occupancy word": (cif(occupancy="full"), "unreadable", "'full', which is no number"),
+    "occupancy word": (cif(occupancy="full"), "unreadable", "'full', which is not a number"),
     "unknown element": (changed(cif(), "Na1 Na", "Qq1 Qq"), "unknown_species", "'Qq'"),
     "no block": (changed(cif(), "data_NaCl", ""), "unreadable", "no line that begins with data_"),
     "only a head": (cif()[:60], "unreadable", "lists no atoms"),
@@ -163,14 +167,14 @@ XYZ = {
         changed(xyz("Si", "Cu"), "2\n", "1\n"),
         ["not as many lines as the number", "line 4 should be a number of atoms"],
     ),
-    "unknown element": (changed(xyz("Cu"), "Cu ", "Qq "), ["'Qq' is no element"]),
+    "unknown element": (changed(xyz("Cu"), "Cu ", "Qq "), ["'Qq' is not an element"]),
     "column missing": (changed(xyz("Cu"), "0.00000000\n", "\n"), ["not as many columns"]),
     "bad lattice": (changed(xyz("Cu"), 'Lattice="0.0', 'Lattice="'), ["nine numbers"]),
     "no number": (changed(xyz("Cu"), "0.00000000", "0,0"), ["'0,0' stands where a number"]),
     "no count of columns": (changed(xyz("Cu"), ":R:3", ":R:x"), ["name:type:number"]),
     # ASE counts to it
     "columns without end": (changed(xyz("Cu"), ":S:1", ":S:99999999999"), ["more columns"]),
-    "endless element": (changed(xyz("Cu"), "Cu ", "Cu" + "a" * 9999), ["'... is no element"]),
+    "endless element": (changed(xyz("Cu"), "Cu ", "Cu" + "a" * 9999), ["'... is not an element"]),
     "web page": (HTML, ["is a web page, no extended XYZ"]),
 }
 

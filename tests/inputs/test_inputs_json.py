@@ -160,7 +160,7 @@ def test_a_broken_line_hides_no_other(tmp_path):
     assert [item.label for item in found] == [f"x-{n}" for n in range(5)]
     problems = [item.problem and item.problem[0] for item in found]
     assert problems == [None, "unreadable", "no_structure", None, "unreadable"]
-    assert "x.jsonl: line 2 is no JSON" in found[1].problem[1]
+    assert "x.jsonl: line 2 is not JSON" in found[1].problem[1]
     assert "line 6" in found[4].problem[1]
 
 

@@ -64,8 +64,8 @@ def test_exported_model_loads_in_both_precisions(tmp_path):
     [
         ("pet-mvll", "No model is called 'pet-mvll'; did you mean pet-mvl"),
         ("PET-MAD-S", "'PET-MAD-S'; did you mean pet-mad-s"),
-        ("something", "No model is called 'something'. Use pet-mvl, a upet name"),
-        ("nowhere.ckpt", "No model file at nowhere.ckpt"),
+        ("something", "No model is called 'something'. Use a bundled name .pet-mvl., a upet"),
+        ("nowhere.ckpt", "There is no model file at nowhere.ckpt"),
         ("folder/model.onnx", "neither a metatrain checkpoint"),
     ],
 )

@@ -152,6 +152,6 @@ def test_newest_release_is_downloaded_and_missing_ones_are_named(tmp_path):
         server.server_close()
     assert newest == "file pet-mad-s-v1.10.0 r2SCAN r2SCAN"
     assert older == "file pet-mad-s-v1.9.0 r2SCAN r2SCAN"
-    assert "has no pet-mad-s-v3.0.0; of pet-mad-s it has 1.10.0, 1.9.0" in missing
+    assert "of pet-mad-s that it has, 1.10.0, 1.9.0." in missing
     assert "no checkpoint of pet-spice-l" in none
     assert asked(["pet-mad-s"], tmp_path) == ["file pet-mad-s-v1.10.0 r2SCAN r2SCAN"]

@@ -83,7 +83,7 @@ def test_a_wrapped_pet_is_exported(checkpoints, tmp_path):
 def test_a_package_that_is_missing_is_named(tmp_path):
     path = tmp_path / "mace.ckpt"
     torch.save({"architecture_name": "experimental.mace", "model_ckpt_version": 1}, path)
-    with pytest.raises(PetFlowsError, match=r"not installed: pip install 'metatrain\[mace\]'"):
+    with pytest.raises(PetFlowsError, match=r"not installed: run pip install 'metatrain\[mace\]'"):
         load(path, "float64")
 
 

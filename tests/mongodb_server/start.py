@@ -108,8 +108,8 @@ def _build(folder: Path) -> None:
         if done.returncode:
             said = (done.stdout + done.stderr).strip().splitlines()
             raise NoServer(
-                f"no MongoDB to test with: set {URI_VARIABLE}, or mend `{command[0]}`, which said "
-                f"{said[0] if said else 'nothing'}"
+                f"no MongoDB to test with: set {URI_VARIABLE}, or repair `{command[0]}`, which "
+                f"said {said[0] if said else 'nothing'}"
             )
 
 

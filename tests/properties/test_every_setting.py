@@ -120,8 +120,8 @@ def test_execution_is_in_no_key_and_reached_the_same_ways(tmp_path: Path) -> Non
         ("dm.temperature=3", "There is no property 'dm': did you mean 'md'?"),
         ("eos.strain=0.01", "eos is not computed here (md are): add it to --properties"),
         ("execution.batchsize=3", "there is no setting 'batchsize': did you mean 'batch_size'?"),
-        ("md.steps=[1", "the value must be a number, a word, or a list"),
-        ("md.equilibration=2000", "equilibration must be shorter than steps"),
+        ("md.steps=[1", "the value must be a number, text, or a list"),
+        ("md.equilibration=2000", "equilibration must be shorter than the 1000 steps (got 2000)"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(text: str, said: str) -> None:

@@ -102,7 +102,7 @@ def test_no_data_store(configure, mongodb_uri, mongodb_database):
 )
 def test_a_broken_configuration_is_a_sentence(configure, content):
     configure(content)
-    with pytest.raises(PetFlowsError, match=r"jobflow.yaml cannot be used .* shows one that works"):
+    with pytest.raises(PetFlowsError, match=r"jobflow.yaml cannot be used .*: write it like"):
         open_job_store()
 
 
@@ -126,7 +126,9 @@ def test_arrays_in_memory_beside_documents_that_stay_are_refused(
         mongo(mongodb_uri, mongodb_database, data=False)
         + "  additional_stores:\n    data: {type: MemoryStore}\n"
     )
-    sentence = "its data in a MemoryStore, which no other process sees, .* would lose their arrays"
+    sentence = (
+        "its data in a MemoryStore, which no other process sees, .* would be without their arrays"
+    )
     for opened in (open_job_store, ResultStore.open, shared_job_store):
         with pytest.raises(PetFlowsError, match=sentence):
             opened()

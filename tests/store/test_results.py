@@ -155,8 +155,8 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
         results.campaigns.put({**manifest, "n_inputs": 3, "inputs_digest": "another"})
     for name, said in {
-        "": "must not be empty",
-        "  ": "must not be empty",
+        "": "name is empty: give it one",
+        "  ": "name is empty: give it one",
         "a#1": "must have no #",
         "x" * 201: "at most 200",
         "\udce9": "must be text",
@@ -171,7 +171,7 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     found = results.campaigns.get("c")
     assert sorted(found["keys"]) == keys
     assert found["manifest"] == manifest
-    with pytest.raises(PetFlowsError, match="there are c"):
+    with pytest.raises(PetFlowsError, match="choose from c"):
         results.campaigns.get("d")
 
 
@@ -228,7 +228,7 @@ def test_records_that_are_not_there(results):
         results.blob("nothing", "forces")
     document, blobs = record()
     results.put(document, blobs)
-    with pytest.raises(PetFlowsError, match="it has static"):
+    with pytest.raises(PetFlowsError, match="choose from static"):
         results.blob(document["_id"], "bands")
 
 

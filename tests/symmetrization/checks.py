@@ -116,7 +116,7 @@ def stress_under_shear(spec="crystal", name="wurtzite"):
 
 
 def rederived_after_strain(name="fcc", tolerance=None):
-    """A reference derived anew after a small strain gives the energy of the frozen one."""
+    """A reference derived again after a small strain gives the energy of the frozen one."""
     strategy = Crystal() if tolerance is None else Crystal(tolerance=tolerance)
     atoms, _ = crystals()[name]
     inherited = strategy_of(strategy).bind(atoms).as_dict()

@@ -250,5 +250,5 @@ def test_reference_without_setting_is_found_from_the_atoms_or_refused():
     options = [setting @ w for w in CrystalReference.from_dict(inherited["reference"]).integers]
     assert any((option == expected).all() for option in options)
     supercell.rattle(0.05, seed=0)
-    with pytest.raises(StructureError, match="inherit that as well"):
+    with pytest.raises(StructureError, match="give that to it as well"):
         Crystal(None).bind(supercell, alone)

@@ -31,7 +31,7 @@ _TOLERANCE = 1e-2
 
 @dataclass(frozen=True)
 class Contradiction:
-    """What a block names (symbol, number of operations), and what it lists, in words."""
+    """What a block names (symbol, number of operations), and what it lists, for a sentence."""
 
     named: str
     listed: str

@@ -35,7 +35,9 @@ def number(key: str, said: str) -> float:
     try:
         found = float(re.sub(r"[^\x00-\x7f]+$", "", text))  # a unit, as in 90°
     except ValueError:
-        raise DamagedError(f"says {key} {quoted(said)}, which is no number: correct it.") from None
+        raise DamagedError(
+            f"says {key} {quoted(said)}, which is not a number: correct it."
+        ) from None
     if not math.isfinite(found):
         raise DamagedError(f"says {key} {said}, which is not finite: correct it.", "not_finite")
     return found
@@ -89,9 +91,9 @@ def lattice_of(items: Items) -> Lattice:
     angles = [found[x] for x in ("alpha", "beta", "gamma")]
     x, y, z = (math.cos(math.radians(angle)) for angle in angles)
     if 1 - x * x - y * y - z * z + 2 * x * y * z < 1e-6 or not all(0 < a < 180 for a in angles):
-        words = ", ".join(f"{angle:g}" for angle in angles)
+        listed = ", ".join(f"{angle:g}" for angle in angles)
         raise DamagedError(
-            f"has cell angles {words}, which no three independent lattice vectors have: correct "
+            f"has cell angles {listed}, which no three independent lattice vectors have: correct "
             "them.",
             "degenerate_cell",
         )

@@ -118,7 +118,7 @@ class Symbols:
         return self._read(label, "label", ADVICE)
 
     def _read(self, text: str, what: str, advice: str) -> Meaning:
-        """Read a word that begins with an element or is the name of a group."""
+        """Read a text that begins with an element or is the name of a group."""
         for pattern, element, others in _GROUPS:
             if pattern.match(text) and self._may_be_group(text, element):
                 return Meaning(element, others)
@@ -136,7 +136,7 @@ class Symbols:
         return other not in _ELEMENTS or other in _SHORT_LIVED or self._proper
 
     def _element(self, text: str, what: str, advice: str) -> str:
-        """Find the element that a word begins with, of two letters or of one."""
+        """Find the element that a text begins with, of two letters or of one."""
         run = _letters(text)
         two, one = run[:2].title(), run[:1].upper()
         short_lived = two in _SHORT_LIVED and two not in self.known
@@ -181,7 +181,7 @@ def _letters(text: str) -> str:
 
 
 def _no_element(where: str, advice: str) -> DamagedError:
-    return DamagedError(f"{where}, which is no element: {advice}.", "unknown_species")
+    return DamagedError(f"{where}, which is not an element: {advice}.", "unknown_species")
 
 
 def _ambiguous(label: str, meanings: str) -> DamagedError:

@@ -2,7 +2,7 @@
 
 ``_chemical_formula_sum`` times ``_cell_formula_units_Z`` is what a cell holds (cif_core). Programs
 write the contents of the whole cell as the sum, with the Z of the reduced formula; people forget Z
-when they choose another cell. So numbers that are all wrong by one factor are worth a word in the
+when they choose another cell. So numbers that are all wrong by one factor are worth a note in the
 record, and atoms that are missing from the rest are a reason to refuse.
 """
 
@@ -70,7 +70,7 @@ def parse_formula(text: str) -> Amounts | None:
     """
     capitals = _CAPITALS.findall(text)
     if capitals and not re.search("[a-z]", text):
-        symbols = [re.sub(r"[\d.]", "", word) for word in capitals]
+        symbols = [re.sub(r"[\d.]", "", symbol) for symbol in capitals]
         if any(_is_element(s.title()) and _is_element(s[0]) and _is_element(s[1]) for s in symbols):
             return None  # NI may be nickel, and nitrogen with iodine
         text = _CAPITALS.sub(lambda found: found[0].title(), text)
@@ -129,7 +129,7 @@ def compare(
     Returns
     -------
     wrong, odd
-        Which atoms are too few or too many, in words; or what is worth a word in the record.
+        Which atoms are too few or too many, for a sentence; or what is worth a note in the record.
     """
     key, said, amounts = formula.key, formula.said, formula.amounts
     units = 1.0 if key == "_atom_type_number_in_cell" else units
@@ -145,10 +145,10 @@ def compare(
         whole = math.isclose(amount, round(amount), abs_tol=1e-3)
         # Fe0.95 O is a mean: its cell may list whole atoms
         enough = 0.5 if whole else 0.5 + 0.15 * expected
-        words = f"{found:g} {symbol} instead of {expected:.4g}"
+        difference = f"{found:g} {symbol} instead of {expected:.4g}"
         # one element too much says that the formula is not to be relied on, if Z is wrong too
         sure = found < expected or sure_scale
-        (wrong if sure and abs(found - expected) >= enough else odd).append(words)
+        (wrong if sure and abs(found - expected) >= enough else odd).append(difference)
     also = sorted(set(contents) - set(amounts))
     if wrong and key in (_FORMULAS[0], "_atom_type_number_in_cell"):
         return f"{', '.join(wrong)} of its formula {named}", None

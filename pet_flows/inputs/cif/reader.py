@@ -53,7 +53,7 @@ def read_cif(path: Path) -> Iterator[InputStructure]:
     # Springer Materials puts diffraction patterns into blocks of their own
     blocks = [b for b in split_blocks(read_text(path)) if "powder_pattern" not in b.name]
     if not blocks:
-        raise DamagedError("has no line that begins with data_, so it is no CIF: restore it.")
+        raise DamagedError("has no line that begins with data_, so it is not a CIF: restore it.")
     with_atoms = [block for block in blocks if _has_atoms(block)]
     if not with_atoms:
         for block in blocks:
@@ -78,7 +78,7 @@ def read_cif(path: Path) -> Iterator[InputStructure]:
 
 
 def _has_atoms(block: Block) -> bool:
-    return any(not quoted and _ATOMS.match(word) for word, quoted in block.words)
+    return any(not quoted and _ATOMS.match(token) for token, quoted in block.tokens)
 
 
 def _read_block(block: Block, source: dict[str, Any]) -> InputStructure:
@@ -116,11 +116,11 @@ def _read_block(block: Block, source: dict[str, Any]) -> InputStructure:
             f"holds {wrong}{where}: add the atoms that are missing, or correct the formula.",
             "partial_occupancy" if table.empty else "incomplete",
         )
-    words = [odd] if odd else []
+    notes = [odd] if odd else []
     if not are_listed and (other := contradiction_of_names(items)):
-        words.append(other)
-    words += _bare_atoms(table, contents, agrees=bool(formula) and not odd)
-    return replace(found, dropped=[*found.dropped, *words])
+        notes.append(other)
+    notes += _bare_atoms(table, contents, agrees=bool(formula) and not odd)
+    return replace(found, dropped=[*found.dropped, *notes])
 
 
 def _operations(items: Items, lattice: Lattice) -> tuple[Operations, tuple[str, ...], bool]:
@@ -143,8 +143,8 @@ def _refuse_missing_elements(formula: Formula | None, contents: Amounts, table: 
         return
     if table.empty:
         raise DamagedError(
-            f"leaves no {missing}, because {', '.join(list(table.empty)[:5])} has occupancy 0: a "
-            "potential needs whole atoms.",
+            f"leaves no {missing}, because {', '.join(list(table.empty)[:5])} has occupancy 0: "
+            "correct the occupancies, because a potential needs whole atoms.",
             "partial_occupancy",
         )
     raise DamagedError(
@@ -156,23 +156,23 @@ def _refuse_missing_elements(formula: Formula | None, contents: Amounts, table: 
 def _bare_atoms(table: Table, contents: Amounts, *, agrees: bool) -> list[str]:
     """Refuse hydroxide, water and the like without the atoms that belong to it.
 
-    Where the cell agrees with its formula, a label alone (OH) is only worth a word.
+    Where the cell agrees with its formula, a label alone (OH) is only worth a note.
     """
-    words = []
+    notes = []
     for label, others in table.bare.items():
         attached = label in table.attached
         if set(others) <= set(contents) and (agrees or not attached):
             continue
         which = f"{len(others)} {others[0]}"
         if agrees and not attached:
-            words.append(f"the {which} that the label {label} tells of")
+            notes.append(f"the {which} that the label {label} tells of")
             continue
         why = " (_atom_site_attached_hydrogens)" if attached else ""
         raise DamagedError(
             f"gives a position for {label}, but none for its {which}{why}: add the missing atoms.",
             "incomplete",
         )
-    return words
+    return notes
 
 
 def _database_code(items: Items) -> str | None:

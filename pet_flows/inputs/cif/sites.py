@@ -53,7 +53,7 @@ class Table:
     empty
         Label → element of the atoms with occupancy 0.
     dropped
-        What it holds besides atoms, in words.
+        What it holds besides atoms, for a sentence.
     bare
         Label → elements of atoms that belong to it and have no place there: hydrogen of OH.
     attached
@@ -112,13 +112,13 @@ def read_table(items: Items, formula: Formula | None) -> Table:
         species = _species(meaning.element, oxidation.get(symbol), oxidation)
         table.rows.append(Row(label, species, occupancy, position, said))
     _refuse_alternatives(items, labels)
-    for word, found in {
+    for what, found in {
         "dummy sites": dummies,
         "vacant sites": vacant,
         "sites of occupancy 0": list(table.empty),
     }.items():
         if found:
-            table.dropped.append(f"{word} ({', '.join(found[:5])}{', ...' * (len(found) > 5)})")
+            table.dropped.append(f"{what} ({', '.join(found[:5])}{', ...' * (len(found) > 5)})")
     return table
 
 
@@ -209,8 +209,8 @@ def _refuse_alternatives(items: Items, labels: list[str]) -> None:
         if len(found) > 1:
             first, second = list(found.values())[:2]
             raise DamagedError(
-                f"lists {first} and {second} as alternatives (_atom_site_disorder_group): a "
-                "potential needs whole atoms; keep one of the groups.",
+                f"lists {first} and {second} as alternatives (_atom_site_disorder_group): "
+                "remove all groups but one, because a potential needs whole atoms.",
                 "partial_occupancy",
             )
 

@@ -19,7 +19,7 @@ from pet_flows.inputs.text import DamagedError
 
 _SAME = 1e-4
 """Fractional; nearer images of one atom are one, nearer atoms share a site."""
-_ROOM = 2.0
+_SLACK = 2.0
 """Numbers may be cut off instead of rounded, which doubles what their last digit says."""
 
 
@@ -57,7 +57,8 @@ def build_structure(lattice: Lattice, rows: Sequence[Row], operations: Operation
         total = contents.num_atoms
         if total > 1 + 1e-6:
             raise DamagedError(
-                "puts more than one whole atom on one site: mend the positions or the occupancies.",
+                "puts more than one whole atom on one site: correct the positions or the "
+                "occupancies.",
                 "overlapping_atoms",
             )
         found = [image for at, _ in group for image in _distinct(operations.images(at))]
@@ -105,10 +106,10 @@ def _on_special_position(row: Row, operations: Operations, lattice: Lattice) -> 
     shifts -= np.round(shifts)
     # an operation that leaves the site where it is may move its rounded numbers by so much
     allowed = np.abs(operations.rotations - np.eye(3)) @ row.rounding
-    staying = (np.abs(shifts) <= _ROOM * allowed + _SAME).all(axis=1)
+    staying = (np.abs(shifts) <= _SLACK * allowed + _SAME).all(axis=1)
     staying &= np.linalg.norm(shifts @ lattice.matrix, axis=1) < OVERLAP
     position: np.ndarray = row.position + shifts[staying].mean(axis=0)
-    moved = np.abs(position - row.position) <= _ROOM * row.rounding + _SAME
+    moved = np.abs(position - row.position) <= _SLACK * row.rounding + _SAME
     stays = _near(operations.images(position)[staying], position)
     return position if moved.all() and stays.all() else row.position
 

@@ -102,7 +102,7 @@ def fitting_settings(settings: list[dict[str, Any]], lattice: Lattice) -> list[d
 
 
 def named_settings(items: Items) -> tuple[str, list[dict[str, Any]]]:
-    """Find the settings that a block may mean, and the word it says them with.
+    """Find the settings that a block may mean, and what it calls them.
 
     Raises
     ------

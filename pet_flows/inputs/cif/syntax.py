@@ -2,7 +2,7 @@
 
 Rules: S. R. Hall, J. D. Westbrook, International Tables for Crystallography G (2005), 2.2.7; CIF
 2.0: H. J. Bernstein et al., J. Appl. Cryst. 49, 277 (2016). What is wrong in a place that says
-nothing of the crystal is passed over: an apostrophe that is never closed, a stray word.
+nothing of the crystal is passed over: an apostrophe that is never closed, a stray token.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ UNKNOWN = ("", "?", ".")
 Items = dict[str, list[str]]
 """Name (in lower case, ``_`` for ``.``) → its values; one where the name stands alone."""
 
-Word = tuple[str, bool]
-"""A word, and whether it stood in quotes or was a text, so that it can only be a value."""
+Token = tuple[str, bool]
+"""A token, and whether it stood in quotes or was a text, so that it can only be a value."""
 
 _BLOCK = re.compile(r"[ \t]*data_", re.IGNORECASE)
 _VERSION_2 = re.compile(r"\s*#\\#CIF_2")
 _LONE_NAME = re.compile(r"\s*_\S+\s*")
-_WORD = re.compile(r"""(#).*|'(.*?)'(?!\S)|"(.*?)"(?!\S)|([^'"\s]\S*)""")
-"""A quote ends where white space follows it, so that ``'a dog's life'`` is one word."""
-_WORD_2 = re.compile(r"""(#).*|'([^']*)'|"([^"]*)"|([][{}]|[^][{}'"\s][^][{}\s]*)""")
+_TOKEN = re.compile(r"""(#).*|'(.*?)'(?!\S)|"(.*?)"(?!\S)|([^'"\s]\S*)""")
+"""A quote ends where white space follows it, so that ``'a dog's life'`` is one token."""
+_TOKEN_2 = re.compile(r"""(#).*|'([^']*)'|"([^"]*)"|([][{}]|[^][{}'"\s][^][{}\s]*)""")
 _LONG_STRING = re.compile(r"""(?<!\S)('''|\"{3})(.*?)\1""", re.DOTALL)
 _ENDS_TABLE = re.compile(r"_|loop_|save_|(?:global_|stop_)$", re.IGNORECASE)
 
 
 @dataclass
 class Block:
-    """One block: its name, its words in order, and whether a text in it never ends."""
+    """One block: its name, its tokens in order, and whether a text in it never ends."""
 
     name: str
-    words: list[Word] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
     unfinished: bool = False
 
 
@@ -63,17 +63,17 @@ def split_blocks(text: str) -> list[Block]:
                 if not _BLOCK.match(lines[at]):
                     break
                 continue
-            current.words.append((_unfold([line[1:], *lines[at + 1 : end]]), True))
+            current.tokens.append((_unfold([line[1:], *lines[at + 1 : end]]), True))
             at, line = end, lines[end][1:]
         elif _BLOCK.match(line):
             name, *rest = line.split(maxsplit=1)
             current = Block(name[5:])
             blocks.append(current)
             line = "".join(rest)
-        current.words += _words(line, newer)
+        current.tokens += _tokens(line, newer)
         at += 1
     for block in blocks:
-        block.words = _without_lists(block.words) if newer else block.words
+        block.tokens = _without_lists(block.tokens) if newer else block.tokens
     return blocks
 
 
@@ -91,27 +91,27 @@ def tables_of(block: Block) -> Items:
             "begins a text with ; in a line of its own and never ends it: add that ;."
         )
     items: Items = {}
-    words = deque(block.words)
-    while words:
-        word, quoted = words.popleft()
-        if quoted or not _ENDS_TABLE.match(word):
+    tokens = deque(block.tokens)
+    while tokens:
+        token, quoted = tokens.popleft()
+        if quoted or not _ENDS_TABLE.match(token):
             continue
-        if word.startswith("_"):
-            alone = not words or _is_end(words[0])
-            items[_normal(word)] = ["?" if alone else words.popleft()[0].strip()]
-        elif word.lower().startswith("loop_"):
-            items |= _table(words)
+        if token.startswith("_"):
+            alone = not tokens or _is_end(tokens[0])
+            items[_normal(token)] = ["?" if alone else tokens.popleft()[0].strip()]
+        elif token.lower().startswith("loop_"):
+            items |= _table(tokens)
     return items
 
 
-def _table(words: deque[Word]) -> Items:
+def _table(tokens: deque[Token]) -> Items:
     """Take the columns and the values behind a ``loop_``."""
     columns: list[str] = []
     values: list[str] = []
-    while words and words[0][0].startswith("_") and not words[0][1]:
-        columns.append(words.popleft()[0])
-    while words and not _is_end(words[0]):
-        values.append(words.popleft()[0].strip())
+    while tokens and tokens[0][0].startswith("_") and not tokens[0][1]:
+        columns.append(tokens.popleft()[0])
+    while tokens and not _is_end(tokens[0]):
+        values.append(tokens.popleft()[0].strip())
     if not columns:
         raise DamagedError("has a loop_ without names of columns: restore them.")
     if not values or len(values) % len(columns):
@@ -127,14 +127,14 @@ def _normal(name: str) -> str:
     return name.lower().replace(".", "_").rstrip("_")
 
 
-def _is_end(word: Word) -> bool:
-    return not word[1] and bool(_ENDS_TABLE.match(word[0]))
+def _is_end(token: Token) -> bool:
+    return not token[1] and bool(_ENDS_TABLE.match(token[0]))
 
 
-def _words(line: str, newer: bool) -> list[Word]:
-    """Cut a line into words, its comment left out."""
+def _tokens(line: str, newer: bool) -> list[Token]:
+    """Cut a line into tokens, its comment left out."""
     found = []
-    for comment, single, double, bare in (_WORD_2 if newer else _WORD).findall(line):
+    for comment, single, double, bare in (_TOKEN_2 if newer else _TOKEN).findall(line):
         if not comment:
             found.append((bare, False) if bare else (single or double, True))
     return found
@@ -169,16 +169,16 @@ def _as_text(content: str) -> str:
     return "\n;" + content.replace("\n;", "\n ;") + "\n;\n"
 
 
-def _without_lists(words: list[Word]) -> list[Word]:
+def _without_lists(tokens: list[Token]) -> list[Token]:
     """Make one value of each list ``[...]`` and table ``{...}`` of version 2."""
-    found: list[Word] = []
+    found: list[Token] = []
     depth = 0
-    for word in words:
-        if not word[1] and word[0] in ("[", "{"):
+    for token in tokens:
+        if not token[1] and token[0] in ("[", "{"):
             depth += 1
         if depth == 0:
-            found.append(word)
-        elif not word[1] and word[0] in ("]", "}"):
+            found.append(token)
+        elif not token[1] and token[0] in ("]", "}"):
             depth -= 1
             if depth == 0:
                 found.append(("[...]", True))

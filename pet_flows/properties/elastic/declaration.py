@@ -71,9 +71,9 @@ class ElasticSettings(IonSettings):
     @classmethod
     def _small_and_apart(cls, given: tuple[float, ...]) -> tuple[float, ...]:
         if given[-1] > 0.05:
-            raise ValueError("strain_magnitudes must be at most 0.05")
+            raise ValueError(f"strain_magnitudes must be at most 0.05 (got {given[-1]:g})")
         if any(b < 1.1 * a for a, b in pairwise(given)):
-            raise ValueError("strain_magnitudes must differ by a tenth at least")
+            raise ValueError(f"strain_magnitudes must differ by at least a tenth (got {given})")
         return given
 
 

@@ -37,8 +37,9 @@ def modulus(data: PlotData) -> Figure:
     """
     if not data.result["stable"]:
         raise PetFlowsError(
-            "This crystal has no Young's modulus, because it is not stable against every strain: "
-            f"the smallest eigenvalue of its tensor is {data.result['min_eigenvalue']:.1f} GPa."
+            "This crystal has no Young's modulus, because it is not stable against every strain "
+            f"(smallest eigenvalue of its tensor: {data.result['min_eigenvalue']:.1f} GPa): relax "
+            "it into a stable phase first."
         )
     stiffness = np.array(data.result["tensor_ieee"])
     figure = new_figure(data, width=9.0, height=4.4)
@@ -69,8 +70,8 @@ def _surface(axes: Axes3D, stiffness: np.ndarray) -> None:
         ScalarMappable(norm, map_), ax=axes, shrink=0.6, pad=0.02, location="left"
     )
     bar.set_label("Young's modulus (GPa)")
-    reach = 1.05 * np.abs(points).max()
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
+    half = 1.05 * np.abs(points).max()
+    axes.set(xlim=(-half, half), ylim=(-half, half), zlim=(-half, half))
     axes.set_box_aspect((1, 1, 1), zoom=1.1)
     axes.set_axis_off()
     axes.computed_zorder = False  # the axes come out of the surface towards who looks at it
@@ -111,8 +112,8 @@ def _cuts(axes: Axes, stiffness: np.ndarray) -> None:
         loc="upper left", bbox_to_anchor=(1.08, 1.05), borderaxespad=0.0, alignment="left",
     )  # fmt: skip
     lines = [
-        f"{word} {value:.1f} GPa\nalong {where}"
-        for word, (value, where) in zip(("largest", "smallest"), extremes(stiffness), strict=True)
+        f"{which} {value:.1f} GPa\nalong {where}"
+        for which, (value, where) in zip(("largest", "smallest"), extremes(stiffness), strict=True)
     ]
     axes.text(
         1.08, 0.0, "\n".join(lines), transform=axes.transAxes, fontsize=9, color=INK, va="bottom"

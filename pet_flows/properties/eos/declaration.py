@@ -21,7 +21,7 @@ class EOSSettings(CellSettings):
     """Energy against volume, fitted with a third-order Birch–Murnaghan equation."""
 
     strain: Annotated[float, Field(gt=0, lt=0.1)] = Field(
-        default=0.02, description="linear; volumes reach from V (1 - strain)³ to V (1 + strain)³"
+        default=0.02, description="linear; volumes go from V (1 - strain)³ to V (1 + strain)³"
     )
     n_volumes: int = Field(default=7, ge=5, description="volumes in that range, equally spaced")
     relax: Literal["shape", "ions", "none"] = Field(

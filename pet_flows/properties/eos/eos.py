@@ -78,7 +78,7 @@ def eos(
         Result as :class:`.declaration.EOSResult`, with ``volumes`` (Å³/atom), ``energies``
         (eV/atom) and the ``residual`` (eV/atom) of the fit; ``atoms`` is the structure at the
         volume nearest the minimum. ``unconverged`` if a volume did not relax (``steps_exhausted``);
-        ``failed`` with ``no_minimum`` if the energy has none within reach, with ``no_volume`` for
+        ``failed`` with ``no_minimum`` if the energy has none between them, with ``no_volume`` for
         slabs, chains and molecules, whose cell is mostly vacuum.
     """
     settings = settings or EOSSettings()
@@ -147,8 +147,8 @@ def _window(curve: _Curve, settings: EOSSettings) -> list[int]:
     if first[1] <= lowest <= first[-2]:
         centre = 0
     else:
-        reach = int(settings.max_volume_change / (_ratio(1, settings) - 1.0))
-        centre = max(-reach + half, min(reach - half, lowest))
+        farthest = int(settings.max_volume_change / (_ratio(1, settings) - 1.0))
+        centre = max(-farthest + half, min(farthest - half, lowest))
     return [centre + n for n in first]
 
 

@@ -128,7 +128,7 @@ def _need_phono3py() -> None:
         import phono3py  # noqa: F401
     except ImportError:
         raise PetFlowsError(
-            "Thermal conductivities need phono3py, which is not installed; do "
+            "Thermal conductivities need phono3py, which is not installed; run "
             "pip install 'pet-flows[kappa]'."
         ) from None
 

@@ -104,15 +104,23 @@ class MDSettings(PropertySettings):
     @model_validator(mode="after")
     def _equilibrates_before_the_end(self) -> MDSettings:
         if self.equilibration >= self.steps:
-            raise ValueError("equilibration must be shorter than steps")
+            raise ValueError(
+                f"equilibration must be shorter than the {self.steps} steps (got "
+                f"{self.equilibration})"
+            )
         return self
 
     @model_validator(mode="after")
-    def _targets_have_somebody_to_hold_them(self) -> MDSettings:
+    def _targets_are_held(self) -> MDSettings:
         if self.ensemble == "nve" and self.final_temperature is not None:
-            raise ValueError("final_temperature needs a thermostat: choose another ensemble")
+            raise ValueError(
+                "final_temperature needs a thermostat: choose another ensemble than nve"
+            )
         if self.ensemble != "npt_langevin" and (self.pressure or self.final_pressure is not None):
-            raise ValueError("a pressure can only be held with ensemble npt_langevin")
+            raise ValueError(
+                f"pressure needs ensemble npt_langevin (got {self.ensemble}): choose it, or leave "
+                "the pressure out"
+            )
         return self
 
 

@@ -60,7 +60,7 @@ class RunFiles:
         return StructureError(
             "checkpoint_damaged",
             f"The run {self.name} cannot go on from its files in {self.folder}: {why}; bring back "
-            f"whole ones, or remove {self.name}.* to begin anew, and run it again.",
+            f"whole ones, or remove {self.name}.* to begin at the start, and run it again.",
             retryable=True,
         )
 
@@ -69,7 +69,7 @@ class RunFiles:
         return StructureError(
             "storage_error",
             f"The run {self.name} cannot keep its files in {self.folder}: "
-            f"{error.strerror or error}; free space or mend the permissions, and run it again: it "
-            "goes on from its last checkpoint.",
+            f"{error.strerror or error}; free space or correct the permissions, and run it again: "
+            "it goes on from its last checkpoint.",
             retryable=True,
         )

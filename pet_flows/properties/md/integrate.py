@@ -68,7 +68,7 @@ class Integration:
         self._state: verlet.MDState | None = None
 
     def add(self, run: Run) -> None:
-        """Queue a run; when its turn comes it goes on from its checkpoint if there is one."""
+        """Queue a run; it goes on from its checkpoint if there is one."""
         (self._waiting if run.error is None else self._done).append(run)
 
     def __iter__(self) -> Iterator[Run]:
@@ -151,7 +151,7 @@ class Integration:
                 self.on_step(phase.run)
 
     def _phases(self, state: verlet.MDState) -> list[Phase]:
-        """Views of the runs in a state; made anew after each of torch-sim's steps, which copy."""
+        """Views of the runs in a state; made again after each of torch-sim's steps, which copy."""
         ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
         found = []
         for place, run in enumerate(self.model.inside(state)):

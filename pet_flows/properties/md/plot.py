@@ -92,7 +92,8 @@ def rdf(data: PlotData) -> Figure:
     arrays = arrays_of(data, "observables", _NO_OBSERVABLES)
     if "rdf" not in arrays:
         raise PetFlowsError(
-            "This run has no pair distributions: they are taken where all three axes are periodic."
+            "This run has no pair distributions, which need a cell periodic along three axes: "
+            "choose another plot."
         )
     figure = new_figure(data)
     axes = figure.subplots()
@@ -142,7 +143,7 @@ def vdos(data: PlotData) -> Figure:
     arrays = arrays_of(data, "observables", _NO_OBSERVABLES)
     if "vdos" not in arrays:
         raise PetFlowsError(
-            "This run is too short for a vibrational density of states: let it have more steps."
+            "This run is too short for a vibrational density of states: raise steps."
         )
     figure = new_figure(data)
     axes = figure.subplots()

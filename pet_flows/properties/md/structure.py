@@ -37,8 +37,8 @@ class RadialDistribution:
 
     def add(self, positions: np.ndarray, cell: np.ndarray) -> None:
         """One more sample of positions (N, 3) and cell (rows), Å."""
-        reach = float(self.edges[-1])
-        i, j, _, d = find_neighbours(positions, cell, PERIODIC, reach, full=False)
+        longest = float(self.edges[-1])
+        i, j, _, d = find_neighbours(positions, cell, PERIODIC, longest, full=False)
         n_bins = len(self.edges) - 1
         place = self._place[self._kind[i], self._kind[j]]
         found = np.minimum((d / BIN).astype(int), n_bins - 1)

@@ -154,7 +154,7 @@ class Trajectory:
         files = self.files
         if files is None or self._lock is None:  # nothing was written, or by another process
             return
-        with suppress(OSError):  # what cannot be deleted is no reason to lose a result
+        with suppress(OSError):  # what cannot be deleted is no reason to give up a result
             for path in (files.checkpoint, files.part, files.frames):
                 path.unlink(missing_ok=True)
             self._lock.remove()

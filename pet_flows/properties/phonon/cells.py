@@ -144,6 +144,6 @@ def _inherited(
     if np.abs(exact - setting).max() > 1e-3:
         return None, (
             "The crystal has a smaller primitive cell than the reference of its relaxation, whose "
-            "lattice cannot describe it: the reference was derived anew.",
+            "lattice cannot describe it: a new reference was derived.",
         )
     return {"reference": inherited["reference"], "N": setting.tolist()}, ()

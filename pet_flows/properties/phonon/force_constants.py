@@ -166,7 +166,9 @@ def _standard(primitive: Atoms) -> tuple[Atoms, np.ndarray]:
     cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
     found = standard_cell(cell, scaled, primitive.numbers, _EXACT)
     if found is None:
-        raise StructureError("no_symmetry", "No symmetry is found in this cell; atoms may overlap.")
+        raise StructureError(
+            "no_symmetry", "No symmetry is found in this cell: check whether atoms overlap."
+        )
     conventional = np.rint(found.basis).astype(int)
     centring: Any = found.international[0]
     basis = np.rint(np.asarray(get_primitive_matrix(centring)).T @ conventional)

@@ -12,7 +12,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.phonon.nonanalytical import nac_params
 
-#: Å; a supercell that phonopy builds anew lies on the stored one, or their atoms differ in order
+#: Å; a supercell that phonopy builds again lies on the stored one, or their atoms differ in order
 _SAME = 1e-6
 
 

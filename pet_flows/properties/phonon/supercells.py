@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from ase.geometry import minkowski_reduce
 
-#: lattices that a P lattice holds without losing a cubic or hexagonal symmetry
+#: lattices that a P lattice holds without giving up a cubic or hexagonal symmetry
 _CENTRINGS = (
     ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     ((0, 1, 1), (1, 0, 1), (1, 1, 0)),

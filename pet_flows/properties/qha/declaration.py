@@ -56,11 +56,19 @@ class QHASettings(CellSettings, SupercellSettings):
     @model_validator(mode="after")
     def _enough(self) -> QHASettings:
         if self.n_compressed + self.n_expanded < 4:
-            raise ValueError("n_compressed + n_expanded must be at least 4: a fit needs 5 volumes")
+            raise ValueError(
+                "n_compressed + n_expanded must be at least 4 (got "
+                f"{self.n_compressed + self.n_expanded}), because a fit needs 5 volumes"
+            )
         if self.n_compressed * self.volume_step >= 0.3:
-            raise ValueError("n_compressed * volume_step must stay below 0.3")
+            raise ValueError(
+                "n_compressed * volume_step must be less than 0.3 (got "
+                f"{self.n_compressed * self.volume_step:g})"
+            )
         if list(self.temperatures) != sorted(set(self.temperatures)) or not self.temperatures:
-            raise ValueError("temperatures must ascend")
+            raise ValueError(
+                f"temperatures must be in ascending order (got {list(self.temperatures)})"
+            )
         return self
 
 

@@ -217,7 +217,7 @@ def _vibrate(
         volume.error = StructureError(
             "imaginary_modes",
             f"A mode of {worst:.2f} THz at {volume_of(volume.relaxed):.2f} Å³/atom leaves no free "
-            "energy.",
+            "energy: leave this volume out, or relax the crystal first.",
         )
         return
     volume.stable = Stable(volume.step, volume.relaxed, crystal.phonopy, modes, done[0].max_force)

@@ -76,8 +76,8 @@ def _too_few(every: list[Volume], errors: list[StructureError]) -> StructureErro
         "imaginary_modes",
         f"At {len(unstable)} of {len(every)} volumes ({where} Å³/atom) there are "
         f"modes that are not real, and a free energy needs {FEWEST} volumes without, none unstable "
-        "between them; try other volumes (n_compressed, n_expanded) or a larger supercell "
-        "(min_length), or the phase is unstable with this model, or held by anharmonicity.",
+        "between them: choose other volumes (n_compressed, n_expanded) or a larger supercell "
+        "(min_length), unless the phase is unstable with this model or held by anharmonicity.",
     )
 
 

@@ -117,6 +117,6 @@ def keep_one_branch(volumes: Sequence[Volume]) -> list[Stable]:
             volume.error = StructureError(
                 "other_branch",
                 f"At {volume.stable.volume:.2f} Å³/atom all modes are real, but between it and "
-                "the volumes that were fitted some are not.",
+                "the volumes that were fitted some are not: choose volumes on one side.",
             )
     return kept

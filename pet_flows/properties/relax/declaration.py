@@ -44,9 +44,12 @@ class RelaxSettings(CellSettings):
     @model_validator(mode="after")
     def _cell_is_free_enough(self) -> RelaxSettings:
         if self.cell_constraint is not None and not self.relax_cell:
-            raise ValueError("cell_constraint says how a cell relaxes; relax_cell must be true")
+            raise ValueError("relax_cell must be true where there is a cell_constraint (got false)")
         if self.pressure != 0 and (not self.relax_cell or self.cell_constraint == "volume"):
-            raise ValueError("pressure needs a cell whose volume relaxes")
+            raise ValueError(
+                "pressure needs a cell whose volume relaxes: set relax_cell to true and "
+                "cell_constraint to another than volume"
+            )
         return self
 
 

@@ -76,7 +76,7 @@ class Descent[T](MovingSystem):
     path: list[PathPoint] = field(default_factory=list)
     """at the start and after each step"""
 
-    def reached(self, residual: Residual) -> None:
+    def arrived(self, residual: Residual) -> None:
         """Note where it is now."""
         self.residual = residual
         if self.evaluation is None:
@@ -88,7 +88,7 @@ class Descent[T](MovingSystem):
     def stepped(self, residual: Residual) -> None:
         """Count a step that has led to a residual."""
         self.n_steps += 1
-        self.reached(residual)
+        self.arrived(residual)
         if residual.relative < PROGRESS * self.least:
             self.least, self.since = residual.relative, 0
         else:
@@ -213,7 +213,7 @@ class Optimization[T]:
         )
         self._state = fresh if self._state is None else self._optimizer.join(self._state, fresh)
         for descent in entering:
-            descent.reached(self._residual(descent))
+            descent.arrived(self._residual(descent))
 
     def _collect(self) -> list[Descent[T]]:
         """Take out what is converged, out of steps, broken or stuck."""

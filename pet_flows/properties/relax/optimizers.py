@@ -1,4 +1,4 @@
-"""torch-sim's optimizers, mended where batches of different structures need it.
+"""torch-sim's optimizers, corrected where batches of different structures need it.
 
 Each has ``start`` (a state of fresh structures), ``join`` (structures enter a running batch),
 ``step`` and ``memory`` (what it holds besides the structures). torch-sim pads what an optimizer

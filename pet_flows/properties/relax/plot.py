@@ -24,8 +24,8 @@ def path(data: PlotData) -> Figure:
     found = data.result.get("path")
     if found is None:
         raise PetFlowsError(
-            "This relaxation's path is not stored, as of all that were computed before paths were: "
-            "pet-flows show tells where it ended."
+            "This relaxation's path is not stored, because it was computed before paths were: "
+            "compute it again, or see its end with pet-flows show."
         )
     steps = np.array(found["step"])
     energies, forces = np.array(found["energy_per_atom"]), np.array(found["max_force"])

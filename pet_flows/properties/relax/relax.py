@@ -39,8 +39,8 @@ class _Relaxation:
     specimen: Specimen
     given: Atoms
     """the structure of the batch"""
-    bound_anew: int = 0
-    """how often, on the way"""
+    new_references: int = 0
+    """how many it got on the way"""
     float32_steps: int | None = None
     """after which round-off was in the way, and float64 took over"""
 
@@ -138,13 +138,13 @@ def _optimization(
 def _finished(
     optimization: Optimization[_Relaxation], potential: Potential
 ) -> Iterator[Descent[_Relaxation]]:
-    """What is done or gets no further; what can be bound anew goes on."""
+    """What is done or gets no further; what can be bound again goes on."""
     for descent in optimization:
-        if not _bind_anew(descent, potential, optimization):
+        if not _bind_again(descent, potential, optimization):
             yield descent
 
 
-def _bind_anew(
+def _bind_again(
     descent: Descent[_Relaxation], potential: Potential, optimization: Optimization[_Relaxation]
 ) -> bool:
     """Let a structure go on that has left the range of its crystal reference, at most twice.
@@ -155,7 +155,7 @@ def _bind_anew(
     relaxation, error = descent.owner, descent.error
     if error is None or error.reason != "symmetrization_refused" or descent.evaluation is None:
         return False
-    if relaxation.bound_anew == MOST_BINDINGS:
+    if relaxation.new_references == MOST_BINDINGS:
         return False
     here = descent.evaluation.system
     try:
@@ -167,7 +167,7 @@ def _bind_anew(
         "reference was taken there, and energies before and after it do not compare."
     )
     specimen = relaxation.specimen
-    relaxation.bound_anew += 1
+    relaxation.new_references += 1
     relaxation.specimen = replace(specimen, bound=bound, notes=(*specimen.notes, note))
     optimization.add(relaxation, replace(here, bound=bound), specimen.group, after=descent)
     return True
@@ -225,7 +225,7 @@ def _outcome(descent: Descent[_Relaxation], settings: RelaxSettings) -> Outcome:
         )
     volume = atoms.get_volume() if atoms.pbc.all() else 0.0
     first = descent.first_energy
-    if relaxation.bound_anew:  # energies of one crystal under two references do not compare
+    if relaxation.new_references:  # energies of one crystal under two references do not compare
         first = None
     result = {
         "energy": final.energy,

@@ -108,10 +108,12 @@ def test_a_broken_device_costs_no_more_than_the_stride(tmp_path: Path) -> None:
     )
     assert (outcome.state, outcome.reason) == ("failed", "device_error")
     assert outcome.retryable
-    mended = springs()
-    (again,) = md([copper()], mended, SETTINGS, checkpoints=tmp_path / "runs", checkpoint_every=10)
+    repaired = springs()
+    (again,) = md(
+        [copper()], repaired, SETTINGS, checkpoints=tmp_path / "runs", checkpoint_every=10
+    )
     assert again.state == "ok"
-    assert mended.evaluator.evaluated == 11
+    assert repaired.evaluator.evaluated == 11
     assert not (tmp_path / "runs").exists()
 
 

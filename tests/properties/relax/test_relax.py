@@ -194,7 +194,7 @@ class Narrow(Fixed):
         return super().plan(positions, cell)
 
 
-def test_a_cell_far_from_its_reference_is_bound_anew(emt: AsePotential) -> None:
+def test_a_cell_far_from_its_reference_gets_a_new_one(emt: AsePotential) -> None:
     def bind(atoms: Atoms, inherited: dict | None = None) -> Narrow:
         bound = Narrow(torch.eye(3, dtype=torch.float64)[None], len(atoms))
         object.__setattr__(bound, "cell", atoms.cell.array.copy())
