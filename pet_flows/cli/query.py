@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,11 +124,12 @@ def check_campaign(store: ResultStore, name: str) -> None:
 
 def print_table(records: Iterable[dict[str, Any]]) -> None:
     """Print what, of whom, and the headline of each record."""
+    from pet_flows.report.damage import sound
     from pet_flows.report.find import identifiers
     from pet_flows.report.listing import headline
 
-    rows = [
-        (
+    def row(record: Mapping[str, Any]) -> tuple[str, ...]:
+        return (
             ", ".join(identifiers(record)),
             record.get("formula_pretty") or "",
             record["property"],
@@ -136,9 +137,9 @@ def print_table(records: Iterable[dict[str, Any]]) -> None:
             headline(record),
             record["_id"][:12],
         )
-        for record in records
-    ]
-    _table(("material", "formula", "property", "state", "result", "key"), rows)
+
+    heads = ("material", "formula", "property", "state", "result", "key")
+    _table(heads, list(sound(records, row)))
 
 
 def _table(heads: Iterable[str], rows: Sequence[tuple[str, ...]]) -> None:
@@ -162,14 +163,14 @@ def _print_fields(
     records: Iterator[dict[str, Any]], columns: list[ListColumn], shape: ListFormat
 ) -> None:
     """Print chosen columns, one record at a time; then say which of them nobody had."""
+    from pet_flows.report.damage import sound
     from pet_flows.report.fields import number_text
     from pet_flows.report.listing import misspelt, plain_cell
 
     empty = {one.name for one in columns}
 
     def rows() -> Iterator[list[Any]]:
-        for record in records:
-            cells = [one.value(record) for one in columns]
+        for cells in sound(records, lambda record: [one.value(record) for one in columns]):
             empty.difference_update(
                 one.name for one, cell in zip(columns, cells, strict=True) if cell is not None
             )

@@ -28,6 +28,7 @@ def command(name: Name, which: Which = None) -> None:
     """
     from pet_flows.cli.query import print_table
     from pet_flows.properties.registry import get_property
+    from pet_flows.report.damage import SYMPTOMS, damage
     from pet_flows.report.describe import describe
     from pet_flows.report.find import find
     from pet_flows.store.results import ResultStore
@@ -59,4 +60,8 @@ def command(name: Name, which: Which = None) -> None:
             return
         record = store.get(keys[0])
         assert record is not None
-        typer.echo(describe(record, store))
+        try:
+            said = describe(record, store)
+        except SYMPTOMS as error:
+            raise PetFlowsError(damage(record, error)) from None
+        typer.echo(said)

@@ -31,13 +31,14 @@ def command(
     Needs a MongoDB: a jobflow.yaml for the results and a my_launchpad.yaml for the fireworks.
     """
     from pet_flows.launch.launchpad import check_set_up, load_launchpad, shared_job_store
-    from pet_flows.launch.submit import submit
+    from pet_flows.launch.submit import nothing_submitted, submit
 
     asked_for = read_campaign(asked)
-    shared_job_store().close()  # a server for the results, or the sentence why not
-    pad = load_launchpad(launchpad)
-    check_set_up(pad)
-    campaign = build_campaign(asked_for, only_missing=True)
+    with nothing_submitted():
+        shared_job_store().close()  # a server for the results, or the sentence why not
+        pad = load_launchpad(launchpad)
+        check_set_up(pad)
+        campaign = build_campaign(asked_for, only_missing=True)
     name = asked_for.name
     done = f"{campaign.n_done} of {counted(campaign.n_inputs, 'structure')} are done already"
     if campaign.flow is None:

@@ -14,6 +14,9 @@ from pydantic import BaseModel
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.batch import run_batch
 from pet_flows.jobs.entries import JobInput, refuse_shared
+
+# PropertyJob: fireworks of earlier versions look for it here
+from pet_flows.jobs.property_job import PropertyJob as PropertyJob
 from pet_flows.jobs.property_job import property_job
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
@@ -236,15 +239,6 @@ def _described(declared: Property, name: str) -> str:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     unit = f"{extra['unit']}; " if "unit" in extra else ""
     return f"{unit}{info.description}."
-
-
-def potential_of(maker: object) -> PotentialSpec | None:
-    """Potential of ours that a maker's jobs use, atomate2's with `force_field` included."""
-    if isinstance(maker, PropertyMaker):
-        return with_settings(maker.potential)
-    of_atomate2 = getattr(maker, "calculator_kwargs", None) or {}
-    spec = of_atomate2.get("potential")
-    return spec if isinstance(spec, PotentialSpec) else None
 
 
 def category_of_device(device: str | None) -> str:

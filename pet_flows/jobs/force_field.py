@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pet_flows.jobs.base import with_settings
+from pet_flows.jobs.base import PropertyMaker, with_settings
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 
@@ -54,6 +54,16 @@ def force_field(potential: str | PotentialSpec | None = None, **changes: str) ->
 def potential_name(potential: str | PotentialSpec | None = None, **changes: str) -> str:
     """``pet_flows:MODEL:DIGEST``, as the documents have it."""
     return _name(_resolved(potential, changes))
+
+
+def potential_of(maker: object) -> PotentialSpec | None:
+    """Potential of ours that a maker's jobs use, atomate2's with our calculator included."""
+    if isinstance(maker, PropertyMaker):
+        return with_settings(maker.potential)
+    if not str(getattr(maker, "calculator_meta", "")).startswith("pet_flows."):
+        return None
+    given = (getattr(maker, "calculator_kwargs", None) or {}).get("potential")
+    return with_settings(given) if isinstance(given, str | PotentialSpec) else None
 
 
 def __getattr__(name: str) -> type[SymmetrizedCalculator]:

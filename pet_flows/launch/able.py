@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.jobs.base import potential_of
+from pet_flows.jobs.force_field import potential_of
 from pet_flows.models.catalogue import find
 from pet_flows.models.spec import PotentialSpec
 

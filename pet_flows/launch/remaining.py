@@ -85,5 +85,5 @@ def _refers(record: dict[str, Any], maker: PropertyMaker, given: JobInput) -> bo
     source = Source(**maker.source(given.source)).model_dump()  # type: ignore[union-attr]
     return any(
         all(known.get(name) == source[name] for name in SOURCE_IDENTITY)
-        for known in record["sources"]
+        for known in record.get("sources") or ()  # a damaged one has none: it is told again
     )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
+from pymongo.errors import PyMongoError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
-from pet_flows.jobs.base import PropertyMaker, category_of_device, potential_of
+from pet_flows.jobs.base import PropertyMaker, category_of_device
 from pet_flows.jobs.entries import by_reference
+from pet_flows.jobs.force_field import potential_of
 from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
+from pet_flows.store.patience import ServerAwayError, brief
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -54,23 +59,68 @@ def submit(
     Raises
     ------
     PetFlowsError
-        No LaunchPad or one never set up, no jobflow.yaml with a server, an unknown category.
+        No LaunchPad or one never set up, no jobflow.yaml with a server, an unknown category; or a
+        connection broke, and then what was submitted.
     """
     from fireworks import LaunchPad
 
     if category is not None and category not in CATEGORIES:
         raise PetFlowsError(f"category must be {' or '.join(CATEGORIES)} (got {category!r}).")
-    job_store = shared_job_store()
+    with nothing_submitted():
+        job_store = shared_job_store()
+        try:
+            pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
+            check_set_up(pad)
+            with ResultStore.from_job_store(job_store) as results:
+                workflow = to_workflow(flow, results, category=category, priority=priority)
+        finally:
+            job_store.close()
+    return _add(pad, workflow)
+
+
+@contextmanager
+def nothing_submitted() -> Iterator[None]:
+    """Say of a connection that breaks here that nothing was submitted yet."""
     try:
-        pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
-        check_set_up(pad)
-        with ResultStore.from_job_store(job_store) as results:
-            workflow = to_workflow(flow, results, category=category, priority=priority)
-    finally:
-        job_store.close()
-    old_ids = [firework.fw_id for firework in workflow.fws]
-    new_ids: dict[int, int] = pad.add_wf(workflow)
-    return [new_ids[old] for old in old_ids]
+        yield
+    except PyMongoError as error:
+        raise _not_submitted(error) from None
+
+
+def _add(pad: LaunchPad, workflow: Workflow) -> list[int]:
+    """Put a workflow on the LaunchPad: the whole of it, or nothing.
+
+    Raises
+    ------
+    ServerAwayError
+        Says whether something was left behind.
+    """
+    fireworks = list(workflow.fws)  # in the order of the flow's jobs
+    try:
+        pad.add_wf(workflow)
+    except PyMongoError as error:
+        ids = sorted(firework.fw_id for firework in fireworks if firework.fw_id > 0)
+        if not ids:  # FireWorks had not even numbered them
+            raise _not_submitted(error) from None
+        try:
+            if pad.workflows.find_one({"nodes": {"$in": ids}}, {"_id": 1}) is None:
+                pad.fireworks.delete_many({"fw_id": {"$in": ids}})
+                raise _not_submitted(error) from None
+        except PyMongoError:
+            raise ServerAwayError(
+                f"The LaunchPad went away while fireworks {ids[0]} to {ids[-1]} were submitted "
+                f"({brief(error)}), and whether they are there is not known: when it is back, look "
+                f"with `lpad get_wflows -i {ids[0]}`, and submit again if it knows none."
+            ) from None
+        # all of it had arrived, only the answer had not
+    return [firework.fw_id for firework in fireworks]
+
+
+def _not_submitted(error: PyMongoError) -> ServerAwayError:
+    return ServerAwayError(
+        f"MongoDB stopped the submission ({type(error).__name__}: {brief(error)}): nothing was "
+        "submitted; submit again when it answers."
+    )
 
 
 def to_workflow(

@@ -64,7 +64,7 @@ def find(store: ResultStore, name: str) -> Named:
         keys = list(store.query(begins, ["property", "formula_pretty"], limit=4))
         if len(keys) > 1:
             listed = ", ".join(
-                f"{r['_id'][: len(name) + 4]}… ({r['property']} of {r['formula_pretty']})"
+                f"{r['_id'][: len(name) + 4]}… ({r.get('property')} of {r.get('formula_pretty')})"
                 for r in keys[:3]
             )
             more = " and more" * (len(keys) > 3)

@@ -10,6 +10,7 @@ from typing import Any
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.property import Column
 from pet_flows.properties.registry import properties
+from pet_flows.report.damage import sound
 from pet_flows.report.describe import group_name
 from pet_flows.report.fields import cell_of, columns_of
 from pet_flows.store.results import ResultStore
@@ -98,7 +99,7 @@ def report(store: ResultStore, campaign: str) -> Report:
     """
     columns = {name: columns_of(prop) for name, prop in properties().items()}
     found = store.query({"sources.campaign": campaign}, list(_NEEDED))
-    entries = {entry.key: entry for entry in (_entry(r, campaign, columns) for r in found)}
+    entries = {e.key: e for e in sound(found, lambda r: _entry(r, campaign, columns))}
     asked: list[str] = []
     if not entries:
         store.campaigns.get(campaign)  # says which campaigns there are, if it is none

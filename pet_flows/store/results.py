@@ -22,7 +22,14 @@ from pet_flows.store.locate import open_job_store
 from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
 from pet_flows.store.structures import Structures
-from pet_flows.store.writes import chunks, refuse_large, replace_all
+from pet_flows.store.writes import (
+    blob_ids,
+    chunks,
+    distinct_sources,
+    is_to_be_repeated,
+    refuse_large,
+    replace_all,
+)
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -108,10 +115,7 @@ class ResultStore:
         fields = {"state": 1, "retryable": 1, "attempts": 1}
         for chunk in chunks(wanted):
             for head in self.records.find({"_id": {"$in": chunk}}, fields):
-                again = head["state"] == "failed" and (
-                    retry_failed or (head["retryable"] and head["attempts"] < most)
-                )
-                if not again:
+                if not is_to_be_repeated(head, retry_failed, most):
                     done.add(head["_id"])
         return [key for key in wanted if key not in done]
 
@@ -143,29 +147,30 @@ class ResultStore:
             It is above 1 MB, or MongoDB stays away.
         """
         key = record["_id"]
-        sources = _distinct([Source(**source).model_dump() for source in record["sources"]])
+        sources = distinct_sources([Source(**source).model_dump() for source in record["sources"]])
         refuse_large(record, f"Record {key}")
-        replaceable = [s for s, rank in _RANK.items() if rank < max(1, _RANK[record["state"]])]
+        # a record without any of the known states is damaged, and replaced by whatever there is
+        lasting = [s for s, rank in _RANK.items() if rank >= max(1, _RANK[record["state"]])]
         old = self.records.find_one({"_id": key}, {"state": 1, "blobs": 1})
-        if old is None or old["state"] in replaceable:
+        if old is None or old.get("state") not in lasting:
             ids = self.blobs.write(key, blobs or {})
-            if self._put_document({**record, "sources": sources, "blobs": ids}, replaceable):
-                self.blobs.remove(set(old["blobs"].values() if old else ()) - set(ids.values()))
+            if self._put_document({**record, "sources": sources, "blobs": ids}, lasting):
+                self.blobs.remove(blob_ids(old) - set(ids.values()))
                 return
             # another process was faster with a result as good: its blobs stay, not ours
-            kept = self.records.find_one({"_id": key}, {"blobs": 1}) or {"blobs": {}}
-            self.blobs.remove(set(ids.values()) - set(kept["blobs"].values()))
+            kept = self.records.find_one({"_id": key}, {"blobs": 1})
+            self.blobs.remove(set(ids.values()) - blob_ids(kept))
         for source in sources:
             self._add_source(key, source)
 
-    def _put_document(self, record: dict[str, Any], replaceable: list[str]) -> bool:
+    def _put_document(self, record: dict[str, Any], lasting: list[str]) -> bool:
         """Insert, or replace where the state allows it; says whether everything is in now."""
         try:
             self.records.insert_one(record)
         except DuplicateKeyError:
             content = {k: v for k, v in record.items() if k not in ("_id", "sources", "attempts")}
             replaced = self.records.update_one(
-                {"_id": record["_id"], "state": {"$in": replaceable}},
+                {"_id": record["_id"], "state": {"$nin": lasting}},
                 {"$set": content, "$inc": {"attempts": 1}},
             )
             if not replaced.matched_count:
@@ -290,11 +295,3 @@ class ResultStore:
     def put_comparisons(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Store comparisons of records with references; the same ``_id`` is replaced."""
         replace_all(self.comparisons, documents)
-
-
-def _distinct(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Drop repeated sources; which job asked makes no difference."""
-    seen: dict[str, dict[str, Any]] = {}
-    for source in sources:
-        seen.setdefault(repr([source[name] for name in SOURCE_IDENTITY]), source)
-    return list(seen.values())

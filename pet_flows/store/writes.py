@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -11,7 +12,10 @@ from pymongo.errors import DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.build import MAX_DOCUMENT
+from pet_flows.records.schema import SOURCE_IDENTITY
 from pet_flows.store.sqlite_collection import SqliteCollection
+
+logger = logging.getLogger(__name__)
 
 
 def refuse_large(document: Mapping[str, Any], what: str) -> None:
@@ -71,3 +75,35 @@ def replace_all(collection: Any, documents: Iterable[Mapping[str, Any]]) -> None
 def chunks[T](items: list[T], size: int = 1000) -> Iterable[list[T]]:
     """Parts of a list that are small enough for one query."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def blob_ids(record: Mapping[str, Any] | None) -> set[str]:
+    """Ids of the blobs that a record names, if it is there and names any."""
+    return set(((record or {}).get("blobs") or {}).values())
+
+
+def distinct_sources(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drop repeated sources; which job asked makes no difference."""
+    seen: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        seen.setdefault(repr([source[name] for name in SOURCE_IDENTITY]), source)
+    return list(seen.values())
+
+
+def is_to_be_repeated(head: Mapping[str, Any], retry_failed: bool, most: int) -> bool:
+    """Whether a record with these fields is computed again: it failed, or is damaged.
+
+    Parameters
+    ----------
+    head
+        ``_id``, ``state``, ``retryable``, ``attempts``, as far as it has them.
+    retry_failed
+        Whether every failed one is.
+    most
+        Attempts, where it is not.
+    """
+    if head.get("state") not in ("ok", "unconverged", "failed"):
+        logger.warning("Record %s is damaged and is computed again.", head["_id"])
+        return True
+    worth_it = retry_failed or (head.get("retryable") and head.get("attempts", 1) < most)
+    return bool(head["state"] == "failed" and worth_it)

@@ -13,6 +13,8 @@ from pymatgen.core import Lattice, Structure
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.jobs import ElasticMaker as OwnElasticMaker
 from pet_flows.jobs import EOSMaker, RelaxMaker, StaticMaker
+from pet_flows.jobs.force_field import force_field
+from pet_flows.launch.submit import category_of
 
 GPA = 160.21766208
 
@@ -44,6 +46,20 @@ def test_one_structure_gives_a_task_document(copper, tmp_path, monkeypatch):
     kbar = -10 * GPA * atoms.get_stress(voigt=False)
     np.testing.assert_allclose(document.output.stress, kbar, atol=1e-6)
     assert "pet_flows:pet-mvl:" in document.forcefield_name
+
+
+def test_workers_of_ours_take_atomate2s_jobs_with_our_potential(copper):
+    named = {
+        "calculator_meta": "pet_flows.engines.ase.SymmetrizedCalculator",
+        "calculator_kwargs": {"potential": "pet-mvl"},
+    }
+    makers = {
+        "pet-cpu": ForceFieldStaticMaker(**force_field("pet-mvl", device="cpu")),
+        "pet-gpu": ForceFieldStaticMaker(**named),
+        None: ForceFieldStaticMaker(force_field_name="MACE"),
+    }
+    for category, maker in makers.items():
+        assert category_of(maker.make(copper)) == category
 
 
 def test_static_stress_has_atomate2s_sign_and_unit(copper, tmp_path, monkeypatch):

@@ -68,6 +68,14 @@ def test_failures_are_done_unless_they_are_tried_again(results):
     assert left(results, replace(MAKER, retry_failed=True)) == ["m0", "m1", "m2", "m3", "m4"]
 
 
+def test_a_damaged_record_is_computed_again_or_told_again(results):
+    one, other = (write(results, n, "relax", state="unconverged") for n in (0, 1))
+    assert left(results) == ["m2", "m3", "m4"]
+    results.records.update_one({"_id": one}, {"$unset": {"state": ""}})
+    results.records.update_one({"_id": other}, {"$unset": {"sources": "", "retryable": ""}})
+    assert left(results) == ["m0", "m1", "m2", "m3", "m4"]
+
+
 def test_a_record_of_another_campaign_is_still_to_be_referred_to(results):
     key = write(results, 1, "relax", state="unconverged", campaign="other")
     assert "m1" in left(results)

@@ -2,20 +2,22 @@
 
 import json
 import subprocess
+from contextlib import ExitStack
 
 import pytest
 from fireworks import LaunchPad, fw_config
 from jobflow import Flow, JobConfig, JobStore, Response, job
 from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MemoryStore
+from pymongo.monitoring import CommandListener
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs import StaticMaker
-from pet_flows.jobs.force_field import force_field
 from pet_flows.launch.submit import submit
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
 from tests.launch.makers import FakeMaker
+from tests.mongodb_server.start import running
 from tests.store.examples import crystal
 
 
@@ -94,14 +96,6 @@ def test_a_config_for_the_whole_flow_does_not_spread_our_category():
     assert (other.spec["_fworker"], other.spec.get("_category")) == ("w", None)
 
 
-def test_a_force_field_job_with_our_potential_is_ours(site, launchpad):
-    maker = pytest.importorskip("atomate2.forcefields.jobs").ForceFieldStaticMaker(
-        **force_field("pet-mvl", device="cpu")
-    )
-    (fw_id,) = submit(maker.make(crystal()))
-    assert category(launchpad, fw_id) == "pet-cpu"
-
-
 @pytest.mark.parametrize(
     ("made", "changed", "set_", "expected"),
     [
@@ -163,6 +157,14 @@ def test_sentences(site, monkeypatch, tmp_path):
         submit(flow)
 
 
+def test_a_connection_lost_before_anything_was_submitted(site, tmp_path):
+    uri = "mongodb://127.0.0.1:9/x?serverSelectionTimeoutMS=200"
+    pad = LaunchPad(host=uri, uri_mode=True, name="x")
+    with pytest.raises(PetFlowsError, match=r"ServerSelectionTimeout.* nothing was submitted"):
+        submit(site.flow(1), launchpad=pad)
+    pad.connection.close()
+
+
 def test_a_launchpad_object_may_be_given(site, launchpad):
     assert isinstance(launchpad, LaunchPad)
     assert len(submit(site.flow(1), launchpad=launchpad)) == 1
@@ -171,3 +173,47 @@ def test_a_launchpad_object_may_be_given(site, launchpad):
 def test_a_database_that_never_was_a_launchpad(site):
     with pytest.raises(PetFlowsError, match="was never set up as a LaunchPad: run `lpad"):
         submit(site.flow(1))
+
+
+class Killing(CommandListener):
+    """Ends the server when FireWorks inserts into a collection, just before it would arrive."""
+
+    def __init__(self, collection, kill):
+        self.collection, self.kill = collection, kill
+
+    def started(self, event):
+        if event.command_name == "insert" and event.command["insert"] == self.collection:
+            self.collection = None
+            self.kill()
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_connection_lost_while_submitting_leaves_nothing_or_says_what(site, tmp_path, back):
+    """The fireworks have arrived, their workflow has not."""
+    with ExitStack() as servers:
+        uri, server = servers.enter_context(running(tmp_path / "server.mv"))
+        port = int(uri.rpartition(":")[2])
+
+        def kill():
+            server.kill()
+            server.wait()
+            if back:
+                servers.enter_context(running(tmp_path / "server.mv", port))
+
+        # only the LaunchPad goes away
+        known = {"event_listeners": [Killing("workflows", kill)], "serverSelectionTimeoutMS": 1500}
+        pad = LaunchPad(host=f"{uri}/x", uri_mode=True, name="x", mongoclient_kwargs=known)
+        pad.reset("", require_password=False, max_reset_wo_password=10**9)
+        said = "nothing was submitted; submit again" if back else "fireworks 1 to 2 were submitted"
+        with pytest.raises(PetFlowsError, match=said):
+            submit(site.flow(2), launchpad=pad)
+        if back:
+            assert pad.fireworks.count_documents({}) == 0
+            assert len(submit(site.flow(2), launchpad=pad)) == 2
+        pad.connection.close()

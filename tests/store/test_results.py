@@ -48,6 +48,21 @@ def test_an_ok_record_stays(results):
     assert results.blobs.data.count() == 1
 
 
+@pytest.mark.parametrize("lost", ["state", "blobs", "sources", "attempts"])
+def test_a_damaged_record_is_repaired_by_computing_it_again(results, caplog, lost):
+    document, blobs = record()
+    key = document["_id"]
+    results.put(document, blobs)
+    results.records.update_one({"_id": key}, {"$unset": {lost: "", "state": ""}})
+    assert results.needs([key]) == [key]
+    assert f"Record {key} is damaged" in caplog.text
+    results.put(document, blobs)
+    found = results.get(key)
+    assert (found["state"], len(found["sources"])) == ("ok", 1)
+    assert results.blob(key, "static")["forces"][0, 0] == -1.0
+    assert results.needs([key]) == []
+
+
 def test_a_failed_record_is_replaced_and_counted(results):
     document, _ = record(state="failed")
     key = document["_id"]

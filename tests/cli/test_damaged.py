@@ -1,0 +1,47 @@
+"""One damaged record is named, and stops none of the others from being seen."""
+
+import json
+
+import pytest
+
+from pet_flows.store.results import ResultStore
+from tests.cli.stored import run
+
+
+@pytest.fixture(params=["state", "property", "potential", "spacegroup", "result"])
+def damaged(keys, request):
+    key = keys["eos"]
+    with ResultStore.open() as store:
+        store.records.update_one({"_id": key}, {"$unset": {request.param: ""}})
+    return key
+
+
+@pytest.fixture(params=["state", "property"])
+def nameless(keys, request):
+    key = keys["eos"]
+    with ResultStore.open() as store:
+        store.records.update_one({"_id": key}, {"$unset": {request.param: ""}})
+    return key
+
+
+def test_show_says_what_is_missing(damaged, capsys):
+    code, _, said = run(capsys, "show", damaged)
+    assert code == 1
+    assert f"Record {damaged} is damaged (it has no '" in said
+
+
+def test_query_and_report_show_the_others(nameless, capsys, caplog):
+    code, out, _ = run(capsys, "query", "metals")
+    assert code == 0
+    assert "9 records\n" in out
+    assert f"Record {nameless} is damaged" in caplog.text
+    caplog.clear()
+    code, out, _ = run(capsys, "report", "metals", "--format", "json")
+    assert code == 0
+    assert len(json.loads(out)) == 3
+    assert f"Record {nameless} is damaged" in caplog.text
+    code, out, _ = run(capsys, "query", "metals", "--fields", "key,headline", "--format", "csv")
+    assert code == 0
+    assert nameless not in out
+    code, out, _ = run(capsys, "query", "metals", "--format", "json")  # whole, whatever it is
+    assert len(json.loads(out)) == 10
