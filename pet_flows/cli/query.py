@@ -123,7 +123,7 @@ def check_campaign(store: ResultStore, name: str) -> None:
 
 
 def print_table(records: Iterable[dict[str, Any]]) -> None:
-    """Print what, of whom, and the headline of each record."""
+    """Print property, structure and headline of each record."""
     from pet_flows.report.damage import sound
     from pet_flows.report.find import identifiers
     from pet_flows.report.listing import headline

@@ -32,7 +32,7 @@ def command(
     fworker: WorkerFile = None,
     folder: Folder = Path("pet_flows_workers"),
 ) -> None:
-    """Run what is ready on the LaunchPad and ours, in this process, the model loaded once.
+    """Run jobs of pet-flows that are ready on the LaunchPad, with the model loaded once.
 
     Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. SIGTERM and
     Ctrl-C let the current job finish. The exit code is 1 if a job fizzled, or if weights or disk

@@ -159,7 +159,7 @@ class EcseFrames(torch.nn.Module):
         log: torch.Tensor,
         wanted: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Which pair speaks to which atom: atom, pair, and edge in between (−1 if none)."""
+        """Which pair makes a frame for which atom: atom, pair, and edge in between (−1 if none)."""
         n = edges.n_atoms
         every = torch.arange(log.size(0))
         none = torch.full_like(every, -1)

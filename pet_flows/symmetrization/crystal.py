@@ -122,7 +122,7 @@ def derive(
 def inherited_by_supercell(
     inherited: dict[str, Any], supercell_matrix: np.ndarray
 ) -> dict[str, Any]:
-    """What a supercell takes along from the cell it was built from.
+    """What a supercell inherits from the cell it was built from.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def _regular(matrix: np.ndarray) -> bool:
 
 
 def _check(atoms: Atoms, cutoff: float) -> tuple[str, ...]:
-    """Warnings about a structure; refuses what is no crystal."""
+    """Warnings about a structure; refuses what is not a crystal."""
     cell = atoms.cell.array
     lengths = np.linalg.norm(cell, axis=1)
     volume = abs(np.linalg.det(cell))

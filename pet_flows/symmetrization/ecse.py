@@ -58,7 +58,7 @@ class Ecse:
         return replace(self, cutoff=cutoff, n_layers=n_layers)
 
     def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> EcseBound:
-        """Any structure will do.
+        """Bind to a structure of any kind.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class EcseBound:
         return (self._mirror[:, None] @ self._group).reshape(-1, 3, 3)
 
     def as_dict(self) -> dict[str, Any]:
-        """Nothing travels: frames come from the geometry alone."""
+        """Empty: frames come from the geometry alone, so that nothing is inherited."""
         return {}
 
     def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:

@@ -185,7 +185,7 @@ def _entries(
     kappa: float,
     wanted: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which pair speaks to which atom: atom, pair and edge in between (−1 if none) of each.
+    """Which pair makes a frame for which atom: atom, pair and edge in between (−1 if none) of each.
 
     Pairs that cannot change the p-norm of an atom are left out. ``wanted (N,)`` bool restricts
     the atoms. All pairs speak to atom 0 in the structure scope, which stands for every one.

@@ -101,7 +101,7 @@ class Grid:
         return self
 
     def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Fixed:
-        """Any structure will do."""
+        """Bind to a structure of any kind."""
         rotations, shares = _fixed(self.spec)
         return Fixed(rotations, len(atoms), shares=shares)
 

@@ -78,7 +78,7 @@ class CrystalReference:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know: the lattice lies near a tie."""
+        """Sentences where the lattice is near one of another symmetry."""
         sentences = []
         if self.kept > 0.5 * self.tolerance:
             sentences.append(

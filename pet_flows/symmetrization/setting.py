@@ -22,7 +22,7 @@ def smallest_setting(setting: np.ndarray, reference: CrystalReference) -> np.nda
 def find_setting(
     reference: CrystalReference, cell: np.ndarray, limit: float = 0.15
 ) -> np.ndarray | None:
-    """Integer N with ``cell = N h0 F`` and the smallest strain, for a cell of unknown making.
+    """Integer N with ``cell = N h0 F`` and the smallest strain, for a cell built in an unknown way.
 
     A supercell's N is better taken from how it was built: here the number of primitive cells is
     guessed from the volume, so a supercell must not be dilated by more than half of one.

@@ -55,7 +55,7 @@ class Plan:
 
 
 class Bound(Protocol):
-    """A strategy that knows the structure it serves."""
+    """A strategy bound to one structure."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Bound(Protocol):
         ...
 
     def as_dict(self) -> dict[str, Any]:
-        """What must travel for the same binding to be made again elsewhere (JSON)."""
+        """What another calculation needs to bind the same crystal in the same way (JSON)."""
         ...
 
 
@@ -119,5 +119,5 @@ class Fixed:
         return Plan(self.rotations, shares[:, None].repeat(1, self.n_atoms))
 
     def as_dict(self) -> dict[str, Any]:
-        """Nothing travels: the spec says it all."""
+        """Empty: the spec says everything, so that nothing is inherited."""
         return {}

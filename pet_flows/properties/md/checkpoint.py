@@ -1,4 +1,4 @@
-"""Whether the files of a run can be gone on from."""
+"""Whether a run can go on from its files."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from pet_flows.properties.settings import (
 
 
 class StaticSettings(PropertySettings):
-    """Energy, forces and stress of a structure as it is: the potential says it all."""
+    """Energy, forces and stress of a structure as it is; there is nothing else to choose."""
 
     phase_comparison: bool = Field(
         default=False,
