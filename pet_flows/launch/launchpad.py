@@ -55,7 +55,7 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
 
 
 def check_set_up(launchpad: LaunchPad) -> None:
-    """Refuse a database that has never been a LaunchPad: FireWorks would find no counter of ids in it.
+    """Refuse a database that has never been a LaunchPad: FireWorks would find no counter in it.
 
     Raises
     ------

@@ -14,7 +14,7 @@ Dtype = Literal["float32", "float64"]
 
 
 class PotentialSpec(BaseModel):
-    """A model with its symmetrization, dtype and device; it holds the hash of the weights, not the weights.
+    """A model with its symmetrization, dtype and device; with the hash of its weights.
 
     A spec is *resolved* once ``sha256`` is known (:func:`pet_flows.models.resolve.resolve`).
     Two specs with the same hash, symmetrization and dtype are the same potential, wherever the
