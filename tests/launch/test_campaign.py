@@ -13,7 +13,7 @@ INPUTS = ("prototypes:Si,Cu,W", "--properties", "relax,eos,static", "--name", "b
 #: the same, written down
 FILE = """\
 name: both
-inputs: [prototypes:Si,Cu,W]
+inputs: ["prototypes:Si,Cu,W"]
 properties: [relax, eos, static]
 execution:
   batch_size: 3

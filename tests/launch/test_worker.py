@@ -158,7 +158,7 @@ def test_a_worker_without_the_weights_leaves_the_queue_to_others(
     assert (done.run, done.fizzled) == (0, 0)
     assert states(launchpad) == ["READY"] * 4
     assert len(launchpad.launches.distinct("launch_id")) == 0
-    said = {"gone": "No model file at", "other": "was asked for"}[broken]
+    said = {"gone": "no model file at", "other": "was asked for"}[broken]
     assert re.fullmatch(rf"This worker could not do fireworks \d, \d .*{said}.*", done.problem)
     weights.write_bytes(b"weights")
     assert work() == WorkDone(4, 0)
