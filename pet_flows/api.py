@@ -16,6 +16,8 @@ from pet_flows.properties.settings import PropertySettings
 from pet_flows.validate import validated
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from ase import Atoms
     from pymatgen.core import Structure
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def load_potential(
-    model: str = "pet-mvl",
+    model: str | PathLike[str] | None = None,
     *,
     symmetrization: str | None = None,
     dtype: str | None = None,
@@ -39,7 +41,8 @@ def load_potential(
     Parameters
     ----------
     model
-        Bundled name, upet name, or the path of a metatrain checkpoint or metatomic model.
+        Bundled name, upet name, or the path of a metatrain checkpoint or metatomic model; that of
+        the user's settings without one (``pet-mvl``).
     symmetrization
         ``crystal``, ``ecse``, ``none``, ``grid:icosahedral``, ... (docs: symmetrization).
     dtype
@@ -61,17 +64,17 @@ def load_potential(
     'PBE'
     """
     from pet_flows.engines.potential import get_potential
-    from pet_flows.models.spec import PotentialSpec
+    from pet_flows.models.choose import with_settings
 
     wanted = {"symmetrization": symmetrization, "dtype": dtype, "device": device}
-    spec = PotentialSpec(model=model).with_(**{k: v for k, v in wanted.items() if v is not None})
+    spec = with_settings(model).with_(**{k: v for k, v in wanted.items() if v is not None})
     return get_potential(spec, trust=trust)
 
 
 def compute(
     name: str,
     structures: OneStructure | PropertyResult | Iterable[OneStructure | PropertyResult],
-    potential: Potential | PotentialSpec | str = "pet-mvl",
+    potential: Potential | PotentialSpec | str | None = None,
     settings: PropertySettings | Mapping[str, Any] | None = None,
     *,
     execution: Execution | Mapping[str, Any] | None = None,
@@ -110,13 +113,16 @@ def compute(
         Settings or potential are wrong, or something given is no structure.
     """
     from pet_flows.engines.potential import Potential, get_potential
+    from pet_flows.models.choose import with_settings
     from pet_flows.properties.outcome import Outcome
     from pet_flows.symmetrization.spec import serving
 
     declared = get_property(name)
     physics = _physics(declared, settings, fields)
     options = validated(Execution, _set(execution), lambda place: f"{name}: ")
-    loaded = potential if isinstance(potential, Potential) else get_potential(potential)
+    loaded = potential
+    if not isinstance(loaded, Potential):
+        loaded = get_potential(with_settings(potential))  # type: ignore[arg-type]
     suited = serving(loaded.spec.symmetrization, declared.purpose(physics))
     loaded = loaded.with_(symmetrization=suited, dtype=declared.dtype)
     if options.chunk_atoms is not None:
@@ -181,7 +187,9 @@ def _set(given: Any) -> dict[str, Any]:
 
 def _is_structure(given: Any) -> bool:
     """Whether it is one structure: these are sequences of atoms too."""
-    return isinstance(given, PropertyResult) or hasattr(given, "lattice") or hasattr(given, "cell")
+    if isinstance(given, PropertyResult):
+        return True
+    return any(hasattr(given, name) for name in ("lattice", "cell", "sites"))
 
 
 @dataclass(frozen=True)
@@ -196,7 +204,7 @@ class _Start:
 
 def _start(given: Any) -> _Start:
     from ase import Atoms
-    from pymatgen.core import Structure
+    from pymatgen.core import Molecule, Structure
     from pymatgen.io.ase import AseAtomsAdaptor
 
     from pet_flows.inputs.structure import as_input
@@ -209,6 +217,9 @@ def _start(given: Any) -> _Start:
         return _Start(given.formula, found, dict(given.inherited))
     if isinstance(given, Atoms):
         return _Start(given.get_chemical_formula(mode="hill", empirical=True), given)
+    if isinstance(given, Molecule):
+        found = AseAtomsAdaptor.get_atoms(given, msonable=False)
+        return _Start(given.composition.reduced_formula, found)
     if isinstance(given, Structure):
         read, formula = as_input(given), given.composition.reduced_formula
         if read.problem is not None or read.structure is None:

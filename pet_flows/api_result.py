@@ -68,7 +68,9 @@ class PropertyResult:
 
     def __getattr__(self, name: str) -> Any:
         """Fields of the result model: ``found.b0`` for ``found.result.b0``."""
-        if name.startswith("_") or self.result is None or not hasattr(self.result, name):
+        if name.startswith("_") or name in type(self).__dataclass_fields__:
+            raise AttributeError(name)  # of an object that is only being made: copies, pickles
+        if self.result is None or not hasattr(self.result, name):
             why = f" ({self.reason}: {self.message})" if self.message else ""
             raise AttributeError(f"The {self.property} of {self.formula} has no {name!r}{why}")
         return getattr(self.result, name)

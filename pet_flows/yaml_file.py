@@ -84,6 +84,8 @@ def _plain(value: Any, place: Place, lines: dict[Place, int]) -> Any:
         return [_plain(v, (*place, n), lines) for n, v in enumerate(value)]
     if isinstance(value, bool) or value is None:
         return value
+    if value == "None":
+        return None  # as Python, and the descriptions of settings, have it
     for kind in (int, float, str):  # ruamel's scalars remember how they were written
         if isinstance(value, kind):
             return kind(value)

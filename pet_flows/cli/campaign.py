@@ -136,7 +136,7 @@ def parse_setting(text: str) -> tuple[tuple[str, ...], Any]:
             f"--set {text}: write PROPERTY.SETTING=VALUE, such as md.temperature=600."
         )
     try:
-        return place, YAML(typ="safe").load(value)
+        return place, None if value.strip() == "None" else YAML(typ="safe").load(value)
     except YAMLError:
         raise PetFlowsError(
             f"--set {text}: the value must be a number, text, or a list such as [4, 4, 4]."

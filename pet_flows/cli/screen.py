@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,6 +13,7 @@ import typer
 from pet_flows.cli.arguments import Asked, campaign_command, counted
 from pet_flows.cli.campaign import Campaign, build_campaign, read_campaign
 from pet_flows.cli.compare import PICTURES, check_file
+from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
     from pet_flows.flows.campaign_file import CampaignFile
@@ -53,14 +56,22 @@ def command(asked: Asked) -> None:
 
 def _afterwards(campaign: CampaignFile) -> None:
     """Compare and report, where the campaign asks for it."""
-    if campaign.comparison.show or campaign.comparison.picture is not None:
-        from pet_flows.cli.compare import command as compare
-
-        compare(campaign.name, picture=campaign.comparison.picture)
     if campaign.report.output is not None:
         from pet_flows.cli.report import command as report
 
-        report(campaign.name, output=campaign.report.output)
+        _say(partial(report, campaign.name, output=campaign.report.output))
+    if campaign.comparison.show or campaign.comparison.picture is not None:
+        from pet_flows.cli.compare import command as compare
+
+        _say(partial(compare, campaign.name, picture=campaign.comparison.picture))
+
+
+def _say(work: Callable[[], None]) -> None:
+    """Do what comes after a campaign, which ended as it did whatever becomes of this."""
+    try:
+        work()
+    except PetFlowsError as error:
+        typer.echo(f"Error: {error}", err=True)
 
 
 def _refuse_missing_gpu(device: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.flows.names import names_with_settings
 from pet_flows.models.spec import Dtype, PotentialSpec
 from pet_flows.properties.execution import Execution
 from pet_flows.properties.registry import properties
@@ -22,6 +23,10 @@ from pet_flows.yaml_file import Place, YamlFile
 if TYPE_CHECKING:
     from pet_flows.flows.screen import ScreenMaker
 
+#: parts of a campaign file that hold names with values
+SECTIONS = ("execution", "submit", "comparison", "report")
+#: values that are paths, besides inputs and models
+FILES = (("execution", "checkpoints"), ("comparison", "picture"), ("report", "output"))
 #: what a campaign computes that names no property
 DEFAULT_PROPERTIES = ("relax", "eos", "phonon", "static")
 
@@ -76,28 +81,6 @@ class Report(Strict):
     output: Path | None = Field(
         default=None, description="table of all structures (.csv, .json or .md)"
     )
-
-
-def names_with_settings(given: Any) -> Any:
-    """Properties as a dict, however they were written; what is no form of it stays as it is.
-
-    >>> names_with_settings("relax")
-    {'relax': {}}
-    >>> names_with_settings(["relax", {"eos": {"n_volumes": 9}}])
-    {'relax': {}, 'eos': {'n_volumes': 9}}
-    """
-    if isinstance(given, str):
-        return {name.strip(): {} for name in given.split(",") if name.strip()}
-    if isinstance(given, list):
-        found: dict[str, Any] = {}
-        for one in given:
-            if not isinstance(one, str | dict):
-                return given
-            found |= names_with_settings(one)
-        return found
-    if isinstance(given, dict):  # `relax:` with nothing but comments behind it is None
-        return {name: {} if value is None else value for name, value in given.items()}
-    return given
 
 
 class CampaignFile(Strict):
@@ -190,14 +173,32 @@ class Draft:
     @classmethod
     def of(cls, file: YamlFile) -> Draft:
         """Draft of a file; its relative paths are those seen from the folder it lies in."""
-        draft = cls(dict(file.values), {}, file)
-        if "properties" in draft.values:
-            draft.values["properties"] = names_with_settings(draft.values["properties"])
+        # a section with nothing but comments in it is None
+        values = {
+            name: {} if value is None and name in SECTIONS else value
+            for name, value in file.values.items()
+        }
+        lines = {
+            (place[0], *place[2:])  # a list of properties becomes names with settings
+            if place[0] == "properties" and len(place) > 2 and isinstance(place[1], int)
+            else place: line
+            for place, line in file.lines.items()
+        }
+        draft = cls(values, {}, YamlFile(file.path, file.values, lines))
+        if "properties" in values:
+            try:
+                values["properties"] = names_with_settings(values["properties"])
+            except ValueError as error:
+                raise PetFlowsError(f"{draft.where(('properties',))}{error}") from None
         folder = file.path.parent
-        for name in ("inputs", "potentials"):
-            draft.values[name] = _from(folder, draft.values.get(name))
-            if draft.values[name] is None:
-                del draft.values[name]
+        if "inputs" in values:
+            values["inputs"] = _from(folder, values["inputs"])
+        if "potentials" in values:
+            values["potentials"] = _models_from(folder, values["potentials"])
+        for section, name in FILES:
+            inside = values.get(section)
+            if isinstance(inside, dict) and isinstance(inside.get(name), str):
+                values[section] = {**inside, name: _from(folder, inside[name])}
         return draft
 
     def put(self, place: Sequence[str], value: Any, origin: str) -> None:
@@ -241,14 +242,19 @@ class Draft:
 
 
 def _from(folder: Path, given: Any) -> Any:
-    """Paths as seen from the folder; names, and what is wrong, stay as they are."""
+    """Paths as seen from the folder; what is wrong stays as it is."""
     if isinstance(given, list):
         return [_from(folder, one) for one in given]
-    if isinstance(given, dict) and isinstance(given.get("model"), str):
-        return {**given, "model": _from(folder, given["model"])}
     if not isinstance(given, str) or folder == Path():
         return given
-    is_path = "/" in given or (folder / given).exists() or any(c in given for c in "*?[")
-    if given.startswith(("prototypes:", "/", "~")) or not is_path:
-        return given
-    return str(folder / given)
+    return given if given.startswith(("prototypes:", "/", "~")) else str(folder / given)
+
+
+def _models_from(folder: Path, given: Any) -> Any:
+    """Potentials whose models are files, as seen from the folder; names stay as they are."""
+    if isinstance(given, list):
+        return [_models_from(folder, one) for one in given]
+    if isinstance(given, dict):
+        return {k: _models_from(folder, v) if k == "model" else v for k, v in given.items()}
+    is_file = isinstance(given, str) and ("/" in given or given.endswith((".ckpt", ".pt")))
+    return _from(folder, given) if is_file else given

@@ -10,10 +10,12 @@ from jobflow import Flow, Maker
 from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.flows.names import names_with_settings
 from pet_flows.inputs.structure import InputStructure, as_input
 from pet_flows.jobs import PropertyMaker, maker_of
-from pet_flows.jobs.base import as_dict, with_settings
-from pet_flows.jobs.entries import JobInput
+from pet_flows.jobs.base import as_dict
+from pet_flows.jobs.entries import JobInput, StructureReference
+from pet_flows.models.choose import with_settings
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.execution import Execution
@@ -65,15 +67,22 @@ class ScreenMaker(Maker):
 
     def __post_init__(self) -> None:
         """Refuse properties that do not exist; make the makers; fill in the user's settings."""
-        for name in (*self.properties, *self.makers):
-            get_property(name)
-        if not self.properties:
+        try:
+            given = names_with_settings(self.properties)
+        except ValueError as error:
+            raise PetFlowsError(f"ScreenMaker: {error}") from None
+        if not isinstance(given, dict) or not given:
             raise PetFlowsError(
-                f"A campaign needs at least one property: choose from {', '.join(properties())}."
+                "A campaign needs at least one property, by name or with settings (got "
+                f"{self.properties!r}): choose from {', '.join(properties())}."
             )
-        given = self.properties if isinstance(self.properties, Mapping) else {}
-        names = [name for name in properties() if name in self.properties]
-        self.makers = {name: self._made(name, given.get(name)) for name in names}
+        for name in (*given, *self.makers):
+            get_property(name)
+        for name, maker in self.makers.items():
+            _refuse_other(name, maker, list(given))
+        names = [name for name in properties() if name in given]
+        self.run_options()
+        self.makers = {name: self._made(name, given[name]) for name in names}
         self.properties = tuple(names)
         several = self.potential if isinstance(self.potential, list | tuple) else [self.potential]
         if not several:
@@ -85,13 +94,18 @@ class ScreenMaker(Maker):
         maker = self.makers.get(name) or maker_of(
             name, settings=dict(get_property(name).in_campaign)
         )
-        if settings is None:
-            return maker
         if not isinstance(settings, PropertySettings | Mapping):
             raise PetFlowsError(
                 f"The settings of {name} must be names with values (got {settings!r})."
             )
         return replace(maker, settings={**maker.own_settings(), **as_dict(settings)})
+
+    def run_options(self) -> Execution:
+        """Validated ``execution``, with ``batch_size`` where it is given by itself."""
+        given = as_dict(self.execution)
+        if self.batch_size is not None:
+            given["batch_size"] = self.batch_size
+        return validated(Execution, given, lambda place: "ScreenMaker: ")
 
     def specs(self) -> list[PotentialSpec]:
         """The potentials with the hashes of their weights, which every job of the campaign uses.
@@ -164,13 +178,21 @@ class ScreenMaker(Maker):
             Output: per property, a list over potentials and batches of slim results in input
             order.
         """
+        if isinstance(inputs, Structure | InputStructure):
+            inputs = [inputs]
+        for given in inputs:
+            if not isinstance(given, Structure | InputStructure | StructureReference | dict):
+                raise PetFlowsError(
+                    f"A {type(given).__name__} cannot be screened: give pymatgen Structures (of an "
+                    "ASE Atoms, pymatgen.io.ase.AseAtomsAdaptor.get_structure makes one)."
+                )
         if not inputs:
             raise PetFlowsError("A campaign needs at least one structure: add one to inputs.")
         whole: list[JobInput] = [
             as_input(given) if isinstance(given, Structure) else given for given in inputs
         ]
         manifest = manifest or self.manifest(whole)
-        size = self.batch_size or validated(Execution, as_dict(self.execution)).batch_size
+        size = self.run_options().batch_size
         batches = [whole[n : n + size] for n in range(0, len(whole), size)]
         jobs = []
         outputs: dict[str, list[Any]] = {name: [] for name in self.properties}
@@ -187,3 +209,18 @@ class ScreenMaker(Maker):
                     if name == FIRST:
                         batch = job.output
         return Flow(jobs, output=outputs, name=self.name)
+
+
+def _refuse_other(name: str, maker: Any, chosen: list[str]) -> None:
+    """Refuse a maker that would not compute the property it stands for."""
+    of = getattr(maker, "property_name", None)
+    if not isinstance(maker, PropertyMaker) or of != name:
+        raise PetFlowsError(
+            f"makers[{name!r}] must be a maker of {name} (got {maker!r:.60}): give one, such as "
+            f"pet_flows.maker_of({name!r})."
+        )
+    if name not in chosen:
+        raise PetFlowsError(
+            f"makers has {name!r}, which is not computed here ({', '.join(chosen)} are): add it "
+            "to properties, or leave the maker out."
+        )

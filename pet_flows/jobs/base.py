@@ -18,6 +18,7 @@ from pet_flows.jobs.entries import JobInput, refuse_shared
 # PropertyJob: fireworks of earlier versions look for it here
 from pet_flows.jobs.property_job import PropertyJob as PropertyJob
 from pet_flows.jobs.property_job import property_job
+from pet_flows.models.choose import with_settings
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.execution import Execution
@@ -250,22 +251,11 @@ def as_dict(given: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
     """What was set of a model, as update_kwargs can change it."""
     if isinstance(given, BaseModel):
         return given.model_dump(mode="json", exclude_unset=True)
+    if not isinstance(given, Mapping | None):
+        raise PetFlowsError(
+            f"settings and execution must be names with values, or models (got {given!r:.60})."
+        )
     return dict(given or {})
-
-
-def with_settings(potential: str | PotentialSpec | None) -> PotentialSpec:
-    """Spec of a potential given as a name or not at all, completed from the settings."""
-    from pet_flows.settings import get_settings
-
-    settings = get_settings()  # in any case: its paths start here, not in the folder of a job
-    if isinstance(potential, PotentialSpec):
-        return potential
-    return PotentialSpec(
-        model=potential or settings.model,
-        symmetrization=settings.symmetrization,
-        dtype=settings.dtype,
-        device=settings.device,
-    )
 
 
 def job_result_store() -> ResultStore:

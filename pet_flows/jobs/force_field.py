@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pet_flows.jobs.base import PropertyMaker, with_settings
+from pet_flows.jobs.base import PropertyMaker
+from pet_flows.models.choose import with_settings
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 

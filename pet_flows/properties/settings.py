@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -29,6 +29,18 @@ class PropertySettings(BaseModel):
     """Base of all settings: immutable, no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flags_for_numbers(cls, given: Any, info: ValidationInfo) -> Any:
+        """``true`` is no number, although Python takes it for one."""
+        if isinstance(given, bool) and "bool" not in str(
+            cls.model_fields[str(info.field_name)].annotation
+        ):
+            raise ValueError(
+                f"{info.field_name} must not be true or false (got {str(given).lower()})"
+            )
+        return given
 
     def identity(self) -> dict[str, Any]:
         """What of the settings a digest holds: all but what the digest of the potential says."""

@@ -101,10 +101,11 @@ def test_paths_are_seen_from_the_file(tmp_path: Path, monkeypatch) -> None:
     folder.mkdir()
     (folder / "mine.cif").touch()
     path = folder / "campaign.yaml"
-    path.write_text("inputs: [mine.cif, 'more/*.cif', 'prototypes:Si', /abs.cif, mp-149]\n")
+    path.write_text("inputs: [mine.cif, 'more/*.cif', 'prototypes:Si', /abs.cif, gone]\n")
     seen = read_campaign(Asked(inputs=[str(path)])).inputs
     assert seen == [
-        str(folder / "mine.cif"), str(folder / "more/*.cif"), "prototypes:Si", "/abs.cif", "mp-149",
+        str(folder / "mine.cif"), str(folder / "more/*.cif"), "prototypes:Si", "/abs.cif",
+        str(folder / "gone"),
     ]  # fmt: skip
     monkeypatch.chdir(folder)
     assert read_campaign(Asked(inputs=["campaign.yaml"])).inputs[0] == "mine.cif"
