@@ -71,7 +71,9 @@ def fill() -> dict[str, str]:
     relaxed, blobs = made(EXAMPLES["relax"])
     parent = {"parent": relaxed["_id"]}
     forces = {"static": {"forces": np.array([[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])}}
-    copper_relaxed = made(EXAMPLES["relax"], "mp-30", copper, outcome={"blobs": {}})
+    # as of before paths were stored
+    before = {**EXAMPLES["relax"].result, "path": None}
+    copper_relaxed = made(EXAMPLES["relax"], "mp-30", copper, outcome={"result": before})
     below = {"parent": copper_relaxed[0]["_id"]}
     made_of = {
         "relax": (relaxed, blobs),
