@@ -51,7 +51,7 @@ class ScreenMaker(Maker):
         Compute failed records again, whatever their reason.
     makers
         By property, a maker to use instead of a new one; its potential and campaign are set from
-        here.
+        here. Those of properties that are not computed are not used.
     """
 
     name: str = "screen"
@@ -79,7 +79,7 @@ class ScreenMaker(Maker):
         for name in (*given, *self.makers):
             get_property(name)
         for name, maker in self.makers.items():
-            _refuse_other(name, maker, list(given))
+            _refuse_other(name, maker)
         names = [name for name in properties() if name in given]
         self.run_options()
         self.makers = {name: self._made(name, given[name]) for name in names}
@@ -211,16 +211,11 @@ class ScreenMaker(Maker):
         return Flow(jobs, output=outputs, name=self.name)
 
 
-def _refuse_other(name: str, maker: Any, chosen: list[str]) -> None:
+def _refuse_other(name: str, maker: Any) -> None:
     """Refuse a maker that would not compute the property it stands for."""
     of = getattr(maker, "property_name", None)
     if not isinstance(maker, PropertyMaker) or of != name:
         raise PetFlowsError(
             f"makers[{name!r}] must be a maker of {name} (got {maker!r:.60}): give one, such as "
             f"pet_flows.maker_of({name!r})."
-        )
-    if name not in chosen:
-        raise PetFlowsError(
-            f"makers has {name!r}, which is not computed here ({', '.join(chosen)} are): add it "
-            "to properties, or leave the maker out."
         )

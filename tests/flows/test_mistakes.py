@@ -57,7 +57,6 @@ def test_paths_are_never_seen_from_the_working_directory(tmp_path: Path, monkeyp
         ({"batch_size": 0}, "ScreenMaker: batch_size must be at least 1 (got 0)."),
         ({"makers": {"relax": pet_flows.EOSMaker()}}, "must be a maker of relax"),
         ({"makers": {"relax": 3}}, "must be a maker of relax"),
-        ({"makers": {"eos": pet_flows.EOSMaker()}}, "not computed here (relax are)"),
         ({"properties": None}, "needs at least one property"),
         ({"properties": ["relax", "relax"]}, "relax is named twice"),
         ({"potential": 3}, "potential must be a model name, a path or a PotentialSpec (got 3)"),
