@@ -17,7 +17,7 @@ def names_with_settings(given: Any) -> Any:
     Raises
     ------
     ValueError
-        A property is named twice.
+        A property is named twice with different settings.
     """
     if isinstance(given, str):
         return {name.strip(): {} for name in given.split(",") if name.strip()}
@@ -27,8 +27,10 @@ def names_with_settings(given: Any) -> Any:
             if not isinstance(one, str | Mapping):
                 return given
             for name, settings in names_with_settings(one).items():
-                if name in found:
-                    raise ValueError(f"{name} is named twice in properties: name it once.")
+                if found.get(name, settings) != settings:
+                    raise ValueError(
+                        f"{name} is named twice in properties, with other settings: name it once."
+                    )
                 found[name] = settings
         return found
     if isinstance(given, Mapping):  # `relax:` with nothing but comments behind it is None

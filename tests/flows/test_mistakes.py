@@ -58,7 +58,7 @@ def test_paths_are_never_seen_from_the_working_directory(tmp_path: Path, monkeyp
         ({"makers": {"relax": pet_flows.EOSMaker()}}, "must be a maker of relax"),
         ({"makers": {"relax": 3}}, "must be a maker of relax"),
         ({"properties": None}, "needs at least one property"),
-        ({"properties": ["relax", "relax"]}, "relax is named twice"),
+        ({"properties": ["relax", {"relax": {"steps": 3}}]}, "relax is named twice"),
         ({"potential": 3}, "potential must be a model name, a path or a PotentialSpec (got 3)"),
     ],
 )
