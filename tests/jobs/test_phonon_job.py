@@ -78,6 +78,6 @@ def test_born_charges_of_one_structure_are_not_those_of_another(maker: type) -> 
     nac = {"born_charges": [np.eye(3).tolist()] * 2, "dielectric": (5 * np.eye(3)).tolist()}
     job = maker(nac=nac).make([alloy, alloy])
     store = open_job_store()
-    with pytest.raises(Exception, match="Born charges of one structure, but 2 structures are given"):
+    with pytest.raises(Exception, match="one structure, but 2 structures are given"):
         run_locally(job, store=store, log=False, raise_immediately=True)
     store.close()

@@ -32,8 +32,8 @@ def transposed_frames(patch):
 
 def group_before_holohedry(patch):
     def swapped(self, symmetry):
-        own, turns = self.reference.holohedry, self._turns
-        return (turns[:, None] @ own[None]).reshape(-1, 3, 3)
+        own, following = self.reference.holohedry, self._following
+        return (following[:, None] @ own[None]).reshape(-1, 3, 3)
 
     patch.setattr(CrystalBound, "_representatives", swapped)
 
@@ -80,7 +80,7 @@ def as_many_hops_as_layers(patch):
 
 
 def one_turn(patch):
-    patch.setattr(ecse_axial, "TURNS", 1)
+    patch.setattr(ecse_axial, "ANGLES", 1)
 
 
 def loose_operations(patch):

@@ -122,7 +122,7 @@ def test_without_float64_it_says_that_it_stalled(
     monkeypatch.setattr(single, "with_", refuse)
     (found,) = relax([lonsdaleite()], single, TIGHT)
     assert (found.state, found.reason) == ("unconverged", "stalled")
-    assert "use float64" in found.message
+    assert "set dtype to float64" in found.message
     assert any("float32 alone" in w for w in found.warnings)
 
 
