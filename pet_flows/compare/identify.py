@@ -9,7 +9,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from pet_flows.crystallography.standard import standard_cell
-from pet_flows.dft.reference import Crystal
+from pet_flows.dft.quantity import Crystal
 
 PROTOTYPES = ("sc", "bcc", "fcc", "hcp", "diamond")
 

@@ -14,7 +14,7 @@ from pet_flows.compare.identify import PROTOTYPES, crystal_of_record
 from pet_flows.compare.potential import level_of
 from pet_flows.dft import acwf, sources
 from pet_flows.dft.differences import differences
-from pet_flows.dft.reference import Crystal, Reference
+from pet_flows.dft.quantity import Crystal, Reference
 
 COMPARED = ("v0_per_atom", "b0")
 """Quantities of an ``eos`` result that are set beside DFT."""

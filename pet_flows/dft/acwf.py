@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-from pet_flows.dft.reference import Crystal, LevelOfTheory, Reference
+from pet_flows.dft.quantity import Crystal, LevelOfTheory, Reference
 
 PROPERTIES = ("v0_per_atom", "b0", "b0_prime")
 """Å³ per atom, GPa, no unit; named as in the result of an ``eos`` record."""

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pet_flows.dft import acwf
 from pet_flows.dft.differences import differences
 from pet_flows.dft.level import LevelOfTheory
-from pet_flows.dft.reference import Crystal, Reference
+from pet_flows.dft.quantity import Crystal, Reference
 from pet_flows.errors import PetFlowsError
 
 #: entry point group under which other distributions name a function that gives references:

@@ -11,6 +11,7 @@ from pet_flows.properties.result import Strict
 from pet_flows.properties.settings import PropertySettings
 
 if TYPE_CHECKING:
+    from pet_flows.properties.comparison import Side, Value
     from pet_flows.properties.outcome import Outcome
 
 #: what the energies are used for, which decides which symmetrization serves it best:
@@ -85,6 +86,10 @@ class Property:
         Smaller ones are computed first; ``relax`` has 0, and the others start from what it gives.
     extra
         Optional dependency of this package that it needs.
+    compared
+        ``module:function`` of two `~pet_flows.properties.comparison.Side`, ours and DFT's, which
+        gives the list of their `~pet_flows.properties.comparison.Value`. Without it, all single
+        numbers of the result that both sides have are compared.
     """
 
     name: str
@@ -103,6 +108,14 @@ class Property:
     plots: Mapping[str, str] = field(default_factory=dict)
     order: int = 100
     extra: str | None = None
+    compared: str | None = None
+
+    def comparison(self) -> Callable[[Side, Side], list[Value]] | None:
+        """Import and give the function that compares two results; None for the usual one."""
+        if self.compared is None:
+            return None
+        found: Callable[[Side, Side], list[Value]] = imported(self.compared)
+        return found
 
     def function(self) -> Callable[..., Iterator[Outcome]]:
         """Import and give the function that computes it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -19,6 +20,12 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 def unit(symbol: str) -> dict[str, Any]:
     """What a field's ``json_schema_extra`` holds, so that lists and plots can say its unit."""
     return {"unit": symbol}
+
+
+def unit_of(field: FieldInfo) -> str:
+    """Symbol that a field was declared with; empty without one."""
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
 
 
 #: ``json_schema_extra`` of a setting that acts through the potential, whose digest says it

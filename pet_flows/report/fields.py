@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from pet_flows.properties.property import Column, Property
+from pet_flows.properties.settings import unit_of
 
 #: what no quantity in any of our units can be told from zero by
 _ROUND_OFF = 1e-15
@@ -49,11 +50,9 @@ def fields_of(model: type[BaseModel], above: Described | None = None) -> Iterato
     A nested field without unit or description has that of the field it is in.
     """
     for name, field in model.model_fields.items():
-        extra = field.json_schema_extra
-        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
         here = Described(
             f"{above.path}.{name}" if above else name,
-            unit or (above.unit if above else ""),
+            unit_of(field) or (above.unit if above else ""),
             field.description or (above.description if above else ""),
         )
         inner = _model_in(field.annotation)

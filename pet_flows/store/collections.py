@@ -34,8 +34,14 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("parent",),
         ("last_updated",),
     ),
-    "references": (("elements",),),
-    "comparisons": (("record",), ("reference",)),
+    "references": (
+        ("formula_pretty", "property", "level.digest"),
+        ("material_ids",),
+        ("records",),
+        ("source.identity", "property"),
+        ("last_updated",),
+    ),
+    "comparisons": (("campaigns", "property"), ("record",), ("reference",)),
     "campaigns": (("campaign", "page"),),
     "structures": (("chemsys",),),
 }

@@ -21,6 +21,7 @@ from pet_flows.store.collections import Connected, connect, ensure_indexes
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
+from pet_flows.store.references import References
 from pet_flows.store.structures import Structures
 from pet_flows.store.writes import (
     blob_ids,
@@ -50,8 +51,9 @@ class ResultStore:
 
     Attributes
     ----------
-    campaigns, structures
-        What was asked for (`Campaigns`), and the inputs that jobs refer to (`Structures`).
+    campaigns, structures, references
+        What was asked for (`Campaigns`), the inputs that jobs refer to (`Structures`), DFT results
+        (`References`).
     blobs
         The large arrays of the records.
     """
@@ -59,9 +61,9 @@ class ResultStore:
     def __init__(self, connected: Connected):
         by_name = connected.by_name
         self.records = by_name["records"]
-        self.references = by_name["references"]
         self.comparisons = by_name["comparisons"]
         self.blobs = BlobStore(connected.data)
+        self.references = References(by_name["references"], self.blobs)
         self.campaigns = Campaigns(by_name["campaigns"])
         self.structures = Structures(by_name["structures"], self.blobs)
         self._by_name = by_name
@@ -289,7 +291,7 @@ class ResultStore:
     @patient
     def put_references(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Store DFT values; the same ``_id`` is replaced."""
-        replace_all(self.references, documents)
+        replace_all(self.references.collection, documents)
 
     @patient
     def put_comparisons(self, documents: Iterable[Mapping[str, Any]]) -> None:

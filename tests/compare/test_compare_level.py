@@ -18,7 +18,7 @@ from pet_flows.dft import acwf, sources
 from pet_flows.dft.differences import differences
 from pet_flows.dft.functionals import functional_name
 from pet_flows.dft.level import LevelOfTheory
-from pet_flows.dft.reference import Crystal, Reference
+from pet_flows.dft.quantity import Crystal, Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find
 from tests.compare.test_compare_match import eos, record

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pet_flows.dft import acwf
-from pet_flows.dft.reference import LevelOfTheory, Reference
+from pet_flows.dft.quantity import LevelOfTheory, Reference
 
 
 def test_every_crystal_has_three_values():

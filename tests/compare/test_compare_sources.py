@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from pet_flows.dft import acwf, sources
-from pet_flows.dft.reference import Crystal, LevelOfTheory
+from pet_flows.dft.quantity import Crystal, LevelOfTheory
 from pet_flows.errors import PetFlowsError
 
 SILICON = Crystal(element="Si", prototype="diamond")
 MODULE = """
-from pet_flows.dft.reference import Crystal, LevelOfTheory, Reference
+from pet_flows.dft.quantity import Crystal, LevelOfTheory, Reference
 
 def references():
     return [

@@ -12,7 +12,7 @@ from pet_flows.compare.match import Comparison, Matched, Row
 from pet_flows.compare.metrics import measure, worst
 from pet_flows.compare.parity import draw_parity
 from pet_flows.compare.table import as_dict, comparison_table
-from pet_flows.dft.reference import Crystal, LevelOfTheory, Reference
+from pet_flows.dft.quantity import Crystal, LevelOfTheory, Reference
 from pet_flows.errors import PetFlowsError
 
 

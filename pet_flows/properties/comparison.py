@@ -1,0 +1,122 @@
+"""What is compared of a property: two results of one material → values with their differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pet_flows.properties.property import Property
+from pet_flows.properties.settings import unit_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pymatgen.core import Structure
+
+
+def _no_arrays(name: str) -> Mapping[str, np.ndarray]:
+    raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two results: of a record, or of a reference.
+
+    Parameters
+    ----------
+    result
+        As in a record; a reference may lack fields.
+    structure
+        Final geometry: of a record its cell, of a reference the primitive one.
+    settings
+        Of the record; empty for a reference.
+    arrays
+        Name of a blob → its arrays, loaded when called; KeyError where there is none.
+    """
+
+    result: Mapping[str, Any]
+    structure: Structure
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Callable[[str], Mapping[str, np.ndarray]] = _no_arrays
+
+
+@dataclass(frozen=True)
+class Value:
+    """One quantity on both sides.
+
+    Parameters
+    ----------
+    name
+        As in the result, or of the metric (``rmsd``).
+    unit
+        Of `pet`, `dft` and `difference`.
+    pet, dft
+        None for a metric that is itself a distance.
+    difference
+        `pet` − `dft`, or the distance; None where a side is no number.
+    """
+
+    name: str
+    unit: str
+    pet: Any
+    dft: Any
+    difference: float | None
+
+    @property
+    def relative(self) -> float | None:
+        """Difference over reference; 0.01 is 1 %. None where that is zero or no number."""
+        if self.difference is None or not isinstance(self.dft, int | float) or not self.dft:
+            return None
+        return self.difference / abs(self.dft)
+
+    def document(self) -> dict[str, Any]:
+        """Give it as plain data."""
+        names = ("name", "unit", "pet", "dft", "difference", "relative")
+        return {name: getattr(self, name) for name in names}
+
+
+class NotComparable(Exception):
+    """Both results are there, but are not of the same thing; the text says why."""
+
+
+def number(name: str, unit: str, pet: Any, dft: Any) -> Value | None:
+    """Value of two finite numbers; None where a side has none."""
+    for side in (pet, dft):
+        if isinstance(side, bool) or not isinstance(side, int | float) or not math.isfinite(side):
+            return None
+    return Value(name, unit, float(pet), float(dft), float(pet) - float(dft))
+
+
+def distance(name: str, unit: str, value: float) -> Value:
+    """Value of a metric that compares both sides by itself."""
+    return Value(name, unit, None, None, float(value))
+
+
+def compare(declared: Property, ours: Side, theirs: Side) -> list[Value]:
+    """Set two results of a property beside each other.
+
+    Returns
+    -------
+    list of Value
+        By the property's own function, else all single numbers that both results have.
+
+    Raises
+    ------
+    NotComparable
+        The results are not of the same thing.
+    """
+    if function := declared.comparison():
+        return function(ours, theirs)
+    return numbers(declared, ours, theirs)
+
+
+def numbers(declared: Property, ours: Side, theirs: Side) -> list[Value]:
+    """All single numbers that both results have under one name."""
+    found = []
+    for name, about in declared.result.model_fields.items():
+        one = partial(number, name, unit_of(about))
+        if value := one(ours.result.get(name), theirs.result.get(name)):
+            found.append(value)
+    return found

@@ -1,0 +1,100 @@
+"""DFT results in the collection ``pet_references``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.blobs import Arrays, BlobStore
+from pet_flows.store.patience import patient
+from pet_flows.store.writes import blob_ids, refuse_large
+
+
+class References:
+    """References, whose documents `pet_flows.dft.documents.document_of` makes.
+
+    Parameters
+    ----------
+    collection
+        ``pet_references``.
+    blobs
+        Where their arrays are.
+    """
+
+    def __init__(self, collection: Any, blobs: BlobStore):
+        self.collection = collection
+        self.blobs = blobs
+
+    @patient
+    def put(
+        self, document: Mapping[str, Any], blobs: Mapping[str, Arrays] | None = None
+    ) -> Literal["new", "changed", "same"]:
+        """Store a reference, in place of an earlier reading of the same property and calculation.
+
+        The blobs are written first, so that no document names what is not there.
+
+        Raises
+        ------
+        PetFlowsError
+            It is above 1 MB, or MongoDB stays away.
+        """
+        refuse_large(document, f"Reference {document['_id']}")
+        ids = self.blobs.write(document["_id"], blobs or {})
+        whole = {**document, "blobs": ids}
+        same = {
+            "source.identity": document["source"]["identity"],
+            "property": document["property"],
+        }
+        earlier = list(self.collection.find(same))
+        if any(_same(old, whole) for old in earlier):
+            return "same"
+        self.collection.replace_one({"_id": document["_id"]}, whole, upsert=True)
+        for old in earlier:
+            if old["_id"] != document["_id"]:  # it was read with another level of theory
+                self.collection.delete_many({"_id": old["_id"]})
+            self.blobs.remove(blob_ids(old) - blob_ids(whole))
+        return "changed" if earlier else "new"
+
+    def find(
+        self, criteria: Mapping[str, Any] | None = None, properties: Sequence[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """References that match a MongoDB query, with all of their fields or those named."""
+        yield from self.collection.find(dict(criteria or {}), list(properties or ()) or None)
+
+    @patient
+    def get(self, key: str) -> dict[str, Any] | None:
+        """One whole document, or None."""
+        found: dict[str, Any] | None = self.collection.find_one({"_id": key})
+        return found
+
+    def blob(self, document: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
+        """Arrays of a reference.
+
+        Raises
+        ------
+        PetFlowsError
+            It has none of this name.
+        """
+        if name not in document["blobs"]:
+            raise PetFlowsError(
+                f"Reference {document['_id']} has no arrays {name!r}: import it again from a "
+                "source that has them."
+            )
+        return self.blobs.read(document["blobs"][name])
+
+    @patient
+    def remove(self, criteria: Mapping[str, Any]) -> int:
+        """Remove references and their arrays; says how many."""
+        found = list(self.collection.find(dict(criteria), ["blobs"]))
+        for document in found:
+            self.collection.delete_many({"_id": document["_id"]})
+            self.blobs.remove(blob_ids(document))
+        return len(found)
+
+
+def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    names = (old.keys() | new.keys()) - {"last_updated", "blobs"}
+    return blob_ids(old) == blob_ids(new) and all(old.get(n) == new.get(n) for n in names)
