@@ -57,13 +57,13 @@ RULES = {
     "job": Rule(
         r"jobs?",
         r"\bjob store\b|job_store|pet_flows\.jobs",
-        where=_WITH_JOBS,
+        where=(*_WITH_JOBS, "dft/importers/", "dft/reference"),
     ),
     # a task document of atomate2; FireWorks and the progress bars of rich have their own
     "task": Rule(
         r"tasks?",
         r"task id|task_id|task doc|task state|collection: tasks",
-        where=("cli/progress", "launch/able"),
+        where=("cli/progress", "dft/importers/", "launch/able"),
     ),
 }
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "show": "Show one record: what it is, its numbers with units, its structure and plots.",
     "plot": "Draw records: equations of state, phonon bands, trajectories and so on.",
     "report": "Make one table of a campaign: a row for each structure.",
+    "reference": "Add DFT results to compare with, list them, or remove them.",
     "compare": "Set a campaign's records next to DFT.",
     "audit": "Measure how symmetric a model is, per symmetrization and cost.",
     "models": "List the potentials there are.",

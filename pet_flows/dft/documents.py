@@ -104,13 +104,12 @@ def reference_of(
         structure = structure_of_arrays(read_blob(stored))
     else:
         raise ValueError(f"the structure of reference {document['_id']} is a blob")
-    level = {name: value for name, value in document["level"].items() if name != "digest"}
     source = {name: value for name, value in document["source"].items() if name != "identity"}
     return Reference(
         property=document["property"],
         result=document["result"],
         structure=structure,
-        level=LevelOfTheory(**level),
+        level=level_of(document),
         source=Origin(**source),
         material_ids=tuple(document["material_ids"]),
         records=tuple(document["records"]),
@@ -118,3 +117,8 @@ def reference_of(
         arrays={} if read_blob is None else {n: dict(read_blob(i)) for n, i in blobs.items()},
         problems=tuple(document["problems"]),
     )
+
+
+def level_of(document: Mapping[str, Any]) -> LevelOfTheory:
+    """Level of theory of a reference's document."""
+    return LevelOfTheory(**{n: value for n, value in document["level"].items() if n != "digest"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +44,7 @@ class References:
         """
         refuse_large(document, f"Reference {document['_id']}")
         ids = self.blobs.write(document["_id"], blobs or {})
-        whole = {**document, "blobs": ids}
+        whole: dict[str, Any] = _as_stored({**document, "blobs": ids})
         same = {
             "source.identity": document["source"]["identity"],
             "property": document["property"],
@@ -80,7 +81,7 @@ class References:
         """
         if name not in document["blobs"]:
             raise PetFlowsError(
-                f"Reference {document['_id']} has no arrays {name!r}: import it again from a "
+                f"Reference {document['_id']} has no arrays {name!r}: add it again from a "
                 "source that has them."
             )
         return self.blobs.read(document["blobs"][name])
@@ -93,6 +94,26 @@ class References:
             self.collection.delete_many({"_id": document["_id"]})
             self.blobs.remove(blob_ids(document))
         return len(found)
+
+
+def stored_date(date: datetime | None) -> datetime | None:
+    """Give a date as BSON keeps it: UTC without saying so, milliseconds."""
+    if date is None:
+        return None
+    if date.tzinfo is not None:
+        date = date.astimezone(UTC).replace(tzinfo=None)
+    return date.replace(microsecond=date.microsecond // 1000 * 1000)
+
+
+def _as_stored(value: Any) -> Any:
+    """Give a document as it is read again, so that the same is found to be the same."""
+    if isinstance(value, datetime):
+        return stored_date(value)
+    if isinstance(value, Mapping):
+        return {str(name): _as_stored(inside) for name, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_stored(inside) for inside in value]
+    return value
 
 
 def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

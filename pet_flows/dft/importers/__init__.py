@@ -1,0 +1,1 @@
+"""References read from where DFT results lie: one module for each kind of document or file."""

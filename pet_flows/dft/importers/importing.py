@@ -1,0 +1,159 @@
+"""Everything that a source holds → the collection ``pet_references``, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pet_flows.dft.documents import document_of
+from pet_flows.dft.importers.kinds import reader_of
+from pet_flows.dft.importers.known import Known
+from pet_flows.dft.importers.options import Options
+from pet_flows.dft.importers.read import Problem, Read, Unchanged
+from pet_flows.dft.reference import Reference
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.patience import ServerAwayError
+
+if TYPE_CHECKING:
+    from pet_flows.store.results import ResultStore
+
+
+@dataclass
+class Imported:
+    """What became of the entries of a source.
+
+    Parameters
+    ----------
+    new, changed, same
+        References; those of entries that were not read again, because nothing changed, are the
+        same.
+    problems
+        Entries that gave none, each with its reason.
+    """
+
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Entries that were looked at."""
+        return self.new + self.changed + self.same + len(self.problems)
+
+    def __str__(self) -> str:
+        """Say it on one line."""
+        numbers = f"{self.new} new, {self.changed} changed, {self.same} the same"
+        n = len(self.problems)
+        return f"{numbers}, {n} problem{'s' * (n != 1)}" if n else numbers
+
+
+def import_references(
+    store: ResultStore,
+    source: str,
+    kind: str | None = None,
+    options: Options | None = None,
+    *,
+    again: bool = False,
+    progress: Callable[[Imported], None] | None = None,
+) -> Imported:
+    """Store the references of a source; run again, only what changed there is read.
+
+    Parameters
+    ----------
+    store
+        Where they go.
+    source
+        A file, a folder, a ``jobflow.yaml``, ``jobflow`` (your own store) or another name of
+        :data:`~pet_flows.dft.importers.kinds.KINDS`.
+    kind
+        A key of ``KINDS``; by default it is recognized.
+    options
+        What the source does not say itself.
+    again
+        Read also what has not changed.
+    progress
+        Called after each entry.
+
+    Returns
+    -------
+    Imported
+        An entry that gives no reference is a problem there and stops none of the others.
+
+    Raises
+    ------
+    PetFlowsError
+        The source as a whole cannot be read, or the database stays away.
+
+    Examples
+    --------
+    >>> import_references(store, "jobflow")  # doctest: +SKIP
+    Imported(new=12, changed=0, same=0, problems=[])
+    """
+    given = options or Options()
+    known = Known(store.references, given, again=again)
+    return store_all(store, reader_of(source, kind)(source, given, known), progress)
+
+
+def store_all(
+    store: ResultStore,
+    entries: Iterable[Read],
+    progress: Callable[[Imported], None] | None = None,
+) -> Imported:
+    """Store the references among these entries."""
+    found = Imported()
+    for entry in entries:
+        if isinstance(entry, Problem):
+            found.problems.append(entry)
+        elif isinstance(entry, Unchanged):
+            found.same += entry.references
+        else:
+            _store(store, entry, found)
+        if progress is not None:
+            progress(found)
+    return found
+
+
+def _store(store: ResultStore, reference: Reference, found: Imported) -> None:
+    try:
+        done = store.references.put(*document_of(reference))
+    except ServerAwayError:
+        raise
+    except PetFlowsError as error:
+        found.problems.append(Problem(reference.source.name, str(error)))
+        return
+    setattr(found, done, getattr(found, done) + 1)
+
+
+def attempt(name: str, read: Callable[[], Iterable[Reference]]) -> Iterator[Reference | Problem]:
+    """References of one entry, or the reason why there are none.
+
+    Parameters
+    ----------
+    name
+        Of the entry, for people.
+    read
+        What may fail; what it gave before it failed counts.
+    """
+    try:
+        yield from read()
+    except ServerAwayError:
+        raise
+    except PetFlowsError as error:
+        yield Problem(name, str(error))
+    except ValidationError as error:
+        listed = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()[:3]
+        )
+        yield Problem(name, f"It is damaged or of another kind ({listed}): export it again.")
+    except Exception as error:  # a damaged document causes any
+        first = (str(error).splitlines() or [""])[0][:200]
+        said = f"it has no {first}" if isinstance(error, KeyError) else first
+        yield Problem(
+            name,
+            f"It is damaged or of another kind ({type(error).__name__}: {said}): export it again.",
+        )

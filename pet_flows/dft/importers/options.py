@@ -1,0 +1,148 @@
+"""What a user says of references that their source does not say, or says wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pet_flows.dft.documents import level_of
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.material_ids import normalized
+from pet_flows.dft.reference import Origin
+from pet_flows.errors import PetFlowsError
+from pet_flows.validate import Place, validated
+
+_NULLS = ("null", "none", "unknown", "")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all references of one import.
+
+    Parameters
+    ----------
+    level
+        Fields of :class:`~pet_flows.dft.level.LevelOfTheory`; they take the place of what the
+        source says.
+    columns
+        Column of a table → field, or path in a document.
+    material_id
+        Identifier of the material, where there is only one.
+    citation, doi, licence
+        Of the data.
+    query
+        MongoDB's, for sources that are databases.
+    """
+
+    level: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    material_id: str | None = None
+    citation: str | None = None
+    doi: str | None = None
+    licence: str | None = None
+    query: Mapping[str, Any] | None = None
+
+    def level_of(self, found: Callable[[], LevelOfTheory] | LevelOfTheory | None) -> LevelOfTheory:
+        """Level of an entry, completed by what was given.
+
+        Parameters
+        ----------
+        found
+            What the source says, or a function that finds it out; what that raises counts only
+            where no functional was given.
+
+        Raises
+        ------
+        PetFlowsError
+            Nobody names the functional, or a field is wrong.
+        """
+        if callable(found):
+            try:
+                found = found()
+            except PetFlowsError:
+                if "functional" not in self.level:
+                    raise
+                found = None
+        fields = found.model_dump(mode="json") if found is not None else {"functional": None}
+        if "functional" in self.level:  # its correction goes with it
+            fields["dispersion"] = None
+        level = validated(LevelOfTheory, {**fields, **self.level}, _of_level)
+        if level.functional is None:
+            raise PetFlowsError(
+                "It does not say with which functional it was calculated: give it, as with "
+                "--level functional=PBE,spin=true."
+            )
+        return level
+
+    def origin(self, **found: Any) -> Origin:
+        """Where an entry comes from, with what was given of its publication."""
+        given = {"citation": self.citation, "doi": self.doi, "licence": self.licence}
+        return Origin(**{**found, **{name: said for name, said in given.items() if said}})
+
+    def identifiers(self, found: Iterable[Any] = ()) -> tuple[str, ...]:
+        """Identifiers of an entry in one spelling, each once; one that was given comes first."""
+        every = [self.material_id, *found]
+        return tuple(dict.fromkeys(normalized(str(one)) for one in every if one))
+
+    def are_in(self, document: Mapping[str, Any]) -> bool:
+        """Whether a stored reference was read with these same options."""
+        source = document["source"]
+        if self.material_id and normalized(self.material_id) not in document["material_ids"]:
+            return False
+        given = {"citation": self.citation, "doi": self.doi, "licence": self.licence}
+        if any(said and source.get(name) != said for name, said in given.items()):
+            return False
+        if not self.level:
+            return True
+        stored = level_of(document)
+        return self.level_of(stored) == stored
+
+
+def parse_level(text: str | None) -> dict[str, Any]:
+    """Fields of a level of theory from ``functional=PBE,spin=true,u.Fe=5.3,cutoff=520``.
+
+    Raises
+    ------
+    PetFlowsError
+        A part is not of this form, or a field is none of a level.
+    """
+    found: dict[str, Any] = {}
+    for part in text.split(",") if text else ():
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name:
+            raise PetFlowsError(
+                f"--level holds {part.strip()!r}: write it like functional=PBE,spin=true,u.Fe=5.3."
+            )
+        field_name, dot, element = name.partition(".")
+        content = None if value.casefold() in _NULLS else yaml.safe_load(value)
+        if dot:
+            found.setdefault(field_name, {})[element] = content
+        else:
+            found[field_name] = content
+    if found:
+        validated(LevelOfTheory, {"functional": "PBE", **found}, _of_level)
+    return found
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Column → field from ``column=field,column=field``.
+
+    Raises
+    ------
+    PetFlowsError
+        A part is not of this form.
+    """
+    found = {}
+    for part in text.split(",") if text else ():
+        column, equals, name = (piece.strip() for piece in part.partition("="))
+        if not (column and equals and name):
+            raise PetFlowsError(f"--map holds {part.strip()!r}: write it like column=field.")
+        found[column] = name
+    return found
+
+
+def _of_level(place: Place) -> str:
+    return "In the level of theory "

@@ -1,0 +1,150 @@
+"""A VASP task document (emmet's ``TaskDoc``) → references of ``static`` and ``relax``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_result
+from pet_flows.dft.importers.found import Found, date_of
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.reference import Reference
+from pet_flows.errors import PetFlowsError
+
+CLASSES = ("TaskDoc", "CoreTaskDoc", "TaskDocument", "ValidationTaskDoc")
+
+_INPUT = (
+    "incar", "hubbards", "is_hubbard", "potcar_spec", *(
+        f"parameters.{tag}" for tag in (
+            "GGA", "METAGGA", "ISPIN", "IVDW", "ENMAX", "LNONCOLLINEAR", "LSORBIT", "LASPH", "NSW",
+            "IBRION", "ISIF", "PSTRESS",
+        )
+    ),
+)  # fmt: skip
+FIELDS = (
+    "structure", "output.energy", "output.forces", "output.stress", "run_type", "task_type",
+    "state", "completed_at", "last_updated", "dir_name", "entry.data", "entry.parameters",
+    "material_id", "task_id",
+    *(f"input.{name}" for name in _INPUT), *(f"calcs_reversed.input.{name}" for name in _INPUT),
+)  # fmt: skip
+"""What is read of it: of a document of 30 kB some 5."""
+
+#: beginnings of emmet's names for what is neither a static calculation nor a relaxation
+_OTHERS = ("NSCF", "Molecular Dynamics", "Optic", "NMR")
+_RELAXATION = "Structure Optimization"
+#: keys by which pymatgen's corrections know a calculation
+_PARAMETERS = ("run_type", "is_hubbard", "hubbards", "potcar_spec")
+
+
+def references(found: Found) -> Iterator[Reference]:
+    """References of one document: ``static``, and ``relax`` of a relaxation of the cell.
+
+    Raises
+    ------
+    PetFlowsError
+        It did not end well, or its energy is not that of a structure at rest without pressure.
+    """
+    kind = str(_value(found.at("task_type")) or "")
+    state = found.at("state")
+    if state is not None and _value(state) != "successful":
+        raise PetFlowsError(
+            f"VASP did not end successfully (state {_value(state)}): run it again, or leave it out."
+        )
+    if kind.startswith(_OTHERS):
+        raise PetFlowsError(
+            f"It is of the type {kind}, whose energy is not that of a structure: leave it out."
+        )
+    tags = _tags(found)
+    if pressure := float(tags.get("PSTRESS") or 0.0):
+        raise PetFlowsError(
+            f"It was calculated under a pressure of {pressure:g} kbar (PSTRESS): leave it out, "
+            "because records are compared without one."
+        )
+    structure = found.structure()
+    stress = found.at("output.stress")
+    result = static_result(
+        found.need("output.energy"),
+        len(structure),
+        found.at("output.forces"),
+        None if stress is None else KBAR * np.asarray(stress, float),
+    )
+    level = level_of(found)
+    parameters = {name: _last_input(found).get(name) for name in _PARAMETERS[1:]}
+    entry = entry_of(
+        structure,
+        result["energy_per_atom"],
+        {"run_type": _value(found.at("run_type")), **parameters, **_of_entry(found, "parameters")},
+        _of_entry(found, "data"),
+        found.at("task_id") and str(found.at("task_id")),
+    )
+    yield found.reference("static", result, structure, level, entry=entry)
+    if kind == _RELAXATION:
+        relaxed = {**result, "lattice": lattice(structure), "converged": True}
+        yield found.reference("relax", relaxed, structure, level, entry=entry)
+
+
+def level_of(found: Found) -> LevelOfTheory:
+    """Level of theory of the last run in the folder of a document.
+
+    Raises
+    ------
+    PetFlowsError
+        As :meth:`~pet_flows.dft.level.LevelOfTheory.from_run_type`, where no functional was given.
+    """
+    given = _last_input(found)
+    run_type = str(_value(found.at("run_type")) or "")
+    hubbards = {
+        element: float(value) for element, value in (given.get("hubbards") or {}).items() if value
+    }
+    if "functional" in found.options.level:
+        run_type = str(found.options.level["functional"]) + "+U" * run_type.endswith("+U")
+    elif not run_type:
+        raise PetFlowsError("The document has no run_type: give --level functional=PBE.")
+    spec = given.get("potcar_spec") or ()
+    titles = [str(one["titel"]) for one in spec if one.get("titel")]
+    return LevelOfTheory.from_run_type(
+        run_type, incar=_tags(found) or None, hubbards=hubbards, titles=titles or None
+    )
+
+
+def origin(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document itself says of where it comes from."""
+    return {
+        "dir_name": content.get("dir_name"),
+        "completed_at": date_of(content.get("completed_at") or content.get("last_updated")),
+    }
+
+
+def _last_input(found: Found) -> Mapping[str, Any]:
+    """Input of the last run: ``input`` of a document is that of the first one of its folder."""
+    last = found.at("calcs_reversed.0.input") or {}
+    first = found.at("input") or {}
+    # an empty value of the last run is none of the first
+    return {**first, **{name: value for name, value in last.items() if value is not None}}
+
+
+def _tags(found: Found) -> dict[str, Any]:
+    """All tags that are known, those that the user wrote last; VASP mangles them in parameters."""
+    given = _last_input(found)
+    parameters = {
+        str(name).strip(): value for name, value in (given.get("parameters") or {}).items()
+    }
+    tags = {**parameters, **(given.get("incar") or {})}
+    if "ENCUT" not in tags and tags.get("ENMAX"):
+        tags["ENCUT"] = tags["ENMAX"]
+    return tags
+
+
+def _of_entry(found: Found, name: str) -> dict[str, Any]:
+    """Part of the document's own entry, without the date on which emmet read it."""
+    held = found.at(f"entry.{name}")
+    if not isinstance(held, Mapping):
+        return {}
+    return {key: value for key, value in held.items() if key != "last_updated"}
+
+
+def _value(said: Any) -> Any:
+    """Value of an enum, which a document read from a file may hold."""
+    return getattr(said, "value", said)
