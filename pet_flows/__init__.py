@@ -22,6 +22,7 @@ _PUBLIC = {
     "compare_campaign": "pet_flows.compare.campaign",
     "comparison_table": "pet_flows.compare.table",
     "force_field": "pet_flows.jobs.force_field",
+    "GPAWMaker": "pet_flows.jobs.gpaw",
     "ScreenMaker": "pet_flows.flows.screen",
     "submit": "pet_flows.launch.submit",
     **dict.fromkeys(

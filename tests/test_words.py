@@ -52,7 +52,10 @@ RULES = {
     "anew": Rule(r"anew"),
     "mend": Rule(r"mend(s|ed|ing)?"),
     # distance in Å beyond which the energy of an atom does not depend on other atoms
-    "reach": Rule(r"reach\w*", where=("engines/", "export/", "properties/phonon/cells")),
+    "reach": Rule(
+        r"reach\w*",
+        where=("engines/", "export/", "properties/phonon/cells", "dft/live/calculator"),
+    ),
     # a Jobflow job
     "job": Rule(
         r"jobs?",

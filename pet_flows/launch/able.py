@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pet_flows.dft.live.gpaw import require_gpaw
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.force_field import potential_of
+from pet_flows.jobs.gpaw import GPAWMaker
 from pet_flows.models.catalogue import find
 from pet_flows.models.spec import PotentialSpec
 
@@ -34,10 +36,14 @@ def refuse_unable(firework: Firework, folder: Path) -> None:
     Raises
     ------
     PetFlowsError
-        The weights of its potential are not here or are others, or the folder cannot be written.
+        The weights of its potential are not here or are others, its DFT code is not installed, or
+        the folder cannot be written.
     """
     _refuse_full(folder)
-    for spec in _potentials(firework):
+    makers = [getattr(task.get("job"), "maker", None) for task in firework.tasks]
+    if any(isinstance(maker, GPAWMaker) for maker in makers):
+        require_gpaw()
+    for spec in _potentials(makers):
         find(spec.model, spec.sha256)
 
 
@@ -60,8 +66,7 @@ def _refuse_full(folder: Path) -> None:
         )
 
 
-def _potentials(firework: Firework) -> Iterator[PotentialSpec]:
-    for firetask in firework.tasks:
-        job = firetask.get("job")
-        if (spec := potential_of(getattr(job, "maker", None))) is not None:
+def _potentials(makers: Iterable[object]) -> Iterator[PotentialSpec]:
+    for maker in makers:
+        if (spec := potential_of(maker)) is not None:
             yield spec

@@ -1,0 +1,98 @@
+"""One property of one structure by DFT → a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymatgen.core import Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.reference import Origin, Reference
+from pet_flows.engines.potential import Potential
+from pet_flows.errors import PetFlowsError
+from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.property import Property
+from pet_flows.properties.settings import PropertySettings
+
+#: properties that are calculated, and settings that suit DFT of small cells better than those of a
+#: potential: noise of forces, and size of supercells
+LIVE: Mapping[str, Mapping[str, Any]] = {
+    "static": {},
+    "relax": {"fmax": 0.01, "smax": 0.01, "steps": 60},
+    "eos": {"fmax": 0.01, "smax": 0.01, "steps": 60},
+    "phonon": {"min_length": 8.0, "max_atoms": 64},
+}
+#: of the cell that was calculated, while a reference keeps its primitive cell
+_OF_THE_CELL = frozenset(("energy", "lattice"))
+#: arrays whose atoms are those of that cell
+_ARRAYS_OF_THE_CELL = frozenset(("static",))
+
+
+def calculate(
+    structure: Structure,
+    declared: Property,
+    settings: PropertySettings,
+    potential: Potential,
+    level: LevelOfTheory,
+    source: Origin,
+    **links: tuple[str, ...],
+) -> Reference:
+    """Compute a property of one structure as a record would have it.
+
+    Parameters
+    ----------
+    structure
+        Never changed.
+    declared, settings
+        The property.
+    potential
+        `pet_flows.dft.live.calculator.calculator_potential`.
+    level
+        Of it, for this structure.
+    source
+        Of the reference.
+    links
+        ``material_ids`` and ``records`` of the reference.
+
+    Raises
+    ------
+    PetFlowsError
+        It failed or did not converge; says why.
+    """
+    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    (outcome,) = declared.function()([atoms], potential, settings, [None])
+    if outcome.state != "ok":
+        raise PetFlowsError(
+            f"{declared.name} of {structure.composition.reduced_formula} by "
+            f"{level.code} is {outcome.state} ({outcome.reason}): {outcome.message}"
+        )
+    return _reference(outcome, declared, level, source, structure, links)
+
+
+def _reference(
+    outcome: Outcome,
+    declared: Property,
+    level: LevelOfTheory,
+    source: Origin,
+    given: Structure,
+    links: Mapping[str, tuple[str, ...]],
+) -> Reference:
+    final = given if outcome.atoms is None else AseAtomsAdaptor.get_structure(outcome.atoms)
+    energy = outcome.result.get("energy")
+    entry = None
+    if energy is not None:
+        entry = ComputedStructureEntry(final, energy, entry_id=source.name).as_dict()
+    return Reference(
+        property=declared.name,
+        result={name: v for name, v in outcome.result.items() if name not in _OF_THE_CELL},
+        structure=final,
+        level=level,
+        source=source,
+        entry=entry,
+        arrays={n: a for n, a in outcome.blobs.items() if n not in _ARRAYS_OF_THE_CELL},
+        problems=outcome.warnings,
+        **links,
+    )
