@@ -89,12 +89,13 @@ Ni1 Ni 0 0 0 0.5
 """
 
 
-def test_folder_with_bad_files(folder):
-    done = pet_flows("screen", folder, "--properties", "relax", "--name", "mixed", expect=3)
-    assert "10 ok, 5 failed" in done.stdout
-    listed = json.loads(
-        pet_flows("query", "mixed", "--filter", '{"state": "failed"}', "--format", "json").stdout
-    )
+def test_folder_with_bad_files(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["screen", str(folder), "--properties", "relax", "--name", "mixed"]
+    assert main_to_end(*words) == 3
+    assert "10 ok, 5 failed" in capsys.readouterr().out
+    main_to_end("query", "mixed", "--filter", '{"state": "failed"}', "--format", "json")
+    listed = json.loads(capsys.readouterr().out)
     reasons = {os.path.basename(r["sources"][0]["path"]): r["reason"] for r in listed}
     assert reasons == {
         "broken.cif": reasons["broken.cif"],
@@ -109,7 +110,7 @@ def test_folder_with_bad_files(folder):
 
 
 def test_killed_half_way_and_run_again(backend, capsys):
-    words = ["screen", "prototypes:Si,Cu", "-p", "relax", "--batch-size", "1", "-n", "k"]
+    words = ["screen", "prototypes:Cu", "-p", "relax", "--batch-size", "1", "-n", "k"]
     process = subprocess.Popen(
         [*PET_FLOWS, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -128,11 +129,11 @@ def test_killed_half_way_and_run_again(backend, capsys):
     finally:
         process.kill()
         process.wait()
-    assert 0 < len(reported) < 10
+    assert 0 < len(reported) < 5
     done = pet_flows(*words, expect=0)
-    assert f"{10 - len(reported)} computed" in done.stdout
+    assert f"{5 - len(reported)} computed" in done.stdout
     after = records()
-    assert len(after) == 10
+    assert len(after) == 5
     for key, record in reported.items():
         assert after[key]["last_updated"] == record["last_updated"]
         assert after[key]["provenance"] == record["provenance"]
