@@ -50,6 +50,7 @@ from pet_flows.engines.potential import get_potential
 from pet_flows.jobs import RelaxMaker
 from pet_flows.jobs.batch import run_batch
 from pet_flows.models.load import load_model
+from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.results import ResultStore
 
@@ -128,7 +129,9 @@ def ours(spec: PotentialSpec, given: list[Atoms], symmetry: bool, folder: str) -
 
     get_settings.cache_clear()
     with ResultStore.open() as store:
-        cpu, wall, slim = clocked(lambda: run_batch(maker, structures, store))
+        cpu, wall, slim = clocked(
+            lambda: run_batch(maker, structures, resolve(maker.potential), store)
+        )
         records = [store.get(s["key"]) for s in slim]
     results = [r["result"] for r in records]
     kept = [r["spacegroup"]["final"]["tight"] == r["spacegroup"]["input"]["loose"] for r in records]
