@@ -69,6 +69,34 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
     return np.stack([unit, -unit]), 0.0, float(strains[min(2, len(strains) - 1)])
 
 
+def mappings(
+    basis: np.ndarray, onto: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of one lattice that correspond to the basis of another of the same volume.
+
+    Parameters
+    ----------
+    basis, onto
+        ``(3, 3)``, both reduced; of either hand.
+    tolerance
+        Largest strain, as in :func:`pseudo_symmetry`.
+
+    Returns
+    -------
+    tuple
+        ``(m, 3, 3)`` int W, by strain, ``W basis`` being ``onto`` but for a rotation and a strain;
+        strains ``(m,)``.
+    """
+    lengths = np.linalg.norm(_SMALL @ basis, axis=1)
+    rows = [_SMALL[np.abs(lengths / n - 1) <= tolerance] for n in np.linalg.norm(onto, axis=1)]
+    maps = _combined(rows)
+    deformations = np.linalg.inv(onto) @ maps @ basis
+    strains = np.abs(np.linalg.svd(deformations, compute_uv=False) - 1).max(1)
+    order = np.argsort(strains, kind="stable")
+    order = order[strains[order] <= tolerance]
+    return maps[order], strains[order]
+
+
 def closed(ops: np.ndarray) -> bool:
     """Whether integer matrices ``(m, 3, 3)`` contain all their products."""
     return bool(np.isin(labels(products(ops)), labels(ops)).all())

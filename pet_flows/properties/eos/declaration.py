@@ -78,5 +78,6 @@ PROPERTY = Property(
     table=("v0_per_atom", "b0", "b0_prime"),
     counts="volumes",
     plots={"curve": "pet_flows.properties.eos.plot:curve"},
+    compared="pet_flows.properties.eos.compare:values",
     order=20,
 )

@@ -112,5 +112,6 @@ PROPERTY = Property(
     counts="steps",
     bounded=False,
     plots={"path": "pet_flows.properties.relax.plot:path"},
+    compared="pet_flows.properties.relax.compare:values",
     order=0,
 )

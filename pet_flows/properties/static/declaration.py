@@ -71,5 +71,6 @@ PROPERTY = Property(
     table=("energy_per_atom", "pressure"),
     purpose=_purpose,
     in_campaign={"phase_comparison": True},
+    compared="pet_flows.properties.static.compare:values",
     order=10,
 )
