@@ -152,5 +152,6 @@ PROPERTY = Property(
     counts="strains",
     dtype="float64",  # a strain of 0.1 % changes the stress by some 0.1 GPa only
     plots={"modulus": "pet_flows.properties.elastic.plot:modulus"},
+    compared="pet_flows.properties.elastic.compare:values",
     order=30,
 )

@@ -1,0 +1,143 @@
+"""Elastic tensors beside those of DFT: moduli, eigenvalues, constants in one setting, stability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.errors import StructureError
+from pet_flows.properties.comparison import NotComparable, Side, Value, number
+from pet_flows.properties.elastic.axes import ieee_frames
+from pet_flows.properties.elastic.tensor import WEIGHTS, mandel_rotations, moduli, voigt
+
+_UNIT = "GPa"
+MODULI = ("k_vrh", "g_vrh", "young")
+#: constants below this, of the largest one, are none
+VANISHING = 1e-3
+#: axes that a tensor published in IEEE's setting may differ by: half turns about x, y and z
+_HALF_TURNS = np.array([np.diag(d) for d in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))])
+
+
+def values(ours: Side, theirs: Side) -> list[Value]:
+    """Compare stability, and of stable crystals moduli, eigenvalues and constants.
+
+    ``k_vrh``, ``g_vrh`` and ``young``; the eigenvalues of the tensor in Mandel's notation, which
+    no choice of axes changes, by size; the constants that the Laue class leaves independent, in
+    IEEE's setting, of whose axes those are taken in which DFT's tensor is nearest to ours, so that
+    C14 and C15 are compared up to their sign. Where one of the two is unstable, there are only
+    ``stable`` and ``min_eigenvalue``: the errors of such tensors stay apart from the others.
+
+    Raises
+    ------
+    NotComparable
+        Ions are clamped on one side and relaxed on the other.
+    """
+    pet, dft = _tensor(ours.result), _tensor(theirs.result)
+    _refuse_clamped(ours, theirs)
+    if pet is None or dft is None:
+        numbers = (number(n, _UNIT, ours.result.get(n), theirs.result.get(n)) for n in MODULI)
+        return [value for value in numbers if value]
+    eigenvalues = np.linalg.eigvalsh(pet), np.linalg.eigvalsh(dft)
+    stable = [bool(e[0] > 0) for e in eigenvalues]
+    found: list[Value | None] = [Value("stable", "", stable[0], stable[1], None)]
+    if not all(stable):
+        lowest = (float(e[0]) for e in eigenvalues)
+        found.append(number("min_eigenvalue", _UNIT, *lowest))
+        return [value for value in found if value]
+    one, other = moduli(pet, ours.structure), moduli(dft, theirs.structure)
+    for name in MODULI:
+        found.append(number(name, _UNIT, getattr(one, name), getattr(other, name)))
+    for n, pair in enumerate(zip(*eigenvalues, strict=True), start=1):
+        found.append(number(f"eigenvalue_{n}", _UNIT, *map(float, pair)))
+    return [value for value in found if value] + _constants(ours, theirs)
+
+
+def _tensor(result: Mapping[str, Any]) -> np.ndarray | None:
+    """``(6, 6)`` Mandel, GPa; in whatever axes there is one."""
+    given = result.get("tensor") or result.get("tensor_ieee")
+    return None if given is None else np.array(given) * np.outer(WEIGHTS, WEIGHTS)
+
+
+def _refuse_clamped(ours: Side, theirs: Side) -> None:
+    """Ions relax in DFT unless it says otherwise; an atom alone in its cell has nowhere to go."""
+    pet = ours.result.get("ions_relaxed", True)
+    dft = theirs.result.get("ions_relaxed", True)
+    if pet == dft or _atoms(ours.structure) == 1:
+        return
+    which = "relaxed in ours and clamped in DFT" if pet else "clamped in ours and relaxed in DFT"
+    raise NotComparable(f"the ions of the strained cells are {which}")
+
+
+def _atoms(structure: Structure) -> int:
+    return len(_group(structure).primitive.atoms)
+
+
+def _group(structure: Structure) -> SpaceGroup:
+    return SpaceGroup.find(AseAtomsAdaptor.get_atoms(structure, msonable=False))
+
+
+def _constants(ours: Side, theirs: Side) -> list[Value]:
+    """Independent constants in one setting; none where the two crystals are of two classes."""
+    given = ours.result.get("tensor_ieee")
+    try:
+        groups = _group(ours.structure), _group(theirs.structure)
+    except StructureError:
+        return []
+    names = independent(groups[0].number)
+    if given is None or names != independent(groups[1].number):
+        return []
+    pet = np.array(given)
+    dft = min(_in_axes(theirs, groups[1]), key=lambda tensor: _apart(tensor, pet))
+    least = VANISHING * np.abs(pet).max()
+    found = []
+    for i, j in names:
+        pair = float(pet[i - 1, j - 1]), float(dft[i - 1, j - 1])
+        if max(map(abs, pair)) > least:
+            found.append(number(f"c{i}{j}", _UNIT, *pair))
+    return [value for value in found if value]
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Distance of two tensors in Voigt's notation, the same in all axes."""
+    return float(np.linalg.norm((one - other) * np.outer(WEIGHTS, WEIGHTS)))
+
+
+def _in_axes(side: Side, group: SpaceGroup) -> np.ndarray:
+    """``(k, 6, 6)`` GPa, Voigt: a tensor in all axes that obey IEEE's standard."""
+    given, frames = side.result.get("tensor"), _HALF_TURNS
+    if given is None:
+        given = side.result["tensor_ieee"]
+    else:
+        frames = ieee_frames(group, np.array(side.structure.lattice.matrix))
+    weights = np.outer(WEIGHTS, WEIGHTS)
+    rotations = mandel_rotations(frames.transpose(0, 2, 1))
+    return voigt(rotations @ (np.array(given) * weights) @ rotations.transpose(0, 2, 1))
+
+
+def independent(number: int) -> tuple[tuple[int, int], ...]:
+    """Voigt's indices of the constants that the Laue class of a space group leaves independent.
+
+    J. F. Nye, Physical Properties of Crystals (1985), table 9; monoclinic crystals with y along
+    the unique axis. Of trigonal ones C14 or C15 vanishes where there are axes or mirrors along or
+    between the vectors a.
+    """
+    if number >= 195:
+        return ((1, 1), (1, 2), (4, 4))
+    if number >= 168:
+        return ((1, 1), (1, 2), (1, 3), (3, 3), (4, 4))
+    if number >= 143:
+        return ((1, 1), (1, 2), (1, 3), (3, 3), (4, 4), (1, 4), (1, 5))
+    if number >= 75:
+        square = ((1, 1), (1, 2), (1, 3), (3, 3), (4, 4), (6, 6))
+        return square if number >= 89 else (*square, (1, 6))
+    right = ((1, 1), (2, 2), (3, 3), (1, 2), (1, 3), (2, 3), (4, 4), (5, 5), (6, 6))
+    if number >= 16:
+        return right
+    if number >= 3:
+        return (*right, (1, 5), (2, 5), (3, 5), (4, 6))
+    return tuple((i, j) for i in range(1, 7) for j in range(i, 7))
