@@ -88,7 +88,9 @@ def measure(name: str, clock: Clock, spec: PotentialSpec) -> dict[str, Any]:
     """One row: ours, the peers, ratios, share, agreement."""
     case = cases.CASES[name](spec)
     case.warm_up()
-    inside, mine, theirs = [], [], {peer: [] for peer in case.peers}
+    inside: list[Any] = []
+    mine: list[Any] = []
+    theirs: dict[str, list[Any]] = {peer: [] for peer in case.peers}
     while not mine or (len(mine) < TURNS and max(mine) < SHORT and case.peers):
         clock.inside = 0.0
         with clock.watching(get_potential(spec).raw):

@@ -99,7 +99,8 @@ def relax_case(spec: PotentialSpec) -> Case:
         for atoms in batch:
             copy = atoms.copy()
             copy.calc = SymmetrizedCalculator(potential)
-            BFGS(FrechetCellFilter(copy), logfile=None).run(fmax=0.005, steps=500)
+            moving: Any = FrechetCellFilter(copy)
+            BFGS(moving, logfile=None).run(fmax=0.005, steps=500)
             energies.append(copy.get_potential_energy() / len(copy))
         return energies
 
@@ -279,7 +280,7 @@ def md_case(spec: PotentialSpec) -> Case:
     def with_torch_sim() -> list[float]:
         import torch_sim as ts
 
-        final = ts.integrate(
+        final: Any = ts.integrate(
             batch, batched_model(plain), integrator=ts.Integrator.nvt_langevin,
             n_steps=steps, temperature=300.0, timestep=0.001,
         )  # fmt: skip

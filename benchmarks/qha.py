@@ -62,18 +62,22 @@ def theirs(crystal: Structure, min_length: float, cubic: bool) -> tuple[Any, Any
     from pet_flows.jobs import RelaxMaker, StaticMaker
 
     size = {} if cubic else {"force_diagonal": True}
-    phonon = {
+    phonon: dict[str, Any] = {
         "bulk_relax_maker": None,
         "phonon_displacement_maker": StaticMaker(),
         "min_length": min_length,
         "get_supercell_size_kwargs": size,
         "generate_frequencies_eigenvectors_kwargs": {"npoints_band": 3},
     }
+    # what atomate2 asks of a maker ours have, without being of its classes
+    relax: Any
+    fixed: Any
+    static: Any = StaticMaker()
     relax, fixed = RelaxMaker(fmax=1e-5), RelaxMaker(fmax=1e-5, relax_cell=False)
     qha = ForceFieldQhaMaker(
         initial_relax_maker=relax,
         eos_relax_maker=fixed,
-        phonon_maker=PhononMaker(static_energy_maker=StaticMaker(), **phonon),
+        phonon_maker=PhononMaker(static_energy_maker=static, **phonon),
         linear_strain=(-0.015, 0.024),
         number_of_frames=8,
         min_length=min_length,

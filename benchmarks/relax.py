@@ -129,10 +129,8 @@ def ours(spec: PotentialSpec, given: list[Atoms], symmetry: bool, folder: str) -
 
     get_settings.cache_clear()
     with ResultStore.open() as store:
-        cpu, wall, slim = clocked(
-            lambda: run_batch(maker, structures, resolve(maker.potential), store)
-        )
-        records = [store.get(s["key"]) for s in slim]
+        cpu, wall, slim = clocked(lambda: run_batch(maker, structures, resolve(spec), store))
+        records: list[Any] = [store.get(s["key"]) for s in slim]
     results = [r["result"] for r in records]
     kept = [r["spacegroup"]["final"]["tight"] == r["spacegroup"]["input"]["loose"] for r in records]
     return {
@@ -156,7 +154,7 @@ def raw_torch_sim(model: MetatomicModel, given: list[Atoms]) -> dict[str, Any]:
         calls += state.n_systems
         return forward(state, **kwargs)
 
-    model.forward = counted  # type: ignore[method-assign]
+    model.forward = counted
     criterion = ts.generate_force_convergence_fn(force_tol=FMAX, include_cell_forces=True)
 
     def run() -> Any:
@@ -167,7 +165,7 @@ def raw_torch_sim(model: MetatomicModel, given: list[Atoms]) -> dict[str, Any]:
         )  # fmt: skip
 
     cpu, wall, state = clocked(run)
-    model.forward = forward  # type: ignore[method-assign]
+    model.forward = forward
     converged = criterion(state, torch.zeros(state.n_systems))
     return {"cpu_s": cpu, "wall_s": wall, "evaluations": calls, "converged": int(converged.sum())}
 
@@ -182,7 +180,8 @@ def one_by_one(calculator: Any, given: list[Atoms]) -> dict[str, Any]:
             atoms = atoms.copy()
             calculator.reset()
             atoms.calc = calculator
-            optimizer = BFGS(FrechetCellFilter(atoms), logfile=None)
+            moving: Any = FrechetCellFilter(atoms)
+            optimizer = BFGS(moving, logfile=None)
             converged += optimizer.run(fmax=FMAX, steps=STEPS)
             steps += optimizer.nsteps + 1
             each = calculator.results.get("n_evaluations", 1)

@@ -74,15 +74,15 @@ def acoustic(outcome: Outcome) -> np.ndarray:
     phonopy.force_constants = arrays["force_constants"]
     cell = phonopy.primitive
     phonopy.run_qpoints(WAVE * DIRECTIONS @ cell.cell.T / (2 * np.pi))
-    slopes = (
-        2 * np.pi * np.sort(phonopy.qpoints.frequencies, axis=1)[:, :3] / WAVE
-    )  # Å THz = 100 m/s
+    qpoints: Any = phonopy.qpoints
+    slopes = 2 * np.pi * np.sort(qpoints.frequencies, axis=1)[:, :3] / WAVE  # Å THz = 100 m/s
     density = cell.masses.sum() * _amu / (cell.volume * 1e-30)
     return np.sort(np.sign(slopes) * density * (100 * slopes) ** 2 / 1e9, axis=1)
 
 
 def seconds_of(atoms: Outcome, potential: Potential, length: float) -> tuple[Outcome, float]:
     settings = PhononSettings(min_length=length, max_atoms=5000)
+    assert atoms.atoms is not None
     gc.collect()
     start = time.process_time()
     (found,) = results(phonon([atoms.atoms], potential, settings, [atoms.inherited]))

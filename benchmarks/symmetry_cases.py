@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -103,7 +104,9 @@ def turns(n: int, seed: int = 11) -> list[np.ndarray]:
     return [(-1.0) ** (i + 1) * q for i, q in enumerate(matrices)]
 
 
-def trained(model: str, dtype: str, trust: bool) -> tuple[RawModel, PotentialSpec]:
+def trained(
+    model: str, dtype: Literal["float32", "float64"], trust: bool
+) -> tuple[RawModel, PotentialSpec]:
     """Raw model on the fast path where it is supported, and its resolved spec."""
     spec = PotentialSpec(model=model, symmetrization="none", dtype=dtype, device="cpu")
     potential = get_potential(spec, trust=trust)

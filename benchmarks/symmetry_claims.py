@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def batching(raw: RawModel, spec: PotentialSpec) -> dict[str, float]:
             for copy in copies:
                 calculator.calculate(copy, ["energy", "forces", "stress"], ["positions", "cell"])
 
-        out[f"{name}: batched"] = cpu_time(lambda g=grid, t=together: g.evaluate(t))
+        out[f"{name}: batched"] = cpu_time(partial(grid.evaluate, together))
         out[f"{name}: one by one"] = cpu_time(one_by_one, 2)
         out[f"{name}: one by one, metatomic"] = cpu_time(metatomic, 2)
         out[f"{name}: ratio"] = out[f"{name}: one by one"] / out[f"{name}: batched"]
@@ -136,7 +137,7 @@ def fast_path(raw: RawModel, spec: PotentialSpec) -> dict[str, float]:
         for path, model in (("fast", raw), ("general", general)):
             engine = evaluator(model, "grid:icosahedral")
             systems = systems_of(engine, [atoms])
-            out[f"{name}: {path}"] = cpu_time(lambda e=engine, s=systems: e.evaluate(s), 3)
+            out[f"{name}: {path}"] = cpu_time(partial(engine.evaluate, systems), 3)
             found += engine.evaluate(systems)
         out[f"{name}: ratio"] = out[f"{name}: general"] / out[f"{name}: fast"]
         out[f"{name}: largest force difference, eV/Å"] = float(

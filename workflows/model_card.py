@@ -88,6 +88,7 @@ def main() -> None:
     inference_only(args.checkpoint, target)
     spec = PotentialSpec(model=str(target), symmetrization="none", dtype="float32")
     potential = get_potential(spec, trust=True)
+    validation = errors(potential, list(read(args.data, ":")))
     card = {
         "description": "Small PET for nine elements, trained from scratch for this package.",
         "elements": sorted(TRAINING_PHASES),
@@ -106,13 +107,13 @@ def main() -> None:
         "16 epochs, then configs/finetune_pet_mvl.yaml over and over, 1 (of 8), 4, 5, 4 and 3 "
         "epochs, each from the last one's checkpoint; single CPU thread, float32",
         "training_phases": TRAINING_PHASES,
-        "validation": errors(potential, read(args.data, ":")),
+        "validation": validation,
         "validation_note": "one orientation each, no symmetrization, float32",
     }
     args.out.with_suffix(".json").write_text(
         json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8"
     )
-    for label, row in card["validation"].items():
+    for label, row in validation.items():
         print(f"{label:6}", row)
 
 

@@ -76,6 +76,10 @@ class PropertyMaker(Maker):
     manifest: dict[str, Any] | None = None
     """of the campaign, registered by whichever job runs first"""
 
+    if TYPE_CHECKING:  # makers have fields of their property's settings, which are added to them
+
+        def __init__(self, **fields: Any) -> None: ...
+
     def __post_init__(self) -> None:
         """Fill in what the user's settings say."""
         self.potential = with_settings(self.potential)
