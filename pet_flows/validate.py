@@ -76,7 +76,8 @@ def sentence(error: ValidationError, model: type[BaseModel], where: Callable[[Pl
     place = [p for p in found["loc"] if not (isinstance(p, str) and p.startswith(_INSIDE))]
     # where it is says `where`: the name, and its number in a list
     last = max((n for n, step in enumerate(place) if isinstance(step, str)), default=0)
-    name = ".".join(map(str, place[last:]))
+    name = "".join(f"entry {int(n) + 1} of " for n in reversed(place[last + 1 :]))
+    name += str(place[last]) if place else ""
     if found["type"] == "extra_forbidden":
         return unknown(str(place[-1]), names_at(model, place[:-1]), "setting", where(place))
     if found["type"] == "missing":

@@ -102,14 +102,15 @@ def _records(
     store: ResultStore, named: list[Named], which: str | None, plot: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Records that have plots, each once, with the name that asked for it."""
+    from pet_flows.report.damage import sound
     from pet_flows.report.pictures import WITHOUT, plots_of
 
     seen = set()
     for one in named:
         criteria = one.criteria if which is None else {"$and": [one.criteria, {"property": which}]}
         order = {"formula_pretty": 1, "property": 1}
-        for record in store.query(criteria, WITHOUT, order):
-            offered = plots_of(record)
+        found = store.query(criteria, WITHOUT, order)
+        for record, offered in sound(found, lambda r: (r, r["state"] and plots_of(r))):
             if record["_id"] in seen or not (offered if plot is None else plot in offered):
                 continue
             seen.add(record["_id"])
@@ -124,6 +125,7 @@ def _draw_all(
     which: str | None,
 ) -> None:
     """Draw everything that can be drawn, and say why the rest cannot."""
+    from pet_flows.report.damage import SYMPTOMS, damage
     from pet_flows.report.pictures import plots_of
 
     drawn, failed, missing = 0, 0, Counter[str]()
@@ -137,6 +139,8 @@ def _draw_all(
                 drawn += 1
             except PetFlowsError as error:
                 missing[str(error)] += 1
+            except SYMPTOMS as error:
+                missing[damage(record, error)] += 1
     if not drawn and not missing:
         _only([], names, which, plot, failed)
     if not drawn:

@@ -110,10 +110,10 @@ class ScreenMaker(Maker):
     def specs(self) -> list[PotentialSpec]:
         """The potentials with the hashes of their weights, which every job of the campaign uses.
 
-        A hub may have a newer release by the time that a job runs.
+        A hub may have a newer release by the time that a job runs. What is named twice is one.
         """
         several = self.potential if isinstance(self.potential, list) else [self.potential]
-        return [resolve(with_settings(one)).spec for one in several]
+        return list(dict.fromkeys(resolve(with_settings(one)).spec for one in several))
 
     def maker(self, name: str, potential: PotentialSpec | None = None) -> PropertyMaker:
         """Maker of one property with a potential of this campaign, by default its first."""

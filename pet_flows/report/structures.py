@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -17,6 +18,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.properties.registry import properties
 from pet_flows.properties.static.declaration import StaticResult
 from pet_flows.records.keys import structure_digest
+from pet_flows.report.damage import SYMPTOMS, damage
 from pet_flows.report.find import label
 from pet_flows.store.results import ResultStore
 from pet_flows.validate import unknown
@@ -24,6 +26,8 @@ from pet_flows.validate import unknown
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("cif", "poscar", "extxyz")
 #: relative
@@ -72,24 +76,36 @@ def export(
         with ExitStack() as files:
             write = _writer(kind, place, files)
             for record in _in_order(store, criteria, sort, limit):
-                if record["state"] == "failed":
-                    counts["failed"] += 1
-                    continue
-                name = label(record, campaign)
-                if written.has(name, record):
-                    continue
-                structure = store.final_structure(record)
-                if not written.add(name, record, structure_digest(structure)):
-                    continue
-                counts["written"] += 1
-                counts["unconverged"] += record["state"] == "unconverged"
-                write(name, record, structure, store)
+                try:
+                    counts.update(_one(record, store, campaign, written, write))
+                except SYMPTOMS as error:
+                    logger.warning("%s It is left out.", damage(record, error))
     except OSError as error:
         raise PetFlowsError(
             f"{place} cannot be written ({error.strerror}): name another "
             f"{'file' if kind == 'extxyz' else 'folder'}."
         ) from None
     return counts
+
+
+def _one(
+    record: Mapping[str, Any],
+    store: ResultStore,
+    campaign: str | None,
+    written: _Written,
+    write: Callable[..., None],
+) -> list[str]:
+    """Write the structure of one record; what it counts as."""
+    if record["state"] == "failed":
+        return ["failed"]
+    name = label(record, campaign)
+    if written.has(name, record):
+        return []
+    structure = store.final_structure(record)
+    if not written.add(name, record, structure_digest(structure)):
+        return []
+    write(name, record, structure, store)
+    return ["written", "unconverged"] if record["state"] == "unconverged" else ["written"]
 
 
 class _Written:

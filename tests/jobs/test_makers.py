@@ -47,7 +47,10 @@ def test_fields_reach_the_settings():
         (EOSMaker(n_volumes=3), "EOSMaker: n_volumes must be at least 5 (got 3)"),
         (MDMaker(ensemble="nvx"), "MDMaker: ensemble must be 'nve', 'nvt_langevin'"),
         (RelaxMaker(fmax=-1.0), "RelaxMaker: fmax must be greater than 0 (got -1.0)"),
-        (PhononMaker(mesh=(0, 4, 4)), "PhononMaker: mesh.0 must be greater than 0 (got 0)"),
+        (
+            PhononMaker(mesh=(0, 4, 4)),
+            "PhononMaker: entry 1 of mesh must be greater than 0 (got 0)",
+        ),
         (MDMaker(settings={"temprature": 3}), "MDMaker: there is no setting 'temprature': did"),
         (MDMaker(steps=3, settings={"steps": 4}), "MDMaker: steps is given twice"),
         (MDMaker(traj_file="md.foo"), "No trajectory can be written to 'md.foo'"),
