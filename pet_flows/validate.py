@@ -74,10 +74,7 @@ def sentence(error: ValidationError, model: type[BaseModel], where: Callable[[Pl
     # a name that does not exist explains more than what follows from it
     found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
     place = [p for p in found["loc"] if not (isinstance(p, str) and p.startswith(_INSIDE))]
-    # where it is says `where`: the name, and its number in a list
-    last = max((n for n, step in enumerate(place) if isinstance(step, str)), default=0)
-    name = "".join(f"entry {int(n) + 1} of " for n in reversed(place[last + 1 :]))
-    name += str(place[last]) if place else ""
+    name = _named(place)
     if found["type"] == "extra_forbidden":
         return unknown(str(place[-1]), names_at(model, place[:-1]), "setting", where(place))
     if found["type"] == "missing":
@@ -127,6 +124,13 @@ def inner_model(annotation: Any) -> Any:
         if (found := inner_model(part)) is not None:
             return found
     return None
+
+
+def _named(place: Place) -> str:
+    """The last name on the way (where that is says `where`), and the number in its list."""
+    last = max((n for n, step in enumerate(place) if isinstance(step, str)), default=0)
+    numbers = [f"entry {int(n) + 1} of " for n in reversed(place[last + 1 :])]
+    return "".join([*numbers, *map(str, place[last : last + 1])])
 
 
 def _shown(value: Any) -> str:

@@ -114,7 +114,7 @@ def _records(
             if record["_id"] in seen or not (offered if plot is None else plot in offered):
                 continue
             seen.add(record["_id"])
-            yield one.name, record
+            yield one.name, dict(record)
 
 
 def _draw_all(
