@@ -24,6 +24,7 @@ _PUBLIC = {
     "force_field": "pet_flows.jobs.force_field",
     "GPAWMaker": "pet_flows.jobs.gpaw",
     "ScreenMaker": "pet_flows.flows.screen",
+    "FollowUpMaker": "pet_flows.flows.followup",
     "submit": "pet_flows.launch.submit",
     **dict.fromkeys(
         (

@@ -17,6 +17,7 @@ COMMANDS = {
     "report": "Make one table of a campaign: a row for each structure.",
     "reference": "Add DFT results to compare with, list them, or remove them.",
     "compare": "Set a campaign's records next to DFT.",
+    "followup": "Give the best of a campaign to DFT flows of your own.",
     "audit": "Measure how symmetric a model is, per symmetrization and cost.",
     "models": "List the potentials there are.",
     "export": "Write a symmetrized model as one file for ASE, torch-sim and other engines.",

@@ -59,7 +59,7 @@ def test_a_static_calculation_keeps_nothing_of_the_cell_it_was_given():
     assert found.result["stress"] == pytest.approx(atoms.get_stress(voigt=False) / GPa)
     assert "energy" not in found.result
     assert found.arrays == {}
-    assert found.entry["energy"] == pytest.approx(atoms.get_potential_energy())
+    assert found.entry["energy"] == pytest.approx(atoms.get_potential_energy() / 4)
     document, blobs = document_of(found)
     assert document["nsites_primitive"] == 1
     assert reference_of(document).id == found.id
@@ -70,7 +70,10 @@ def test_a_relaxation_ends_at_the_minimum():
     found = of("relax", COPPER.copy().apply_strain(0.01, inplace=False), fmax=1e-3, smax=1e-4)
     # where the curve of the same calculator has it; 1e-4 eV of V σ is 1e-4 in the volume
     assert found.structure.volume / 4 == pytest.approx(of("eos").result["v0_per_atom"], rel=1e-3)
-    assert "lattice" not in found.result
+    # of the primitive cell
+    assert found.result["lattice"]["alpha"] == pytest.approx(60.0)
+    volume = found.structure.volume / 4
+    assert found.result["lattice"]["a"] == pytest.approx((2**0.5 * volume) ** (1 / 3))
     assert found.result["converged"]
 
 

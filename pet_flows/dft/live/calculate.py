@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pymatgen.core import Structure
-from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.dft.importers.energies import entry_of, lattice
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.engines.potential import Potential
@@ -25,9 +25,7 @@ LIVE: Mapping[str, Mapping[str, Any]] = {
     "eos": {"fmax": 0.01, "smax": 0.01, "steps": 60},
     "phonon": {"min_length": 8.0, "max_atoms": 64},
 }
-#: of the cell that was calculated, while a reference keeps its primitive cell
-_OF_THE_CELL = frozenset(("energy", "lattice"))
-#: arrays whose atoms are those of that cell
+#: arrays whose atoms are those of the cell that was calculated; a reference keeps the primitive one
 _ARRAYS_OF_THE_CELL = frozenset(("static",))
 
 
@@ -81,13 +79,15 @@ def _reference(
     links: Mapping[str, tuple[str, ...]],
 ) -> Reference:
     final = given if outcome.atoms is None else AseAtomsAdaptor.get_structure(outcome.atoms)
-    energy = outcome.result.get("energy")
+    result = {name: value for name, value in outcome.result.items() if name != "energy"}
+    if "lattice" in result:
+        result["lattice"] = lattice(final)
     entry = None
-    if energy is not None:
-        entry = ComputedStructureEntry(final, energy, entry_id=source.name).as_dict()
+    if "energy" in outcome.result:
+        entry = entry_of(final, result["energy_per_atom"], {}, entry_id=source.name)
     return Reference(
         property=declared.name,
-        result={name: v for name, v in outcome.result.items() if name not in _OF_THE_CELL},
+        result=result,
         structure=final,
         level=level,
         source=source,
