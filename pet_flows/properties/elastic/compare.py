@@ -20,7 +20,7 @@ MODULI = ("k_vrh", "g_vrh", "young")
 #: constants below this, of the largest one, are none
 VANISHING = 1e-3
 #: axes that a tensor published in IEEE's setting may differ by: half turns about x, y and z
-_HALF_TURNS = np.array([np.diag(d) for d in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))])
+_TWOFOLD = np.array([np.diag(d) for d in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))])
 
 
 def values(ours: Side, theirs: Side) -> list[Value]:
@@ -109,7 +109,7 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 
 def _in_axes(side: Side, group: SpaceGroup) -> np.ndarray:
     """``(k, 6, 6)`` GPa, Voigt: a tensor in all axes that obey IEEE's standard."""
-    given, frames = side.result.get("tensor"), _HALF_TURNS
+    given, frames = side.result.get("tensor"), _TWOFOLD
     if given is None:
         given = side.result["tensor_ieee"]
     else:

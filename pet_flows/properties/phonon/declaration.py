@@ -188,6 +188,7 @@ PROPERTY = Property(
         "zero_point_energy_per_atom",
     ),
     counts="displaced cells",
+    compared="pet_flows.properties.phonon.compare:values",
     dtype="float64",  # a rigid shift by 0.01 Å moves a float32 Γ mode by 0.015 THz
     plots={
         "bands": "pet_flows.properties.phonon.plot:bands",
