@@ -19,7 +19,7 @@ _UNIT = "GPa"
 MODULI = ("k_vrh", "g_vrh", "young")
 #: constants below this, of the largest one, are none
 VANISHING = 1e-3
-#: axes that a tensor published in IEEE's setting may differ by: half turns about x, y and z
+#: axes that a tensor published in IEEE's setting may differ by: rotations by 180°
 _TWOFOLD = np.array([np.diag(d) for d in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))])
 
 
