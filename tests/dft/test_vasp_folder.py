@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
-import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pymatgen.io.vasp import Poscar, Vasprun
 
 from pet_flows.cli import main
 from pet_flows.dft.importers.importing import import_references
@@ -18,22 +14,7 @@ from pet_flows.dft.importers.kinds import kind_of
 from pet_flows.dft.importers.options import Options
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
-
-RECORDED = Path(__file__).parent / "data" / "Si64_displaced.vasprun.xml.gz"
-#: what emmet reads of an OUTCAR, as VASP writes it
-OUTCAR = """\
- running on    4 total cores
-   k-points           NKPTS =      2   number of bands    NBANDS=    164
-   IBRION =     -1    ionic relax: 0-MD 1-quasi-New 2-CG
-   total plane-waves  NPLWV =  85184
- maximum and minimum number of plane-waves per node :      2903     2891
-    total drift:                                0.000000      0.000000     -0.000001
- General timing and accounting informations for this job:
-                  Total CPU time used (sec):        3.528
-                            User time (sec):        3.271
-                          System time (sec):        0.257
-                         Elapsed time (sec):        4.100
-"""
+from tests.dft.jobs import RECORDED, vasp_folder
 
 
 @pytest.fixture
@@ -42,22 +23,16 @@ def store():
         yield opened
 
 
-@pytest.fixture(scope="module")
-def recorded():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Vasprun(str(RECORDED), parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+@pytest.fixture
+def folder(tmp_path):
+    """A calculation as it lies on a disk."""
+    vasp_folder(tmp_path / "runs" / "si")
+    return tmp_path / "runs" / "si"
 
 
 @pytest.fixture
-def folder(tmp_path, recorded):
-    """A calculation as it lies on a disk."""
-    place = tmp_path / "runs" / "si"
-    place.mkdir(parents=True)
-    shutil.copy(RECORDED, place / "vasprun.xml.gz")
-    (place / "OUTCAR").write_text(OUTCAR)
-    Poscar(recorded.final_structure).write_file(str(place / "CONTCAR"))
-    return place
+def recorded(tmp_path):
+    return vasp_folder(tmp_path / "recorded")
 
 
 def the_one(store):

@@ -21,7 +21,23 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _unknown(uuids: Sequence[str], folders: Sequence[str]) -> LevelOfTheory | None:
+@dataclass(frozen=True)
+class JobFacts:
+    """What the calculations that a document was made of say, where it does not say it itself.
+
+    Parameters
+    ----------
+    level
+        Of theory.
+    ions_relaxed
+        Whether ions moved; None where it is not known.
+    """
+
+    level: LevelOfTheory
+    ions_relaxed: bool | None = None
+
+
+def _unknown(uuids: Sequence[str], folders: Sequence[str]) -> JobFacts | None:
     return None
 
 
@@ -43,8 +59,8 @@ class Found:
         Of the job, where links to records and materials are.
     blob
         Where the document has ``{"blob_uuid": ..., "store": ...}``, gives what that stands for.
-    level_of_jobs
-        Level of the first of these jobs, named by uuid or folder, whose document says one.
+    jobs
+        What the first of these jobs, named by uuid or folder, says whose document is there.
     """
 
     content: Mapping[str, Any]
@@ -53,7 +69,7 @@ class Found:
     origin: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     blob: Callable[[Any], Any] = _as_it_is
-    level_of_jobs: Callable[[Sequence[str], Sequence[str]], LevelOfTheory | None] = _unknown
+    jobs: Callable[[Sequence[str], Sequence[str]], JobFacts | None] = _unknown
 
     def at(self, path: str) -> Any:
         """Value at keys joined by dots; None where there is none."""
@@ -69,7 +85,7 @@ class Found:
         """
         value = self.at(path)
         if value is None:
-            raise PetFlowsError(f"The document has no {path}: export or calculate it again.")
+            raise PetFlowsError(f"The document has no {path}: export or compute it again.")
         return value
 
     def structure(self, path: str = "structure") -> Structure:

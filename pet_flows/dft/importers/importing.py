@@ -12,7 +12,7 @@ from pet_flows.dft.documents import document_of
 from pet_flows.dft.importers.kinds import reader_of
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
-from pet_flows.dft.importers.read import Problem, Read, Unchanged
+from pet_flows.dft.importers.read import LeftOut, Problem, Read, Unchanged
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.patience import ServerAwayError
@@ -32,23 +32,29 @@ class Imported:
         same.
     problems
         Entries that gave none, each with its reason.
+    left_out
+        Entries that are parts of others: their number by what they are.
     """
 
     new: int = 0
     changed: int = 0
     same: int = 0
     problems: list[Problem] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
-        """Entries that were looked at."""
-        return self.new + self.changed + self.same + len(self.problems)
+        """What was looked at."""
+        parts = sum(self.left_out.values())
+        return self.new + self.changed + self.same + len(self.problems) + parts
 
     def __str__(self) -> str:
         """Say it on one line."""
-        numbers = f"{self.new} new, {self.changed} changed, {self.same} the same"
-        n = len(self.problems)
-        return f"{numbers}, {n} problem{'s' * (n != 1)}" if n else numbers
+        said = [f"{self.new} new", f"{self.changed} changed", f"{self.same} the same"]
+        if n := len(self.problems):
+            said.append(f"{n} problem{'s' * (n != 1)}")
+        said += [f"left out {n} {what}{'s' * (n != 1)}" for what, n in self.left_out.items()]
+        return ", ".join(said)
 
 
 def import_references(
@@ -110,6 +116,8 @@ def store_all(
             found.problems.append(entry)
         elif isinstance(entry, Unchanged):
             found.same += entry.references
+        elif isinstance(entry, LeftOut):
+            found.left_out[entry.reason] = found.left_out.get(entry.reason, 0) + 1
         else:
             _store(store, entry, found)
         if progress is not None:

@@ -2,7 +2,8 @@
 
 A reader is a function ``read(source, options, known)`` that yields, in the order of the source,
 a :class:`~pet_flows.dft.reference.Reference` for each property an entry has, a :class:`Problem` for
-an entry that gives none, or :class:`Unchanged` for one that is stored already. It raises
+an entry that gives none, :class:`Unchanged` for one that is stored already, or :class:`LeftOut` for
+one that is a part of others. It raises
 :class:`~pet_flows.errors.PetFlowsError` only where the source as a whole cannot be read, and wraps
 each entry in :func:`pet_flows.dft.importers.importing.attempt`.
 """
@@ -46,4 +47,20 @@ class Unchanged:
     references: int = 1
 
 
-Read = Reference | Problem | Unchanged
+@dataclass(frozen=True)
+class LeftOut:
+    """An entry of a source that is none by itself, such as one strained cell of many.
+
+    Parameters
+    ----------
+    name
+        What it is called there.
+    reason
+        What it is.
+    """
+
+    name: str
+    reason: str
+
+
+Read = Reference | Problem | Unchanged | LeftOut

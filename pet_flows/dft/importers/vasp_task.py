@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_result
-from pet_flows.dft.importers.found import Found, date_of
+from pet_flows.dft.importers.found import Found, JobFacts
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
@@ -25,7 +26,7 @@ _INPUT = (
 )  # fmt: skip
 FIELDS = (
     "structure", "output.energy", "output.forces", "output.stress", "run_type", "task_type",
-    "state", "completed_at", "last_updated", "dir_name", "entry.data", "entry.parameters",
+    "state", "dir_name", "entry.data", "entry.parameters",
     "material_id", "task_id",
     *(f"input.{name}" for name in _INPUT), *(f"calcs_reversed.input.{name}" for name in _INPUT),
 )  # fmt: skip
@@ -70,7 +71,7 @@ def references(found: Found) -> Iterator[Reference]:
         found.at("output.forces"),
         None if stress is None else KBAR * np.asarray(stress, float),
     )
-    level = level_of(found)
+    level = found.options.level_of(partial(level_of, found))
     parameters = {name: _last_input(found).get(name) for name in _PARAMETERS[1:]}
     entry = entry_of(
         structure,
@@ -109,12 +110,13 @@ def level_of(found: Found) -> LevelOfTheory:
     )
 
 
-def origin(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a document itself says of where it comes from."""
-    return {
-        "dir_name": content.get("dir_name"),
-        "completed_at": date_of(content.get("completed_at") or content.get("last_updated")),
-    }
+def facts(found: Found) -> JobFacts:
+    """What a document says of others that were made of it."""
+    steps = _tags(found).get("NSW")
+    return JobFacts(
+        found.options.level_of(partial(level_of, found)),
+        None if steps is None else int(steps) > 0,
+    )
 
 
 def _last_input(found: Found) -> Mapping[str, Any]:

@@ -1,0 +1,328 @@
+"""A jobflow store: documents of real flows, field by field, on both kinds of server."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+from ase.units import GPa
+from phonopy import Phonopy
+from pymatgen.core import Structure
+from pymatgen.core.elasticity.elastic import ElasticTensor
+from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.io.phonopy import get_phonopy_structure
+
+from pet_flows.cli import main
+from pet_flows.dft.importers import jobflow_store
+from pet_flows.dft.importers.importing import Imported, store_all
+from pet_flows.dft.importers.jobflow_store import read_job_store
+from pet_flows.dft.importers.known import Known
+from pet_flows.dft.importers.options import Options
+from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
+from tests.dft.jobs import LINKS, fill, vasp_document
+
+
+def bring_in(results, job_store, options: Options = Options()) -> Imported:  # noqa: B008
+    known = Known(results.references, options)
+    return store_all(results, read_job_store(job_store, options, known))
+
+
+@pytest.fixture
+def imported(emt_jobs, job_store, results) -> Imported:
+    fill(job_store, *emt_jobs)
+    return bring_in(results, job_store)
+
+
+def outputs(emt_jobs, name: str) -> list[dict]:
+    return [job["output"] for job in emt_jobs[0] if job["name"].startswith(name)]
+
+
+def only(results, property: str, **more) -> dict:
+    (found,) = results.references.find({"property": property, **more})
+    return found
+
+
+def test_flows_give_references_and_their_parts_none(imported, results):
+    assert not imported.problems
+    # two relaxations, each with its static, and the static after one of them
+    assert imported.new == 2 + 2 + 1 + 3
+    assert imported.left_out == {"strained cell": 6, "displaced cell": 2, "scaled cell": 6}
+    assert str(imported) == (
+        "8 new, 0 changed, 0 the same, left out 6 strained cells, left out 2 displaced cells, "
+        "left out 6 scaled cells"
+    )
+    for found in results.references.find():
+        assert found["material_ids"] == ["mp-149"]  # written mp-ft
+        assert found["records"] == [LINKS["pet_record"]]
+        assert found["formula_pretty"] == "Cu3Au"
+        assert found["level"]["functional"] == "EMT"
+        assert found["level"]["code"] == "force field"
+
+
+def test_energies_forces_and_stress_are_those_of_the_calculator(imported, results):
+    found = only(results, "relax", **{"source.name": {"$regex": "^Force field relax"}})
+    structure = Structure.from_dict(found["structure"])
+    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    atoms.calc = EMT()
+    result = found["result"]
+    assert result["energy_per_atom"] == pytest.approx(atoms.get_potential_energy() / 4, abs=1e-9)
+    assert result["max_force"] == pytest.approx(0.0, abs=1e-4)
+    stress = atoms.get_stress(voigt=False) / GPa  # tension positive, as in a record
+    assert np.array(result["stress"]) == pytest.approx(stress, abs=1e-6)
+    assert abs(result["pressure"]) < 0.05
+    assert result["lattice"]["a"] == pytest.approx(structure.lattice.a, abs=1e-9)
+    assert found["entry"]["energy"] == pytest.approx(4 * result["energy_per_atom"])
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+def test_pressure_of_a_compressed_cell_is_positive(emt_jobs, job_store, results):
+    """EMT's copper-gold five per cent too short is under some 30 GPa."""
+    jobs = [job for job in emt_jobs[0] if job["name"] == "Force field relax deformation 0"]
+    fill(job_store, jobs, [])
+    bring_in(results, job_store)
+    assert only(results, "static")["result"]["pressure"] > 10
+
+
+def test_the_elastic_tensor_is_the_raw_one_in_our_units(imported, results, emt_jobs):
+    found = only(results, "elastic")["result"]
+    (document,) = outputs(emt_jobs, "fit_elastic_tensor")
+    raw = np.array(document["elastic_tensor"]["raw"])
+    assert np.array(found["tensor"]) == pytest.approx(0.5 * (raw + raw.T), abs=1e-9)
+    theirs = ElasticTensor.from_voigt(document["elastic_tensor"]["raw"])
+    derived = document["derived_properties"]
+    for name in ("k_voigt", "g_voigt", "k_reuss", "g_reuss", "k_vrh", "g_vrh"):
+        assert found[name] == pytest.approx(derived[name], rel=1e-4)
+    assert found["young"] == pytest.approx(derived["y_mod"] / 1e9, rel=1e-4)  # atomate2: in Pa
+    assert found["k_vrh"] == pytest.approx(theirs.k_vrh, rel=1e-9)
+    assert found["debye_temperature"] == pytest.approx(derived["debye_temperature"], rel=1e-4)
+    # cubic: the axes of the cell are those of IEEE, up to their names
+    ieee = np.array(found["tensor_ieee"])
+    assert ieee[0, 0] == pytest.approx(raw[0, 0], rel=1e-3)
+    assert ieee[3, 3] == pytest.approx(raw[3, 3], rel=1e-3)
+    assert (found["stable"], found["ions_relaxed"], found["n_strains"]) == (True, True, 6)
+
+
+def test_a_phonon_document_gives_our_mesh_of_its_force_constants(imported, results, emt_jobs):
+    reference = only(results, "phonon")
+    found, arrays = reference["result"], results.references.blob(reference, "phonon")
+    (document,) = outputs(emt_jobs, "generate_frequencies")
+    blob = document["force_constants"]["blob_uuid"]
+    (constants,) = [
+        one["data"]["force_constants"] for one in emt_jobs[1] if one["blob_uuid"] == blob
+    ]
+    theirs = Phonopy(
+        get_phonopy_structure(Structure.from_dict(document["structure"])),
+        supercell_matrix=document["supercell_matrix"],
+        primitive_matrix=document["primitive_matrix"],
+    )
+    theirs.force_constants = np.array(constants)
+    points = [[0.1, 0.2, 0.3], [0.5, 0.5, 0.5]]
+    theirs.run_qpoints(points)
+    ours = to_phonopy(arrays)
+    ours.run_qpoints(points)
+    assert ours.qpoints.frequencies == pytest.approx(theirs.qpoints.frequencies, abs=1e-6)
+    theirs.run_mesh(found["mesh"], is_gamma_center=True)
+    theirs.run_thermal_properties(temperatures=[300], cutoff_frequency=1e-3)
+    free = float(theirs.thermal_properties.free_energy[0])
+    (at_300,) = [row for row in found["thermal"] if row["T"] == 300]
+    assert at_300["f"] == pytest.approx(free / 4, abs=1e-4)  # of four atoms
+    # the document's own, per formula unit and on a coarser mesh
+    n = document["temperatures"].index(300)
+    assert at_300["f"] == pytest.approx(document["free_energies"][n] / 4000, abs=0.1)
+    assert at_300["s"] == pytest.approx(document["entropies"][n] / 4, abs=0.3)
+    assert found["has_imaginary_modes"] is False
+    assert found["max_frequency"] == pytest.approx(np.max(arrays["mesh_frequencies"]))
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+def test_without_force_constants_the_curves_count_per_atom(emt_jobs, job_store, results):
+    jobs = [copy.deepcopy(j) for j in emt_jobs[0] if j["name"].startswith("generate_frequencies")]
+    static = [job for job in emt_jobs[0] if job["name"] == "Force field static 1/2"]
+    fill(job_store, [*jobs, *static], emt_jobs[1])
+    bring_in(results, job_store)
+    (whole,) = [row for row in only(results, "phonon")["result"]["thermal"] if row["T"] == 300]
+    jobs[0]["output"]["force_constants"] = None
+    jobs[0]["index"] = 2
+    fill(job_store, jobs, [])
+    assert bring_in(results, job_store).changed == 1
+    found = only(results, "phonon")
+    (at_300,) = [row for row in found["result"]["thermal"] if row["T"] == 300]
+    assert at_300["f"] == pytest.approx(whole["f"], abs=0.1)
+    assert at_300["cv"] == pytest.approx(whole["cv"], abs=0.1)
+    assert "no force constants" in found["problems"][0]
+    # from the density of states alone
+    jobs[0] |= {"index": 3}
+    jobs[0]["output"] |= {"free_energies": None, "phonon_bandstructure": None}
+    fill(job_store, jobs, [])
+    bring_in(results, job_store)
+    (at_300,) = [row for row in only(results, "phonon")["result"]["thermal"] if row["T"] == 300]
+    assert at_300["f"] == pytest.approx(whole["f"], abs=0.1)
+    assert at_300["s"] == pytest.approx(whole["s"], abs=0.3)
+
+
+def test_an_equation_of_state_is_fitted_again(imported, results, emt_jobs):
+    found = only(results, "eos")["result"]
+    (document,) = outputs(emt_jobs, "Forcefield EOS Maker postprocessing")
+    theirs = document["relax"]["EOS"]["birch_murnaghan"]
+    assert found["b0"] == pytest.approx(theirs["b0 GPa"], rel=1e-4)
+    assert found["v0_per_atom"] == pytest.approx(theirs["v0"] / 4, rel=1e-5)
+    assert found["e0_per_atom"] == pytest.approx(theirs["e0"] / 4, abs=1e-6)
+    assert len(found["volumes"]) == 7
+    # the bulk modulus of another flow, over smaller strains
+    assert found["b0"] == pytest.approx(only(results, "elastic")["result"]["k_vrh"], rel=0.03)
+
+
+def test_only_the_last_run_of_a_job_counts(emt_jobs, job_store, results):
+    (first,) = [job for job in emt_jobs[0] if job["name"] == "Force field relax"][:1]
+    again = copy.deepcopy(first)
+    again["index"] = 2
+    again["output"]["output"]["energy"] += 4.0
+    fill(job_store, [again, first], [])
+    bring_in(results, job_store)
+    found = only(results, "relax")
+    assert found["source"]["index"] == 2
+    expected = first["output"]["output"]["energy"] / 4 + 1.0
+    assert found["result"]["energy_per_atom"] == pytest.approx(expected)
+
+
+def test_what_has_not_changed_is_not_read_again(
+    imported, emt_jobs, job_store, results, monkeypatch
+):
+    read = []
+    original = jobflow_store._Documents.read
+
+    def counted(self, kind, heads):
+        read.extend(head.uuid for head in heads)
+        return original(self, kind, heads)
+
+    monkeypatch.setattr(jobflow_store._Documents, "read", counted)
+    before = {one["_id"]: one for one in results.references.find()}
+    assert bring_in(results, job_store).same == imported.new
+    assert not read
+    later = copy.deepcopy(next(j for j in emt_jobs[0] if j["name"] == "Force field relax"))
+    later["completed_at"] = datetime(2030, 1, 1).isoformat()
+    fill(job_store, [later], [])
+    assert bring_in(results, job_store).changed == 2  # its static and its relaxation
+    assert read == [later["uuid"]]
+    now = {one["_id"]: one for one in results.references.find()}
+    assert sum(before[key] != now[key] for key in before) == 2
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "damage", "reason"),
+    [
+        ("Force field relax", {"structure": None}, "no structure"),
+        ("Force field relax", {"output": {"energy": "high"}}, "damaged"),
+        ("Force field relax", {"is_force_converged": False}, "did not converge"),
+        ("fit_elastic_tensor", {"elastic_tensor": {"raw": [[1.0, 2.0]]}}, "not 6×6 numbers"),
+        ("fit_elastic_tensor", {"elastic_tensor": None}, "no elastic_tensor.raw"),
+        ("generate_frequencies", {"supercell_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}, "shape"),
+        ("Forcefield EOS", {"relax": {"energy": [1.0], "volume": [9.0]}}, "no structures"),
+    ],
+)
+def test_a_damaged_document_is_a_problem_and_stops_no_other(
+    name, damage, reason, emt_jobs, job_store, results
+):
+    jobs = copy.deepcopy(emt_jobs[0])
+    (damaged,) = [job for job in jobs if job["name"].startswith(name)][:1]
+    damaged["output"] |= damage
+    fill(job_store, jobs, emt_jobs[1])
+    found = bring_in(results, job_store)
+    assert [problem.name.rpartition(" ")[2] for problem in found.problems] == [damaged["uuid"]]
+    assert reason in found.problems[0].reason
+    assert found.new >= 6
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+def test_missing_blobs_are_a_problem(emt_jobs, job_store, results):
+    fill(job_store, emt_jobs[0], [])
+    (problem,) = bring_in(results, job_store).problems
+    assert "additional store 'data' has no" in problem.reason
+
+
+def test_parts_that_a_query_leaves_out_still_say_the_level(emt_jobs, job_store, results):
+    fill(job_store, *emt_jobs)
+    query = {"output.@class": "ElasticDocument"}
+    assert str(bring_in(results, job_store, Options(query=query))) == "1 new, 0 changed, 0 the same"
+    assert only(results, "elastic")["level"]["functional"] == "EMT"
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+class TestVasp:
+    @pytest.fixture
+    def document(self, tmp_path):
+        return vasp_document(tmp_path / "run")
+
+    def test_a_relaxation_is_a_relax_reference_too(self, document, job_store, results):
+        document["output"]["task_type"] = "Structure Optimization"
+        fill(job_store, [document], [])
+        assert bring_in(results, job_store).new == 2
+        for found in results.references.find():
+            assert found["records"] == [LINKS["pet_record"]]
+            assert found["material_ids"] == ["mp-149"]
+            assert found["source"]["completed_at"] == datetime(2026, 3, 1, 12, 0, 0, 123000)
+            assert found["source"]["dir_name"] == document["output"]["dir_name"]
+            assert found["entry"]["data"]["oxide_type"] == "None"
+        assert only(results, "relax")["result"]["lattice"]["a"] == pytest.approx(10.9, abs=0.1)
+
+    def test_the_last_run_of_a_folder_says_the_level(self, document, job_store, results):
+        """``input`` is that of the first, here of a cheaper one without U."""
+        output = document["output"]
+        last = copy.deepcopy(output["input"])
+        last["hubbards"] = {"Si": 2.0}
+        last["incar"] |= {"ISPIN": 2, "ENCUT": 520.0, "IVDW": 12}
+        output["calcs_reversed"][0]["input"] = last
+        output["run_type"] = "GGA+U"
+        fill(job_store, [document], [])
+        bring_in(results, job_store)
+        level = only(results, "static")["level"]
+        assert (level["u"], level["spin"], level["cutoff"]) == ({"Si": 2.0}, True, 520.0)
+        assert level["dispersion"] == "D3(BJ)"
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"state": "failed"}, "did not end successfully"),
+            ({"task_type": "NSCF Line"}, "NSCF Line"),
+            ({"task_type": "Molecular Dynamics"}, "Molecular Dynamics"),
+            ({"run_type": "LDA"}, "LDA"),
+            ({"run_type": None}, "no run_type"),
+        ],
+    )
+    def test_what_is_no_reference_is_a_problem(self, change, reason, document, job_store, results):
+        document["output"] |= change
+        fill(job_store, [document], [])
+        found = bring_in(results, job_store)
+        assert found.new == 0
+        assert reason in found.problems[0].reason
+
+    def test_a_functional_that_is_given_counts(self, document, job_store, results):
+        document["output"]["run_type"] = None
+        fill(job_store, [document], [])
+        options = Options(level={"functional": "r2SCAN"})
+        assert bring_in(results, job_store, options).new == 1
+        level = only(results, "static")["level"]
+        assert (level["functional"], level["cutoff"]) == ("r2SCAN", 300.0)
+
+
+def test_a_store_of_a_server_is_read_by_the_command(
+    mongodb_uri, mongodb_database, tmp_path, capsys
+):
+    from tests.store.conftest import mongodb_job_store
+
+    store = mongodb_job_store(mongodb_uri, mongodb_database)
+    store.connect()
+    fill(store, [vasp_document(tmp_path / "run")], [])
+    store.close()
+    (tmp_path / "theirs.yaml").write_text(
+        f"JOB_STORE:\n  docs_store:\n    type: MongoURIStore\n    uri: {mongodb_uri}\n"
+        f"    database: {mongodb_database}\n    collection_name: outputs\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["reference", "add", str(tmp_path / "theirs.yaml")])
+    assert ended.value.code == 0
+    assert "1 new, 0 changed, 0 the same" in capsys.readouterr().out
