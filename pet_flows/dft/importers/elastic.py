@@ -81,7 +81,7 @@ def elastic_result(raw: Any, structure: Structure) -> tuple[dict[str, Any], list
     if tensor.shape != (6, 6) or not np.isfinite(tensor).all():
         raise PetFlowsError(
             f"The elastic tensor is not 6×6 numbers (got {'×'.join(map(str, tensor.shape))}): "
-            "calculate it again."
+            "compute it again."
         )
     problems = []
     largest, apart = float(np.abs(tensor).max()), float(np.abs(tensor - tensor.T).max())
