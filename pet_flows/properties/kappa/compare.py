@@ -13,7 +13,7 @@ from pet_flows.properties.comparison import NotComparable, Side, Value, distance
 from pet_flows.properties.phonon.compare import STABLE
 from pet_flows.properties.property import ROOM_TEMPERATURE
 
-#: of a crystal that is unstable or has lost its symmetry, and the largest there is
+#: of a crystal that is unstable or no longer has its symmetry, and the largest there is
 WORST = 2.0
 #: Å, at which space groups must agree
 SYMPREC = 1e-2

@@ -20,7 +20,7 @@ def values(ours: Side, theirs: Side) -> list[Value]:
     Raises
     ------
     NotComparable
-        One of them does not reach 300 K, or left it out.
+        One of them ends below 300 K, or left it out.
     """
     pet, dft = _place(ours.result), _place(theirs.result)
     if pet is None or dft is None:
