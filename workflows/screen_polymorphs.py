@@ -24,5 +24,5 @@ records = pet_flows.ResultStore.from_job_store(store)
 for record in records.query({"sources.campaign": "polymorphs", "property": "phonon"}):
     modes = "imaginary modes" if record["result"].get("has_imaginary_modes") else "stable"
     print(record["sources"][0]["material_id"], record["state"], modes)
-matched = pet_flows.compare_campaign(records, "polymorphs")
-Console().print(pet_flows.comparison_table(matched))
+compared = pet_flows.compare_campaign(records, "polymorphs")
+Console().print(pet_flows.comparison_table(compared))

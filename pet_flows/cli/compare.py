@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pet_flows.cli.query import Format, check_campaign
 from pet_flows.errors import PetFlowsError
 
+if TYPE_CHECKING:
+    from pet_flows.store.results import ResultStore
+
 #: formats of pictures
 PICTURES = (".png", ".pdf", ".svg")
 
-Campaign = Annotated[str, typer.Argument(help="Name of the campaign.")]
+Campaigns = Annotated[
+    list[str], typer.Argument(help="Names of campaigns; several are set side by side.")
+]
+Properties = Annotated[
+    str | None,
+    typer.Option("--property", help="Only these properties, with commas; all if left out."),
+]
 Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
     Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf, .svg).")
@@ -25,37 +34,60 @@ AcrossLevels = Annotated[
     typer.Option(
         "--across-levels",
         help="Also compare where the functional, U, spin or pseudopotentials of potential and DFT "
-        "differ; each row says in what.",
+        "differ; each comparison says in what.",
     ),
 ]
 
 
 def command(
-    campaign: Campaign,
+    campaigns: Campaigns,
+    properties: Properties = None,
     shape: Shape = Format.table,
     picture: Picture = None,
     across_levels: AcrossLevels = False,
 ) -> None:
-    """Set the equations of state of a campaign next to all-electron DFT."""
+    """Set the records of campaigns next to DFT.
+
+    References are those of pet-flows reference, of installed packages, and all-electron equations
+    of state of the elements. What was compared before and has not changed is not compared again.
+    """
     from pet_flows.compare.campaign import compare_campaign
-    from pet_flows.compare.table import as_dict, comparison_table
-    from pet_flows.store.results import ResultStore
+    from pet_flows.compare.data import as_dict
+    from pet_flows.compare.table import comparison_table
+    from pet_flows.properties.registry import get_property
 
     check_file(picture, PICTURES, "--picture")
-    store = ResultStore.open(read_only=True)
-    check_campaign(store, campaign)
-    matched = compare_campaign(store, campaign, across_levels=across_levels)
+    wanted = [name.strip() for name in (properties or "").split(",") if name.strip()]
+    for name in wanted:
+        get_property(name)
+    store, keep = _opened()
+    for campaign in campaigns:
+        check_campaign(store, campaign)
+    compared = compare_campaign(store, *campaigns, across_levels=across_levels, keep=keep)
     if shape is Format.json:
-        sys.stdout.write(json.dumps(as_dict(matched), indent=1) + "\n")
+        sys.stdout.write(json.dumps(as_dict(compared, wanted), indent=1) + "\n")
     else:
         from rich.console import Console
 
-        Console(width=None if sys.stdout.isatty() else 110).print(comparison_table(matched))
+        console = Console(width=None if sys.stdout.isatty() else 110)
+        console.print(comparison_table(compared, wanted))
     if picture is not None:
         from pet_flows.compare.parity import draw_parity
 
-        draw_parity(matched.rows, picture)
+        draw_parity(compared.rows(), picture)
         typer.echo(f"Picture in {picture}", err=True)
+
+
+def _opened() -> tuple[ResultStore, bool]:
+    """The store, and whether it can be written: another process may be doing that."""
+    from pet_flows.store.results import ResultStore
+
+    with ResultStore.open(read_only=True):
+        pass  # what is not there is not made
+    try:
+        return ResultStore.open(), True
+    except PetFlowsError:
+        return ResultStore.open(read_only=True), False
 
 
 def check_file(path: Path | None, endings: tuple[str, ...], what: str) -> None:

@@ -63,7 +63,7 @@ def _afterwards(campaign: CampaignFile) -> None:
     if campaign.comparison.show or campaign.comparison.picture is not None:
         from pet_flows.cli.compare import command as compare
 
-        _say(partial(compare, campaign.name, picture=campaign.comparison.picture))
+        _say(partial(compare, [campaign.name], picture=campaign.comparison.picture))
 
 
 def _say(work: Callable[[], None]) -> None:

@@ -1,54 +1,85 @@
-"""A campaign of the store next to DFT, kept in ``pet_comparisons``."""
+"""Campaigns of the store next to DFT."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from pet_flows.compare.match import Matched, match
+from pet_flows.compare.build import Built, build
+from pet_flows.compare.documents import Document
+from pet_flows.compare.row import Published, Row
+from pet_flows.compare.rows import rows_of
+from pet_flows.compare.shelf import Shelf
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.results import ResultStore
 
-if TYPE_CHECKING:
-    from pet_flows.store.results import ResultStore
+
+@dataclass(frozen=True)
+class Compared:
+    """Campaigns beside their references.
+
+    Parameters
+    ----------
+    campaigns
+        Their names.
+    shelf
+        Where the comparisons are.
+    built
+        What was done to bring them up to date.
+    across_levels
+        Whether values of other levels of theory are among them.
+    """
+
+    campaigns: tuple[str, ...]
+    shelf: Shelf
+    built: Built
+    across_levels: bool
+
+    def documents(self, campaign: str | None = None) -> Iterator[Document]:
+        """Comparisons of one campaign, or of all (docs: records)."""
+        return self.shelf.comparisons(self.campaigns if campaign is None else (campaign,))
+
+    def published(self, documents: Iterable[Document]) -> set[Published]:
+        """Levels of theory of the references of some comparisons, and where they are from."""
+        keys = {document["reference"] for document in documents if document["values"]}
+        return self.shelf.published(sorted(keys))
+
+    def rows(self, campaign: str | None = None) -> list[Row]:
+        """Equations of state of one campaign, the first if none is named: a row per crystal."""
+        return rows_of(self.shelf, campaign or self.campaigns[0])
 
 
 def compare_campaign(
-    store: ResultStore, campaign: str, *, keep: bool = False, across_levels: bool = False
-) -> Matched:
-    """Match a campaign's records with the references there are.
+    store: ResultStore, *campaigns: str, across_levels: bool = False, keep: bool = True
+) -> Compared:
+    """Set the records of campaigns beside the references there are.
 
     Parameters
     ----------
     store
         Where the records are.
-    campaign
-        Its name.
-    keep
-        Also write the comparisons and references they use into the store.
+    *campaigns
+        Their names.
     across_levels
-        Also compare where functional, U, spin or pseudopotentials differ; each row says in what.
+        Also compare where functional, U, spin or pseudopotentials differ; each comparison says in
+        what.
+    keep
+        Whether comparisons, and the references of packages that they use, are written into the
+        store.
 
     Raises
     ------
     PetFlowsError
-        No record belongs to such a campaign.
+        No record belongs to one of these campaigns.
     """
-    records = list(store.query({"sources.campaign": campaign}))
-    if not records:
-        raise PetFlowsError(
-            f"No record in this store belongs to a campaign {campaign!r}; list the records there "
-            "are with pet-flows query."
-        )
-    phases = _training_phases({r["potential"]["sha256"] for r in records})
-    matched = match(records, phases, across_levels=across_levels)
-    if keep:
-        store.put_references(matched.reference_documents())
-        store.put_comparisons(matched.comparison_documents())
-    return matched
-
-
-def _training_phases(hashes: set[str]) -> dict[str, list[str]] | None:
-    """Training phases from the card of the bundled model with one of these hashes."""
-    from pet_flows.models.catalogue import card_of
-
-    cards = [card for card in map(card_of, sorted(hashes)) if card is not None]
-    return cards[0].get("training_phases") if cards else None
+    for campaign in campaigns:
+        if next(store.query({"sources.campaign": campaign}, ["_id"], limit=1), None) is None:
+            raise PetFlowsError(
+                f"No record in this store belongs to a campaign {campaign!r}; list the records "
+                "there are with pet-flows query."
+            )
+    if not campaigns:
+        raise PetFlowsError("No campaign is named: give at least one.")
+    shelf = Shelf(store, keep)
+    built = build(shelf, campaigns, across_levels=across_levels)
+    return Compared(campaigns, shelf, built, across_levels)

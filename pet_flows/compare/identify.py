@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from pymatgen.core import Structure
 
 from pet_flows.crystallography.standard import standard_cell
-from pet_flows.dft.quantity import Crystal
 
 PROTOTYPES = ("sc", "bcc", "fcc", "hcp", "diamond")
 
@@ -22,6 +20,26 @@ HCP_RANGE = (1.3, 2.0)
 _PROTOTYPES = {(221, 1): "sc", (229, 2): "bcc", (225, 4): "fcc", (227, 8): "diamond"}
 """(space group, atoms in the conventional cell) → name. In these cubic groups the numbers leave one
 Wyckoff position: 1a, 2a, 4a, 8a (b is the same at another origin)."""
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """What a crystal is called in a table.
+
+    Parameters
+    ----------
+    element
+        Symbol; of a compound its reduced formula.
+    prototype
+        Of `PROTOTYPES`; else the symbol of its space group, empty where that is not known.
+    """
+
+    element: str
+    prototype: str
+
+    def __str__(self) -> str:
+        """Say it as people do."""
+        return f"{self.element} {self.prototype}".rstrip()
 
 
 def identify(structure: Structure) -> Crystal | None:
@@ -51,29 +69,3 @@ def identify(structure: Structure) -> Crystal | None:
         a, _, c = np.linalg.norm(found.basis @ lattice, axis=1)
         prototype = "hcp" if HCP_RANGE[0] < c / a < HCP_RANGE[1] else None
     return Crystal(element=element, prototype=prototype) if prototype else None
-
-
-def crystal_of_record(record: Mapping[str, Any]) -> Crystal | None:
-    """Find the crystal of a record: its final geometry, else its input, else its tags.
-
-    A crystal that left its prototype while relaxing is thus no longer taken for it.
-    """
-    if record.get("nelements") not in (1, None):
-        return None
-    for name in ("structure", "input_structure"):
-        content = record.get(name)
-        if isinstance(content, Structure):
-            return identify(content)
-        if isinstance(content, Mapping) and "sites" in content:
-            return identify(Structure.from_dict(dict(content)))
-    return _from_tags(
-        tag for source in record.get("sources") or [] for tag in source.get("tags") or []
-    )
-
-
-def _from_tags(tags: Iterable[str]) -> Crystal | None:
-    """Read ``element:Si`` and ``prototype:diamond``."""
-    said = dict(tag.split(":", 1) for tag in tags if ":" in tag)
-    if "element" in said and said.get("prototype") in PROTOTYPES:
-        return Crystal(element=said["element"], prototype=said["prototype"])
-    return None

@@ -1,294 +1,225 @@
-"""Records of one campaign → one row per crystal, with the DFT values that may stand beside it."""
+"""Which references stand beside a record: by link, by identifier, by structure."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from ase.data import atomic_numbers
-
-from pet_flows.compare.identify import PROTOTYPES, crystal_of_record
-from pet_flows.compare.potential import level_of
-from pet_flows.dft import acwf, sources
+from pet_flows.compare.same import Distances
+from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.dft.differences import differences
-from pet_flows.dft.quantity import Crystal, Reference
 
-COMPARED = ("v0_per_atom", "b0")
-"""Quantities of an ``eos`` result that are set beside DFT."""
+Way = Literal["link", "identifier", "structure"]
 
-USED = ("relax", "eos", "static")
-"""Properties whose records a comparison reads, in the order in which causes are looked for."""
+SAME_CRYSTAL = 0.01
+"""RMSD within which references are as near as the nearest: calculations of one crystal in several
+cells or with several orders of moments differ by less, two different crystals by more."""
 
-Record = Mapping[str, Any]
+SAME_VOLUME = 0.1
+"""Relative difference of volumes from which a crystal with the identifier and space group of its
+reference is looked at whether it is still the same."""
+
+NO_STRUCTURE = "no structure to be matched"
+NOT_THERE = "no reference of this property and formula"
+ANOTHER_CRYSTAL = "no reference with this structure"
+ANOTHER_LEVEL = "of another level of theory ({})"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One value next to its reference."""
+class Match:
+    """A reference of a record's crystal."""
 
-    record: str
-    """key of the record"""
-    reference: Reference
-    value: float
+    theirs: Theirs
+    way: Way
+    rmsd: float | None
+    """None where structures did not need to be compared, or are not alike"""
+    notes: tuple[str, ...] = ()
     level_differs: tuple[str, ...] = ()
-    """what the potential's level of theory does not share with the reference's"""
-
-    @property
-    def difference(self) -> float:
-        """Value minus reference, in the reference's unit."""
-        return self.value - self.reference.value
-
-    @property
-    def relative(self) -> float:
-        """Difference over reference; 0.01 is 1 %."""
-        return self.difference / self.reference.value
-
-    def document(self) -> dict[str, Any]:
-        """Give the document for the collection ``pet_comparisons``; the same pair, the same id."""
-        pair = f"{self.record}\n{self.reference.id}"
-        return {
-            "_id": hashlib.sha256(pair.encode()).hexdigest()[:32],
-            "record": self.record,
-            "reference": self.reference.id,
-            "property": self.reference.property,
-            "unit": self.reference.unit,
-            "value": self.value,
-            "reference_value": self.reference.value,
-            "difference": self.difference,
-            "relative": self.relative,
-            "level_differs": list(self.level_differs),
-        }
 
 
 @dataclass(frozen=True)
-class Row:
-    """One crystal of a campaign."""
+class Choice:
+    """The reference that is taken of those at one level of theory."""
 
-    crystal: Crystal
-    label: str
-    """identifier of its first source"""
-    potential: str | None
-    state: str
-    """the worst among its records"""
-    reason: str | None
-    ground_state: bool | None
-    """None where the element's ground state is not known here"""
-    in_training: bool | None
-    """whether the model's training data hold this phase; None where the model does not say"""
-    values: dict[str, float] = field(default_factory=dict)
-    """by property of `COMPARED`, where there is a result"""
-    references: dict[str, Reference] = field(default_factory=dict)
-    comparisons: dict[str, Comparison] = field(default_factory=dict)
-    level_differs: tuple[str, ...] = ()
-    """what keeps the DFT values there are away from this row, or what it was asked to overlook"""
-    energy: float | None = None
-    """eV/atom, of the final static"""
-    energy_above: float | None = None
-    """eV/atom above the element's ground state, or its lowest phase where that is not known"""
+    match: Match
+    others: tuple[Match, ...]
+    """of the same crystal and level"""
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Matched:
-    """All rows of a campaign, and the labels of the crystals that stand without DFT, by cause."""
-
-    rows: list[Row]
-    unmatched: dict[str, list[str]]
-
-    def comparison_documents(self) -> list[dict[str, Any]]:
-        """Give the documents for ``pet_comparisons``."""
-        return [found.document() for row in self.rows for found in row.comparisons.values()]
-
-    def reference_documents(self) -> list[dict[str, Any]]:
-        """Give the documents for ``pet_references``, each once."""
-        used = {r.id: r for row in self.rows for r in row.references.values()}
-        return [reference.document() for reference in used.values()]
-
-
-@dataclass
-class _Group:
-    """The records that belong to one relaxed crystal."""
-
-    records: dict[str, Record] = field(default_factory=dict)
-
-    def add(self, record: Record) -> None:
-        self.records[record["property"]] = record
-
-    @property
-    def first(self) -> Record:
-        return next(self.records[name] for name in USED if name in self.records)
-
-    @property
-    def final(self) -> Record:
-        """The record with the geometry to identify: the relaxed one where there is one."""
-        names = [name for name in USED if self.records.get(name, {}).get("structure")]
-        return self.records[names[0]] if names else self.first
-
-
-def match(
-    records: Iterable[Record],
-    training_phases: Mapping[str, Sequence[str]] | None = None,
-    *,
-    across_levels: bool = False,
-) -> Matched:
-    """Set records beside references of the same crystal and the same level of theory.
+class Partners:
+    """What stands beside a record.
 
     Parameters
     ----------
-    records
-        As stored (docs: records); of other properties than `USED` nothing is read. All of the
-        records of one crystal are found by their ``parent``, the relaxation.
-    training_phases
-        Element → prototypes that the model was trained on, as in its card; None if it does
-        not say.
-    across_levels
-        Where no reference is of the potential's level of theory, take the nearest; its row says
-        what differs.
-
-    Returns
-    -------
-    Matched
-        Rows by atomic number, structure and label, whatever the order of the records.
+    choices
+        One for each level of theory; of several levels that differ from the potential's only the
+        nearest.
+    reason
+        Why there is none.
+    left
+        References of the same crystal that are not taken.
+    level_differs
+        What keeps them away.
+    notes
+        What else a person should know.
     """
-    groups: dict[tuple[str, ...], _Group] = {}
-    for record in records:
-        if record["property"] in USED:
-            groups.setdefault(_group_key(record), _Group()).add(record)
-    rows: list[Row] = []
-    unmatched: dict[str, list[str]] = {}
-    phases = _Phases()
-    for group in groups.values():
-        crystal = crystal_of_record(group.final)
-        if crystal is None:
-            cause = "no element in sc, bcc, fcc, hcp or diamond"
-            unmatched.setdefault(cause, []).append(_label(group.first))
+
+    choices: tuple[Choice, ...] = ()
+    reason: str | None = None
+    left: tuple[Match, ...] = ()
+    level_differs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def partners(
+    ours: Ours, candidates: Sequence[Theirs], distances: Distances, *, across_levels: bool = False
+) -> Partners:
+    """Find the references of a record's crystal and level of theory.
+
+    Parameters
+    ----------
+    ours
+        The record.
+    candidates
+        References of its property and reduced formula.
+    distances
+        Shared by all records of that formula.
+    across_levels
+        Where no reference is of the potential's level, take the nearest; it says what differs.
+    """
+    if not candidates:
+        return Partners(reason=NOT_THERE)
+    notes: list[str] = []
+    differing: list[Match] = []
+    for find in (_by_link, _by_identifier, _by_structure):
+        found = [_leveled(ours, match) for match in find(ours, candidates, distances, notes)]
+        alike = [match for match in found if not match.level_differs]
+        if alike:
+            return Partners(tuple(_choices(alike)), notes=tuple(notes))
+        known = {match.theirs.key for match in differing}
+        differing += [match for match in found if match.theirs.key not in known]
+    if not differing:
+        reason = NO_STRUCTURE if ours.primitive is None else ANOTHER_CRYSTAL
+        return Partners(reason=reason, notes=tuple(notes))
+    nearest = min(differing, key=lambda match: _distance(ours, match))
+    if not across_levels:
+        reason = ANOTHER_LEVEL.format("; ".join(nearest.level_differs))
+        return Partners((), reason, tuple(differing), nearest.level_differs, tuple(notes))
+    level = nearest.theirs.level.digest
+    of_level = [match for match in differing if match.theirs.level.digest == level]
+    rest = tuple(match for match in differing if match not in of_level)
+    return Partners(tuple(_choices(of_level)), None, rest, nearest.level_differs, tuple(notes))
+
+
+def _by_link(
+    ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
+) -> list[Match]:
+    """References that were calculated for this record."""
+    linked = [theirs for theirs in candidates if ours.keys & set(theirs.document["records"])]
+    return _still_there(ours, linked, "link", distances, notes)
+
+
+def _by_identifier(
+    ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
+) -> list[Match]:
+    """References of a material with one of the record's identifiers."""
+    known = [theirs for theirs in candidates if ours.ids & theirs.ids]
+    return _still_there(ours, known, "identifier", distances, notes)
+
+
+def _by_structure(
+    ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
+) -> list[Match]:
+    """References with the record's structure."""
+    if ours.primitive is None:
+        return []
+    found = []
+    for theirs in candidates:
+        if theirs.document["nsites_primitive"] != len(ours.primitive) or theirs.primitive is None:
             continue
-        row = _make_row(group, crystal, training_phases, across_levels)
-        if not row.references:
-            unmatched.setdefault(_cause(row), []).append(row.label)
-        rows.append(row)
-        phases.add(len(rows) - 1, row, group.records.get("static"))
-    rows = [replace(row, energy_above=phases.above(i, row)) for i, row in enumerate(rows)]
-    return Matched(sorted(rows, key=_order), unmatched)
+        rmsd = distances.rmsd(ours.primitive, theirs.primitive)
+        if rmsd is not None:
+            found.append(Match(theirs, "structure", rmsd))
+    return found
 
 
-def _cause(row: Row) -> str:
-    """Say why no reference stands beside a crystal that was recognized."""
-    if not row.level_differs:
-        return f"no DFT value for {row.crystal.prototype}"
-    return f"of another level of theory ({'; '.join(row.level_differs)})"
+def _still_there(
+    ours: Ours, named: Iterable[Theirs], way: Way, distances: Distances, notes: list[str]
+) -> list[Match]:
+    """Those named references whose crystal the record is still of.
 
-
-def _order(row: Row) -> tuple[int, int, str]:
-    """Sort as people list crystals."""
-    crystal = row.crystal
-    return atomic_numbers[crystal.element], PROTOTYPES.index(crystal.prototype), row.label
-
-
-def _group_key(record: Record) -> tuple[str, ...]:
-    """Name the relaxed crystal that a record is of."""
-    if record["property"] == "relax":
-        return (record["_id"],)
-    if record.get("parent"):
-        return (record["parent"],)
-    potential = record.get("potential") or {}
-    # final statics may use another symmetrization than the rest of their crystal
-    return (str(record.get("structure_digest")), str(potential.get("sha256")))
-
-
-def _make_row(
-    group: _Group,
-    crystal: Crystal,
-    training_phases: Mapping[str, Sequence[str]] | None,
-    across_levels: bool,
-) -> Row:
-    """Put one crystal's values and references together."""
-    state, reason = _worst(group)
-    eos = group.records.get("eos", {})
-    potential = group.first.get("potential") or {}
-    level = level_of(potential)
-    values, references, comparisons = {}, {}, {}
-    differs: dict[str, None] = {}
-    for name in COMPARED:
-        value = _finite(eos, name)
-        if value is not None:
-            values[name] = value
-        reference = sources.nearest(crystal, name, level)
-        if reference is None:
+    A relaxed crystal that became another one keeps its relaxation's reference, whose metrics are
+    about that; nothing else of it is compared with the crystal it was.
+    """
+    found = []
+    for theirs in named:
+        if _looks_alike(ours, theirs):
+            found.append(Match(theirs, way, None))
             continue
-        found = tuple(differences(level, reference.level, [crystal.element]))
-        differs |= dict.fromkeys(found)
-        if found and not across_levels:
+        if ours.primitive is None or theirs.primitive is None:
+            found.append(Match(theirs, way, None))  # of molecules and slabs a name is all there is
             continue
-        references[name] = reference
-        # a value that did not converge is shown, but is nobody's error
-        if name in values and eos.get("state") == "ok":
-            comparisons[name] = Comparison(eos["_id"], reference, values[name], found)
-    phases = None if training_phases is None else training_phases.get(crystal.element, ())
-    known = acwf.GROUND_STATES.get(crystal.element)
-    static = group.records.get("static", {})
-    return Row(
-        crystal=crystal,
-        label=_label(group.first),
-        potential=potential.get("name"),
-        state=state,
-        reason=reason,
-        ground_state=None if known is None else known == crystal.prototype,
-        in_training=None if phases is None else crystal.prototype in phases,
-        values=values,
-        references=references,
-        comparisons=comparisons,
-        level_differs=tuple(differs),
-        energy=_finite(static, "energy_per_atom") if static.get("state") == "ok" else None,
-    )
+        rmsd = distances.rmsd(ours.primitive, theirs.primitive)
+        if rmsd is not None:
+            found.append(Match(theirs, way, rmsd))
+            continue
+        left = f"it is not the crystal of {theirs.name} any more, which it has the {way} of"
+        if ours.record["property"] == "relax":
+            found.append(Match(theirs, way, None, (left,)))
+        elif left not in notes:
+            notes.append(left)
+    return found
 
 
-def _finite(record: Record, name: str) -> float | None:
-    """Take a number from a record's result, if there is one."""
-    value = (record.get("result") or {}).get(name)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+def _looks_alike(ours: Ours, theirs: Theirs) -> bool:
+    """Whether space group and volume are the reference's, so that no one needs to look closer."""
+    groups = ours.record["spacegroup"]
+    group = (groups["final"] or groups["input"] or {}).get("loose")
+    other = (theirs.document["spacegroup"] or {}).get("loose")
+    if group is None or group != other or ours.structure is None:
+        return False
+    volumes = [s.volume / len(s) for s in (ours.structure, theirs.structure)]
+    return abs(volumes[0] / volumes[1] - 1) < SAME_VOLUME
 
 
-def _worst(group: _Group) -> tuple[str, str | None]:
-    """Find the worst state of a crystal's records, and why the first that is not ok is not."""
-    found = [group.records[name] for name in USED if name in group.records]
-    bad = [record for record in found if record["state"] != "ok"]
-    if not bad:
-        return "ok", None
-    state = "failed" if any(record["state"] == "failed" for record in bad) else "unconverged"
-    return state, bad[0].get("reason")
+def _leveled(ours: Ours, match: Match) -> Match:
+    differs = tuple(differences(ours.level, match.theirs.level, ours.elements))
+    return Match(match.theirs, match.way, match.rmsd, match.notes, differs)
 
 
-def _label(record: Record) -> str:
-    """Name a crystal by its first identifier."""
-    sources = record.get("sources") or []
-    names = [source.get("material_id") or source.get("path") for source in sources]
-    return next((str(name) for name in names if name), str(record["_id"]))
+def _distance(ours: Ours, match: Match) -> tuple[bool, int, float]:
+    """How far a level of theory is; one of the same functional is nearer than any other."""
+    same = ours.level.same_functional(match.theirs.level)
+    return not same, len(match.level_differs), match.rmsd or 0.0
 
 
-class _Phases:
-    """Energies of an element's phases, which only final statics of one potential can compare."""
+def _choices(found: Sequence[Match]) -> Iterable[Choice]:
+    """Of each level the crystal nearest to the record's, in its calculation of lowest energy."""
+    levels: dict[str, list[Match]] = {}
+    for match in found:
+        levels.setdefault(match.theirs.level.digest, []).append(match)
+    for matches in levels.values():
+        least = min(match.rmsd or 0.0 for match in matches)
+        near = [m for m in matches if (m.rmsd or 0.0) <= least + SAME_CRYSTAL]
+        near.sort(key=_preference)
+        taken = near[0]
+        notes = list(taken.notes)
+        if near[1:]:
+            notes.append(
+                f"{len(near)} references are of this crystal and level of theory; the lowest in "
+                "energy is taken"
+            )
+        for other in sorted((m for m in matches if m not in near), key=lambda m: m.rmsd or 0.0):
+            notes.append(
+                f"ambiguous: {other.theirs.name} is also alike (RMSD {other.rmsd or 0.0:.3f}, the "
+                f"taken {taken.theirs.name} {least:.3f})"
+            )
+        yield Choice(taken, tuple(near[1:]), tuple(notes))
 
-    def __init__(self) -> None:
-        self._kinds: dict[int, tuple[str, ...]] = {}
-        self._energies: dict[tuple[str, ...], list[tuple[str, float]]] = {}
 
-    def add(self, index: int, row: Row, static: Record | None) -> None:
-        """Take the energy of a row's final static, if it has one."""
-        if static is None or row.energy is None:
-            return
-        digest = (static.get("potential") or {}).get("digest")
-        kind = (row.crystal.element, str(digest), str(static.get("settings_digest")))
-        self._kinds[index] = kind
-        self._energies.setdefault(kind, []).append((row.crystal.prototype, row.energy))
-
-    def above(self, index: int, row: Row) -> float | None:
-        """Give a row's energy above the ground state; None if one of the two is not there."""
-        if row.energy is None or index not in self._kinds:
-            return None
-        alike = self._energies[self._kinds[index]]
-        known = acwf.GROUND_STATES.get(row.crystal.element)
-        zero = [energy for phase, energy in alike if known in (None, phase)]
-        return row.energy - min(zero) if zero else None
+def _preference(match: Match) -> tuple[float, float, str]:
+    energy = match.theirs.energy
+    return (float("inf") if energy is None else energy, match.rmsd or 0.0, match.theirs.key)

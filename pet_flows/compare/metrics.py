@@ -1,4 +1,4 @@
-"""How far a potential is from DFT: mean errors by group, and the worst crystals."""
+"""How far equations of state are from DFT: mean errors by group, and the worst crystals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pet_flows.compare.match import COMPARED, Comparison, Row
+from pet_flows.compare.row import COMPARED, UNITS, Pair, Row
 
 GROUPS: dict[str, Callable[[Row], bool]] = {
     "ground states": lambda row: row.ground_state is True,
@@ -54,7 +54,7 @@ def measure(rows: Sequence[Row]) -> list[Metrics]:
             measured.append(
                 Metrics(
                     property=name,
-                    unit=found[0].reference.unit,
+                    unit=UNITS[name],
                     group=group,
                     n=len(found),
                     missing=len(members) - len(found),
@@ -68,7 +68,7 @@ def measure(rows: Sequence[Row]) -> list[Metrics]:
     return measured
 
 
-def worst(rows: Sequence[Row], name: str, count: int = 5) -> list[tuple[Row, Comparison]]:
+def worst(rows: Sequence[Row], name: str, count: int = 5) -> list[tuple[Row, Pair]]:
     """Find the crystals with the largest relative errors of one property, the worst first."""
     found = [(row, row.comparisons[name]) for row in rows if name in row.comparisons]
     return sorted(found, key=lambda pair: -abs(pair[1].relative))[:count]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pet_flows.compare.match import COMPARED, Row
 from pet_flows.compare.metrics import worst
+from pet_flows.compare.row import COMPARED, Row
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def draw_parity(rows: Sequence[Row], path: Path, labelled: int = 5) -> Path:
 def _draw(axes: Axes, rows: Sequence[Row], name: str, labelled: int) -> None:
     """Draw one property."""
     found = [row.comparisons[name] for row in rows if name in row.comparisons]
-    limits = _limits([c.value for c in found] + [c.reference.value for c in found])
+    limits = _limits([c.value for c in found] + [c.reference for c in found])
     axes.plot(limits, limits, color="#aaaaaa", linewidth=1, zorder=0)
     for kind, label, style in _KINDS:
         pairs = [
-            (row.comparisons[name].reference.value, row.comparisons[name].value)
+            (row.comparisons[name].reference, row.comparisons[name].value)
             for row in rows
             if name in row.comparisons and row.in_training is kind
         ]
@@ -80,17 +80,18 @@ def _draw(axes: Axes, rows: Sequence[Row], name: str, labelled: int) -> None:
             reference, value = np.transpose(pairs)
             axes.scatter(reference, value, s=26, label=label, **style)
     for row, comparison in worst(rows, name, labelled):
-        above = comparison.value > comparison.reference.value
+        above = comparison.value > comparison.reference
         axes.annotate(
             str(row.crystal),
-            (comparison.reference.value, comparison.value),
+            (comparison.reference, comparison.value),
             xytext=(-4, 4) if above else (4, -10),
             textcoords="offset points",
             ha="right" if above else "left",
             fontsize=8,
         )
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    functionals = sorted({str(c.reference.level.functional) for c in found})
+    published = [row.published for row in rows if name in row.comparisons and row.published]
+    functionals = sorted({str(source.level.functional) for source in published})
     axes.set_xlabel(f"{_TITLES[name]}, DFT ({', '.join(functionals)})")
     axes.set_ylabel(f"{_TITLES[name]}, PET")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,18 @@ def level_of(potential: Mapping[str, Any]) -> LevelOfTheory:
         As in a record. Of a model without a card its ``functional`` and ``run_type`` are all that
         is known.
     """
-    said = {name: potential.get(name) for name in ("functional", "run_type")}
-    card = card_of(str(potential.get("sha256")))
+    names = ("sha256", "name", "functional", "run_type")
+    return _level(*(None if (said := potential.get(name)) is None else str(said) for name in names))
+
+
+@lru_cache(maxsize=64)
+def _level(
+    sha256: str | None, name: str | None, functional: str | None, run_type: str | None
+) -> LevelOfTheory:
+    said = {"functional": functional, "run_type": run_type}
+    card = card_of(str(sha256))
     if card is None:
-        card = hub.card(Path(f"{potential.get('name')}.ckpt"))
+        card = hub.card(Path(f"{name}.ckpt"))
         if card.get("functional") != said["functional"]:  # another model that is called alike
             card = {}
     return LevelOfTheory.from_card({**said, **card})

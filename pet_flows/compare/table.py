@@ -1,12 +1,16 @@
-"""A comparison as a table for a terminal and as plain data."""
+"""Comparisons as tables for a terminal."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pet_flows.compare.match import COMPARED, Matched, Row
+from pet_flows.compare.campaign import Compared
+from pet_flows.compare.lines import dft_lines, number, short, without_dft
 from pet_flows.compare.metrics import Metrics, measure, worst
+from pet_flows.compare.row import COMPARED, Row
+from pet_flows.compare.several import side_by_side
+from pet_flows.compare.statistics import Summary, summarize
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,45 +18,39 @@ if TYPE_CHECKING:
 SYMBOLS = {"v0_per_atom": "V0", "b0": "B0"}
 _DIGITS = {"v0_per_atom": 2, "b0": 1}
 _STATE_STYLES = {"ok": "green", "unconverged": "yellow", "failed": "red"}
-_ABSENT = "–"
+#: the largest errors that the table of all properties names
+_WORST = 1
 
 
-def as_dict(matched: Matched) -> dict[str, Any]:
-    """Give a comparison as JSON: ``rows``, ``metrics``, ``worst``, ``unmatched``, ``references``.
+def comparison_table(compared: Compared, properties: Sequence[str] = ()) -> RenderableType:
+    """Draw everything, for `rich.console.Console.print`; 100 columns suffice.
 
-    Returns
-    -------
-    dict
-        Relative errors in %, energies in eV/atom, everything else in the units named.
+    Parameters
+    ----------
+    compared
+        Of `compare_campaign`.
+    properties
+        Only these; without any the equations of state by crystal, then the others by quantity.
     """
-    references = [r for row in matched.rows for r in row.references.values()]
-    levels = {(str(r.level), r.citation, r.doi, r.licence) for r in references}
-    return {
-        "rows": [_row_dict(row) for row in matched.rows],
-        "metrics": [asdict(metrics) for metrics in measure(matched.rows)],
-        "worst": {
-            name: [
-                {"crystal": str(row.crystal), "label": row.label, "error": 100 * found.relative}
-                for row, found in worst(matched.rows, name)
-            ]
-            for name in COMPARED
-        },
-        "unmatched": matched.unmatched,
-        "references": [
-            {"level": level, "citation": citation, "doi": doi, "licence": licence}
-            for level, citation, doi, licence in sorted(levels, key=str)
-        ],
-    }
-
-
-def comparison_table(matched: Matched) -> RenderableType:
-    """Draw the table and its summary, for `rich.console.Console.print`; 100 columns suffice."""
     from rich.console import Group
 
-    return Group(_table(matched.rows), "", *_summary(matched))
+    if len(compared.campaigns) > 1:
+        return Group(*side_by_side(compared, properties))
+    parts: list[RenderableType] = []
+    rows = compared.rows() if not properties or "eos" in properties else []
+    if rows:
+        parts += [_table(rows), "", *_summary(rows)]
+    documents = [d for d in compared.documents() if not properties or d["property"] in properties]
+    others = [d for d in documents if d["property"] != "eos" or not rows]
+    summaries = summarize(others, worst=_WORST)
+    if summaries:
+        parts += [""] * bool(parts) + [summary_table(summaries)]
+    parts += without_dft(compared, properties)
+    levels = {row.published for row in rows if row.published} | compared.published(others)
+    return Group(*parts, *dft_lines(levels))
 
 
-def _table(rows: list[Row]) -> RenderableType:
+def _table(rows: Sequence[Row]) -> RenderableType:
     """Draw one line per crystal; a last column says what was compared across levels."""
     from rich.table import Table
     from rich.text import Text
@@ -74,12 +72,11 @@ def _table(rows: list[Row]) -> RenderableType:
         element = row.crystal.element
         cells = []
         for name in COMPARED:
-            reference = row.references.get(name)
             error = row.comparisons.get(name)
             cells += [
-                _number(row.values.get(name), _DIGITS[name]),
-                _number(reference.value if reference else None, _DIGITS[name]),
-                _number(100 * error.relative if error else None, 1, sign=True),
+                number(row.values.get(name), _DIGITS[name]),
+                number(row.references.get(name), _DIGITS[name]),
+                number(100 * error.relative if error else None, 1, sign=True),
             ]
         above = None if row.energy_above is None else 1000 * row.energy_above
         mark = "*" if row.ground_state else ""
@@ -88,7 +85,7 @@ def _table(rows: list[Row]) -> RenderableType:
         table.add_row(
             Text(name, style="bold" if row.ground_state else "", overflow="ellipsis"),
             *cells,
-            _number(above, 1),
+            number(above, 1),
             Text(state, style=_STATE_STYLES.get(row.state, "")),
             {True: "yes", False: "no", None: "?"}[row.in_training],
             *["; ".join(row.level_differs) if row.references else ""] * bool(compared_across),
@@ -96,15 +93,14 @@ def _table(rows: list[Row]) -> RenderableType:
     return table
 
 
-def _summary(matched: Matched) -> list[str]:
-    """Say the rest in a few lines."""
-    data = as_dict(matched)
+def _summary(rows: Sequence[Row]) -> list[str]:
+    """Say the rest of equations of state in a few lines."""
     lines = [
         "V0 Å³/atom, B0 GPa, E−E0 meV/atom above the ground state (*) by final statics, without "
         "DFT value."
     ]
     by_group: dict[str, list[Metrics]] = {}
-    for metrics in measure(matched.rows):
+    for metrics in measure(rows):
         by_group.setdefault(metrics.group, []).append(metrics)
     for group, members in by_group.items():
         parts = [
@@ -116,44 +112,44 @@ def _summary(matched: Matched) -> list[str]:
         n += f", {members[0].across} across levels of theory" * bool(members[0].across)
         lines.append(f"[bold]{group:<18}[/bold] {', '.join(parts)}; {n}")
     for name in COMPARED:
-        if found := data["worst"][name]:
-            listed = ", ".join(f"{item['crystal']} {item['error']:+.1f} %" for item in found)
+        if found := worst(rows, name):
+            listed = ", ".join(f"{row.crystal} {100 * c.relative:+.1f} %" for row, c in found)
             lines.append(f"[bold]{'worst ' + SYMBOLS[name]:<18}[/bold] {listed}")
-    if matched.unmatched:
-        listed = "; ".join(f"{len(names)} {cause}" for cause, names in matched.unmatched.items())
-        if any(row.level_differs and not row.references for row in matched.rows):
-            listed += "; --across-levels compares levels of theory that differ"
-        lines.append(f"[bold]{'without DFT':<18}[/bold] {listed}")
-    for reference in data["references"]:
-        doi = f", doi:{reference['doi']}" if reference["doi"] else ""
-        lines.append(f"[bold]DFT[/bold] {reference['level']}{doi}")
     return lines
 
 
-def _row_dict(row: Row) -> dict[str, Any]:
-    """Give one row as plain data."""
-    content: dict[str, Any] = {
-        "element": row.crystal.element,
-        "prototype": row.crystal.prototype,
-        "label": row.label,
-        "potential": row.potential,
-        "state": row.state,
-        "reason": row.reason,
-        "ground_state": row.ground_state,
-        "in_training": row.in_training,
-        "energy_above": row.energy_above,
-        "level_differs": list(row.level_differs),
-    }
-    for name in COMPARED:
-        reference, found = row.references.get(name), row.comparisons.get(name)
-        content[name] = row.values.get(name)
-        content[f"{name}_dft"] = reference.value if reference else None
-        content[f"{name}_error"] = 100 * found.relative if found else None
-    return content
+def summary_table(summaries: Sequence[Summary]) -> RenderableType:
+    """Draw a line for each quantity: how many, mean errors, the worst."""
+    from rich.table import Table
 
-
-def _number(value: float | None, digits: int, *, sign: bool = False) -> str:
-    """Write a number, or the sign for none."""
-    if value is None:
-        return _ABSENT
-    return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}"  # + 0.0: no −0.0
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table.add_column("property", no_wrap=True)
+    table.add_column("quantity", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    for head in ("n", "missing", "MAE", "MAE %", "bias"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("worst", no_wrap=True, overflow="ellipsis")
+    several = len({summary.potential for summary in summaries}) > 1
+    across = any(summary.across for summary in summaries)
+    if several:
+        table.add_column("potential", no_wrap=True)
+    if across:
+        table.add_column("across levels", justify="right", no_wrap=True)
+    for summary in summaries:
+        table.add_row(
+            summary.property,
+            summary.name,
+            summary.unit,
+            str(summary.n),
+            str(summary.missing),
+            short(summary.mae),
+            number(None if summary.mape is None else 100 * summary.mape, 1),
+            short(summary.bias, sign=True),
+            ", ".join(
+                f"{error.formula} {error.material} {short(error.difference, sign=True)}"
+                for error in summary.worst[:_WORST]
+            ),
+            *[summary.potential] * several,
+            *[str(summary.across)] * across,
+        )
+    return table

@@ -7,14 +7,17 @@ relativistic, without spin polarization (also for Fe, Co, Ni, Cr, Mn, O). Data l
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
-from pet_flows.dft.quantity import Crystal, LevelOfTheory, Reference
+from pet_flows.dft.reference import LevelOfTheory, Origin, Reference
+from pet_flows.inputs.prototypes import build_prototype
 
-PROPERTIES = ("v0_per_atom", "b0", "b0_prime")
-"""Å³ per atom, GPa, no unit; named as in the result of an ``eos`` record."""
+NAMES = ("v0_per_atom", "b0", "b0_prime")
+"""Å³ per atom, GPa, no unit: what an ``eos`` reference here has in its result."""
 
 GROUND_STATES = MappingProxyType(
     {
@@ -35,34 +38,18 @@ state by the PBE sets that the bundled model was trained on (Zuo et al., J. Phys
 closer packings win by about 1 meV/atom, within PBE's own uncertainty."""
 
 
-@cache
-def references() -> tuple[Reference, ...]:
-    """List all values, 96 elements in four structures, three properties each."""
-    text = (files("pet_flows.dft") / "data" / "acwf_unaries_pbe.json").read_text("utf-8")
-    table = json.loads(text)
-    level = LevelOfTheory(**table["level"])
-    found = []
-    for element, prototype, *values in table["rows"]:
-        crystal = Crystal(element=element, prototype=prototype)
-        for name, value in zip(PROPERTIES, values, strict=True):
-            found.append(
-                Reference(
-                    id=f"acwf-pbe/{element}-{prototype}/{name}",
-                    property=name,
-                    value=value,
-                    unit=table["units"][name],
-                    crystal=crystal,
-                    level=level,
-                    citation=table["citation"],
-                    doi=table["doi"],
-                    licence=table["licence"],
-                )
-            )
-    return tuple(found)
+def references(elements: Iterable[str] | None = None) -> tuple[Reference, ...]:
+    """One ``eos`` reference for each crystal of these elements; of all 96 without any."""
+    wanted = None if elements is None else set(elements)
+    return tuple(
+        _reference(element, prototype)
+        for element, prototype in crystals()
+        if wanted is None or element in wanted
+    )
 
 
-def find(element: str, prototype: str, name: str) -> Reference | None:
-    """Look up one value.
+def find(element: str, prototype: str) -> Reference | None:
+    """Look up one crystal.
 
     Parameters
     ----------
@@ -70,17 +57,41 @@ def find(element: str, prototype: str, name: str) -> Reference | None:
         Symbol.
     prototype
         ``sc``, ``bcc``, ``fcc`` or ``diamond``.
-    name
-        Of `PROPERTIES`.
     """
-    return _index().get((element, prototype, name))
+    return _reference(element, prototype) if (element, prototype) in _rows() else None
 
 
-def crystals() -> list[Crystal]:
-    """List the crystals that have values, by element, then by structure."""
-    return list(dict.fromkeys(reference.crystal for reference in references()))
+def crystals() -> list[tuple[str, str]]:
+    """Element and structure of the crystals there are, by element, then by structure."""
+    return list(_rows())
 
 
 @cache
-def _index() -> dict[tuple[str, str, str], Reference]:
-    return {(r.crystal.element, r.crystal.prototype, r.property): r for r in references()}
+def _table() -> Mapping[str, Any]:
+    text = (files("pet_flows.dft") / "data" / "acwf_unaries_pbe.json").read_text("utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+@cache
+def _rows() -> Mapping[tuple[str, str], tuple[float, ...]]:
+    return {(element, prototype): tuple(values) for element, prototype, *values in _table()["rows"]}
+
+
+@cache
+def _reference(element: str, prototype: str) -> Reference:
+    """The primitive cell at the volume of the minimum, with the numbers of the fit."""
+    table = _table()
+    values = dict(zip(NAMES, _rows()[element, prototype], strict=True))
+    structure = build_prototype(element, prototype)
+    structure.scale_lattice(values["v0_per_atom"] * len(structure))
+    source = {name: table[name] for name in ("citation", "doi", "licence")}
+    return Reference(
+        property="eos",
+        result=values,
+        structure=structure,
+        level=LevelOfTheory(**table["level"]),
+        source=Origin(
+            name=f"{element}-{prototype}", database="acwf", collection="unaries-pbe", **source
+        ),
+    )

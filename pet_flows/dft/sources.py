@@ -1,64 +1,78 @@
-"""Where references come from: this package's own, and those of other distributions."""
+"""References that come with packages: this one's own, and those of other distributions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
 from pet_flows.dft import acwf
-from pet_flows.dft.differences import differences
-from pet_flows.dft.level import LevelOfTheory
-from pet_flows.dft.quantity import Crystal, Reference
+from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
 
 #: entry point group under which other distributions name a function that gives references:
 #: ``ours = "mine:references"``
 GROUP = "pet_flows.references"
-#: name, distribution and function of a source
-_Source = tuple[str, str, Callable[[], Iterable[Reference]]]
+#: the name of the source that comes with this package
+OURS = "acwf"
 
 
-@lru_cache(maxsize=1)
-def sources() -> dict[str, tuple[Reference, ...]]:
+def sources(elements: Iterable[str] | None = None) -> dict[str, tuple[Reference, ...]]:
     """References by the name of their source; those of other distributions come first.
+
+    Parameters
+    ----------
+    elements
+        References of crystals that hold others are left out. Without it there are all.
 
     Raises
     ------
     PetFlowsError
-        A distribution's references cannot be read, or have the id of others.
+        A distribution's references cannot be read, or two are one.
     """
+    wanted = None if elements is None else set(elements)
     found: dict[str, tuple[Reference, ...]] = {}
+    package_of: dict[str, str] = {}
+    for name, (package, references) in _of_others().items():
+        found[name] = tuple(r for r in references if wanted is None or wanted >= _elements(r))
+        package_of |= {reference.id: package for reference in found[name]}
+    ours = acwf.references(wanted)
+    for reference in ours:
+        if reference.id in package_of:
+            raise _twice(package_of[reference.id], "pet-flows", reference)
+    return {**found, OURS: ours}
+
+
+@lru_cache(maxsize=1)
+def _of_others() -> dict[str, tuple[str, tuple[Reference, ...]]]:
+    """Distribution and references of each source, each reference checked."""
+    found: dict[str, tuple[str, tuple[Reference, ...]]] = {}
     origin: dict[str, str] = {}
-    everything: list[_Source] = [*_of_others(), ("acwf", "pet-flows", acwf.references)]
-    for name, package, give in everything:
+    for entry in entry_points(group=GROUP):
+        package = entry.dist.name if entry.dist is not None else entry.value
         try:
-            given = tuple(give())
+            given = tuple(_load(entry))
         except Exception as error:  # whatever somebody else's function raises
             raise PetFlowsError(
-                f"The references {name!r} of the package {package} cannot be read "
+                f"The references {entry.name!r} of the package {package} cannot be read "
                 f"({type(error).__name__}: {error}): repair or uninstall that package."
             ) from error
         for reference in given:
             if not isinstance(reference, Reference):
                 raise PetFlowsError(
-                    f"The references {name!r} of the package {package} hold a "
+                    f"The references {entry.name!r} of the package {package} hold a "
                     f"{type(reference).__name__}, which is not a Reference: repair that package."
                 )
             if reference.id in origin:
-                raise PetFlowsError(
-                    f"The packages {origin[reference.id]} and {package} both have a reference "
-                    f"{reference.id!r}: uninstall one of them, or give its references other ids."
-                )
+                raise _twice(origin[reference.id], package, reference)
             origin[reference.id] = package
-        found[name] = given
+        found[entry.name] = (package, given)
     return found
 
 
-def _of_others() -> Iterator[_Source]:
-    for entry in entry_points(group=GROUP):
-        package = entry.dist.name if entry.dist is not None else entry.value
-        yield entry.name, package, partial(_load, entry)
+def forget() -> None:
+    """Ask the other distributions again when references are next wanted."""
+    _of_others.cache_clear()
 
 
 def _load(entry: EntryPoint) -> Iterable[Reference]:
@@ -66,43 +80,14 @@ def _load(entry: EntryPoint) -> Iterable[Reference]:
     return given
 
 
-def nearest(crystal: Crystal, name: str, level: LevelOfTheory) -> Reference | None:
-    """Reference of one quantity of a crystal whose level of theory is nearest to a potential's.
-
-    Parameters
-    ----------
-    crystal
-        What it is of.
-    name
-        Of the quantity, as in the result of a record.
-    level
-        Of the potential.
-
-    Returns
-    -------
-    Reference or None
-        What its level differs in is for :func:`~pet_flows.dft.differences.differences` to say; one
-        of the same functional is nearer than any other. Among equally near ones that of another
-        distribution: who installs it wants it.
-    """
-
-    def distance(reference: Reference) -> tuple[bool, int]:
-        found = differences(level, reference.level, [crystal.element])
-        return not level.same_functional(reference.level), len(found)
-
-    return min(known(crystal, name), key=distance, default=None)
+def _elements(reference: Reference) -> set[str]:
+    return {element.symbol for element in reference.structure.composition.elements}
 
 
-def known(crystal: Crystal, name: str) -> tuple[Reference, ...]:
-    """References of one quantity of a crystal, of whatever level of theory."""
-    return _index().get((crystal, name), ())
-
-
-@lru_cache(maxsize=1)
-def _index() -> dict[tuple[Crystal, str], tuple[Reference, ...]]:
-    index: dict[tuple[Crystal, str], tuple[Reference, ...]] = {}
-    for references in sources().values():
-        for reference in references:
-            place = (reference.crystal, reference.property)
-            index[place] = (*index.get(place, ()), reference)
-    return index
+def _twice(first: str, second: str, reference: Reference) -> PetFlowsError:
+    source = reference.source
+    return PetFlowsError(
+        f"The packages {first} and {second} both have the reference {reference.property} of "
+        f"{source.name!r} at one level of theory: uninstall one of them, or give its references "
+        "another source.database."
+    )

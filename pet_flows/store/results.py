@@ -289,11 +289,12 @@ class ResultStore:
         )
 
     @patient
-    def put_references(self, documents: Iterable[Mapping[str, Any]]) -> None:
-        """Store DFT values; the same ``_id`` is replaced."""
-        replace_all(self.references.collection, documents)
-
-    @patient
     def put_comparisons(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Store comparisons of records with references; the same ``_id`` is replaced."""
         replace_all(self.comparisons, documents)
+
+    @patient
+    def remove_comparisons(self, ids: Sequence[str]) -> None:
+        """Remove comparisons by their ``_id``."""
+        for chunk in chunks(list(ids)):
+            self.comparisons.delete_many({"_id": {"$in": chunk}})

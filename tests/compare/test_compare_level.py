@@ -6,22 +6,26 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
+from pymatgen.core import Lattice, Structure
 from rich.console import Console
 
-from pet_flows.compare.match import match
+from pet_flows.compare.campaign import compare_campaign
+from pet_flows.compare.data import as_dict
 from pet_flows.compare.metrics import measure
 from pet_flows.compare.potential import level_of
-from pet_flows.compare.table import as_dict, comparison_table
-from pet_flows.dft import acwf, sources
+from pet_flows.compare.table import comparison_table
+from pet_flows.compare.unmatched import unmatched
+from pet_flows.dft import acwf
 from pet_flows.dft.differences import differences
 from pet_flows.dft.functionals import functional_name
 from pet_flows.dft.level import LevelOfTheory
-from pet_flows.dft.quantity import Crystal, Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import find
-from tests.compare.test_compare_match import eos, record
+from pet_flows.store.results import ResultStore
+from tests.compare.stored import OAM, element, potential, put_record, put_reference
 
 PBE = LevelOfTheory(functional="PBE", spin=False)
 PBE_SPIN = LevelOfTheory(functional="PBE", spin=True)
@@ -203,56 +207,67 @@ def test_the_level_of_a_potential_is_its_cards():
     assert (mine.functional, mine.spin, mine.u) == (None, None, None)
 
 
-OAM = {"name": "pet-oam-xl-v1.0.0", "digest": "d", "sha256": "s", "functional": "PBE"}
+@pytest.fixture
+def store():
+    with ResultStore.open() as store:
+        yield store
 
 
-def iron_and_silicon(potential=OAM):
-    return [
-        eos("iron", 11.34, 176.0, crystal=("Fe", "bcc"), potential=potential),
-        eos("silicon", 20.50, 89.0, potential=potential),
-    ]
+def iron_and_silicon(store, used=OAM):
+    put_record(store, "eos", element("Fe", "bcc"), "iron", potential=used, v0_per_atom=11.34)
+    put_record(store, "eos", element("Si", "diamond"), "silicon", potential=used, b0=89.0)
 
 
-def test_iron_has_no_twin_among_non_magnetic_values():
-    matched = match(iron_and_silicon())
-    silicon, iron = matched.rows
-    assert iron.values == {"v0_per_atom": 11.34, "b0": 176.0}
+def test_iron_has_no_twin_among_non_magnetic_values(store):
+    iron_and_silicon(store)
+    compared = compare_campaign(store, "first")
+    silicon, iron = compared.rows()
+    assert iron.values["v0_per_atom"] == 11.34
     assert iron.references == iron.comparisons == {}
     assert iron.level_differs == ("spin-polarized against non-magnetic",)
     assert silicon.level_differs == ()
-    assert silicon.comparisons["b0"].relative == pytest.approx(89.0 / 88.5 - 1, abs=0.01)
-    assert matched.unmatched == {
-        "of another level of theory (spin-polarized against non-magnetic)": ["iron"]
-    }
-    assert {d["record"] for d in matched.comparison_documents()} == {"eos-silicon"}
-    assert [m.n for m in measure(matched.rows) if m.group == "all"] == [1, 1]
+    assert silicon.comparisons["b0"].relative == pytest.approx(89.0 / 88.5113 - 1, abs=1e-6)
+    (reason,) = unmatched(compared.documents()).records
+    assert reason == "of another level of theory (spin-polarized against non-magnetic)"
+    assert [m.n for m in measure([silicon, iron]) if m.group == "all"] == [1, 1]
 
 
-def test_iron_is_compared_when_asked_for_and_says_so():
-    matched = match(iron_and_silicon(), across_levels=True)
-    iron = matched.rows[1]
+def test_iron_is_compared_when_asked_for_and_says_so(store):
+    iron_and_silicon(store)
+    compare_campaign(store, "first")
+    before = {d["_id"]: d for d in store.comparisons.find({})}
+    compared = compare_campaign(store, "first", across_levels=True)
+    # only what another level kept away is looked at again
+    assert compared.built.looked_at == 1
+    silicon, iron = compared.rows()
     assert iron.comparisons["v0_per_atom"].relative == pytest.approx(11.34 / 10.50048 - 1)
-    assert matched.unmatched == {}
-    said = {d["record"]: d["level_differs"] for d in matched.comparison_documents()}
-    assert said == {"eos-iron": ["spin-polarized against non-magnetic"], "eos-silicon": []}
-    assert [(m.n, m.across) for m in measure(matched.rows) if m.group == "all"] == [(2, 1)] * 2
-    assert as_dict(matched)["rows"][1]["level_differs"] == ["spin-polarized against non-magnetic"]
+    assert unmatched(compared.documents()).records == {}
+    said = {d["material_id"]: d["level_differs"] for d in compared.documents() if d["record"]}
+    assert said == {"iron": ["spin-polarized against non-magnetic"], "silicon": []}
+    found = measure([silicon, iron])
+    assert [(m.n, m.across) for m in found if m.group == "all"] == [(2, 1)] * 2
+    assert as_dict(compared)["rows"][1]["level_differs"] == ["spin-polarized against non-magnetic"]
+    # without it they are gone again
+    assert compare_campaign(store, "first").built.looked_at == 1
+    after = {d["_id"]: {**d, "built_at": 0} for d in store.comparisons.find({})}
+    assert after == {id_: {**d, "built_at": 0} for id_, d in before.items()}
 
 
-def drawn(matched):
+def drawn(compared):
     console = Console(width=110, record=True, file=io.StringIO())
-    console.print(comparison_table(matched))
+    console.print(comparison_table(compared))
     return " ".join(console.export_text().split())
 
 
-def test_the_table_says_how_many_are_not_compared_and_why():
-    text = drawn(match(iron_and_silicon()))
+def test_the_table_says_how_many_are_not_compared_and_why(store):
+    iron_and_silicon(store)
+    text = drawn(compare_campaign(store, "first"))
     assert "level differs in" not in text
     assert (
-        "without DFT 1 of another level of theory (spin-polarized against non-magnetic); "
+        "without DFT 1 eos: of another level of theory (spin-polarized against non-magnetic); "
         "--across-levels compares levels of theory that differ" in text
     )
-    text = drawn(match(iron_and_silicon(), across_levels=True))
+    text = drawn(compare_campaign(store, "first", across_levels=True))
     assert "without DFT" not in text.replace("without DFT value", "")
     assert "n = 2, 1 across levels of theory" in text
     assert "+8.0" in text
@@ -260,29 +275,43 @@ def test_the_table_says_how_many_are_not_compared_and_why():
     assert "DFT PBE, all-electron, scalar relativistic, non-magnetic" in text
 
 
-def test_spin_that_a_model_does_not_state_is_no_match_where_it_matters():
-    unknown = {"name": "mine", "digest": "d", "sha256": "s", "functional": "PBE"}
-    (cause,) = match(iron_and_silicon(unknown)).unmatched
-    assert cause == "of another level of theory (unknown spin against non-magnetic)"
+def test_spin_that_a_model_does_not_state_is_no_match_where_it_matters(store):
+    iron_and_silicon(store, potential())
+    (reason,) = unmatched(compare_campaign(store, "first").documents()).records
+    assert reason == "of another level of theory (unknown spin against non-magnetic)"
 
 
-@pytest.mark.parametrize("functional", ["PBEsol", "r2SCAN", None])
-def test_across_functionals_the_row_says_which(functional):
-    potential = {"name": "m", "sha256": "s", "functional": functional}
-    (row,) = match([eos("a", 20.0, 90.0, potential=potential)], across_levels=True).rows
-    assert row.level_differs == (f"{functional or 'unknown functional'} against PBE",)
-    assert set(row.comparisons) == {"v0_per_atom", "b0"}
+IRON_OXIDE = Structure(
+    Lattice.cubic(4.3).matrix @ np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]).T,
+    ["Fe", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]],
+)  # fmt: skip
 
 
-def test_a_reference_of_the_same_level_comes_before_one_that_differs(monkeypatch):
-    crystal = Crystal(element="Fe", prototype="bcc")
-    ours = Reference(
-        id="spin", property="v0_per_atom", value=11.35, unit="Å³/atom", crystal=crystal,
-        level=PBE_SPIN, citation="ours",
-    )  # fmt: skip
-    known = {(crystal, "v0_per_atom"): (acwf.find("Fe", "bcc", "v0_per_atom"), ours)}
-    monkeypatch.setattr(sources, "_index", lambda: known)
-    records = [record("relax", "a", crystal=("Fe", "bcc"), potential=OAM)]
-    (row,) = match([*records, eos("a", 11.3, 170.0, crystal=("Fe", "bcc"), potential=OAM)]).rows
-    assert row.references == {"v0_per_atom": ours}
-    assert row.level_differs == ()
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"functional": "PBEsol"}, "PBE against PBEsol"),
+        ({"functional": "r2SCAN"}, "PBE against r2SCAN"),
+        ({"u": {}}, "U of Fe 5.3 eV against none"),
+        ({"u": {"Fe": 4.0}}, "U of Fe 5.3 eV against Fe 4 eV"),
+        ({"spin": False}, "spin-polarized against non-magnetic"),
+        ({"dispersion": "D3(BJ)"}, "dispersion correction none against D3(BJ)"),
+    ],
+)
+def test_levels_that_differ_stand_apart_with_one_line_why(store, changes, said):
+    known = LevelOfTheory.from_card({"functional": "PBE", "run_type": "GGA_GGA+U", "spin": True})
+    level = known.model_copy(update=changes)
+    put_reference(store, "static", IRON_OXIDE, "mp-1", level=level, energy_per_atom=-6.0)
+    key = put_record(store, "static", IRON_OXIDE, "mp-1", potential=OAM)
+    (document,) = compare_campaign(store, "first").documents()
+    assert (document["record"], document["reference"], document["values"]) == (key, None, [])
+    assert document["reason"] == f"of another level of theory ({said})"
+    (document,) = compare_campaign(store, "first", across_levels=True).documents()
+    assert document["level_differs"] == [said]
+    assert document["values"][0]["dft"] == -6.0
+    # the same level needs no asking
+    put_reference(store, "static", IRON_OXIDE, "mp-1", level=known, energy_per_atom=-6.5)
+    for across in (False, True):
+        found = compare_campaign(store, "first", across_levels=across).documents()
+        (pair,) = [d for d in found if d["record"]]
+        assert (pair["level_differs"], pair["values"][0]["dft"]) == ([], -6.5)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import ValidationError
+import json
 
+import pytest
+
+from pet_flows.compare.identify import identify
 from pet_flows.dft import acwf
-from pet_flows.dft.quantity import LevelOfTheory, Reference
+from pet_flows.dft.documents import document_of, reference_of
 
 
 def test_every_crystal_has_three_values():
-    crystals = acwf.crystals()
-    assert len(crystals) == 384
-    assert len(acwf.references()) == 3 * 384
-    assert {crystal.prototype for crystal in crystals} == {"sc", "bcc", "fcc", "diamond"}
-    assert len({reference.id for reference in acwf.references()}) == 3 * 384
+    assert len(acwf.crystals()) == 384
+    assert {prototype for _, prototype in acwf.crystals()} == {"sc", "bcc", "fcc", "diamond"}
+    everything = acwf.references()
+    assert len({reference.id for reference in everything}) == 384
+    for reference in everything:
+        assert set(reference.result) == {"v0_per_atom", "b0", "b0_prime"}
 
 
 @pytest.mark.parametrize(
@@ -22,37 +25,47 @@ def test_every_crystal_has_three_values():
     [("Si", "diamond", 5.469, 8), ("Cu", "fcc", 3.63, 4), ("W", "bcc", 3.18, 2)],
 )
 def test_values_are_known_lattice_constants(element, phase, lattice_constant, atoms):
-    volume = acwf.find(element, phase, "v0_per_atom")
-    assert (volume.value * atoms) ** (1 / 3) == pytest.approx(lattice_constant, abs=0.01)
-    assert volume.unit == "Å³/atom"
-    assert volume.level.functional == "PBE"
+    found = acwf.find(element, phase)
+    assert (found.result["v0_per_atom"] * atoms) ** (1 / 3) == pytest.approx(
+        lattice_constant, abs=0.01
+    )
+    assert found.level.functional == "PBE"
+
+
+def test_the_structure_is_the_crystal_at_the_volume_of_its_minimum():
+    for reference in acwf.references(["Cu", "O", "Cm"]):
+        found = identify(reference.structure)
+        assert f"{found.element}-{found.prototype}" == reference.source.name
+        per_atom = reference.structure.volume / len(reference.structure)
+        assert per_atom == pytest.approx(reference.result["v0_per_atom"], rel=1e-12)
+
+
+def test_of_some_elements_nothing_else_is_made():
+    acwf._reference.cache_clear()
+    assert {r.formula for r in acwf.references(["Si", "Xx"])} == {"Si"}
+    assert acwf._reference.cache_info().currsize == 4
 
 
 def test_absent_values():
-    assert acwf.find("Si", "hcp", "b0") is None
-    assert acwf.find("Xx", "fcc", "b0") is None
+    assert acwf.find("Si", "hcp") is None
+    assert acwf.find("Xx", "fcc") is None
 
 
 def test_ground_states_have_references():
-    assert all(acwf.find(e, p, "b0") for e, p in acwf.GROUND_STATES.items())
+    assert all(acwf.find(e, p).result["b0"] > 0 for e, p in acwf.GROUND_STATES.items())
 
 
 def test_the_level_of_the_elements_is_written_out():
-    level = acwf.find("Fe", "bcc", "b0").level
+    level = acwf.find("Fe", "bcc").level
     assert str(level) == "PBE, all-electron, scalar relativistic, non-magnetic"
     assert (level.spin, level.u) == (False, {})
-    with pytest.raises(ValidationError, match="must name its functional"):
-        Reference(
-            **{
-                **acwf.find("Fe", "bcc", "b0").model_dump(),
-                "level": LevelOfTheory(functional=None),
-            }
-        )
 
 
-def test_references_are_finite_and_frozen():
-    reference = acwf.find("Si", "diamond", "b0")
-    with pytest.raises(ValidationError):
-        reference.value = 1.0
-    with pytest.raises(ValidationError):
-        type(reference)(**{**reference.model_dump(), "value": float("nan")})
+def test_they_are_documents_like_others():
+    reference = acwf.find("Si", "diamond")
+    document, blobs = document_of(reference)
+    assert json.loads(json.dumps(document, default=str))["nsites_primitive"] == 2
+    assert not blobs
+    again = reference_of(document)
+    assert (again.id, again.result) == (reference.id, reference.result)
+    assert again.source.doi == "10.1038/s42254-023-00655-3"

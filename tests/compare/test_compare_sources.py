@@ -6,19 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from pet_flows.dft import acwf, sources
-from pet_flows.dft.quantity import Crystal, LevelOfTheory
+from pet_flows.compare.campaign import compare_campaign
+from pet_flows.dft import sources
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.results import ResultStore
+from tests.compare.stored import element, potential, put_record
 
-SILICON = Crystal(element="Si", prototype="diamond")
 MODULE = """
-from pet_flows.dft.quantity import Crystal, LevelOfTheory, Reference
+from ase.build import bulk
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from pet_flows.dft.reference import LevelOfTheory, Origin, Reference
 
 def references():
     return [
-        Reference(id=f"ours/{functional}", property="b0", value=value, unit="GPa",
-                  crystal=Crystal(element="Si", prototype="diamond"),
-                  level=LevelOfTheory(functional=functional), citation="ours")
+        Reference(property="eos", result={"b0": value},
+                  structure=AseAtomsAdaptor.get_structure(bulk("Si")),
+                  level=LevelOfTheory(functional=functional),
+                  source=Origin(name=functional, database="ours", citation="ours"))
         for functional, value in [("PBEsol", 93.0), ("PBE", 88.0)]
     ]
 """
@@ -27,10 +32,6 @@ def references():
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Install a package with a module and an entry point for its references."""
-
-    def forget():
-        sources.sources.cache_clear()
-        sources._index.cache_clear()
 
     def installed(text: str) -> None:
         name = f"dft_{tmp_path.name}"
@@ -42,30 +43,30 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             f"[pet_flows.references]\nours = {name}:references\n"
         )
         monkeypatch.syspath_prepend(str(tmp_path))
-        forget()
+        sources.forget()
 
     yield installed
-    forget()
+    sources.forget()
 
 
 def test_without_other_packages_there_is_all_electron_pbe_alone():
-    assert list(sources.sources()) == ["acwf"]
-    ours = acwf.find("Si", "diamond", "b0")
-    assert sources.known(SILICON, "b0") == (ours,)
-    for functional in ("pbe", "PBEsol", None):  # the only one is the nearest
-        assert sources.nearest(SILICON, "b0", LevelOfTheory(functional=functional)) == ours
-    assert sources.nearest(SILICON, "c11", LevelOfTheory(functional="PBE")) is None
+    found = sources.sources(["Si"])
+    assert list(found) == ["acwf"]
+    assert len(found["acwf"]) == 4
+    assert len(sources.sources()["acwf"]) == 384
 
 
-def test_another_package_adds_functionals_and_wins_over_our_own(install):
+@pytest.mark.parametrize(("functional", "value"), [("PBE", 88.0), ("PBEsol", 93.0)])
+def test_another_package_adds_functionals_and_wins_over_our_own(install, functional, value):
     install(MODULE)
-    assert list(sources.sources()) == ["ours", "acwf"]
-    pbe = LevelOfTheory(functional="PBE")
-    assert sources.nearest(SILICON, "b0", LevelOfTheory(functional="PBEsol")).value == 93.0
-    assert sources.nearest(SILICON, "b0", pbe).value == 88.0
-    volume = acwf.find("Si", "diamond", "v0_per_atom")
-    assert sources.nearest(SILICON, "v0_per_atom", pbe) == volume
-    assert len(sources.known(SILICON, "b0")) == 3
+    assert list(sources.sources(["Si"])) == ["ours", "acwf"]
+    assert sources.sources(["Cu"])["ours"] == ()
+    with ResultStore.open() as store:
+        used = potential(functional=functional)
+        put_record(store, "eos", element("Si", "diamond"), "mp-149", potential=used, b0=90.0)
+        (row,) = compare_campaign(store, "first").rows()
+    assert row.references == {"b0": value}
+    assert row.comparisons["b0"].difference == 90.0 - value
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,14 @@ def test_another_package_adds_functionals_and_wins_over_our_own(install):
         ("import nothing_at_all", "our-dft cannot be read .ModuleNotFoundError"),
         ("references = 3", "our-dft cannot be read .TypeError"),
         ("def references(): return [1.0]", "our-dft hold a float, which is not a Reference"),
-        (MODULE.replace("ours/{functional}", "ours"), "our-dft and our-dft both .* 'ours'"),
-        (MODULE.replace("ours/{functional}", "acwf-pbe/Si-diamond/b0"), "both have a reference"),
+        (MODULE.replace('"PBEsol"', '"PBE"'), "our-dft and our-dft both .* 'PBE'"),
+        (
+            "from pet_flows.dft import acwf\nreferences = acwf.references",
+            "our-dft and pet-flows both have the reference eos of 'Si-",
+        ),
     ],
 )
 def test_a_package_that_is_wrong_is_named(install, text, said):
     install(text)
     with pytest.raises(PetFlowsError, match=said):
-        sources.sources()
+        sources.sources(["Si"])

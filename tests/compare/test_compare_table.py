@@ -8,31 +8,27 @@ import json
 import pytest
 from rich.console import Console
 
-from pet_flows.compare.match import Comparison, Matched, Row
+from pet_flows.compare.campaign import compare_campaign
+from pet_flows.compare.data import as_dict
+from pet_flows.compare.identify import Crystal
 from pet_flows.compare.metrics import measure, worst
 from pet_flows.compare.parity import draw_parity
-from pet_flows.compare.table import as_dict, comparison_table
-from pet_flows.dft.quantity import Crystal, LevelOfTheory, Reference
+from pet_flows.compare.row import Pair, Published, Row
+from pet_flows.compare.table import comparison_table
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.results import ResultStore
+from tests.compare.stored import element, put_record, put_reference
 
-
-def reference(element, prototype, name, value):
-    return Reference(
-        id=f"r/{element}-{prototype}/{name}",
-        property=name,
-        value=value,
-        unit={"v0_per_atom": "Å³/atom", "b0": "GPa"}[name],
-        crystal=Crystal(element=element, prototype=prototype),
-        level=LevelOfTheory(functional="PBE", settings="all-electron", spin="non-magnetic"),
-        citation="Somebody, 2024",
-        doi="10.1/2",
-    )
+LEVEL = LevelOfTheory(functional="PBE", settings="all-electron", spin="non-magnetic")
+SOMEBODY = Published(LEVEL, citation="Somebody, 2024", doi="10.1/2")
 
 
 def make_row(element, prototype, pairs, **changes):
     """A row from {property: (value or None, reference)}."""
     crystal = Crystal(element=element, prototype=prototype)
-    references = {name: reference(element, prototype, name, r) for name, (_, r) in pairs.items()}
+    references = {name: r for name, (_, r) in pairs.items()}
     values = {name: v for name, (v, _) in pairs.items() if v is not None}
     content = {
         "label": f"{element}-{prototype}",
@@ -47,7 +43,8 @@ def make_row(element, prototype, pairs, **changes):
         crystal=crystal,
         values=values,
         references=references,
-        comparisons={n: Comparison("key", references[n], v) for n, v in values.items()},
+        comparisons={n: Pair(v, references[n]) for n, v in values.items()},
+        published=SOMEBODY,
         **content,
     )
 
@@ -104,36 +101,95 @@ def test_nothing_to_measure():
     assert measure([]) == []
     row = make_row("Si", "fcc", {"v0_per_atom": (None, 14.0)}, state="failed")
     assert measure([row]) == []
-    assert as_dict(Matched([row], {}))["worst"] == {"v0_per_atom": [], "b0": []}
 
 
-def test_plain_data_is_json_and_complete(rows):
-    data = json.loads(json.dumps(as_dict(Matched(rows, {"no DFT value for hcp": ["Si-hcp"]}))))
-    assert data["rows"][0]["v0_per_atom_error"] == pytest.approx(2.0)
-    assert data["rows"][3]["v0_per_atom"] is None
-    assert data["rows"][3]["v0_per_atom_dft"] == 14.0
-    assert data["worst"]["b0"][0] == {
-        "crystal": "Cu bcc",
-        "label": "Cu-bcc",
-        "error": pytest.approx(-50.0),
+@pytest.fixture
+def compared():
+    """The same crystals, with their references, in a store."""
+    cells = {
+        ("Si", "diamond"): (20.4, 20.0, 90.0, 100.0),
+        ("Cu", "fcc"): (11.88, 12.0, 147.0, 140.0),
+        ("Cu", "bcc"): (12.6, 12.0, 70.0, 140.0),
+        ("Si", "fcc"): (None, 14.0, None, 80.0),
     }
-    assert data["unmatched"] == {"no DFT value for hcp": ["Si-hcp"]}
-    assert len(data["references"]) == 1
+    with ResultStore.open() as store:
+        for (symbol, prototype), (v0, v0_dft, b0, b0_dft) in cells.items():
+            structure = element(symbol, prototype)
+            source = Origin(name=f"{symbol}-{prototype}", citation="Somebody, 2024", doi="10.1/2")
+            put_reference(
+                store, "eos", structure, f"{symbol}-{prototype}", level=LEVEL, source=source,
+                v0_per_atom=v0_dft, b0=b0_dft,
+            )  # fmt: skip
+            known = {"state": "failed"} if v0 is None else {"v0_per_atom": v0, "b0": b0}
+            put_record(store, "eos", structure, f"{symbol}-{prototype}", **known)
+        put_record(store, "eos", element("Si", "hcp"), "Si-hcp", b0=70.0)
+        yield compare_campaign(store, "first")
 
 
-def test_table_fits_a_terminal_and_says_everything(rows):
+def test_the_demo_by_hand(compared):
+    """Five systems, their errors as anybody can compute them."""
+    data = json.loads(json.dumps(as_dict(compared)))
+    rows = {f"{row['element']} {row['prototype']}": row for row in data["rows"]}
+    errors = {name: (row["v0_per_atom_error"], row["b0_error"]) for name, row in rows.items()}
+    assert errors == {
+        "Si diamond": (pytest.approx(100 * 0.4 / 20), pytest.approx(-10.0)),
+        "Cu fcc": (pytest.approx(-100 * 0.12 / 12), pytest.approx(5.0)),
+        "Cu bcc": (pytest.approx(100 * 0.6 / 12), pytest.approx(-50.0)),
+        "Si fcc": (None, None),
+        "Si hcp": (None, None),
+    }
+    assert rows["Si fcc"]["v0_per_atom"] is None
+    assert rows["Si fcc"]["v0_per_atom_dft"] == 14.0
+    assert data["worst"]["b0"][0] == {
+        "crystal": "Cu bcc", "label": "Cu-bcc", "error": pytest.approx(-50.0),
+    }  # fmt: skip
+    assert data["unmatched"]["records"] == {"no reference with this structure": {"eos": ["Si-hcp"]}}
+    assert data["unmatched"]["pairs"] == {"failed: max_steps": {"eos": ["Si-fcc"]}}
+    # of the built-in references none stands beside these: ours come first
+    assert {(r["level"], r["doi"]) for r in data["references"]} == {
+        ("PBE, all-electron, non-magnetic", "10.1/2")
+    }
+    # the same numbers as the means of every quantity
+    means = {s["name"]: s for s in data["properties"]}
+    volume = means["v0_per_atom"]
+    assert (volume["n"], volume["missing"]) == (3, 1)
+    assert volume["mae"] == pytest.approx((0.4 + 0.12 + 0.6) / 3)
+    assert volume["bias"] == pytest.approx((0.4 - 0.12 + 0.6) / 3)
+    assert volume["worst"][0]["formula"] == "Cu"
+
+
+def test_table_fits_a_terminal_and_says_everything(compared):
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(comparison_table(Matched(rows, {"no DFT value for hcp": ["Si-hcp"]})))
+    console.print(comparison_table(compared))
     lines = console.export_text().splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 100
     text = "\n".join(lines)
     assert "Si diamond* 20.40 20.00 +2.0" in " ".join(text.split())
-    assert "failed: no_minimum" in text
+    assert "failed: max_steps" in text
     assert "n = 3, 1 missing" in text
     assert "V0 MAE 0.26 Å³/atom (1.5 %), B0 MAE 8.5 GPa (7.5 %); n = 2" in text
     assert "Cu bcc -50.0 %" in text
-    assert "1 no DFT value for hcp" in text
+    assert "1 eos: no reference with this structure" in text
     assert "PBE, all-electron, non-magnetic, doi:10.1/2" in text
+
+
+def test_other_properties_are_listed_by_quantity(compared):
+    store = compared.shelf.store
+    for n, (metal, prototype) in enumerate([("Al", "fcc"), ("Ag", "fcc"), ("W", "bcc")]):
+        structure = element(metal, prototype)
+        put_reference(store, "static", structure, metal, level=LEVEL, energy_per_atom=-3.0)
+        put_record(store, "static", structure, metal, energy_per_atom=-3.0 + 0.1 * n)
+    compared = compare_campaign(store, "first")
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(comparison_table(compared))
+    text = " ".join(console.export_text().split())
+    assert "Si diamond* 20.40" in text
+    assert "static energy_per_atom eV 3 0 0.1 3.3 +0.1 W W +0.2" in text
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(comparison_table(compared, ["static"]))
+    text = console.export_text()
+    assert "diamond" not in text
+    assert "energy_per_atom" in text
 
 
 def test_picture(rows, tmp_path):

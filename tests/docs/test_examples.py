@@ -37,8 +37,7 @@ DOCS = [page for page in PAGES if page.name != "README.md"]
 def forget() -> None:
     """Which packages there are."""
     registry.forget()
-    sources.sources.cache_clear()
-    sources._index.cache_clear()
+    sources.forget()
 
 
 def pages(mark: str) -> list:

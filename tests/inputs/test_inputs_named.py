@@ -133,7 +133,7 @@ def test_prototypes_have_their_symmetry_and_names():
 def test_guessed_volumes_are_where_a_relaxation_can_start():
     far = {}
     for element, phase in [(e, p) for e in acwf.GROUND_STATES for p in ("sc", "bcc", "fcc")]:
-        truth = acwf.find(element, phase, "v0_per_atom").value
+        truth = acwf.find(element, phase).result["v0_per_atom"]
         error = guess_volume(element, phase) / truth - 1
         if abs(error) > 0.08:
             far[f"{element} {phase}"] = round(error, 2)
@@ -141,7 +141,7 @@ def test_guessed_volumes_are_where_a_relaxation_can_start():
 
 
 def test_every_element_of_the_reference_has_a_guess():
-    elements = sorted({crystal.element for crystal in acwf.crystals()})
+    elements = sorted({element for element, _ in acwf.crystals()})
     assert all(item.structure.volume > 0 for item in build_prototypes(elements))
 
 

@@ -53,8 +53,8 @@ def test_read_and_queried(before, capsys) -> None:
 
 
 def test_compared(before) -> None:
-    (row,) = compare_campaign(ResultStore.from_job_store(before), "before").rows
-    assert row.references["b0"].value == pytest.approx(303, abs=5)
+    (row,) = compare_campaign(ResultStore.from_job_store(before), "before").rows()
+    assert row.references["b0"] == pytest.approx(303, abs=5)
     assert abs(row.comparisons["v0_per_atom"].relative) < 0.02
 
 

@@ -222,12 +222,13 @@ def test_structures_come_back_by_digest(results):
     assert {key: structure_digest(value) for key, value in found.items()} == {k: k for k in found}
 
 
-def test_references_and_comparisons_are_replaced(results):
+def test_comparisons_are_replaced_and_removed(results):
     for value in (1.0, 2.0):
-        results.put_references([{"_id": "r", "value": value, "elements": ["Si"]}])
         results.put_comparisons([{"_id": "c", "value": value, "record": "x", "reference": "r"}])
-    assert list(results.references.find({})) == [{"_id": "r", "value": 2.0, "elements": ["Si"]}]
     assert results.comparisons.count_documents({"value": 2.0}) == 1
+    results.put_comparisons([{"_id": "d"}])
+    results.remove_comparisons(["c", "never"])
+    assert [found["_id"] for found in results.comparisons.find({})] == ["d"]
 
 
 def test_large_documents_are_refused(results):

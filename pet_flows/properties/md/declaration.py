@@ -208,7 +208,6 @@ PROPERTY = Property(
     counts="steps",
     purpose=lambda settings: "dynamics",
     takes=("checkpoints", "checkpoint_every"),
-    compared="pet_flows.properties.md.compare:values",
     plots={
         "run": "pet_flows.properties.md.plot:run",
         "rdf": "pet_flows.properties.md.plot:rdf",

@@ -159,7 +159,6 @@ PROPERTY = Property(
         "mode_gruneisen_mean",
     ),
     counts="volumes",
-    compared="pet_flows.properties.qha.compare:values",
     dtype="float64",  # as for phonons
     plots={
         "expansion": "pet_flows.properties.qha.plot:expansion",

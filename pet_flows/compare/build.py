@@ -1,0 +1,197 @@
+"""Records and references of campaigns → comparisons; again only where one of them changed."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pet_flows.compare.documents import Document, alone, damaged, documents_of, same, state_of
+from pet_flows.compare.heads import Place, RecordHeads, by_place, record_heads
+from pet_flows.compare.match import partners
+from pet_flows.compare.same import Distances
+from pet_flows.compare.shelf import Shelf
+from pet_flows.compare.sides import Theirs
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.results import ResultStore
+from pet_flows.store.writes import chunks
+
+logger = logging.getLogger(__name__)
+
+#: records whose documents are in memory at a time, where one formula has more
+AT_ONCE = 200
+#: what a function raises that cannot read a damaged document, or whose arrays are gone
+DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, PetFlowsError)
+
+References = dict[Place, dict[str, Document]]
+
+
+@dataclass
+class Built:
+    """What a build did.
+
+    Parameters
+    ----------
+    records
+        That the campaigns have.
+    looked_at
+        Records whose partners were sought: they, or a reference that can stand beside them,
+        changed.
+    written, removed
+        Comparisons.
+    problems
+        Id of a record or reference → why it cannot be compared.
+    """
+
+    records: int = 0
+    looked_at: int = 0
+    written: int = 0
+    removed: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def problem(self, key: str, error: Exception) -> str:
+        """Note what cannot be compared; gives the reason."""
+        said = str(error) if isinstance(error, PetFlowsError) else f"{type(error).__name__} {error}"
+        reason = f"cannot be compared ({said})"
+        self.problems[key] = reason
+        logger.warning("%s %s", key, reason)
+        return reason
+
+
+def build(
+    where: ResultStore | Shelf, campaigns: Sequence[str], *, across_levels: bool = False
+) -> Built:
+    """Bring the comparisons of campaigns up to date.
+
+    Looked at are records that changed, and those for which a reference of their property and
+    formula came, changed or went. Memory holds the heads of all records and the documents of one
+    formula.
+
+    Parameters
+    ----------
+    where
+        The store; a `Shelf` that does not keep leaves it as it is.
+    campaigns
+        Their names.
+    across_levels
+        Also compare where functional, U, spin or pseudopotentials differ: each such comparison
+        says in what. Without it those that an earlier build made are removed.
+    """
+    shelf = where if isinstance(where, Shelf) else Shelf(where)
+    heads = record_heads(shelf.store, campaigns)
+    built = Built(records=len(heads.keys))
+    shelf.take_packages(heads.elements, set(heads.by_formula))
+    references = by_place(shelf.reference_heads(heads.by_formula))
+    existing: dict[str, list[Document]] = defaultdict(list)
+    for comparison in shelf.heads(campaigns):
+        if comparison["record"] is not None:
+            existing[comparison["record"]].append(comparison)
+    for formula, records in heads.by_formula.items():
+        todo = {}
+        for record in records:
+            there = references.get((formula, record.property), {})
+            stamps = [f"{key} {head['last_updated']}" for key, head in sorted(there.items())]
+            made_of = state_of(record.updated, stamps)
+            if not _is_current(existing.get(record.key, ()), made_of, across_levels):
+                todo[record.key] = made_of
+        if todo:
+            _build_formula(shelf, formula, todo, references, heads, across_levels, built)
+    keys = heads.keys
+    gone = [head["_id"] for key, found in existing.items() if key not in keys for head in found]
+    _write(shelf, [], gone, built)
+    _list_alone(shelf, campaigns, heads, references, built)
+    return built
+
+
+def _is_current(there: Sequence[Document], made_of: str, across_levels: bool) -> bool:
+    """Whether a record's comparisons are what would be made now."""
+    if not there or any(head["made_of"] != made_of for head in there):
+        return False
+    differing = [head for head in there if head["level_differs"]]
+    return all((head["reference"] is not None) == across_levels for head in differing)
+
+
+def _build_formula(
+    shelf: Shelf,
+    formula: str,
+    todo: dict[str, str],
+    references: References,
+    heads: RecordHeads,
+    across_levels: bool,
+    built: Built,
+) -> None:
+    """Make the comparisons of the records of one formula."""
+    distances = Distances()
+    loaded: dict[str, list[Theirs]] = {}
+    for part in chunks(list(todo), AT_ONCE):
+        documents: list[Document] = []
+        for ours in shelf.records(part, heads.groups):
+            key, name = ours.record["_id"], ours.record["property"]
+            if name not in loaded:
+                there = references.get((formula, name), {})
+                loaded[name] = _sound(list(shelf.references(list(there))), built)
+            try:
+                found = partners(ours, loaded[name], distances, across_levels=across_levels)
+                documents += documents_of(ours, found, todo[key])
+            except DAMAGE as error:
+                documents.append(damaged(ours.record, built.problem(key, error), todo[key]))
+        old = {document["_id"]: document for document in shelf.of_records(part)}
+        new = {document["_id"]: document for document in documents}
+        changed = [new[id_] for id_ in new if id_ not in old or not same(old[id_], new[id_])]
+        _write(shelf, changed, [id_ for id_ in old if id_ not in new], built)
+        built.looked_at += len(part)
+
+
+def _sound(references: Sequence[Theirs], built: Built) -> list[Theirs]:
+    """References that can be read."""
+    found = []
+    for theirs in references:
+        try:
+            theirs.check()
+        except DAMAGE as error:
+            built.problem(theirs.key, error)
+        else:
+            found.append(theirs)
+    return found
+
+
+def _list_alone(
+    shelf: Shelf,
+    campaigns: Sequence[str],
+    heads: RecordHeads,
+    references: References,
+    built: Built,
+) -> None:
+    """List the references that could stand beside records of a campaign, and do not."""
+    beside: dict[str, set[str]] = defaultdict(set)
+    listed: dict[str, Document] = {}
+    for head in shelf.heads(campaigns):
+        if head["record"] is None:
+            listed[head["reference"]] = head
+            continue
+        for key in (head["reference"], *head["alternatives"]):
+            if key is not None:
+                beside[key] |= set(head["campaigns"])
+    changed, known = [], set()
+    for place, found in references.items():
+        for key, head in found.items():
+            without = heads.campaigns.get(place, set()) - beside[key]
+            # what was said of campaigns that are not looked at now stays
+            others = set(listed[key]["campaigns"]) - set(campaigns) if key in listed else set()
+            if not without | others:
+                continue
+            known.add(key)
+            document = alone(head, without | others, built.problems.get(key))
+            same_as_before = key in listed and listed[key]["made_of"] == document["made_of"]
+            if not same_as_before or key in built.problems:
+                changed.append(document)
+    gone = [head["_id"] for key, head in listed.items() if key not in known]
+    _write(shelf, changed, gone, built)
+
+
+def _write(shelf: Shelf, changed: Sequence[Document], gone: Sequence[str], built: Built) -> None:
+    shelf.put(changed)
+    shelf.remove(gone)
+    built.written += len(changed)
+    built.removed += len(gone)

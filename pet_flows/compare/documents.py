@@ -1,0 +1,199 @@
+"""Comparisons as documents of the collection ``pet_comparisons``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pet_flows.compare.match import Choice, Partners
+from pet_flows.compare.sides import Ours, Theirs
+from pet_flows.properties.comparison import NotComparable, compare
+from pet_flows.properties.registry import properties
+from pet_flows.records.build import plain
+from pet_flows.records.keys import digest
+
+#: of these documents; with another one all of them are made again
+VERSION = 1
+#: a reference that no record of these campaigns stands beside
+NO_RECORD = "no record stands beside it"
+
+Document = dict[str, Any]
+
+
+def documents_of(ours: Ours, found: Partners, made_of: str) -> list[Document]:
+    """Documents of one record: one for each reference beside it, else one with the reason.
+
+    Parameters
+    ----------
+    ours
+        The record.
+    found
+        The references beside it.
+    made_of
+        Digest of what all of it was made of.
+    """
+    if not found.choices:
+        alone = _of_record(ours, made_of)
+        alone["_id"] = digest([ours.record["_id"]])
+        alone["reason"] = found.reason
+        alone["level_differs"] = list(found.level_differs)
+        alone["alternatives"] = sorted({match.theirs.key for match in found.left})
+        alone["warnings"] = list(found.notes)
+        return [alone]
+    return [_pair(ours, found, choice, made_of) for choice in found.choices]
+
+
+def _pair(ours: Ours, found: Partners, choice: Choice, made_of: str) -> Document:
+    theirs = choice.match.theirs
+    values, reason = values_of(ours, theirs)
+    document = _of_record(ours, made_of)
+    document |= {
+        "_id": digest([ours.record["_id"], theirs.key]),
+        "reference": theirs.key,
+        "matched_by": choice.match.way,
+        "rmsd": choice.match.rmsd,
+        "level_differs": list(choice.match.level_differs),
+        "material_id": document["material_id"] or next(iter(theirs.document["material_ids"]), None),
+        "level": _level(theirs),
+        "values": values,
+        "warnings": [*found.notes, *choice.notes, *theirs.document["problems"]],
+        "reference_updated": theirs.updated,
+        "reason": reason,
+        "alternatives": sorted({match.theirs.key for match in (*choice.others, *found.left)}),
+    }
+    return document
+
+
+def damaged(record: Mapping[str, Any], reason: str, made_of: str) -> Document:
+    """Document of a record that cannot be read, with what can be."""
+    sources = record.get("sources")
+    named = [s.get("campaign") for s in sources] if isinstance(sources, list) else []
+    return {
+        **_EMPTY,
+        "_id": digest([record["_id"]]),
+        "record": record["_id"],
+        "campaigns": sorted(filter(None, set(named))),
+        "property": record.get("property"),
+        "formula_pretty": record.get("formula_pretty"),
+        "record_state": record.get("state"),
+        "reason": reason,
+        "made_of": made_of,
+        "built_at": _now(),
+    }
+
+
+def values_of(ours: Ours, theirs: Theirs) -> tuple[list[Document], str | None]:
+    """Values of a record beside a reference, or why there are none."""
+    record = ours.record
+    if record["state"] == "failed":
+        return [], f"failed: {record['reason']}"
+    declared = properties().get(record["property"])
+    if declared is None:
+        return [], f"the property {record['property']} is not installed"
+    if ours.structure is None:
+        return [], "the record has no structure"
+    try:
+        found = compare(declared, ours.side(), theirs.side())
+    except NotComparable as error:
+        return [], str(error)
+    if not found:
+        return [], "no value is in both"
+    return [plain(value.document()) for value in found], None
+
+
+def alone(
+    theirs: Mapping[str, Any], campaigns: Iterable[str], problem: str | None = None
+) -> Document:
+    """Document of a reference that no record stands beside.
+
+    Parameters
+    ----------
+    theirs
+        Its document, at least the head.
+    campaigns
+        Whose records were looked at.
+    problem
+        Why it cannot stand beside any.
+    """
+    names = sorted(campaigns)
+    return {
+        **_EMPTY,
+        "_id": digest([theirs["_id"]]),
+        "reference": theirs["_id"],
+        "campaigns": names,
+        "property": theirs["property"],
+        "material_id": next(iter(theirs["material_ids"]), None),
+        "formula_pretty": theirs["formula_pretty"],
+        "spacegroup": theirs["spacegroup"],
+        "level": {name: theirs["level"][name] for name in ("functional", "digest")},
+        "reason": problem or NO_RECORD,
+        "reference_updated": theirs["last_updated"],
+        "made_of": state_of(theirs["last_updated"], names),
+        "built_at": _now(),
+    }
+
+
+def same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two documents say the same, whenever they were built."""
+    names = (old.keys() | new.keys()) - {"built_at"}
+    return all(old.get(name) == new.get(name) for name in names)
+
+
+def state_of(updated: Any, references: Sequence[str]) -> str:
+    """Digest of what the comparisons of a record are made of.
+
+    Parameters
+    ----------
+    updated
+        When the record last changed.
+    references
+        Id and time of last change of every reference that could stand beside it.
+    """
+    return digest([VERSION, str(updated), *references], 16)
+
+
+_EMPTY: Mapping[str, Any] = {
+    "record": None, "reference": None, "campaigns": [], "property": None, "matched_by": None,
+    "rmsd": None, "level_differs": [], "potential": None, "material_id": None,
+    "formula_pretty": None, "spacegroup": None, "level": None, "values": [], "corrections": None,
+    "warnings": [], "reason": None, "alternatives": [], "record_state": None,
+    "record_updated": None, "reference_updated": None, "made_of": None, "built_at": None,
+}  # fmt: skip
+
+
+def _of_record(ours: Ours, made_of: str) -> Document:
+    record = ours.record
+    formula = record["formula_pretty"]
+    if formula is None and ours.structure is not None:  # its relaxation failed: its own is unread
+        formula = ours.structure.composition.reduced_formula
+    campaigns = {s["campaign"] for s in record["sources"] if s.get("campaign")}
+    return {
+        **_EMPTY,
+        "record": record["_id"],
+        "campaigns": sorted(campaigns),
+        "property": record["property"],
+        "potential": {name: record["potential"][name] for name in ("digest", "name")},
+        "material_id": label(record),
+        "formula_pretty": formula,
+        "spacegroup": record["spacegroup"]["final"] or record["spacegroup"]["input"],
+        "record_state": record["state"],
+        "record_updated": record["last_updated"],
+        "made_of": made_of,
+        "built_at": _now(),
+    }
+
+
+def label(record: Mapping[str, Any]) -> str | None:
+    """First identifier of a record's material, else the file it was in."""
+    names = [s.get("material_id") or s.get("path") for s in record["sources"]]
+    return next((str(name) for name in names if name), None)
+
+
+def _level(theirs: Theirs) -> Document:
+    return {name: theirs.document["level"][name] for name in ("functional", "digest")}
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
