@@ -131,6 +131,7 @@ PROPERTY = Property(
         "min_frequency",
     ),
     counts="displaced cells",
+    compared="pet_flows.properties.kappa.compare:values",
     dtype="float64",  # as for phonons
     plots={"conductivity": "pet_flows.properties.kappa.plot:conductivity"},
     order=60,

@@ -208,6 +208,7 @@ PROPERTY = Property(
     counts="steps",
     purpose=lambda settings: "dynamics",
     takes=("checkpoints", "checkpoint_every"),
+    compared="pet_flows.properties.md.compare:values",
     plots={
         "run": "pet_flows.properties.md.plot:run",
         "rdf": "pet_flows.properties.md.plot:rdf",

@@ -159,6 +159,7 @@ PROPERTY = Property(
         "mode_gruneisen_mean",
     ),
     counts="volumes",
+    compared="pet_flows.properties.qha.compare:values",
     dtype="float64",  # as for phonons
     plots={
         "expansion": "pet_flows.properties.qha.plot:expansion",
