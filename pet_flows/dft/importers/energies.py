@@ -9,6 +9,7 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
+from pet_flows.crystallography.alignment import PrimitiveCell
 from pet_flows.dft.documents import primitive_structure
 
 #: GPa per kbar; VASP, and documents that follow it, count compression as positive
@@ -39,6 +40,18 @@ def static_result(
         result["stress"] = symmetric.tolist()
         result["pressure"] = float(-np.trace(symmetric) / 3)
     return result
+
+
+def static_arrays(structure: Structure, forces: Any) -> dict[str, dict[str, np.ndarray]]:
+    """Blob ``static``: forces ``(n, 3)`` eV/Å on the atoms of the primitive cell, which is kept.
+
+    Empty without forces.
+    """
+    if forces is None or len(forces) != len(structure):
+        return {}
+    if structure.is_ordered and all(structure.lattice.pbc):
+        forces = np.asarray(forces, float)[PrimitiveCell.of(structure).atoms]
+    return {"static": {"forces": np.asarray(forces, float)}}
 
 
 def lattice(structure: Structure) -> dict[str, float]:

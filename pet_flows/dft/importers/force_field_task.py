@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_result
+from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
 from pet_flows.dft.importers.found import Found, JobFacts
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Reference
@@ -50,7 +50,8 @@ def references(found: Found) -> Iterator[Reference]:
     )
     level = level_of(found)
     entry = entry_of(structure, result["energy_per_atom"], {"run_type": level.functional})
-    yield found.reference("static", result, structure, level, entry=entry)
+    arrays = static_arrays(structure, found.at("output.forces"))
+    yield found.reference("static", result, structure, level, entry=entry, arrays=arrays)
     if relaxed and found.at("input.relax_cell"):
         final = {**result, "lattice": lattice(structure), "converged": True}
         yield found.reference("relax", final, structure, level, entry=entry)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_result
+from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
 from pet_flows.dft.importers.found import Found, JobFacts
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Reference
@@ -80,7 +80,8 @@ def references(found: Found) -> Iterator[Reference]:
         _of_entry(found, "data"),
         found.at("task_id") and str(found.at("task_id")),
     )
-    yield found.reference("static", result, structure, level, entry=entry)
+    arrays = static_arrays(structure, found.at("output.forces"))
+    yield found.reference("static", result, structure, level, entry=entry, arrays=arrays)
     if kind == _RELAXATION:
         relaxed = {**result, "lattice": lattice(structure), "converged": True}
         yield found.reference("relax", relaxed, structure, level, entry=entry)

@@ -65,8 +65,7 @@ def _tensor(result: Mapping[str, Any]) -> np.ndarray | None:
 
 def _refuse_clamped(ours: Side, theirs: Side) -> None:
     """Ions relax in DFT unless it says otherwise; an atom alone in its cell has nowhere to go."""
-    pet = ours.result.get("ions_relaxed", True)
-    dft = theirs.result.get("ions_relaxed", True)
+    pet, dft = (side.result.get("ions_relaxed") is not False for side in (ours, theirs))
     if pet == dft or _atoms(ours.structure) == 1:
         return
     which = "relaxed in ours and clamped in DFT" if pet else "clamped in ours and relaxed in DFT"
