@@ -78,7 +78,7 @@ def read_file(
         refuse_disguised(path, kind, binary=kind in _BINARY)
         if _is_blank(path):
             return [failed_input(source, "empty_file", f"{path} is empty: restore or remove it.")]
-        if kind == "ASE database" and not _is_ase_database(path):
+        if kind == "ASE database" and not is_ase_database(path):
             # ASE would add its tables to it
             raise NoStructureError("it is the database of another program")
         with warnings.catch_warnings():
@@ -146,7 +146,7 @@ def _is_blank(path: Path) -> bool:
     return True
 
 
-def _is_ase_database(path: Path) -> bool:
+def is_ase_database(path: Path) -> bool:
     """Whether an SQLite file is ASE's; any other file is left to the reader to refuse."""
     import sqlite3
 

@@ -21,6 +21,15 @@ from pet_flows.inputs.text import PACKED, first_line, quoted, read_text, unpack
 
 def read_extxyz(path: Path) -> Iterator[InputStructure]:
     """Read every frame; ``material_id`` (or ``id``), ``task_id`` and ``tags`` from its comment."""
+    for name, frame in extxyz_frames(path):
+        if isinstance(frame, str):
+            yield failed_input(make_source(material_id=name, path=path), "unreadable", frame)
+        else:
+            yield _from_atoms(frame, frame.info, name, path)
+
+
+def extxyz_frames(path: Path) -> Iterator[tuple[str, Atoms | str]]:
+    """Give the name of each frame with its atoms, or with the sentence why it cannot be read."""
     from ase.io.extxyz import read_xyz
 
     frames, leftover = _split_frames(read_text(path).splitlines())
@@ -33,18 +42,16 @@ def read_extxyz(path: Path) -> Iterator[InputStructure]:
                 raise ValueError("Properties= names more columns than a line can have")
             (atoms,) = read_xyz(io.StringIO(frame), index=slice(None))
         except Exception as error:  # one frame of many
-            yield failed_input(
-                make_source(material_id=name, path=path),
-                "unreadable",
+            yield (
+                name,
                 f"Frame {number} (from 0) of {path.name} cannot be read as extended XYZ "
                 f"({_explain(error)}): correct or remove it.",
             )
         else:
-            yield _from_atoms(atoms, atoms.info, name, path)
+            yield name, atoms
     if leftover:
         name = name_of_file(path) + (f"-{len(frames)}" if frames else "")
-        message = f"{path.name}: {leftover}"
-        yield failed_input(make_source(material_id=name, path=path), "unreadable", message)
+        yield name, f"{path.name}: {leftover}"
 
 
 _MANY_COLUMNS = re.compile(r"Properties=\S*:\s*\d{5}", re.IGNORECASE)
@@ -108,6 +115,12 @@ def read_ase_database(path: Path) -> Iterator[InputStructure]:
     ``material_id`` and ``task_id`` are taken from the key-value pairs; tags from the pair ``tags``
     (commas) or the row's ``data``.
     """
+    for name, row in database_rows(path):
+        yield _from_atoms(row.toatoms(), pairs_of(row), name, path)
+
+
+def database_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """Give the name of each row of an ASE database with ASE's ``AtomsRow``."""
     import ase.db
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -118,8 +131,12 @@ def read_ase_database(path: Path) -> Iterator[InputStructure]:
                 shutil.copyfileobj(packed, plain)
         kind = "db" if readable.suffix == ".db" else "json"
         for row in ase.db.connect(readable, type=kind, use_lock_file=False).select():
-            pairs = {**row.get("data", {}), **row.key_value_pairs}
-            yield _from_atoms(row.toatoms(), pairs, f"{name_of_file(path)}-{row.id}", path)
+            yield f"{name_of_file(path)}-{row.id}", row
+
+
+def pairs_of(row: Any) -> dict[str, Any]:
+    """Give what a row of an ASE database says besides its atoms."""
+    return {**row.get("data", {}), **row.key_value_pairs}
 
 
 def read_ase_trajectory(path: Path) -> Iterator[InputStructure]:

@@ -134,9 +134,14 @@ def test_a_document_of_vasp_has_the_link_at_its_top_level(keys, site, capsys):
     assert document["output"]["run_type"] == "GGA"
     # VASP's own documents forget what a structure was called
     assert not document["output"]["structure"].get("properties")
-    # the input that VASP was given is the structure of the record
-    (inputs,) = site.glob("job_*/POSCAR.gz")
-    assert inputs.exists()
+    # and the reference that it becomes is linked to the record
+    code, printed, _ = run(capsys, "reference", "add", "jobflow")
+    assert (code, printed) == (0, "jobflow: 1 new, 0 changed, 0 the same\n")
+    with ResultStore.open(read_only=True) as store:
+        (reference,) = store.references.find({})
+    assert reference["records"] == [keys["Ni"]]
+    assert reference["material_ids"] == ["mp-Ni"]
+    assert reference["level"]["functional"] == "PBE"
 
     # again: nothing is left, unless that is asked for
     code, printed, _ = run(capsys, *FOLLOW_UP, "--local")

@@ -61,11 +61,33 @@ KINDS: dict[str, Kind] = {
         beginning=rb"(?m)^\s*(JOB_STORE|docs_store)\s*:",
         called=("jobflow",),
     ),
+    "phonopy": Kind(
+        "phonopy or phono3py: YAML with forces or force constants, or a folder with it",
+        f"{_PACKAGE}.phonopy_files:read",
+        names=("phonopy*.yaml", "phono3py*.yaml"),
+        below=("phonopy*.yaml", "phono3py*.yaml"),
+    ),
     "vasp": Kind(
         "folder with vasprun.xml, or of such folders",
         f"{_PACKAGE}.vasp_folder:read",
         names=("vasprun*.xml*",),
         below=("vasprun*.xml*",),
+    ),
+    "ase": Kind(
+        "ASE database or trajectory, extended XYZ",
+        f"{_PACKAGE}.ase_file:read",
+        names=("*.db", "*.traj", "*.xyz", "*.extxyz"),
+    ),
+    "benchmark": Kind(
+        "JSON with numbers beside structures, as matcalc's benchmarks",
+        f"{_PACKAGE}.table:read_benchmark",
+        names=("*.json", "*.jsonl", "*.ndjson"),
+        beginning=rb'"(bulk_modulus_vrh|shear_modulus_vrh|heat_capacity|corrected_energy)"\s*:',
+    ),
+    "table": Kind(
+        "CSV with a column for each number, and one for the structure",
+        f"{_PACKAGE}.table:read",
+        names=("*.csv", "*.tsv"),
     ),
 }
 """Name → kind, in the order in which they are tried."""
