@@ -95,8 +95,8 @@ def test_one_bad_entry_stops_no_other(store, tmp_path):
     assert found.new == 2
     said = {problem.name: problem.reason for problem in found.problems}
     assert said["none"].startswith("It has no number in bulk_modulus_vrh, shear_modulus_vrh")
-    assert said["text"] == "Its bulk_modulus_vrh is no number ('soft'): correct it."
-    assert said["nan"] == "Its bulk_modulus_vrh is no number (nan): correct it."
+    assert said["text"] == "Its bulk_modulus_vrh is not a number ('soft'): correct it."
+    assert said["nan"] == "Its bulk_modulus_vrh is not a number (nan): correct it."
     assert {"b", "bare"} < set(said)
     assert len(said) == 6
     names = {d["source"]["name"] for d in store.references.find({})}
@@ -139,7 +139,7 @@ def test_a_table_with_a_column_map(store, tmp_path, capsys):
     assert "4 new, 0 changed, 0 the same, 3 problems" in printed
     assert "lost: There is no file" in said
     assert "row 4: It has not as many cells as the header, 6: correct it." in said
-    assert "odd: Its K is no number ('about 3'): correct it." in said
+    assert "odd: Its K is not a number ('about 3'): correct it." in said
     assert results(store) == {
         ("Si", "elastic"): {"k_vrh": 88.9},
         ("Si", "static"): {"energy_per_atom": -43.2 / 8},
@@ -191,7 +191,7 @@ def test_a_column_that_is_no_number_of_a_result(field, said):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "x,y\n1,2\n", "No column of x, y is a number that is compared: say what they"),
+        ("a.csv", "x,y\n1,2\n", "No column of x, y is a number that is compared: name what they"),
         ("a.csv", "<html>", "is a web page"),
         ("b.json", '[{"bulk_modulus_vrh": 1', "cannot be read as JSON"),
         ("b.json", '[{"bulk_modulus_vrh": 1}]', "holds no structures: name another file"),

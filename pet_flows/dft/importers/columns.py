@@ -100,7 +100,7 @@ class Column:
         except (TypeError, ValueError):
             number = math.nan
         if isinstance(given, bool) or not math.isfinite(number):
-            raise PetFlowsError(f"Its {self.name} is no number ({given!r:.40}): correct it.")
+            raise PetFlowsError(f"Its {self.name} is not a number ({given!r:.40}): correct it.")
         number /= n_atoms if self.per_cell else 1
         if self.temperature is None:
             result[self.field] = number

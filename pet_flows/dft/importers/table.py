@@ -160,8 +160,8 @@ def _columns(header: list[str], mapped: Mapping[str, str]) -> tuple[dict[str, st
             continue  # a column that nobody asked for
     if not columns:
         raise PetFlowsError(
-            f"No column of {', '.join(header)} is a number that is compared: say what they are, "
-            "as with --map K=elastic.k_vrh."
+            f"No column of {', '.join(header)} is a number that is compared: name what they "
+            "are, as with --map K=elastic.k_vrh."
         )
     return names, columns
 
@@ -239,7 +239,7 @@ def _written(text: str, source: dict[str, Any], folder: Path) -> InputStructure:
     if text.startswith("{"):
         content = json.loads(text)
         if not is_structure(content):
-            raise PetFlowsError("The JSON in its column is no structure: write it with pymatgen.")
+            raise PetFlowsError("Its JSON is not a structure: write it with pymatgen.")
         return make_input(Structure.from_dict(content), source)
     file = folder / text
     if not file.is_file():
