@@ -24,7 +24,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-MUST_HOLD = ("models/data/pet-mvl.ckpt", "models/data/pet-mvl.json", "dft/data", "py.typed")
+MUST_HOLD = (
+    "models/data/pet-mvl.ckpt",
+    "models/data/pet-mvl.json",
+    "dft/data",
+    "report/page/static",
+    "py.typed",
+)
 
 
 def main() -> None:

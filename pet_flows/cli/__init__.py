@@ -14,7 +14,7 @@ COMMANDS = {
     "query": "List the records of a campaign, or what a MongoDB query finds.",
     "show": "Show one record: what it is, its numbers with units, its structure and plots.",
     "plot": "Draw records: equations of state, phonon bands, trajectories and so on.",
-    "report": "Make one table of a campaign: a row for each structure.",
+    "report": "Make a table of a campaign, or pages for a browser with everything about it.",
     "reference": "Add DFT results to compare with, list them, or remove them.",
     "compare": "Set a campaign's records next to DFT.",
     "followup": "Give the best of a campaign to DFT flows of your own.",

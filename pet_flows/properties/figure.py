@@ -70,7 +70,7 @@ def draw(prop: Property, data: PlotData, name: str | None = None) -> Figure:
         The property has no such plot, or the data lack what it shows.
     """
     function = imported(prop.plots[plot_name(prop, name)])
-    with _style():
+    with styled():
         figure: Figure = function(data)
         for axes in figure.axes:
             if axes.name == "rectilinear":  # ticks are made when they are first drawn
@@ -78,13 +78,13 @@ def draw(prop: Property, data: PlotData, name: str | None = None) -> Figure:
     return figure
 
 
-def _style() -> AbstractContextManager[None]:
+def styled() -> AbstractContextManager[None]:
     """Our style over matplotlib's own, whatever the user has set; the backend stays theirs."""
     from matplotlib import style
 
     style_of_ours: Any = ["default", _STYLE]
-    styled: AbstractContextManager[None] = style.context(style_of_ours)
-    return styled
+    context: AbstractContextManager[None] = style.context(style_of_ours)
+    return context
 
 
 def plot_name(prop: Property, name: str | None) -> str:
@@ -178,7 +178,7 @@ def save(figure: Figure, path: Path) -> None:
         The file cannot be written.
     """
     try:
-        with _style():
+        with styled():
             figure.savefig(path)
     except (OSError, ValueError) as error:
         raise PetFlowsError(

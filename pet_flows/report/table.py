@@ -18,7 +18,7 @@ from pet_flows.store.results import ResultStore
 #: what is loaded of each record
 _NEEDED = (
     "property", "state", "reason", "parent", "sources", "structure_digest", "formula_pretty",
-    "spacegroup", "potential", "result",
+    "spacegroup", "potential", "result", "spread",
 )  # fmt: skip
 
 
@@ -36,6 +36,24 @@ class Head:
         return f"{self.of}.{self.name}"
 
 
+@dataclass(frozen=True)
+class Member:
+    """One of the records of a row."""
+
+    key: str
+    of: str
+    """its property"""
+    state: str
+    reason: str | None
+    spread: Mapping[str, float | None]
+    """over the rotations: ``energy_per_atom`` (eV), ``forces`` (eV/Å)"""
+
+    @property
+    def problem(self) -> str | None:
+        """What is not ok; None where all is."""
+        return None if self.state == "ok" else f"{self.of} {self.state} ({self.reason})"
+
+
 @dataclass
 class Row:
     """One structure of a campaign, under one potential."""
@@ -48,6 +66,10 @@ class Row:
     """by `Head.key`"""
     problems: list[str] = field(default_factory=list)
     """what is not ok, one entry a property"""
+    members: list[Member] = field(default_factory=list)
+    """its records, in the order in which properties are computed"""
+    absent: list[str] = field(default_factory=list)
+    """properties that the campaign asks for and that have no record yet"""
 
     @property
     def state(self) -> str:
@@ -73,9 +95,7 @@ class Report:
 class _Entry:
     """One record, without what the table does not show."""
 
-    key: str
-    property: str
-    problem: str | None
+    member: Member
     parent: str | None
     names: tuple[str, ...]
     start: str
@@ -99,14 +119,14 @@ def report(store: ResultStore, campaign: str) -> Report:
     """
     columns = {name: columns_of(prop) for name, prop in properties().items()}
     found = store.query({"sources.campaign": campaign}, list(_NEEDED))
-    entries = {e.key: e for e in sound(found, lambda r: _entry(r, campaign, columns))}
+    entries = {e.member.key: e for e in sound(found, lambda r: _entry(r, campaign, columns))}
     asked: list[str] = []
     if not entries:
         store.campaigns.get(campaign)  # says which campaigns there are, if it is none
         raise PetFlowsError(f"The campaign {campaign!r} has no records yet: run it first.")
     if campaign in store.campaigns.names():
         asked = list((store.campaigns.get(campaign)["manifest"] or {}).get("properties", ()))
-    present = {entry.property for entry in entries.values()} | set(asked)
+    present = {entry.member.of for entry in entries.values()} | set(asked)
     shown = [name for name in columns if name in present]
     wanted = [name for name in columns if name in asked]
     rows = [_row(*group, wanted) for group in _groups(entries)]
@@ -120,9 +140,13 @@ def _entry(record: Mapping[str, Any], campaign: str, columns: Mapping[str, list[
     groups = record["spacegroup"]["final"] or record["spacegroup"]["input"] or {}
     sources = [s for s in record["sources"] if s.get("campaign") == campaign]
     return _Entry(
-        key=record["_id"],
-        property=which,
-        problem=None if record["state"] == "ok" else f"{record['state']} ({record['reason']})",
+        member=Member(
+            key=record["_id"],
+            of=which,
+            state=record["state"],
+            reason=record["reason"],
+            spread=record.get("spread") or {},
+        ),
         parent=record["parent"],
         names=tuple(dict.fromkeys(s.get("material_id") or s.get("path") or "" for s in sources)),
         start=record["structure_digest"] or record["_id"],
@@ -150,13 +174,17 @@ def _groups(
     for (name, _, _), members in by_row.items():
         # properties choose their own precision, and with it another potential of the same
         # weights; the same property twice was asked for with two potentials
-        twice = len({member.property for member in members}) < len(members)
+        twice = len({entry.member.of for entry in members}) < len(members)
         parts: dict[str, list[_Entry]] = {}
         for member in members:
             digest = _root(member, entries).potential["digest"] if twice else ""
             parts.setdefault(digest, []).append(member)
         for part in parts.values():
-            yield name, min((_root(m, entries) for m in part), key=lambda e: e.property), part
+            yield (
+                name,
+                min((_root(m, entries) for m in part), key=lambda e: e.member.of),
+                part,
+            )
 
 
 def _root(entry: _Entry, entries: Mapping[str, _Entry]) -> _Entry:
@@ -169,15 +197,17 @@ def _root(entry: _Entry, entries: Mapping[str, _Entry]) -> _Entry:
 def _row(name: str, root: _Entry, members: list[_Entry], asked: list[str]) -> Row:
     row = Row(name, root.formula, root.space_group, _potential(root.potential))
     order = list(properties())
-    for member in sorted(
-        members, key=lambda m: order.index(m.property) if m.property in order else len(order)
+    for entry in sorted(
+        members,
+        key=lambda e: order.index(e.member.of) if e.member.of in order else len(order),
     ):
-        row.cells.update(member.cells)
-        if member.problem:
-            row.problems.append(f"{member.property} {member.problem}")
-    absent = [which for which in asked if which not in {m.property for m in members}]
-    if absent:
-        row.problems.append(f"not computed: {', '.join(absent)}")
+        row.members.append(entry.member)
+        row.cells.update(entry.cells)
+        if entry.member.problem:
+            row.problems.append(entry.member.problem)
+    row.absent = [which for which in asked if which not in {m.of for m in row.members}]
+    if row.absent:
+        row.problems.append(f"not computed: {', '.join(row.absent)}")
     return row
 
 

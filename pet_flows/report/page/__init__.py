@@ -1,0 +1,1 @@
+"""A campaign as a folder of pages: collected here, drawn by the scripts in ``static``."""

@@ -1,0 +1,189 @@
+"""The comparisons of a campaign as series: one for each quantity, level of theory and potential."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.report.table import Row
+from pet_flows.store.results import ResultStore
+
+logger = logging.getLogger(__name__)
+
+#: what is loaded of each comparison
+_NEEDED = (
+    "record", "reference", "property", "matched_by", "level_differs", "level", "values", "reason",
+    "record_state", "formula_pretty", "material_id",
+)  # fmt: skip
+
+
+@dataclass
+class Series:
+    """One quantity of many structures beside DFT; all lists have one entry a structure."""
+
+    property: str
+    name: str
+    unit: str
+    level: str
+    potential: str
+    row: list[int] = field(default_factory=list)
+    pet: list[float | None] = field(default_factory=list)
+    dft: list[float | None] = field(default_factory=list)
+    difference: list[float] = field(default_factory=list)
+    relative: list[float | None] = field(default_factory=list)
+    spread: list[float | None] = field(default_factory=list)
+    """of the record's energy over the rotations, eV/atom"""
+    differs: list[int] = field(default_factory=list)
+    """places of structures in these lists whose levels of theory are not the same"""
+
+
+@dataclass
+class Beside:
+    """Everything that is beside DFT, and what is not.
+
+    Attributes
+    ----------
+    series
+        Most structures first.
+    levels
+        Short name of a level → all that is known of it.
+    matched
+        By row: how its references were found (``link``, ``identifier``, ``structure``), or
+        ``unmatched``; rows that nobody compared are not in it.
+    alone
+        Records and references without a partner, and pairs that are not comparable, with reasons.
+    n_comparisons
+        Pairs of a record and a reference.
+    """
+
+    series: list[Series]
+    levels: dict[str, str]
+    matched: dict[int, str]
+    alone: list[dict[str, Any]]
+    n_comparisons: int
+
+
+#: from what says most to what says least
+_WAYS = ("link", "identifier", "structure", "unmatched")
+
+
+def beside_dft(store: ResultStore, campaign: str, rows: Sequence[Row]) -> Beside:
+    """Read the comparisons of a campaign, one after the other.
+
+    Parameters
+    ----------
+    store
+        Where they are.
+    campaign
+        Its name.
+    rows
+        Of its table, whose numbers the series name.
+    """
+    places: dict[str, int] = {}
+    spreads: dict[str, float | None] = {}
+    for number, row in enumerate(rows):
+        for member in row.members:
+            places.setdefault(member.key, number)
+            spreads[member.key] = member.spread.get("energy_per_atom")
+    found = Beside([], {}, {}, [], 0)
+    by_key: dict[tuple[str, ...], Series] = {}
+    names = _Levels(store)
+    for document in store.comparisons.find({"campaigns": campaign}, list(_NEEDED)):
+        place = places.get(document.get("record") or "")
+        if place is None or not document.get("reference"):
+            found.alone.append(_alone(document, place))
+            if place is not None:
+                found.matched.setdefault(place, "unmatched")
+            continue
+        found.n_comparisons += 1
+        way = str(document.get("matched_by"))
+        found.matched[place] = min((way, found.matched.get(place, "unmatched")), key=_rank)
+        if not document.get("values"):
+            found.alone.append(_alone(document, place))
+        if document.get("record_state") != "ok":
+            continue  # it is shown on its page, but is nobody's error
+        level = names.short(document.get("level") or {})
+        for value in document.get("values") or ():
+            if not isinstance(value.get("difference"), int | float):
+                continue
+            key = (document["property"], value["name"], level, rows[place].potential)
+            series = by_key.get(key)
+            if series is None:
+                series = Series(key[0], key[1], value["unit"], level, key[3])
+                by_key[key] = series
+            if document.get("level_differs"):
+                series.differs.append(len(series.row))
+            series.row.append(place)
+            for name in ("pet", "dft", "difference", "relative"):
+                getattr(series, name).append(_number(value.get(name)))
+            series.spread.append(spreads.get(document["record"]))
+    found.series = sorted(by_key.values(), key=lambda s: (-len(s.row), s.property, s.name))
+    found.levels = names.said
+    return found
+
+
+def _rank(way: str) -> int:
+    return _WAYS.index(way) if way in _WAYS else len(_WAYS)
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _what(document: Mapping[str, Any]) -> str:
+    if document.get("record") and document.get("reference"):
+        return "pair"
+    return "record" if document.get("record") else "reference"
+
+
+def _alone(document: Mapping[str, Any], place: int | None) -> dict[str, Any]:
+    return {
+        "row": place,
+        "what": _what(document),
+        "key": document.get("record") or document.get("reference"),
+        "property": document.get("property"),
+        "formula": document.get("formula_pretty"),
+        "material": document.get("material_id"),
+        "reason": document.get("reason") or "no value is in both",
+    }
+
+
+class _Levels:
+    """Short names of levels: the functional, with a number where one has several."""
+
+    def __init__(self, store: ResultStore):
+        self._store = store
+        self._by_digest: dict[str, str] = {}
+        self.said: dict[str, str] = {}
+
+    def short(self, level: Mapping[str, Any]) -> str:
+        digest = str(level.get("digest"))
+        if digest not in self._by_digest:
+            name = str(level.get("functional") or "unknown functional")
+            same = sum(short.split(" #")[0] == name for short in self._by_digest.values())
+            self._by_digest[digest] = f"{name} #{same + 1}" if same else name
+            self.said[self._by_digest[digest]] = self._whole(digest) or name
+        return self._by_digest[digest]
+
+    def _whole(self, digest: str) -> str:
+        """All that is known of a level, from one of its references."""
+        for document in self._references(digest):
+            return level_text(document["level"])
+        return ""
+
+    def _references(self, digest: str) -> Iterator[dict[str, Any]]:
+        return self._store.references.find({"level.digest": digest}, ["level"])
+
+
+def level_text(level: Mapping[str, Any]) -> str:
+    """Level of theory of a document on one line."""
+    try:
+        return str(LevelOfTheory(**{k: v for k, v in level.items() if k != "digest"}))
+    except (ValidationError, TypeError):
+        logger.warning("A reference has a level of theory that cannot be read: %s.", level)
+        return str(level.get("functional") or "unknown functional")

@@ -1,0 +1,82 @@
+"""A report of a small campaign with references, and the browser of this system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+from pet_flows.report.page.folder import write_report
+from pet_flows.settings import get_settings
+from pet_flows.store.results import ResultStore
+from tests.cli.stored import CAMPAIGN, fill, made
+from tests.plots.examples import EXAMPLES
+from tests.report.stored import put_comparisons
+
+#: a formula and an identifier that a page must show as they are
+FORMULA = "Si<script>window.hacked=1</script>"
+NAME = "<img src=x onerror='window.hacked=2'>"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> Path:
+    """A folder with a store of several properties and states, and references beside."""
+    path = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        enter(path, patch)
+        fill()
+        with ResultStore.open() as store:
+            for n in range(30):
+                atoms = bulk("Si", a=5.4 + 0.01 * n)
+                result = {**EXAMPLES["eos"].result, "b0": 90.0 + n}
+                spread = {"energy_per_atom": 1e-4 * (n + 1), "forces": None}
+                record, blobs = made(
+                    EXAMPLES["eos"], f"mp-{1000 + n}", atoms, outcome={"result": result}
+                )
+                store.put({**record, "spread": spread}, blobs)
+            record, blobs = made(EXAMPLES["eos"], NAME, bulk("Ge"))
+            store.put({**record, "formula_pretty": FORMULA}, blobs)
+            put_comparisons(store, CAMPAIGN)
+            write_report(store, CAMPAIGN, path / "pages")
+    return path
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a folder the working directory, and its store the one of the settings."""
+    patch.chdir(folder)
+    patch.setenv("PET_FLOWS_STORE", str(folder / "pet_flows.db"))
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def written(filled) -> Path:
+    """The report of that campaign."""
+    return filled / "pages"
+
+
+@pytest.fixture
+def folder(filled, monkeypatch) -> Path:
+    """That folder, as the working directory."""
+    enter(filled, monkeypatch)
+    return filled
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, the system's own; a test without it is skipped."""
+    must = os.environ.get("PET_FLOWS_REQUIRE_CHROMIUM")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if path is None or sync_playwright is None:
+        said = "pages are opened in Chromium: apt install chromium, pip install playwright"
+        (pytest.fail if must else pytest.skip)(said)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()

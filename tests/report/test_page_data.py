@@ -1,0 +1,244 @@
+"""What the pages of a report are given: collected from records and comparisons."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pet_flows.compare.statistics import summarize
+from pet_flows.errors import PetFlowsError
+from pet_flows.flows.campaign_file import Draft
+from pet_flows.report.page import assets, viewer
+from pet_flows.report.page.curves import bands, density, equation_of_state
+from pet_flows.report.page.folder import write_report
+from pet_flows.report.page.hulls import hulls
+from pet_flows.report.page.scripts import script
+from pet_flows.report.page.series import beside_dft
+from pet_flows.report.table import Row, report
+from pet_flows.store.results import ResultStore
+from pet_flows.yaml_file import read_yaml
+from tests.cli.stored import CAMPAIGN, run
+from tests.plots.examples import EXAMPLES
+from tests.report.conftest import enter
+
+
+def data(folder: Path, name: str):
+    """Value of a script, which is one assignment of JSON."""
+    text = (folder / "data" / f"{name}.js").read_text("utf-8")
+    assert re.match(r"window\.[A-Z]+ = ", text)
+    assert text.endswith(";\n")
+    return json.loads(text.partition(" = ")[2].removesuffix(";\n"))
+
+
+def test_a_script_holds_no_markup_and_only_json():
+    value = {"a": "</script><!--", "b": [np.float64(1 / 3), float("nan"), np.int64(2)], "c": None}
+    text = script("X", value)
+    assert "<" not in text
+    assert ">" not in text
+    assert "\u2028" not in script("X", "a\u2028b")
+    read = json.loads(text.removeprefix("window.X = ").removesuffix(";\n"))
+    assert read == {"a": "</script><!--", "b": [0.33333333, None, 2], "c": None}
+
+
+def test_series_are_the_comparisons(folder):
+    with ResultStore.open(read_only=True) as store:
+        rows = report(store, CAMPAIGN).rows
+        beside = beside_dft(store, CAMPAIGN, rows)
+        documents = list(store.comparisons.find({"campaigns": CAMPAIGN}))
+    pairs = [d for d in documents if d["reference"]]
+    assert beside.n_comparisons == len(pairs)
+    ours = {(s.property, s.name): s for s in beside.series}
+    assert {s.level for s in beside.series} == {"PBE"}
+    assert beside.levels == {"PBE": "PBE, PAW 54, 520 eV, non-magnetic"}
+    # the same numbers as the statistics of all comparisons, which read the documents themselves
+    for theirs in summarize(documents):
+        series = ours[theirs.property, theirs.name]
+        assert len(series.row) == theirs.n
+        assert np.abs(series.difference).mean() == pytest.approx(theirs.mae, rel=1e-12)
+        assert len(series.differs) == theirs.across
+    keys = {m.key: n for n, row in enumerate(rows) for m in row.members}
+    alone = [d for d in documents if not d["reference"]]
+    assert {one["row"] for one in beside.alone if one["what"] == "record"} == {
+        keys[d["record"]] for d in alone
+    }
+    assert {one["reason"] for one in beside.alone} <= {
+        "no reference of this formula", "no value is in both"
+    }  # fmt: skip
+    # copper's equation of state did not converge: it is nobody's error
+    copper = next(n for n, row in enumerate(rows) if row.material == "mp-30")
+    assert copper not in ours["eos", "b0"].row
+    assert copper in beside.matched
+
+
+def row(formula: str, energy: float | None, potential: str = "one") -> Row:
+    cells = {} if energy is None else {"relax.energy_per_atom": energy}
+    return Row(formula, formula, None, potential, cells)
+
+
+def test_hulls_by_hand():
+    rows = [
+        row("Cu", -1.0), row("Cu", -0.9), row("Au", -2.0), row("CuAu", -1.7), row("Cu3Au", -1.3),
+        row("CuO", -3.0), row("Cu", -7.0, "two"),
+    ]  # fmt: skip
+    energies = {n: r.cells["relax.energy_per_atom"] for n, r in enumerate(rows)}
+    found = {(h["system"], h["potential"]): h for h in hulls(rows, energies, "relax")}
+    alloy = found["Au-Cu", "one"]
+    by_row = dict(
+        zip(alloy["row"], zip(alloy["formation"], alloy["above"], strict=True), strict=True)
+    )
+    # formation of Cu3Au: -1.3 + 1.25; the hull between Cu and CuAu (-0.2) is there at -0.1
+    expected = {0: (0, 0), 1: (0.1, 0.1), 2: (0, 0), 3: (-0.2, 0), 4: (-0.05, 0.05)}
+    for number, (formation, above) in expected.items():
+        assert by_row[number] == pytest.approx((formation, above), abs=1e-12)
+    assert [n for n, stable in zip(alloy["row"], alloy["stable"], strict=True) if stable] == [
+        0,
+        2,
+        3,
+    ]
+    assert found["Cu-O", "one"]["missing"] == ["O"]
+    assert found["Cu", "two"]["above"] == [0.0]
+
+
+def test_curves_are_those_of_the_results():
+    result = EXAMPLES["eos"].result
+    drawn = equation_of_state(result, result["volumes"])
+    at = np.interp(result["volumes"], drawn["volumes"], drawn["energies"])
+    # meV/atom; linear interpolation between points that are 0.05 Å³ apart errs by 0.02
+    assert at == pytest.approx(drawn["point_energies"], abs=0.05)
+    assert equation_of_state({"v0_per_atom": 20.0}, result["volumes"]) is None
+    arrays = EXAMPLES["phonon"].arrays["phonon"]
+    longer = {**arrays, "band_distances": 2.0 * arrays["band_distances"]}
+    ours, theirs = bands(arrays), bands(longer, arrays)
+    for one, other in zip(ours["lines"], theirs["lines"], strict=True):
+        assert other["x"] == pytest.approx(one["x"], abs=1e-5)
+    other_path = {**arrays, "band_labels": arrays["band_labels"][::-1]}
+    assert bands(other_path, arrays) is None
+    mesh = {name: arrays[name] for name in ("mesh_frequencies", "mesh_weights")}
+    smeared = density(mesh)
+    # three modes an atom
+    assert np.trapezoid(smeared["y"], smeared["x"]) == pytest.approx(3.0, rel=1e-3)
+
+
+def test_the_folder(written):
+    about, rows = data(written, "campaign"), data(written, "rows")
+    assert about["n_structures"] == len(rows["material"]) == 34
+    assert about["states"]["properties"][0] == {
+        "name": "relax",
+        "states": {"ok": 2, "failed": 1, "incomplete": 31},
+    }
+    assert dict(about["states"]["reasons"]) == {"unknown_element": 1, "killed": 1}
+    assert len(set(rows["page"])) == len(rows["page"])
+    assert rows["state"][rows["material"].index("mp-30")] == "unconverged"
+    for number in data(written, "pages"):
+        page = rows["page"][number]
+        structure = data(written, f"{page[:2]}/{page}")
+        assert structure["row"] == number
+    for reference in structure["references"]:
+        assert (written / "documents" / f"{reference['key']}.json").is_file()
+    b0 = next(s for s in data(written, "series") if s["name"] == "b0")
+    summary = b0["summary"]
+    assert summary["n"] == len(b0["row"]) > 20
+    assert summary["interval"][0] < summary["mae"] < summary["interval"][1]
+    assert summary["calibration"]["n"] == sum(s is not None for s in b0["spread"]) > 20
+    licences = (written / "assets" / "LICENSES.txt").read_text("utf-8")
+    for name in ("Tabulator", "plotly", "chemiscope"):
+        assert name in licences
+
+
+def test_pages_ask_nothing_but_the_disk():
+    for page in assets.STATIC.glob("*.html"):
+        text = page.read_text("utf-8")
+        assert "default-src 'none'" in text
+        assert "unsafe-eval" not in text
+        assert not re.search(r"https?:|type=.module|onclick", text)
+
+
+def test_scripts_are_of_one_idea():
+    ours = [p for p in assets.STATIC.glob("*.[jc]s*") if ".min." not in p.name]
+    assert len(ours) > 5
+    assert not {p.name for p in ours if len(p.read_text("utf-8").splitlines()) > 300}
+
+
+def test_the_largest_errors_have_pages_first(folder, tmp_path):
+    with ResultStore.open(read_only=True) as store:
+        written = write_report(store, CAMPAIGN, tmp_path / "few", n_pages=4, figures="svg")
+    assert written.n_pages == 4
+    series, pages = data(tmp_path / "few", "series"), data(tmp_path / "few", "pages")
+    first = series[0]
+    errors = np.abs(np.array(first["relative"], dtype=float))
+    assert first["row"][int(errors.argmax())] in pages
+    drawn = sorted(path.name for path in (tmp_path / "few" / "figures").iterdir())
+    assert written.n_figures == len(drawn)
+    assert "eos_b0_PBE.svg" in drawn
+    assert "<svg" in (tmp_path / "few" / "figures" / "eos_b0_PBE.svg").read_text("utf-8")
+
+
+def test_a_report_is_written_again_but_over_nothing_else(folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with ResultStore.open(read_only=True) as store:
+        with pytest.raises(PetFlowsError, match="holds other files"):
+            write_report(store, CAMPAIGN, tmp_path / "mine")
+        write_report(store, CAMPAIGN, tmp_path / "again")
+        pages = {path.name for path in (tmp_path / "again" / "data").rglob("*.js")}
+        write_report(store, "few", tmp_path / "again")
+    assert data(tmp_path / "again", "campaign")["name"] == "few"
+    assert len(list((tmp_path / "again" / "data").rglob("*.js"))) < len(pages)
+
+
+def test_a_damaged_document_leaves_the_others(folder, tmp_path, caplog):
+    copy = tmp_path / "store"
+    copy.mkdir()
+    for file in folder.glob("pet_flows*.db*"):
+        shutil.copy(file, copy)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(copy, patch)
+        with ResultStore.open() as store:
+            phonon = next(store.query({"property": "phonon"}))
+            store.blobs.remove([phonon["blobs"]["phonon"]])
+            reference = next(store.references.find({"property": "eos"}))
+            store.references.remove({"_id": reference["_id"]})
+        with ResultStore.open(read_only=True) as store:
+            written = write_report(store, CAMPAIGN, tmp_path / "damaged")
+    assert written.n_pages == 34
+    assert f"Reference {reference['_id']} of a comparison is not in this store" in caplog.text
+    assert "is not in the additional store" in caplog.text
+
+
+def test_without_references_and_without_chemiscope(folder, tmp_path, monkeypatch, capsys):
+    with ResultStore.open() as store:
+        store.campaigns.put({"name": "alone", "n_inputs": 1})
+        record = next(store.query({"property": "eos", "sources.material_id": "mp-1003"}))
+        store.add_source(record["_id"], {"campaign": "alone", "material_id": "mp-1003"})
+    monkeypatch.setattr(viewer, "find_spec", lambda name: None)
+    code, out, _ = run(capsys, "report", "alone", "-o", tmp_path / "alone")
+    assert code == 0
+    assert "1 structure and 0 comparisons in" in out
+    assert "install pet-flows[report]" in out
+    assert data(tmp_path / "alone", "series") == []
+    assert "install pet-flows[report]" in data(tmp_path / "alone", "campaign")["viewer"]
+
+
+def test_the_campaign_file_is_read_back(written, tmp_path):
+    (tmp_path / "campaign.yaml").write_text(data(written, "campaign")["campaign_file"])
+    again = Draft.of(read_yaml(tmp_path / "campaign.yaml")).campaign()
+    assert again.name == CAMPAIGN
+    assert list(again.properties) == ["relax", "static", "eos"]
+
+
+def test_sentences(folder, capsys, tmp_path):
+    said = run(capsys, "report", CAMPAIGN, "-o", "metals.tsv")[2]
+    assert "or in nothing for a folder of pages (got metals.tsv)" in said
+    said = run(capsys, "report", CAMPAIGN, "-o", "metals.csv", "--figures", "png")[2]
+    assert "--figures needs a folder" in said
+    said = run(capsys, "report", CAMPAIGN, "-o", tmp_path, "--format", "csv")[2]
+    assert "a folder of pages, which has no format" in said
+    said = run(capsys, "report", CAMPAIGN, "-o", tmp_path, "--pages", "-1")[2]
+    assert "--pages must be at least 0 (got -1)" in said
+    said = run(capsys, "report", "metal", "-o", tmp_path / "x")[2]
+    assert "There is no campaign 'metal'" in said
