@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from pet_flows.dft.documents import reference_of
+from pet_flows.compare.build import build
 from pet_flows.dft.importers.importing import store_all
 from pet_flows.dft.importers.jobflow_store import read_job_store
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
-from pet_flows.properties.comparison import Side, Value, compare
+from pet_flows.properties.comparison import Value
 from pet_flows.properties.property import Property
 from pet_flows.properties.registry import get_property
 from pet_flows.records.build import build_record
@@ -59,7 +58,7 @@ def compute(store: ResultStore, declared: Property, structure: Structure, parent
 
 @pytest.fixture(scope="module")
 def twins(emt_jobs, tmp_path_factory) -> Mapping[str, Mapping[str, Value]]:
-    """Property → its values, of what both stores give back."""
+    """Property → the values of its comparison."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PET_FLOWS_STORE", str(tmp_path_factory.mktemp("twins") / "pet_flows.db"))
         job_store = embedded_job_store()
@@ -68,30 +67,21 @@ def twins(emt_jobs, tmp_path_factory) -> Mapping[str, Mapping[str, Value]]:
         with ResultStore.from_job_store(job_store) as store:
             known = Known(store.references, Options())
             assert not store_all(store, read_job_store(job_store, Options(), known)).problems
-            found = {}
             parent, relaxed = compute(store, get_property("relax"), copper_gold(), None)
-            keys = {"relax": parent}
             for name in ("static", "eos", "elastic", "phonon"):
-                keys[name], _ = compute(store, get_property(name), relaxed, parent)
-            for name, key in keys.items():
-                found[name] = compared(store, key, name)
+                compute(store, get_property(name), relaxed, parent)
+            # EMT is the level of theory of the references, and no potential's
+            built = build(store, ["twins"], across_levels=True)
+            assert not built.problems
+            found: dict[str, dict[str, Value]] = {}
+            for document in store.comparisons.find({"record": {"$ne": None}}):
+                assert document["reason"] is None
+                assert document["matched_by"] == "structure"
+                names = ("name", "unit", "pet", "dft", "difference")
+                values = [Value(*(one[n] for n in names)) for one in document["values"]]
+                found[document["property"]] = {value.name: value for value in values}
         job_store.close()
     return found
-
-
-def compared(store: ResultStore, key: str, name: str) -> dict[str, Value]:
-    record = store.get(key)
-    document = next(iter(store.references.find({"property": name})))
-    reference = reference_of(document, store.blobs.read)
-
-    def arrays(blob: str) -> Mapping[str, np.ndarray]:
-        return store.blob(key, blob) if blob in record["blobs"] else {}[blob]
-
-    ours = Side(
-        record["result"], Structure.from_dict(record["structure"]), record["settings"], arrays
-    )
-    theirs = Side(reference.result, reference.structure, {}, reference.arrays.__getitem__)
-    return {value.name: value for value in compare(get_property(name), ours, theirs)}
 
 
 def test_moduli_constants_and_eigenvalues_agree(twins) -> None:
