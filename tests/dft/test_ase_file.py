@@ -84,6 +84,9 @@ def test_energies_forces_and_stresses(store, tmp_path, name):
             atoms.get_stress(voigt=False) / GPa, abs=1e-5
         )
         assert result["pressure"] == pytest.approx(-atoms.get_stress()[:3].mean() / GPa, abs=1e-5)
+        forces = store.references.blob(found, "static")["forces"]
+        assert np.abs(forces).max() == pytest.approx(np.abs(atoms.get_forces()).max(), abs=1e-7)
+        assert len(forces) == found["nsites_primitive"]
         assert found["formula_pretty"] == atoms.get_chemical_formula(empirical=True)
         assert found["level"]["functional"] == "PBE"
         assert found["level"]["spin"] is False

@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa
 
-from pet_flows.dft.importers.energies import entry_of, static_result
+from pet_flows.dft.importers.energies import entry_of, static_arrays, static_result
 from pet_flows.dft.importers.found import Found
 from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
@@ -125,9 +125,12 @@ def _references(
     )
     identifier = material_id_of(said)
     content = {} if identifier is None else {"material_id": identifier}
-    entry = entry_of(structure, result["energy_per_atom"], {}, entry_id=identifier or name)
+    level = options.level_of(None)
+    parameters = {"run_type": level.functional}
+    entry = entry_of(structure, result["energy_per_atom"], parameters, entry_id=identifier or name)
+    arrays = static_arrays(structure, values.get("forces"))
     yield Found(content, name, options, origin=where).reference(
-        "static", result, structure, None, entry=entry
+        "static", result, structure, level, entry=entry, arrays=arrays
     )
 
 

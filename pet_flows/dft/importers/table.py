@@ -196,14 +196,16 @@ def _references(
     structure = given.structure
     identifier = given.source.get("material_id")
     content = {"material_id": identifier} if identifier else {}
+    level = options.level_of(None)
+    parameters = {"run_type": level.functional}
     for property, result in results(row, columns, len(structure)).items():
-        entry = None
-        if property in ("static", "relax") and "energy_per_atom" in result:
-            entry = entry_of(structure, result["energy_per_atom"], {}, entry_id=identifier or name)
+        entry, energy = None, result.get("energy_per_atom")
+        if property in ("static", "relax") and energy is not None:
+            entry = entry_of(structure, energy, parameters, entry_id=identifier or name)
         if property == "relax":
             result = {**result, "lattice": lattice(structure)}
         yield Found(content, name, options, origin=where).reference(
-            property, result, structure, None, entry=entry
+            property, result, structure, level, entry=entry
         )
 
 

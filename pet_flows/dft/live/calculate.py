@@ -8,7 +8,7 @@ from typing import Any
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from pet_flows.dft.importers.energies import entry_of, lattice
+from pet_flows.dft.importers.energies import entry_of, lattice, static_arrays
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.engines.potential import Potential
@@ -25,8 +25,6 @@ LIVE: Mapping[str, Mapping[str, Any]] = {
     "eos": {"fmax": 0.01, "smax": 0.01, "steps": 60},
     "phonon": {"min_length": 8.0, "max_atoms": 64},
 }
-#: arrays whose atoms are those of the cell that was calculated; a reference keeps the primitive one
-_ARRAYS_OF_THE_CELL = frozenset(("static",))
 
 
 def calculate(
@@ -82,9 +80,12 @@ def _reference(
     result = {name: value for name, value in outcome.result.items() if name != "energy"}
     if "lattice" in result:
         result["lattice"] = lattice(final)
-    entry = None
+    arrays, entry = dict(outcome.blobs), None
+    if "static" in arrays:
+        arrays |= static_arrays(final, arrays["static"]["forces"])
     if "energy" in outcome.result:
-        entry = entry_of(final, result["energy_per_atom"], {}, entry_id=source.name)
+        parameters = {"run_type": level.functional}
+        entry = entry_of(final, result["energy_per_atom"], parameters, entry_id=source.name)
     return Reference(
         property=declared.name,
         result=result,
@@ -92,7 +93,7 @@ def _reference(
         level=level,
         source=source,
         entry=entry,
-        arrays={n: a for n, a in outcome.blobs.items() if n not in _ARRAYS_OF_THE_CELL},
+        arrays=arrays,
         problems=outcome.warnings,
         **links,
     )
