@@ -39,7 +39,7 @@ class Kind:
     below
         Patterns of a name at any depth of such a folder.
     called
-        What is given instead of a path.
+        What is given instead of a path; with a colon, its beginning.
     """
 
     what: str
@@ -66,6 +66,20 @@ KINDS: dict[str, Kind] = {
         f"{_PACKAGE}.phonopy_files:read",
         names=("phonopy*.yaml", "phono3py*.yaml"),
         below=("phonopy*.yaml", "phono3py*.yaml"),
+    ),
+    "materials-project": Kind(
+        "materials-project:mp-149,mp-13, downloaded with mp-api",
+        f"{_PACKAGE}.mp_api:read",
+        called=("materials-project:",),
+    ),
+    "documents": Kind(
+        "JSON of documents of the Materials Project or of atomate2",
+        f"{_PACKAGE}.document_files:read",
+        names=("*.json", "*.jsonl", "*.ndjson"),
+        beginning=(
+            rb'"(builder_meta|property_name|thermo_type|elastic_tensor|calcs_reversed|orig_inputs|'
+            rb'phonon_dos|phonon_bandstructure|forcefield_name|deprecation_reasons|output)"\s*:'
+        ),
     ),
     "vasp": Kind(
         "folder with vasprun.xml, or of such folders",
@@ -125,7 +139,9 @@ def kind_of(source: str) -> str:
         It is not there, or of no kind.
     """
     for name, kind in KINDS.items():
-        if source in kind.called:
+        if source in kind.called or source.startswith(
+            tuple(one for one in kind.called if one.endswith(":"))
+        ):
             return name
     path = Path(source).expanduser()
     if not path.exists():
@@ -162,10 +178,15 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(bare, pattern) for pattern in patterns)
 
 
+def opened(path: Path) -> Any:
+    """Open a file for reading its bytes, decompressed."""
+    return _OPENERS.get(path.suffix.lower(), open)(path, "rb")
+
+
 def head(path: Path) -> bytes:
     """Give the beginning of a file, decompressed; empty where it is damaged."""
     try:
-        with _OPENERS.get(path.suffix.lower(), open)(path, "rb") as file:
+        with opened(path) as file:
             found: bytes = file.read(_HEAD)
             return found
     except (OSError, EOFError, lzma.LZMAError):
