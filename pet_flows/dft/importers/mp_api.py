@@ -54,8 +54,8 @@ def _download(collection: str, identifiers: list[str]) -> list[dict[str, Any]]:
 
     if not (os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY")):
         raise PetFlowsError(
-            "There is no key of the Materials Project: get one on materialsproject.org/api and set "
-            "MP_API_KEY to it."
+            "There is no key of the Materials Project: set MP_API_KEY to yours, from "
+            "materialsproject.org/api."
         )
     try:
         with MPRester() as client:
