@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pet_flows.compare.documents import Document, alone, damaged, documents_of, same, state_of
@@ -19,7 +19,7 @@ from pet_flows.store.writes import chunks
 
 logger = logging.getLogger(__name__)
 
-#: records whose documents are in memory at a time, where one formula has more
+#: records whose documents are in memory, and written, at a time
 AT_ONCE = 200
 #: what a function raises that cannot read a damaged document, or whose arrays are gone
 DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, PetFlowsError)
@@ -38,14 +38,17 @@ class Built:
     looked_at
         Records whose partners were sought: they, or a reference that can stand beside them,
         changed.
+    confirmed
+        Comparisons that came out as they were.
     written, removed
-        Comparisons.
+        Comparisons that are new or came out differently, and those that are not made any more.
     problems
         Id of a record or reference → why it cannot be compared.
     """
 
     records: int = 0
     looked_at: int = 0
+    confirmed: int = 0
     written: int = 0
     removed: int = 0
     problems: dict[str, str] = field(default_factory=dict)
@@ -65,8 +68,8 @@ def build(
     """Bring the comparisons of campaigns up to date.
 
     Looked at are records that changed, and those for which a reference of their property and
-    formula came, changed or went. Memory holds the heads of all records and the documents of one
-    formula.
+    formula came, changed or went. Memory holds the heads of all records, and the documents of some
+    hundred or of one formula.
 
     Parameters
     ----------
@@ -87,16 +90,19 @@ def build(
     for comparison in shelf.heads(campaigns):
         if comparison["record"] is not None:
             existing[comparison["record"]].append(comparison)
+    todo: dict[Place, dict[str, str]] = defaultdict(dict)
     for formula, records in heads.by_formula.items():
-        todo = {}
         for record in records:
-            there = references.get((formula, record.property), {})
+            place = (formula, record.property)
+            there = references.get(place, {})
             stamps = [f"{key} {head['last_updated']}" for key, head in sorted(there.items())]
             made_of = state_of(record.updated, stamps)
             if not _is_current(existing.get(record.key, ()), made_of, across_levels):
-                todo[record.key] = made_of
-        if todo:
-            _build_formula(shelf, formula, todo, references, heads, across_levels, built)
+                todo[place][record.key] = made_of
+        if sum(map(len, todo.values())) >= AT_ONCE:
+            _build_some(shelf, todo, references, heads, across_levels, built)
+            todo.clear()
+    _build_some(shelf, todo, references, heads, across_levels, built)
     keys = heads.keys
     gone = [head["_id"] for key, found in existing.items() if key not in keys for head in found]
     _write(shelf, [], gone, built)
@@ -112,38 +118,49 @@ def _is_current(there: Sequence[Document], made_of: str, across_levels: bool) ->
     return all((head["reference"] is not None) == across_levels for head in differing)
 
 
-def _build_formula(
+def _build_some(
     shelf: Shelf,
-    formula: str,
-    todo: dict[str, str],
+    todo: Mapping[Place, dict[str, str]],
     references: References,
     heads: RecordHeads,
     across_levels: bool,
     built: Built,
 ) -> None:
-    """Make the comparisons of the records of one formula."""
+    """Make the comparisons of some records.
+
+    Parameters
+    ----------
+    todo
+        Formula and property → key of a record → digest of what its comparisons are made of.
+    """
+    place_of = {key: place for place, keys in todo.items() for key in keys}
+    wanted = [key for place in todo for key in references.get(place, {})]
+    loaded: dict[Place, list[Theirs]] = defaultdict(list)
+    for theirs in _sound(shelf.references(wanted), built):
+        loaded[theirs.document["formula_pretty"], theirs.document["property"]].append(theirs)
     distances = Distances()
-    loaded: dict[str, list[Theirs]] = {}
-    for part in chunks(list(todo), AT_ONCE):
+    for part in chunks(list(place_of), AT_ONCE):
         documents: list[Document] = []
         for ours in shelf.records(part, heads.groups):
-            key, name = ours.record["_id"], ours.record["property"]
-            if name not in loaded:
-                there = references.get((formula, name), {})
-                loaded[name] = _sound(list(shelf.references(list(there))), built)
+            key = ours.record["_id"]
+            place = place_of[key]
             try:
-                found = partners(ours, loaded[name], distances, across_levels=across_levels)
-                documents += documents_of(ours, found, todo[key])
+                found = partners(ours, loaded[place], distances, across_levels=across_levels)
+                documents += documents_of(ours, found, todo[place][key])
             except DAMAGE as error:
-                documents.append(damaged(ours.record, built.problem(key, error), todo[key]))
+                reason = built.problem(key, error)
+                documents.append(damaged(ours.record, reason, todo[place][key]))
         old = {document["_id"]: document for document in shelf.of_records(part)}
         new = {document["_id"]: document for document in documents}
-        changed = [new[id_] for id_ in new if id_ not in old or not same(old[id_], new[id_])]
+        confirmed = [id_ for id_ in new if id_ in old and same(old[id_], new[id_])]
+        changed = [new[id_] for id_ in new if id_ not in confirmed]
+        shelf.put([{**old[id_], "made_of": new[id_]["made_of"]} for id_ in confirmed])
         _write(shelf, changed, [id_ for id_ in old if id_ not in new], built)
+        built.confirmed += len(confirmed)
         built.looked_at += len(part)
 
 
-def _sound(references: Sequence[Theirs], built: Built) -> list[Theirs]:
+def _sound(references: Iterable[Theirs], built: Built) -> list[Theirs]:
     """References that can be read."""
     found = []
     for theirs in references:

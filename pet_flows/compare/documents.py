@@ -135,8 +135,8 @@ def alone(
 
 
 def same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether two documents say the same, whenever they were built."""
-    names = (old.keys() | new.keys()) - {"built_at"}
+    """Whether two documents say the same, whenever and of whatever else they were made."""
+    names = (old.keys() | new.keys()) - {"built_at", "made_of"}
     return all(old.get(name) == new.get(name) for name in names)
 
 

@@ -16,6 +16,10 @@ SAME_CRYSTAL = 0.01
 """RMSD within which references are as near as the nearest: calculations of one crystal in several
 cells or with several orders of moments differ by less, two different crystals by more."""
 
+CLEAR = 0.03
+"""RMSD below which a reference with the record's space group is its crystal without any doubt, and
+those with other groups, which differ by more than 0.1 Å, are not looked at."""
+
 SAME_VOLUME = 0.1
 """Relative difference of volumes from which a crystal with the identifier and space group of its
 reference is looked at whether it is still the same."""
@@ -133,16 +137,26 @@ def _by_identifier(
 def _by_structure(
     ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
 ) -> list[Match]:
-    """References with the record's structure."""
+    """References with the record's structure, those with its space group first."""
     if ours.primitive is None:
         return []
-    found = []
+    group = _space_group(ours)
+    alike: list[Theirs] = []
+    others: list[Theirs] = []
     for theirs in candidates:
-        if theirs.document["nsites_primitive"] != len(ours.primitive) or theirs.primitive is None:
-            continue
-        rmsd = distances.rmsd(ours.primitive, theirs.primitive)
-        if rmsd is not None:
-            found.append(Match(theirs, "structure", rmsd))
+        if theirs.document["nsites_primitive"] == len(ours.primitive):
+            there = alike if (theirs.document["spacegroup"] or {}).get("loose") == group else others
+            there.append(theirs)
+    found: list[Match] = []
+    for some in (alike, others):
+        for theirs in some:
+            if theirs.primitive is None:
+                continue
+            rmsd = distances.rmsd(ours.primitive, theirs.primitive)
+            if rmsd is not None:
+                found.append(Match(theirs, "structure", rmsd))
+        if any((match.rmsd or 0.0) < CLEAR for match in found):
+            break
     return found
 
 
@@ -176,13 +190,19 @@ def _still_there(
 
 def _looks_alike(ours: Ours, theirs: Theirs) -> bool:
     """Whether space group and volume are the reference's, so that no one needs to look closer."""
-    groups = ours.record["spacegroup"]
-    group = (groups["final"] or groups["input"] or {}).get("loose")
+    group = _space_group(ours)
     other = (theirs.document["spacegroup"] or {}).get("loose")
     if group is None or group != other or ours.structure is None:
         return False
     volumes = [s.volume / len(s) for s in (ours.structure, theirs.structure)]
     return abs(volumes[0] / volumes[1] - 1) < SAME_VOLUME
+
+
+def _space_group(ours: Ours) -> int | None:
+    """At the loose tolerance."""
+    groups = ours.record["spacegroup"]
+    number: int | None = (groups["final"] or groups["input"] or {}).get("loose")
+    return number
 
 
 def _leveled(ours: Ours, match: Match) -> Match:

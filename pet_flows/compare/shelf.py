@@ -134,8 +134,9 @@ class Shelf:
             wanted = [record["parent"] for record in found if _needs_parent(record)]
             parents = {
                 parent["_id"]: parent
+                for some in chunks(wanted)  # none, if there are none
                 for parent in self.store.records.find(
-                    {"_id": {"$in": wanted}}, ["structure", "input_structure", "blobs"]
+                    {"_id": {"$in": some}}, ["structure", "input_structure", "blobs"]
                 )
             }
             for record in found:

@@ -62,6 +62,43 @@ def test_one_changed_reference_touches_one_comparison(store):
     assert changed["values"][0]["dft"] == -7.5
 
 
+def test_a_changed_reference_leaves_other_crystals_of_its_formula_as_they_are(store):
+    halides(store)
+    cubic = Structure(Lattice.cubic(2.8), ["Sr", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    put_reference(store, "static", cubic, energy_per_atom=-3.0)
+    put_record(store, "static", cubic)
+    build(store, ["first"])
+    before = documents(store)
+    source = Origin(name="Sr", database="halides")
+    put_reference(store, "static", rocksalt(4.4, "Sr"), source=source, energy_per_atom=-7.5)
+    built = build(store, ["first"])
+    assert (built.looked_at, built.confirmed, built.written) == (2, 1, 1)
+    after = documents(store)
+    assert sum(after[id_]["built_at"] != before[id_]["built_at"] for id_ in after) == 1
+    assert build(store, ["first"]).looked_at == 0
+
+
+def test_what_is_clearly_one_crystal_is_not_set_beside_others(store, monkeypatch):
+    from pet_flows.compare import same
+
+    asked = []
+    real = same._matcher()
+    monkeypatch.setattr(same, "_matcher", lambda: Counting())
+
+    class Counting:
+        def get_rms_dist(self, ours, theirs):
+            asked.append(len(ours))
+            return real.get_rms_dist(ours, theirs)
+
+    put_reference(store, "static", rocksalt(), energy_per_atom=-5.0)
+    cubic = Structure(Lattice.cubic(2.7), ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    put_reference(store, "static", cubic, energy_per_atom=-4.0)
+    for property in ("static", "relax"):
+        put_record(store, property, rocksalt())
+    build(store, ["first"])
+    assert asked == [2]
+
+
 def test_a_changed_record_touches_its_comparisons_alone(store):
     halides(store)
     build(store, ["first"])
