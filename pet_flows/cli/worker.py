@@ -21,6 +21,12 @@ Idle = Annotated[
 WorkerFile = Annotated[
     Path | None, typer.Option("--fworker", "-w", help="my_fworker.yaml, if not the usual one.")
 ]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        min=20, help="Seconds this process has; shortly before, its job is left to others."
+    ),
+]
 Folder = Annotated[Path, typer.Option(help="Where each worker makes a folder of its own.")]
 
 
@@ -31,12 +37,14 @@ def command(
     launchpad: LaunchpadFile = None,
     fworker: WorkerFile = None,
     folder: Folder = Path("pet_flows_workers"),
+    time_limit: TimeLimit = None,
 ) -> None:
     """Run jobs of pet-flows that are ready on the LaunchPad, with the model loaded once.
 
-    Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. SIGTERM and
-    Ctrl-C let the current job finish. The exit code is 1 if a job fizzled, or if weights or disk
-    space are missing here: what needs them is left to other workers.
+    Start as many as there are GPUs (CUDA_VISIBLE_DEVICES each) or spare cores. Ctrl-C lets the
+    current job finish; SIGTERM, or Ctrl-C again, leaves what is not done of it to others within
+    seconds. An idle worker brings back what dead ones had. The exit code is 1 if a job fizzled, or
+    if weights or disk space are missing here: what needs them is left to other workers.
     """
     from pet_flows.jobs.observe import observers
     from pet_flows.launch.worker import run_worker
@@ -50,7 +58,7 @@ def command(
     try:
         done = run_worker(
             categories=categories, nlaunches=nlaunches, idle_timeout=idle_timeout,
-            launchpad=launchpad, fworker=fworker, folder=folder,
+            launchpad=launchpad, fworker=fworker, folder=folder, time_limit=time_limit,
         )  # fmt: skip
     finally:
         observers.remove(observe)

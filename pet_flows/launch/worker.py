@@ -6,14 +6,14 @@ workers may run on any number of machines.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import platform
-import signal
-import threading
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.launch.able import refuse_unable
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker, load_launchpad, shared_job_store
 from pet_flows.launch.lock import use_workflow_lock
-from pet_flows.launch.recovery import finish_ended, release_stuck, rerun_interrupted
+from pet_flows.launch.recovery import HEARTBEAT_SAID, Recovery, rerun_interrupted
+from pet_flows.launch.stopping import Stopping
 from pet_flows.settings import get_settings
 from pet_flows.store.patience import brief, patient
 
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: s between heartbeats of a running job, where FW_config.yaml does not say otherwise
-HEARTBEAT = 60
+HEARTBEAT = 20
 _DEFAULT_HEARTBEAT = 3600
 #: s between two looks at the LaunchPad: first, and at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
-#: s between two looks for stuck fireworks
-_RECOVER_EVERY = 120.0
+#: s between two looks for fireworks that others have left behind
+_RECOVER_EVERY = 15.0
 #: fireworks in a row that a worker could not do, after which it stops: what is missing is missing
 #: around it, and others do them
 _MOST_REFUSED = 2
@@ -83,8 +84,8 @@ class Worker:
     nlaunches: int = 0
     idle_timeout: float | None = None
     on_launch: Callable[[int], None] | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    """set it, and the worker ends after the current job"""
+    stopping: Stopping = field(default_factory=Stopping)
+    """when and how fast it ends"""
     done: int = 0
     """jobs that were run, whether well or not"""
     fizzled: int = 0
@@ -102,10 +103,10 @@ class Worker:
             The server stayed away for ``reconnect_seconds`` of the settings.
         """
         idle_since, pause, recovered = time.monotonic(), _FIRST_PAUSE, -_RECOVER_EVERY
-        while not self.stop.is_set():
+        recovery = Recovery(self.launchpad, self.fworker.category)
+        while not self.stopping.asked.is_set():
             if time.monotonic() - recovered > _RECOVER_EVERY:
-                patient(release_stuck)(self.launchpad, self.fworker.category)
-                patient(finish_ended)(self.launchpad, self.fworker.category)
+                patient(recovery.look)()
                 recovered = time.monotonic()
             if self._launch():
                 if self.nlaunches and self.done >= self.nlaunches:
@@ -118,7 +119,7 @@ class Worker:
             if self.idle_timeout is not None and idle >= self.idle_timeout:
                 break
             left = float("inf") if self.idle_timeout is None else self.idle_timeout - idle
-            self.stop.wait(min(pause, left))
+            self.stopping.asked.wait(min(pause, left))
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         return WorkDone(self.done, self.fizzled, self._problem())
 
@@ -136,8 +137,13 @@ class Worker:
             if not self._is_able(firework):
                 return True
             # nobody else has it: a worker names only what it has reserved itself
-            if not Rocket(self.launchpad, self.fworker, fw_id).run():
+            said = io.StringIO()
+            with self.stopping.during_job():
+                begun = Rocket(self.launchpad, self.fworker, fw_id).run(err_file=said)
+            if not begun:
                 return True
+            if not self.stopping.asked.is_set():  # a job that was given up has nothing to say
+                sys.stderr.write(said.getvalue())
         except (AutoReconnect, ServerSelectionTimeoutError) as error:
             logger.warning("the LaunchPad does not answer: %s", brief(error))
             reported = False
@@ -195,10 +201,12 @@ def run_worker(
     fworker: str | Path | None = None,
     folder: str | Path = "pet_flows_workers",
     on_launch: Callable[[int], None] | None = None,
+    time_limit: float | None = None,
 ) -> WorkDone:
     """Run fireworks of ours in this process until told to stop.
 
-    SIGTERM and SIGINT let the current job finish; a second SIGINT does not.
+    SIGTERM gives up the current job within seconds: structures that are done stay, and its firework
+    is ready for others. So does a second SIGINT; the first one lets the job finish.
 
     Parameters
     ----------
@@ -216,6 +224,8 @@ def run_worker(
         Where the worker makes a folder of its own.
     on_launch
         Called with the number of jobs done after each.
+    time_limit
+        s that this process has: shortly before, it gives up its job as at SIGTERM.
 
     Returns
     -------
@@ -232,9 +242,10 @@ def run_worker(
     from fireworks import LaunchPad
 
     who = load_fworker(tuple(categories), fworker)
+    stopping = Stopping()
     pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
     shared_job_store().close()
-    _set_heartbeat()
+    who.env = {**who.env, HEARTBEAT_SAID: _set_heartbeat()}
     use_workflow_lock()
     get_settings()  # relative paths in them start here
     start = Path.cwd()
@@ -245,9 +256,9 @@ def run_worker(
         raise PetFlowsError(
             f"Cannot make the worker's folder {own} ({error.strerror}): choose another --folder."
         ) from None
-    worker = Worker(pad, who, own.resolve(), nlaunches, idle_timeout, on_launch)
+    worker = Worker(pad, who, own.resolve(), nlaunches, idle_timeout, on_launch, stopping)
     try:
-        with _finishing_on_signal(worker.stop):
+        with stopping.listening(time_limit):
             return worker.run()
     finally:
         os.chdir(start)
@@ -257,31 +268,17 @@ def run_worker(
             own.parent.rmdir()
 
 
-def _set_heartbeat() -> None:
-    """Let a dead worker be noticed within minutes, unless FW_config.yaml has its own number."""
+def _set_heartbeat() -> float:
+    """Let a dead worker be noticed within minutes, unless FW_config.yaml has its own number.
+
+    Returns
+    -------
+    float
+        s between heartbeats.
+    """
     from fireworks import fw_config
     from fireworks.core import rocket
 
     if fw_config.PING_TIME_SECS == _DEFAULT_HEARTBEAT:
         rocket.PING_TIME_SECS = HEARTBEAT
-
-
-@contextmanager
-def _finishing_on_signal(stop: threading.Event) -> Iterator[None]:
-    """End after the current job at the first SIGTERM or SIGINT."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def finish(number: int, frame: object) -> None:
-        if number == signal.SIGINT and stop.is_set():
-            raise KeyboardInterrupt
-        logger.warning("%s: the worker ends after this job", signal.Signals(number).name)
-        stop.set()
-
-    before = {number: signal.signal(number, finish) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return float(rocket.PING_TIME_SECS)

@@ -14,6 +14,8 @@ import pytest
 from fireworks import LaunchPad
 from jobflow import Flow
 
+from pet_flows.launch.launchpad import load_fworker
+from pet_flows.launch.worker import WorkDone, Worker
 from pet_flows.store.results import ResultStore
 from tests.launch.makers import FakeMaker
 from tests.store.examples import crystal
@@ -116,3 +118,24 @@ def launchpad(site: Site) -> Iterator[LaunchPad]:
     yield pad
     pad.connection.drop_database(pad.name)
     pad.connection.close()
+
+
+@pytest.fixture
+def work(launchpad, tmp_path, monkeypatch):
+    """Run a worker in this process."""
+
+    def run(categories=("pet-gpu", "pet-cpu"), **options) -> WorkDone:
+        folder = tmp_path / "worker"
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)  # and back at the end
+        return Worker(
+            launchpad, load_fworker(categories), folder, **{"idle_timeout": 0.5, **options}
+        ).run()
+
+    return run
+
+
+@pytest.fixture
+def here(work):
+    """Run a worker in this process; gives how many jobs it ran."""
+    return lambda *given, **options: work(*given, **options).run

@@ -12,6 +12,7 @@ from jobflow import job
 
 from pet_flows.jobs.base import PropertyMaker, job_result_store
 from pet_flows.jobs.entries import load_entries
+from pet_flows.jobs.observe import tell_result
 from tests.store.examples import record
 
 
@@ -20,6 +21,8 @@ class FakeMaker(PropertyMaker):
     name: str = "fake"
     log: str = ""
     seconds: float = 0.0
+    each: float = 0.0
+    """s for each structure, after it is stored"""
     fail: str = ""
     property_name: str = "static"
 
@@ -44,6 +47,8 @@ class FakeMaker(PropertyMaker):
             )
             store.put(document, blobs)
             keys.append({"key": document["_id"], "state": "ok"})
+            tell_result(self.name, keys[-1], True)
+            time.sleep(self.each)
         with open(self.log, "a") as stream:
             stream.write(f"end {os.getpid()} {self.name}\n")
         return keys

@@ -2,23 +2,21 @@
 
 import hashlib
 import re
-import signal
 import subprocess
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fireworks import Firework, FWAction, LaunchPad, PyTask
+from fireworks import Firework, LaunchPad, PyTask
 
 from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.lock import WorkflowLock
-from pet_flows.launch.recovery import finish_ended, release_stuck, rerun_interrupted
+from pet_flows.launch.recovery import rerun_interrupted
 from pet_flows.launch.submit import submit
-from pet_flows.launch.worker import WorkDone, Worker, run_worker
+from pet_flows.launch.worker import WorkDone, run_worker
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
 from tests.mongodb_server.start import running, wait_until
@@ -30,27 +28,6 @@ def states(launchpad) -> list[str]:
 
 def state(launchpad, fw_id: int) -> str:
     return launchpad.fireworks.find_one({"fw_id": fw_id})["state"]
-
-
-@pytest.fixture
-def work(launchpad, tmp_path, monkeypatch):
-    """Run a worker in this process."""
-
-    def run(categories=("pet-gpu", "pet-cpu"), **options) -> WorkDone:
-        folder = tmp_path / "worker"
-        folder.mkdir(exist_ok=True)
-        monkeypatch.chdir(folder)  # and back at the end
-        return Worker(
-            launchpad, load_fworker(categories), folder, **{"idle_timeout": 0.5, **options}
-        ).run()
-
-    return run
-
-
-@pytest.fixture
-def here(work):
-    """Run a worker in this process; gives how many jobs it ran."""
-    return lambda *given, **options: work(*given, **options).run
 
 
 def foreign(category: str | None) -> Firework:
@@ -101,17 +78,6 @@ def test_plain_rlaunch_runs_ours_and_leaves_ours_alone(site, launchpad):
     assert states(launchpad) == ["COMPLETED"]
     with site.results() as results:
         assert results.count({"sources.0": {"$exists": True}}) == 2
-
-
-def test_sigterm_lets_the_job_finish(site, launchpad):
-    submit(site.flow(3, seconds=2.0))
-    worker = site.worker()
-    assert wait_until(lambda: site.lines("start"))
-    worker.send_signal(signal.SIGTERM)
-    said, _ = worker.communicate(timeout=60)
-    assert "ran 1" in said
-    assert "SIGTERM: the worker ends after this job" in said
-    assert states(launchpad) == ["COMPLETED", "READY", "READY"]
 
 
 def test_a_worker_ends_after_so_many_jobs(site, launchpad, here):
@@ -212,22 +178,6 @@ def test_the_last_line_and_the_exit_code_are_true(site, launchpad, capsys, monke
     assert "0 jobs run.\n" in capsys.readouterr().out
 
 
-def test_stuck_reservations_are_released_and_others_left_to_their_owners(site, launchpad, here):
-    ids = [*submit(site.flow(3)), *launchpad.add_wf(foreign("vasp")).values()]
-    now = datetime.now(UTC).replace(tzinfo=None)
-    ages = [timedelta(minutes=5), timedelta(seconds=5), timedelta(0), timedelta(minutes=5)]
-    for fw_id, age in zip(ids, ages, strict=True):
-        if age:
-            launchpad.fireworks.update_one(
-                {"fw_id": fw_id}, {"$set": {"state": "RESERVED", "updated_on": now - age}}
-            )
-    assert release_stuck(launchpad, ["pet-gpu", "pet-cpu"]) == [ids[0]]
-    assert [state(launchpad, n) for n in ids] == ["READY", "RESERVED", "READY", "RESERVED"]
-    # what another worker has just reserved must not be run twice
-    assert here() == 2
-    assert [state(launchpad, n) for n in ids] == ["COMPLETED", "RESERVED", "COMPLETED", "RESERVED"]
-
-
 def test_only_launches_in_the_own_folder_are_run_again(site, launchpad):
     ids = submit(site.flow(2))
     fworker = load_fworker(("pet-gpu",))
@@ -280,24 +230,6 @@ def test_who_comes_back_too_late_leaves_the_lock_to_its_new_owner(site, launchpa
         slow.__exit__()
         assert launchpad.workflows.find_one({"nodes": fw_id})["locked"] == quick.mark
     assert "locked" not in launchpad.workflows.find_one({"nodes": fw_id})
-
-
-@pytest.mark.parametrize("end", ["COMPLETED", "FIZZLED"])
-def test_a_launch_that_ended_while_its_firework_runs_is_finished(site, launchpad, end):
-    ours, running = submit(site.flow(2))
-    (other,) = launchpad.add_wf(foreign("vasp")).values()
-    for fw_id in (ours, running):
-        _, launch_id = launchpad.checkout_fw(load_fworker(("pet-gpu",)), "/gone", fw_id)
-        if fw_id == ours:
-            ended = {"state": end, "action": FWAction().to_dict()}
-            launchpad.launches.update_one({"launch_id": launch_id}, {"$set": ended})
-    launchpad.launches.insert_one({"launch_id": 99, "state": end})
-    launchpad.fireworks.update_one(
-        {"fw_id": other}, {"$set": {"state": "RUNNING", "launches": [99]}}
-    )
-    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == [ours]
-    assert [state(launchpad, n) for n in (ours, running, other)] == [end, "RUNNING", "RUNNING"]
-    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == []
 
 
 def test_a_server_that_restarts_is_waited_for(tmp_path, site, monkeypatch):

@@ -1,0 +1,166 @@
+"""What dead workers leave behind is brought back, and what the living have is left to them."""
+
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fireworks import FWAction, FWorker
+
+from pet_flows.launch import lock
+from pet_flows.launch.launchpad import CATEGORIES, load_fworker
+from pet_flows.launch.recovery import HEARTBEAT_SAID, Recovery, finish_ended, release_stuck, watch
+from pet_flows.launch.submit import submit
+from tests.launch.test_worker import foreign, state, states, wait_until
+
+#: heartbeats of 0.2 s: a worker counts as dead after 0.8
+QUICK = """
+import pet_flows.launch.worker as w
+w.HEARTBEAT = 0.2
+"""
+
+
+def quiet(left):
+    pass
+
+
+def test_stuck_reservations_are_released_and_others_left_to_their_owners(site, launchpad, here):
+    ids = [*submit(site.flow(3)), *launchpad.add_wf(foreign("vasp")).values()]
+    now = datetime.now(UTC).replace(tzinfo=None)
+    ages = [timedelta(minutes=5), timedelta(seconds=5), timedelta(0), timedelta(minutes=5)]
+    for fw_id, age in zip(ids, ages, strict=True):
+        if age:
+            launchpad.fireworks.update_one(
+                {"fw_id": fw_id}, {"$set": {"state": "RESERVED", "updated_on": now - age}}
+            )
+    assert release_stuck(launchpad, ["pet-gpu", "pet-cpu"]) == [ids[0]]
+    assert [state(launchpad, n) for n in ids] == ["READY", "RESERVED", "READY", "RESERVED"]
+    # what another worker has just reserved must not be run twice
+    assert here() == 2
+    assert [state(launchpad, n) for n in ids] == ["COMPLETED", "RESERVED", "COMPLETED", "RESERVED"]
+
+
+@pytest.mark.parametrize("end", ["COMPLETED", "FIZZLED"])
+def test_a_launch_that_ended_while_its_firework_runs_is_finished(site, launchpad, end):
+    ours, running = submit(site.flow(2))
+    (other,) = launchpad.add_wf(foreign("vasp")).values()
+    for fw_id in (ours, running):
+        _, launch_id = launchpad.checkout_fw(load_fworker(("pet-gpu",)), "/gone", fw_id)
+        if fw_id == ours:
+            ended = {"state": end, "action": FWAction().to_dict()}
+            launchpad.launches.update_one({"launch_id": launch_id}, {"$set": ended})
+    launchpad.launches.insert_one({"launch_id": 99, "state": end})
+    launchpad.fireworks.update_one(
+        {"fw_id": other}, {"$set": {"state": "RUNNING", "launches": [99]}}
+    )
+    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == [ours]
+    assert [state(launchpad, n) for n in (ours, running, other)] == [end, "RUNNING", "RUNNING"]
+    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == []
+
+
+def test_a_killed_worker_is_noticed_by_whoever_looks(site, launchpad):
+    ids = submit(site.flow(2, seconds=30))
+    dead, alive = (site.worker(before=QUICK) for _ in range(2))
+    assert wait_until(lambda: len(site.lines("start")) == 2)
+    dead.kill()
+    dead.wait()
+    found = watch(Recovery(launchpad, CATEGORIES), 4.0, 0.3, quiet)
+    assert found.count == len(found.dead) == 1
+    assert sorted(states(launchpad)) == ["READY", "RUNNING"]
+    assert state(launchpad, found.dead[0]) == "READY"
+    alive.kill()
+    alive.wait()
+    again = watch(Recovery(launchpad, CATEGORIES), 3.0, 0.3, quiet)
+    assert [*found.dead, *again.dead] == sorted(ids, key=[*found.dead, *again.dead].index)
+    assert states(launchpad) == ["READY", "READY"]
+
+
+def test_an_idle_worker_does_what_a_killed_one_had(site, launchpad):
+    submit(site.flow(1, seconds=2))
+    dead = site.worker(before=QUICK)
+    assert wait_until(lambda: site.lines("start"))
+    dead.kill()
+    dead.wait()
+    other = site.worker(before=QUICK + "w._RECOVER_EVERY = 0.5", idle_timeout=6.0)
+    said, _ = other.communicate(timeout=60)
+    assert "is dead, and it is ready again" in said
+    assert states(launchpad) == ["COMPLETED"], said
+
+
+def test_workers_of_other_codes_may_beat_as_they_like(site, launchpad):
+    (ours,) = submit(site.flow(1))
+    (vasp,) = launchpad.add_wf(foreign("vasp")).values()
+    # rlaunch says nothing of its heartbeat, an hour by default
+    launchpad.checkout_fw(FWorker("plain", "pet-gpu"), "/gone", ours)
+    (launch,) = launchpad.launches.find({}, {"_id": 0})
+    beating = {**launch, "launch_id": 99, "fw_id": vasp, "fworker": {"env": {HEARTBEAT_SAID: 0.1}}}
+    launchpad.launches.insert_one(beating)
+    running = {"state": "RUNNING", "launches": [99]}
+    launchpad.fireworks.update_one({"fw_id": vasp}, {"$set": running})
+    launchpad.workflows.update_one({"nodes": vasp}, {"$set": {"locked": True}})
+    assert watch(Recovery(launchpad, CATEGORIES), 1.0, 0.2, quiet).count == 0
+    assert states(launchpad) == ["RUNNING", "RUNNING"]
+    assert launchpad.workflows.find_one({"nodes": vasp})["locked"] is True
+
+
+def test_a_lock_that_nobody_waits_for_is_released(site, launchpad, monkeypatch):
+    monkeypatch.setattr("pet_flows.launch.recovery.EXPIRES", 0.5)
+    (fw_id,) = submit(site.flow(1))
+    launchpad.workflows.update_one({"nodes": fw_id}, {"$set": {"locked": "gone"}})
+    recovery = Recovery(launchpad, CATEGORIES)
+    assert recovery.look().count == 0
+    launchpad.workflows.update_one({"nodes": fw_id}, {"$set": {"locked": "alive"}})
+    time.sleep(0.6)
+    assert recovery.look().count == 0  # another one has it by now
+    time.sleep(0.6)
+    assert recovery.look().locked == [fw_id]
+    assert "locked" not in launchpad.workflows.find_one({"nodes": fw_id})
+    assert lock.EXPIRES > 5
+
+
+def test_sigterm_leaves_what_is_not_done_to_others(site, launchpad):
+    submit(site.flow(2, each=1.5))
+    worker = site.worker()
+    with site.results() as results:
+        assert wait_until(lambda: results.count())
+        start = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        said, _ = worker.communicate(timeout=60)
+        assert time.monotonic() - start < 10
+        assert "ran 0" in said
+        assert "SIGTERM: the worker gives up its job" in said
+        assert "Traceback" not in said
+        assert states(launchpad) == ["READY", "READY"]
+        assert 1 <= results.count() < 4
+    worker = site.worker(idle_timeout=1.0)
+    assert "ran 2" in worker.communicate(timeout=60)[0]
+    assert states(launchpad) == ["COMPLETED", "COMPLETED"]
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "time limit"])
+def test_a_job_that_says_nothing_is_broken_off(site, launchpad, how):
+    submit(site.flow(1, seconds=60))
+    limit = {"time_limit": 5.0} if how == "time limit" else {}
+    code = "import pet_flows.launch.stopping as s; s.Stopping.__init__.__defaults__ = (1.0,)"
+    worker = site.worker(before=code, **limit)
+    assert wait_until(lambda: site.lines("start"))
+    start = time.monotonic()
+    if how == "SIGTERM":
+        worker.send_signal(signal.SIGTERM)
+    said, _ = worker.communicate(timeout=60)
+    assert time.monotonic() - start < 12
+    assert "ran 0" in said
+    assert states(launchpad) == ["READY"]
+    # however often: it is the queue that ends them
+    assert len(launchpad.get_fw_dict_by_id(1)["archived_launches"]) == 1
+
+
+def test_the_first_interrupt_lets_the_job_finish(site, launchpad):
+    submit(site.flow(2, seconds=2.0))
+    worker = site.worker()
+    assert wait_until(lambda: site.lines("start"))
+    worker.send_signal(signal.SIGINT)
+    said, _ = worker.communicate(timeout=60)
+    assert "ran 1" in said
+    assert "SIGINT: the worker ends after this job" in said
+    assert states(launchpad) == ["COMPLETED", "READY"]
