@@ -10,6 +10,7 @@ from pet_flows.cli.arguments import Asked, parse_query
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
+    from fireworks import LaunchPad
     from jobflow import Flow, JobStore
 
     from pet_flows.flows.campaign_file import CampaignFile, Draft
@@ -157,17 +158,20 @@ class Campaign:
     n_results: int
     properties: tuple[str, ...]
     n_done: int = 0
+    n_live: int = 0
+    """structures that wait or run"""
 
 
-def build_campaign(campaign: CampaignFile, *, only_missing: bool = False) -> Campaign:
+def build_campaign(campaign: CampaignFile, *, launchpad: LaunchPad | None = None) -> Campaign:
     """Read the inputs, register the campaign, and make its flow.
 
     Parameters
     ----------
     campaign
         What is asked for.
-    only_missing
-        Whether structures all of whose records are there are left out of the flow.
+    launchpad
+        Structures all of whose records are there, or will be written by what waits or runs on it,
+        are left out of the flow; without it none is.
 
     Raises
     ------
@@ -187,16 +191,18 @@ def build_campaign(campaign: CampaignFile, *, only_missing: bool = False) -> Cam
     manifest = maker.manifest(structures)
     results.campaigns.put(manifest)
     inputs = by_reference(structures, results)
-    left = inputs
-    if only_missing:
+    left, n_done, n_live = list(inputs), 0, 0
+    if launchpad is not None:
+        from pet_flows.launch.live import live_structures
         from pet_flows.launch.remaining import remaining
 
-        left = remaining(maker, inputs, results)
+        found = remaining(maker, inputs, results, live_structures(launchpad, campaign.name))
+        left, n_done, n_live = found.left, found.n_done, found.n_live
     flow = maker.make(left, manifest) if left else None
     n_results = len(inputs) * len(maker.properties) * len(maker.specs())
     return Campaign(
         campaign, flow, job_store, len(inputs), n_results, tuple(maker.properties),
-        n_done=len(inputs) - len(left),
+        n_done, n_live,
     )  # fmt: skip
 
 

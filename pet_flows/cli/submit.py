@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pet_flows.cli.arguments import Asked, campaign_command, counted
-from pet_flows.cli.campaign import build_campaign, read_campaign
+from pet_flows.cli.campaign import Campaign, build_campaign, read_campaign
 
 Category = Annotated[
     str | None, typer.Option(help="pet-gpu or pet-cpu (default: as the device says).")
@@ -31,6 +31,7 @@ def command(
     Needs a MongoDB: a jobflow.yaml for the results and a my_launchpad.yaml for the fireworks.
     """
     from pet_flows.launch.launchpad import check_set_up, load_launchpad, shared_job_store
+    from pet_flows.launch.live import one_submission
     from pet_flows.launch.submit import nothing_submitted, submit
 
     asked_for = read_campaign(asked)
@@ -38,23 +39,33 @@ def command(
         shared_job_store().close()  # a server for the results, or the sentence why not
         pad = load_launchpad(launchpad)
         check_set_up(pad)
-        campaign = build_campaign(asked_for, only_missing=True)
     name = asked_for.name
-    done = f"{campaign.n_done} of {counted(campaign.n_inputs, 'structure')} are done already"
-    if campaign.flow is None:
-        typer.echo(
-            f"Campaign {name}: {done}; nothing is left to submit. See pet-flows query {name}."
+    with one_submission(pad, name):
+        with nothing_submitted():
+            campaign = build_campaign(asked_for, launchpad=pad)
+        there = _there(campaign)
+        if campaign.flow is None:
+            typer.echo(
+                f"Campaign {name}: {there}; nothing is left to submit. See pet-flows status {name}."
+            )
+            return
+        ids = submit(
+            campaign.flow,
+            category=category or asked_for.submit.category,
+            launchpad=pad,
+            priority=asked_for.submit.priority if priority is None else priority,
         )
-        return
-    ids = submit(
-        campaign.flow,
-        category=category or asked_for.submit.category,
-        launchpad=pad,
-        priority=asked_for.submit.priority if priority is None else priority,
-    )
+    n = campaign.n_inputs - campaign.n_done - campaign.n_live
     typer.echo(
-        f"Campaign {name}: {counted(campaign.n_inputs - campaign.n_done, 'structure')} in "
-        f"{counted(len(ids), 'firework')} ({min(ids)} to {max(ids)})"
-        + (f"; {done}. " if campaign.n_done else ". ")
-        + "Run pet-flows worker, look with lpad get_fws."
+        f"Campaign {name}: {counted(n, 'structure')} in {counted(len(ids), 'firework')} "
+        f"({min(ids)} to {max(ids)}){f'; {there}' if there else ''}. "
+        f"Run pet-flows worker, look with pet-flows status {name}."
     )
+
+
+def _there(campaign: Campaign) -> str:
+    """Say what was not submitted, and why."""
+    of = counted(campaign.n_inputs, "structure")
+    done = f"{campaign.n_done} of {of} are done already" if campaign.n_done else ""
+    live = f"{campaign.n_live} of {of} wait or run" if campaign.n_live else ""
+    return ", ".join(part for part in (done, live) if part)

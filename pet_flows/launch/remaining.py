@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pet_flows.flows.screen import FIRST, ScreenMaker
 from pet_flows.inputs.structure import InputStructure
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.entries import JobInput, StructureReference
+from pet_flows.launch.live import mark_of
 from pet_flows.records.keys import input_digest, record_key, settings_digest
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.store.results import ResultStore
 from pet_flows.store.writes import chunks
 
 
+@dataclass(frozen=True)
+class Remaining:
+    """Structures of a campaign by what there is to do for them."""
+
+    left: list[JobInput]
+    """to be submitted"""
+    n_done: int
+    n_live: int
+    """what is missing of them waits or runs"""
+
+
 def remaining(
-    maker: ScreenMaker, inputs: Sequence[JobInput], results: ResultStore
-) -> list[JobInput]:
+    maker: ScreenMaker,
+    inputs: Sequence[JobInput],
+    results: ResultStore,
+    live: Mapping[str, set[str]] | None = None,
+) -> Remaining:
     """Leave out the structures for which a worker would have nothing to compute or to write down.
 
     Such a one has a record of each property that is not to be computed again, in this campaign and
-    under this identifier; without a relaxed structure the relaxation's alone.
+    under this identifier, or a firework that will write it; without a relaxed structure the
+    relaxation's alone.
 
     Parameters
     ----------
@@ -30,7 +47,9 @@ def remaining(
     inputs
         References and impossible inputs, as `pet_flows.jobs.entries.by_reference` makes them.
     results
-        Where the records are; those that waiting or running fireworks will write are not yet.
+        Where the records are.
+    live
+        What waits or runs (`pet_flows.launch.live.live_structures`); nothing without it.
     """
     makers = [
         {name: maker.maker(name, spec) for name in maker.properties} for spec in maker.specs()
@@ -45,20 +64,31 @@ def remaining(
         for record in results.query({"_id": {"$in": chunk}}, ["state", "sources"]):
             records[record["_id"]] = record
 
-    def is_done(given: JobInput, of_spec: dict[str, str], own: dict[str, PropertyMaker]) -> bool:
+    def missing(
+        given: JobInput, of_spec: dict[str, str], own: dict[str, PropertyMaker]
+    ) -> set[str]:
+        found = set()
         for name, key in of_spec.items():
             record = records.get(key)
             if record is None or not _refers(record, own[name], given):
-                return False
-            if name == FIRST and record["state"] != "ok":
-                return True
-        return True
+                found.add(name)
+            elif name == FIRST and record["state"] != "ok":
+                return set()
+        return found
 
-    return [
-        given
-        for given, of_input in zip(inputs, keys, strict=True)
-        if not all(is_done(given, k, own) for k, own in zip(of_input, makers, strict=True))
-    ]
+    left: list[JobInput] = []
+    n_done = n_live = 0
+    hashes = [spec.sha256 for spec in maker.specs()]
+    for given, of_input in zip(inputs, keys, strict=True):
+        gaps = [missing(given, k, own) for k, own in zip(of_input, makers, strict=True)]
+        waits = [(live or {}).get(str(mark_of(given, sha256)), set()) for sha256 in hashes]
+        if not any(gaps):
+            n_done += 1
+        elif all(gap <= alive for gap, alive in zip(gaps, waits, strict=True)):
+            n_live += 1
+        else:
+            left.append(given)
+    return Remaining(left, n_done, n_live)
 
 
 def _key_parts(maker: PropertyMaker) -> tuple[str, str, str]:

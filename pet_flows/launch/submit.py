@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pymatgen.core import Structure
 from pymongo.errors import PyMongoError
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.inputs.structure import InputStructure, make_input, make_source
-from pet_flows.jobs.base import PropertyMaker, category_of_device
-from pet_flows.jobs.entries import by_reference
-from pet_flows.jobs.force_field import potential_of
 from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
+from pet_flows.launch.workflows import to_workflows
 from pet_flows.store.patience import ServerAwayError, brief
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad, Workflow
     from jobflow import Flow, Job
+
+#: workflows that are inserted at once
+CHUNK = 200
 
 
 def submit(
@@ -72,10 +69,10 @@ def submit(
             pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
             check_set_up(pad)
             with ResultStore.from_job_store(job_store) as results:
-                workflow = to_workflow(flow, results, category=category, priority=priority)
+                workflows = to_workflows(flow, results, category=category, priority=priority)
         finally:
             job_store.close()
-    return _add(pad, workflow)
+    return _add(pad, workflows)
 
 
 @contextmanager
@@ -87,33 +84,75 @@ def nothing_submitted() -> Iterator[None]:
         raise _not_submitted(error) from None
 
 
-def _add(pad: LaunchPad, workflow: Workflow) -> list[int]:
-    """Put a workflow on the LaunchPad: the whole of it, or nothing.
+def _add(pad: LaunchPad, workflows: Sequence[Workflow]) -> list[int]:
+    """Put workflows on the LaunchPad, each of them whole or not at all.
 
     Raises
     ------
     ServerAwayError
-        Says whether something was left behind.
+        Says what was left behind.
     """
-    fireworks = list(workflow.fws)  # in the order of the flow's jobs
-    try:
-        pad.add_wf(workflow)
-    except PyMongoError as error:
-        ids = sorted(firework.fw_id for firework in fireworks if firework.fw_id > 0)
-        if not ids:  # FireWorks had not even numbered them
-            raise _not_submitted(error) from None
+    # in the order of the flow's jobs, whatever order FireWorks keeps them in
+    ordered = [list(workflow.fws) for workflow in workflows]
+    total = sum(map(len, ordered))
+    done = 0
+    for start in range(0, len(workflows), CHUNK):
+        some = workflows[start : start + CHUNK]
         try:
-            if pad.workflows.find_one({"nodes": {"$in": ids}}, {"_id": 1}) is None:
-                pad.fireworks.delete_many({"fw_id": {"$in": ids}})
+            _insert(pad, some)
+        except PyMongoError as error:
+            ids = sorted(fw.fw_id for workflow in some for fw in workflow.fws if fw.fw_id > 0)
+            arrived = _whole(pad, ids, error)
+            if done + arrived == 0:
                 raise _not_submitted(error) from None
-        except PyMongoError:
-            raise ServerAwayError(
-                f"The LaunchPad went away while fireworks {ids[0]} to {ids[-1]} were submitted "
-                f"({brief(error)}), and whether they are there is not known: when it is back, look "
-                f"with `lpad get_wflows -i {ids[0]}`, and submit again if it knows none."
-            ) from None
-        # all of it had arrived, only the answer had not
-    return [firework.fw_id for firework in fireworks]
+            if done + arrived < total:
+                raise ServerAwayError(
+                    f"MongoDB stopped the submission ({type(error).__name__}: {brief(error)}): "
+                    f"{done + arrived} of {total} fireworks were submitted; submit again when it "
+                    "answers, for the rest."
+                ) from None
+            # all of it had arrived, only the answer had not
+        done += sum(map(len, ordered[start : start + CHUNK]))
+    return [firework.fw_id for fireworks in ordered for firework in fireworks]
+
+
+def _insert(pad: LaunchPad, workflows: Sequence[Workflow]) -> None:
+    """Number and insert workflows, as `LaunchPad.bulk_add_wfs`, which draws a progress bar."""
+    first = pad.get_new_fw_id(quantity=sum(len(workflow.fws) for workflow in workflows))
+    for workflow in workflows:
+        new = dict(zip(workflow.id_fw, range(first, first + len(workflow.fws)), strict=True))
+        first += len(new)
+        for firework in workflow.fws:
+            firework.fw_id = new[firework.fw_id]
+        workflow._reassign_ids(new)
+        for fw_id in workflow.root_fw_ids:
+            workflow.id_fw[fw_id].state = workflow.fw_states[fw_id] = "READY"
+    # workflows first: no firework is run without its own
+    pad.workflows.insert_many([workflow.to_db_dict() for workflow in workflows])
+    pad.fireworks.insert_many([fw.to_db_dict() for workflow in workflows for fw in workflow.fws])
+
+
+def _whole(pad: LaunchPad, ids: Sequence[int], error: PyMongoError) -> int:
+    """Fireworks of whole workflows that have arrived; what is not whole is removed."""
+    if not ids:  # FireWorks had not even numbered them
+        return 0
+    count = 0
+    try:
+        there = {fw["fw_id"] for fw in pad.fireworks.find({"fw_id": {"$in": ids}}, {"fw_id": 1})}
+        for workflow in list(pad.workflows.find({"nodes": {"$in": ids}}, {"nodes": 1})):
+            nodes = set(workflow["nodes"])
+            if nodes <= there:
+                count += len(nodes)
+                continue
+            pad.workflows.delete_one({"_id": workflow["_id"]})
+            pad.fireworks.delete_many({"fw_id": {"$in": list(nodes)}})
+    except PyMongoError:
+        raise ServerAwayError(
+            f"The LaunchPad went away while fireworks {ids[0]} to {ids[-1]} were submitted "
+            f"({brief(error)}), and whether they are there is not known: when it is back, look "
+            f"with `lpad get_wflows -i {ids[0]}`, and submit again if it knows none."
+        ) from None
+    return count
 
 
 def _not_submitted(error: PyMongoError) -> ServerAwayError:
@@ -121,88 +160,3 @@ def _not_submitted(error: PyMongoError) -> ServerAwayError:
         f"MongoDB stopped the submission ({type(error).__name__}: {brief(error)}): nothing was "
         "submitted; submit again when it answers."
     )
-
-
-def to_workflow(
-    flow: Flow | Job,
-    results: ResultStore,
-    *,
-    category: str | None = None,
-    priority: int | None = None,
-) -> Workflow:
-    """Convert a flow with jobflow's own FireWorks manager, our fireworks marked.
-
-    Parameters
-    ----------
-    flow
-        Its jobs are changed: they refer to their structures, and know their category.
-    results
-        Where the structures go.
-    category, priority
-        As for `submit`.
-    """
-    from jobflow.core.flow import get_flow
-    from jobflow.managers.fireworks import flow_to_workflow
-
-    whole = get_flow(flow)
-    jobs = [job for job, _ in whole.iterflow()]
-    for job in jobs:
-        _refer(job, results)
-        _mark(job, category, priority)
-    campaigns = [job.maker.campaign for job in jobs if isinstance(job.maker, PropertyMaker)]
-    name = next((campaign for campaign in campaigns if campaign), whole.name)
-    with warnings.catch_warnings():
-        # batches are independent of each other: so they should be
-        warnings.filterwarnings("ignore", "Some jobs are not connected")
-        return flow_to_workflow(whole, name=name)
-
-
-def _mark(job: Job, category: str | None, priority: int | None) -> None:
-    """Say in a job's config what FireWorks is to know of it; what the user set there wins."""
-    marks: dict[str, Any] = {} if priority is None else {"_priority": priority}
-    given = dict(job.config.manager_config)
-    if (by_device := category_of(job)) is not None:
-        marks["_category"] = category or by_device
-        if given.get("_category") == by_device:  # it was made with that
-            del given["_category"]
-    if isinstance(job.maker, PropertyMaker) and job.maker.campaign:
-        marks["campaign"] = job.maker.campaign
-    job.config = replace(job.config, manager_config={**marks, **given})
-
-
-def category_of(job: Job) -> str | None:
-    """Give the category of a job with a potential of ours, by its device; None for other codes'.
-
-    The latter keep the category that they have, or none: workers of ours must not take them.
-    """
-    if isinstance(job.maker, PropertyMaker):
-        return job.maker.category()
-    spec = potential_of(job.maker)
-    return None if spec is None else category_of_device(spec.device)
-
-
-def _refer(job: Job, results: ResultStore) -> None:
-    """Put the structures among a job's arguments into the store."""
-    if not isinstance(job.maker, PropertyMaker):
-        return
-    job.function_args = tuple(_referred(value, results) for value in job.function_args)
-    job.function_kwargs = {
-        name: _referred(value, results) for name, value in job.function_kwargs.items()
-    }
-
-
-def _referred(value: Any, results: ResultStore) -> Any:
-    if isinstance(value, list):
-        whole = [n for n, item in enumerate(value) if isinstance(item, Structure | InputStructure)]
-        referred = by_reference([_input(value[n]) for n in whole], results)
-        known = dict(zip(whole, referred, strict=True))
-        return [known.get(n, item) for n, item in enumerate(value)]
-    if isinstance(value, Structure | InputStructure):
-        return by_reference([_input(value)], results)[0]
-    return value
-
-
-def _input(given: Structure | InputStructure) -> InputStructure:
-    if isinstance(given, InputStructure):
-        return given
-    return make_input(given, make_source(material_id=given.properties.get("material_id")))

@@ -14,7 +14,7 @@ from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.jobs import ElasticMaker as OwnElasticMaker
 from pet_flows.jobs import EOSMaker, RelaxMaker, StaticMaker
 from pet_flows.jobs.force_field import force_field
-from pet_flows.launch.submit import category_of
+from pet_flows.launch.workflows import category_of
 
 GPA = 160.21766208
 

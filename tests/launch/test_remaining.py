@@ -46,7 +46,7 @@ def results():
 def left(results, maker=MAKER):
     inputs = by_reference([*SOUND, BROKEN], results)
     results.campaigns.put(MAKER.manifest(inputs))
-    return [given.source["material_id"] for given in remaining(maker, inputs, results)]
+    return [given.source["material_id"] for given in remaining(maker, inputs, results).left]
 
 
 def test_a_structure_is_done_with_the_last_of_its_properties(results):

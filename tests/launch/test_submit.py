@@ -193,9 +193,12 @@ class Killing(CommandListener):
         pass
 
 
+@pytest.mark.parametrize("collection", ["workflows", "fireworks"])
 @pytest.mark.parametrize("back", [True, False])
-def test_a_connection_lost_while_submitting_leaves_nothing_or_says_what(site, tmp_path, back):
-    """The fireworks have arrived, their workflow has not."""
+def test_a_connection_lost_while_submitting_leaves_nothing_or_says_what(
+    site, tmp_path, back, collection
+):
+    """Nothing has arrived, or the workflow has and its fireworks have not."""
     with ExitStack() as servers:
         uri, server = servers.enter_context(running(tmp_path / "server.mv"))
         port = int(uri.rpartition(":")[2])
@@ -207,13 +210,13 @@ def test_a_connection_lost_while_submitting_leaves_nothing_or_says_what(site, tm
                 servers.enter_context(running(tmp_path / "server.mv", port))
 
         # only the LaunchPad goes away
-        known = {"event_listeners": [Killing("workflows", kill)], "serverSelectionTimeoutMS": 1500}
+        known = {"event_listeners": [Killing(collection, kill)], "serverSelectionTimeoutMS": 1500}
         pad = LaunchPad(host=f"{uri}/x", uri_mode=True, name="x", mongoclient_kwargs=known)
         pad.reset("", require_password=False, max_reset_wo_password=10**9)
         said = "nothing was submitted; submit again" if back else "fireworks 1 to 2 were submitted"
         with pytest.raises(PetFlowsError, match=said):
             submit(site.flow(2), launchpad=pad)
         if back:
-            assert pad.fireworks.count_documents({}) == 0
+            assert pad.fireworks.count_documents({}) == pad.workflows.count_documents({}) == 0
             assert len(submit(site.flow(2), launchpad=pad)) == 2
         pad.connection.close()

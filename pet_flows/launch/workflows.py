@@ -1,0 +1,169 @@
+"""A flow → FireWorks workflows, their fireworks marked as ours and small."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pymatgen.core import Structure
+
+from pet_flows.inputs.structure import InputStructure, make_input, make_source
+from pet_flows.jobs.base import PropertyMaker, category_of_device
+from pet_flows.jobs.entries import by_reference
+from pet_flows.jobs.force_field import potential_of
+from pet_flows.launch.live import mark_of
+from pet_flows.store.results import ResultStore
+
+if TYPE_CHECKING:
+    from fireworks import Workflow
+    from jobflow import Flow, Job
+
+
+def to_workflows(
+    flow: Flow | Job,
+    results: ResultStore,
+    *,
+    category: str | None = None,
+    priority: int | None = None,
+) -> list[Workflow]:
+    """Convert a flow with jobflow's own FireWorks manager, our fireworks marked.
+
+    A campaign becomes one workflow for each of its batches, which have nothing to do with each
+    other: FireWorks locks and rewrites a whole workflow at each step of one of its fireworks. Other
+    flows are one workflow, as their authors expect.
+
+    Parameters
+    ----------
+    flow
+        Its jobs are changed: they refer to their structures, and know their category.
+    results
+        Where the structures go.
+    category, priority
+        As for `pet_flows.launch.submit.submit`.
+    """
+    from jobflow.core.flow import get_flow
+    from jobflow.managers.fireworks import flow_to_workflow
+
+    whole = get_flow(flow)
+    jobs = [job for job, _ in whole.iterflow()]
+    for job in jobs:
+        _refer(job, results)
+        _mark(job, category, priority)
+    campaigns = {_campaign(job) for job in jobs}
+    if len(campaigns) == 1 and (campaign := campaigns.pop()) is not None:
+        return _of_batches(whole, campaign)
+    name = next((campaign for campaign in map(_campaign, jobs) if campaign), whole.name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some jobs are not connected")
+        return [flow_to_workflow(whole, name=name)]
+
+
+def _of_batches(flow: Flow, campaign: str) -> list[Workflow]:
+    """One workflow for each set of jobs that depend on each other."""
+    from fireworks import Workflow
+    from jobflow.managers.fireworks import job_to_firework
+
+    with warnings.catch_warnings():
+        # batches are independent of each other: so they should be
+        warnings.filterwarnings("ignore", "Some jobs are not connected")
+        parents = [(job, list(of)) for job, of in flow.iterflow()]
+    batches = _connected(parents)
+    found = []
+    for n, batch in enumerate(batches, 1):
+        made: dict[str, Any] = {}
+        fireworks = [job_to_firework(job, parents=of, parent_mapping=made) for job, of in batch]
+        makers: list[Any] = [job.maker for job, _ in batch]
+        metadata = {
+            "campaign": campaign,
+            "properties": [maker.property_name for maker in makers],  # as the fireworks
+            "structures": sorted(set(_marks(job for job, _ in batch))),
+        }
+        name = campaign if len(batches) == 1 else f"{campaign} {n}/{len(batches)}"
+        found.append(Workflow(fireworks, name=name, metadata=metadata))
+    return found
+
+
+def _connected(jobs: Sequence[tuple[Job, list[str]]]) -> list[list[tuple[Job, list[str]]]]:
+    """Jobs with their parents, which come before them, in groups that have nothing in common."""
+    group: dict[str, str] = {}
+
+    def root(uuid: str) -> str:
+        while group[uuid] != uuid:
+            uuid = group[uuid]
+        return uuid
+
+    for job, parents in jobs:
+        group[job.uuid] = job.uuid
+        for parent in parents:
+            group[root(parent)] = root(job.uuid)
+    found: dict[str, list[tuple[Job, list[str]]]] = {}
+    for job, parents in jobs:
+        found.setdefault(root(job.uuid), []).append((job, parents))
+    return list(found.values())
+
+
+def _marks(jobs: Iterable[Job]) -> Iterator[str]:
+    """Of all structures that are given to jobs, with the weights that they are computed with."""
+    for job in jobs:
+        maker: Any = job.maker
+        for value in (*job.function_args, *job.function_kwargs.values()):
+            for given in value if isinstance(value, list) else [value]:
+                if (mark := mark_of(given, maker.spec().sha256)) is not None:
+                    yield mark
+
+
+def _campaign(job: Job) -> str | None:
+    return job.maker.campaign if isinstance(job.maker, PropertyMaker) else None
+
+
+def _mark(job: Job, category: str | None, priority: int | None) -> None:
+    """Say in a job's config what FireWorks is to know of it; what the user set there wins."""
+    marks: dict[str, Any] = {} if priority is None else {"_priority": priority}
+    given = dict(job.config.manager_config)
+    if (by_device := category_of(job)) is not None:
+        marks["_category"] = category or by_device
+        if given.get("_category") == by_device:  # it was made with that
+            del given["_category"]
+    if campaign := _campaign(job):
+        marks["campaign"] = campaign
+    job.config = replace(job.config, manager_config={**marks, **given})
+
+
+def category_of(job: Job) -> str | None:
+    """Give the category of a job with a potential of ours, by its device; None for other codes'.
+
+    The latter keep the category that they have, or none: workers of ours must not take them.
+    """
+    if isinstance(job.maker, PropertyMaker):
+        return job.maker.category()
+    spec = potential_of(job.maker)
+    return None if spec is None else category_of_device(spec.device)
+
+
+def _refer(job: Job, results: ResultStore) -> None:
+    """Put the structures among a job's arguments into the store."""
+    if not isinstance(job.maker, PropertyMaker):
+        return
+    job.function_args = tuple(_referred(value, results) for value in job.function_args)
+    job.function_kwargs = {
+        name: _referred(value, results) for name, value in job.function_kwargs.items()
+    }
+
+
+def _referred(value: Any, results: ResultStore) -> Any:
+    if isinstance(value, list):
+        whole = [n for n, item in enumerate(value) if isinstance(item, Structure | InputStructure)]
+        referred = by_reference([_input(value[n]) for n in whole], results)
+        known = dict(zip(whole, referred, strict=True))
+        return [known.get(n, item) for n, item in enumerate(value)]
+    if isinstance(value, Structure | InputStructure):
+        return by_reference([_input(value)], results)[0]
+    return value
+
+
+def _input(given: Structure | InputStructure) -> InputStructure:
+    if isinstance(given, InputStructure):
+        return given
+    return make_input(given, make_source(material_id=given.properties.get("material_id")))
