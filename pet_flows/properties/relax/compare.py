@@ -7,7 +7,12 @@ from math import lcm
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from pet_flows.crystallography.alignment import PrimitiveCell, align, group_and_order
+from pet_flows.crystallography.alignment import (
+    Alignment,
+    PrimitiveCell,
+    align,
+    group_and_order,
+)
 from pet_flows.crystallography.standard import standard_cell
 from pet_flows.properties.comparison import NotComparable, Side, Value, distance, number
 from pet_flows.properties.result import LatticeParameters
@@ -17,6 +22,8 @@ from pet_flows.properties.settings import unit_of
 SYMPRECS = {"1e-2": 1e-2, "1e-5": 1e-5}
 #: of structures that cannot be laid onto each other
 NO_MATCH = 1.0
+#: atoms of a primitive cell that pymatgen's matcher would need seconds to minutes for
+LARGE = 40
 #: GPa; relaxations under pressures that differ by more end elsewhere
 SAME_PRESSURE = 0.5
 
@@ -42,22 +49,38 @@ def values(ours: Side, theirs: Side) -> list[Value]:
         volumes = one.volume / len(one), other.volume / len(other)
         found.append(number("volume_per_atom", "Å³", *volumes))
     ours_cell, theirs_cell = PrimitiveCell.of(one), PrimitiveCell.of(other)
-    if free:
-        found += _lattices(ours_cell, theirs_cell)
-    found.append(distance("rmsd", "", rmsd(one, other)))
+    large = max(len(ours_cell), len(theirs_cell)) > LARGE
+    laid = align(ours_cell, theirs_cell) if free or large else None
+    if free and laid is not None:
+        found += _lattices(ours_cell, theirs_cell, laid)
+    apart = _rmsd_of(ours_cell, theirs_cell, laid) if large else rmsd(one, other)
+    found.append(distance("rmsd", "", apart))
     return [value for value in found if value] + _symmetries(one, other)
 
 
 def rmsd(one: Structure, other: Structure) -> float:
     """Pymatgen's, over the cube root of the volume per atom; 1 without a match.
 
-    The matcher is matbench-discovery's: primitive cells, no scaling of volumes, ``stol`` of 1.
+    The matcher is matbench-discovery's: primitive cells, no scaling of volumes, ``stol`` of 1. It
+    tries all lattices and shifts that come into question, and finds what lies far apart too.
     """
     from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatcher
 
     matcher = StructureMatcher(stol=1.0, scale=False, comparator=ElementComparator())
     found = matcher.get_rms_dist(one, other)
     return NO_MATCH if found is None else float(found[0])
+
+
+def _rmsd_of(ours: PrimitiveCell, theirs: PrimitiveCell, laid: Alignment | None) -> float:
+    """The same of two cells that lie on each other, in their mean lattice, as pymatgen has it."""
+    if laid is None:
+        return NO_MATCH
+    cells = Lattice(laid.basis @ ours.cell), Lattice(theirs.cell)
+    mean = Lattice.from_parameters(*np.mean([cell.parameters for cell in cells], axis=0))
+    apart = cells[0].get_fractional_coords(ours.positions[laid.atoms]) - theirs.fractional
+    apart -= np.angle(np.exp(2j * np.pi * apart).mean(0)) / (2 * np.pi)
+    lengths = np.linalg.norm((apart - np.rint(apart)) @ mean.matrix, axis=1)
+    return float(np.sqrt((lengths**2).mean()) / (mean.volume / len(theirs)) ** (1 / 3))
 
 
 def _both(ours: Side, theirs: Side, name: str) -> tuple[object, object]:
@@ -72,14 +95,13 @@ def _refuse_pressure(ours: Side, theirs: Side) -> None:
         raise NotComparable(f"it was relaxed under {pressure:g} GPa, and DFT was not")
 
 
-def _lattices(ours: PrimitiveCell, theirs: PrimitiveCell) -> list[Value | None]:
+def _lattices(ours: PrimitiveCell, theirs: PrimitiveCell, laid: Alignment) -> list[Value | None]:
     """Lengths and angles of DFT's conventional cell, in both crystals."""
     standard = standard_cell(theirs.cell, theirs.fractional, theirs.numbers, SYMPRECS["1e-2"])
-    alignment = align(ours, theirs)
-    if standard is None or alignment is None:
+    if standard is None:
         return []
     basis = np.rint(standard.basis)
-    pet = Lattice(basis @ alignment.basis @ ours.cell)
+    pet = Lattice(basis @ laid.basis @ ours.cell)
     dft = Lattice(basis @ theirs.cell)
     fields = LatticeParameters.model_fields.items()
     return [number(name, unit_of(f), getattr(pet, name), getattr(dft, name)) for name, f in fields]

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from pymatgen.core import Structure
 
-from pet_flows.crystallography.alignment import Alignment, PrimitiveCell, align
+from pet_flows.crystallography.alignment import PrimitiveCell, align
 from pet_flows.properties.comparison import Side, Value, distance, number
 
 #: Å and strain, within which two geometries are one: printed coordinates have 1e-4 to 1e-3
@@ -42,11 +42,14 @@ def _vectors(ours: Side, theirs: Side) -> list[Value]:
     stresses = ours.result.get("stress"), theirs.result.get("stress")
     if None in stresses and any(f is None for f in forces):
         return []
+    volumes = [side.structure.volume / len(side.structure) for side in (ours, theirs)]
+    if abs(volumes[0] / volumes[1] - 1) > SAME_STRAIN:  # which most are, and is seen at once
+        return []
     pet, dft = _periodic(ours.structure), _periodic(theirs.structure)
     if pet is None or dft is None:
         return []
     laid = align(pet, dft)
-    if laid is None or not _same(laid, pet, dft):
+    if laid is None or laid.distance > SAME_DISTANCE or laid.strain > SAME_STRAIN:
         return []
     rotation = laid.rotation(pet.cell, dft.cell)
     found = []
@@ -77,8 +80,3 @@ def _periodic(structure: Structure) -> PrimitiveCell | None:
     if not structure.is_ordered or not all(structure.lattice.pbc):
         return None
     return PrimitiveCell.of(structure)
-
-
-def _same(laid: Alignment, pet: PrimitiveCell, dft: PrimitiveCell) -> bool:
-    volumes = abs(pet.volume_per_atom / dft.volume_per_atom - 1)
-    return laid.distance < SAME_DISTANCE and laid.strain < SAME_STRAIN and volumes < SAME_STRAIN

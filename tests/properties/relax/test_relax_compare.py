@@ -8,6 +8,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from pet_flows.properties.comparison import NotComparable, Side, Value, compare
 from pet_flows.properties.registry import get_property
+from pet_flows.properties.relax.compare import LARGE
 from tests.crystallography.test_alignment import perovskite, quartz, written_otherwise
 
 RELAX = get_property("relax")
@@ -35,6 +36,18 @@ def test_volume_cell_and_rmsd_are_pymatgens_of_the_standardized_cells() -> None:
     assert rms > 1e-3
     assert found["rmsd"].difference == pytest.approx(rms, abs=1e-6)
     assert found["rmsd"].pet is None
+
+
+def test_the_rmsd_of_a_large_cell_is_pymatgens_too() -> None:
+    theirs = quartz().make_supercell([2, 2, 2], in_place=False).perturb(0.1)
+    ours = theirs.copy().perturb(0.05).scale_lattice(1.05 * theirs.volume)
+    found = values(written_otherwise(ours), theirs)
+    rms, _ = StructureMatcher(stol=1.0, scale=False, primitive_cell=False).get_rms_dist(
+        ours, theirs
+    )
+    assert len(theirs) > LARGE
+    assert 0.01 < rms < 0.05
+    assert found["rmsd"].difference == pytest.approx(rms, rel=1e-3)
 
 
 def test_the_cell_of_dfts_space_group_is_measured_in_what_left_it() -> None:
