@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import datetime
 
+import bson
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
@@ -16,12 +18,13 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.phonopy import get_phonopy_structure
 
 from pet_flows.cli import main
-from pet_flows.dft.importers import jobflow_store
+from pet_flows.dft.importers import jobflow_store, vasp_task
 from pet_flows.dft.importers.importing import Imported, store_all
 from pet_flows.dft.importers.jobflow_store import read_job_store
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
+from pet_flows.store.locate import embedded_job_store
 from tests.dft.jobs import LINKS, fill, vasp_document
 
 
@@ -251,7 +254,6 @@ def test_parts_that_a_query_leaves_out_still_say_the_level(emt_jobs, job_store, 
     assert only(results, "elastic")["level"]["functional"] == "EMT"
 
 
-@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
 class TestVasp:
     @pytest.fixture
     def document(self, tmp_path):
@@ -283,6 +285,7 @@ class TestVasp:
         assert (level["u"], level["spin"], level["cutoff"]) == ({"Si": 2.0}, True, 520.0)
         assert level["dispersion"] == "D3(BJ)"
 
+    @pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
@@ -307,6 +310,30 @@ class TestVasp:
         assert bring_in(results, job_store, options).new == 1
         level = only(results, "static")["level"]
         assert (level["functional"], level["cutoff"]) == ("r2SCAN", 300.0)
+
+
+def test_the_store_of_ones_own_is_read_and_written_by_one_command(emt_jobs, capsys):
+    """Without a jobflow.yaml: job outputs and references lie in the same file."""
+    own = embedded_job_store()
+    own.connect()
+    fill(own, *emt_jobs)
+    own.close()
+    with pytest.raises(SystemExit) as ended:
+        main(["reference", "add", "jobflow"])
+    assert ended.value.code == 0
+    assert "jobflow: 8 new" in capsys.readouterr().out
+
+
+def test_little_of_a_vasp_document_is_read(tmp_path, job_store):
+    """Of what VASP writes, a part that does not grow with its steps and k-points."""
+    document = vasp_document(tmp_path / "run")
+    fill(job_store, [document], [])
+    fields = [f"output.{name}" for name in vasp_task.FIELDS]
+    (found,) = job_store.docs_store.query({}, fields)
+    whole, read = len(bson.encode(document)), len(bson.encode(found))
+    structure = len(bson.encode(found["output"]["structure"]))
+    assert read - structure < 0.2 * whole
+    assert "eigenvalues" not in json.dumps(found, default=str)
 
 
 def test_a_store_of_a_server_is_read_by_the_command(
