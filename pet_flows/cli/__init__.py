@@ -23,6 +23,12 @@ COMMANDS = {
     "export": "Write a symmetrized model as one file for ASE, torch-sim and other engines.",
     "submit": "Put a campaign on the FireWorks LaunchPad.",
     "worker": "Run what is ready on the LaunchPad, with the model loaded once.",
+    "status": "Say how far campaigns are: what is done, runs, waits, went wrong.",
+    "pause": "Keep what has not begun of a campaign from running.",
+    "resume": "Let what was paused of a campaign run.",
+    "cancel": "Archive what has not begun of a campaign.",
+    "retry": "Run again what broke down of a campaign.",
+    "recover": "Make ready again what dead workers had.",
 }
 
 

@@ -117,6 +117,9 @@ def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+CampaignName = Annotated[str, typer.Argument(help="Name of the campaign.")]
+
+
 def counted(number: int, what: str) -> str:
     """``1 record``, ``2 records``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SAID = "pet_flows_heartbeat"
 #: heartbeats that may fail to come before its worker counts as dead
 MISSED = 4
+#: s in which a worker with the usual heartbeat has shown whether it is alive
+LONG_ENOUGH = 100.0
 #: a checkout takes some tens of milliseconds; what is reserved so long without a launch is stuck
 STUCK_AFTER = timedelta(minutes=1)
 #: exceptions of a job that say nothing about the job

@@ -125,21 +125,34 @@ class Campaigns:
         """
         pages = list(self.collection.find({"campaign": name}, sort=[("page", 1)]))
         if not pages:
-            known = self.names()
-            raise PetFlowsError(
-                f"There is no campaign {name!r} in this store: "
-                + (
-                    f"choose from {', '.join(known[:20])}."
-                    if known
-                    else "run pet-flows screen first."
-                )
-            )
+            raise self._unknown(name)
         first = pages[0]
         return {
             "name": name,
             **{field: first[field] for field in ("manifest", "digest", "created")},
             "keys": list(dict.fromkeys(key for page in pages for key in page["keys"])),
         }
+
+    def manifest(self, name: str) -> dict[str, Any] | None:
+        """Manifest of a campaign, without its keys; None where nobody registered it as a whole.
+
+        Raises
+        ------
+        PetFlowsError
+            There is no such campaign.
+        """
+        found = self.collection.find_one({"_id": name}, {"manifest": 1})
+        if found is None:
+            raise self._unknown(name)
+        content: dict[str, Any] | None = found["manifest"]
+        return content
+
+    def _unknown(self, name: str) -> PetFlowsError:
+        known = self.names()
+        return PetFlowsError(
+            f"There is no campaign {name!r} in this store: "
+            + (f"choose from {', '.join(known[:20])}." if known else "run pet-flows screen first.")
+        )
 
     def names(self) -> list[str]:
         """Names of all campaigns, the latest first."""

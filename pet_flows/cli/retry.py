@@ -1,0 +1,40 @@
+"""``pet-flows retry``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pet_flows.cli.arguments import CampaignName, counted
+from pet_flows.cli.submit import LaunchpadFile
+
+Reason = Annotated[
+    str | None,
+    typer.Option(help="Also let records that failed for this reason be computed again."),
+]
+
+
+def command(campaign: CampaignName, reason: Reason = None, launchpad: LaunchpadFile = None) -> None:
+    """Make a campaign's fizzled fireworks ready again, and its failed records missing.
+
+    For example: pet-flows retry oxides --reason out_of_memory
+
+    Fireworks that fizzled broke down as a whole. Failed structures are records, whose reasons
+    pet-flows status counts; submit the campaign again for these.
+    """
+    from pet_flows.launch.control import rerun_fizzled
+    from pet_flows.launch.launchpad import load_launchpad
+    from pet_flows.store.results import ResultStore
+    from pet_flows.store.writes import allow_again
+
+    rerun = rerun_fizzled(load_launchpad(launchpad), campaign)
+    typer.echo(f"Campaign {campaign}: {counted(rerun, 'fizzled firework')} ready again.")
+    if reason is None:
+        return
+    with ResultStore.open() as store:
+        allowed = allow_again(store.records, {"sources.campaign": campaign, "reason": reason})
+    typer.echo(
+        f"{counted(allowed, 'record')} that failed for {reason} may be computed again: submit the "
+        "campaign again."
+    )

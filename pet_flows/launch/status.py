@@ -1,0 +1,187 @@
+"""How far a campaign is: what is stored, what runs where, what waits, what went wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pet_flows.flows.screen import FIRST
+from pet_flows.launch.live import states_of
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad
+
+    from pet_flows.store.results import ResultStore
+
+STATES = ("ok", "unconverged", "failed")
+#: over which the rate is taken
+RECENT = timedelta(minutes=30)
+#: running fireworks, and reasons, that are listed
+MOST = 20
+
+
+@dataclass(frozen=True)
+class Running:
+    """A firework that a worker has."""
+
+    fw_id: int
+    name: str
+    host: str
+    minutes: float
+    """since it was begun"""
+    silent: float
+    """s since its last sign of life, by the clocks of both machines"""
+
+
+@dataclass
+class Status:
+    """Of one campaign."""
+
+    campaign: str
+    n_structures: int | None
+    """None where it was never registered as a whole"""
+    n_potentials: int
+    records: dict[str, Counter[str]]
+    """property → how many records are in each state, in the order they are computed"""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """of records that failed or did not converge"""
+    per_hour: float | None = None
+    """records in the last half hour; None where there are none"""
+    fireworks: Counter[str] = field(default_factory=Counter)
+    running: list[Running] = field(default_factory=list)
+    fizzled: Counter[str] = field(default_factory=Counter)
+    """last line of the error → how many fireworks"""
+
+    @property
+    def expected(self) -> int | None:
+        """How many records there will be, if every structure can be relaxed."""
+        if self.n_structures is None:
+            return None
+        return self.n_structures * self.n_potentials * len(self.records)
+
+    @property
+    def done(self) -> int:
+        """How many records there are."""
+        return sum(count.total() for count in self.records.values())
+
+    @property
+    def without_start(self) -> int:
+        """How many records there will never be, because their relaxation gave no structure."""
+        relaxed = self.records.get(FIRST)
+        if relaxed is None:
+            return 0
+        return (relaxed["failed"] + relaxed["unconverged"]) * (len(self.records) - 1)
+
+    @property
+    def hours_left(self) -> float | None:
+        """What the rate says; None without one, or where nothing is known of what is to come."""
+        if self.expected is None or not self.per_hour:
+            return None
+        return max(0, self.expected - self.without_start - self.done) / self.per_hour
+
+
+def status_of(results: ResultStore, campaign: str, launchpad: LaunchPad | None = None) -> Status:
+    """Put together how far a campaign is.
+
+    Parameters
+    ----------
+    results
+        Where its records are.
+    campaign
+        Its name.
+    launchpad
+        Where its fireworks are; without it only the records are looked at.
+
+    Raises
+    ------
+    PetFlowsError
+        There is no such campaign.
+    """
+    manifest = results.campaigns.manifest(campaign) or {}
+    potentials = manifest.get("potentials")
+    ours = {"sources.campaign": campaign}
+    names = list(manifest.get("properties") or results.records.distinct("property", ours))
+    from pet_flows.properties.registry import properties
+
+    order = list(properties())
+    names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    records = {
+        name: Counter(
+            {s: results.count({**ours, "property": name, "state": s}) for s in STATES}
+        )
+        for name in names
+    }  # fmt: skip
+    found = Status(
+        campaign,
+        manifest.get("n_inputs"),
+        len(potentials) if isinstance(potentials, list) else 1,
+        records,
+    )
+    bad = {**ours, "state": {"$in": ["failed", "unconverged"]}}
+    found.reasons = Counter(
+        f"{record.get('property')} {record.get('reason')}"
+        for record in results.query(bad, ["property", "reason"])
+    )
+    now = datetime.now(UTC).replace(tzinfo=None)
+    recent = results.count({**ours, "last_updated": {"$gte": now - RECENT}})
+    found.per_hour = recent / (RECENT / timedelta(hours=1)) if recent else None
+    if launchpad is not None:
+        found.fireworks = states_of(launchpad, campaign)
+        found.running = _running(launchpad, campaign)
+        found.fizzled = _fizzled(launchpad, campaign)
+    return found
+
+
+def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
+    query = {"spec.campaign": campaign, "state": "RUNNING"}
+    fields = {"fw_id": 1, "name": 1, "launches": 1}
+    fireworks = list(launchpad.fireworks.find(query, fields, limit=MOST, sort=[("fw_id", 1)]))
+    last = [fw["launches"][-1] for fw in fireworks if fw["launches"]]
+    launches = {
+        launch["fw_id"]: launch
+        for launch in launchpad.launches.find(
+            {"launch_id": {"$in": last}}, {"fw_id": 1, "host": 1, "state_history": 1}
+        )
+    }
+    now = datetime.now(UTC).replace(tzinfo=None)
+    found = []
+    for firework in fireworks:
+        launch = launches.get(firework["fw_id"], {})
+        history: list[dict[str, Any]] = launch.get("state_history") or [{}]
+        began, beat = (_time(history[-1].get(name)) for name in ("created_on", "updated_on"))
+        found.append(
+            Running(
+                firework["fw_id"],
+                firework["name"],
+                str(launch.get("host") or "?"),
+                (now - (began or now)).total_seconds() / 60,
+                (now - (beat or now)).total_seconds(),
+            )
+        )
+    return found
+
+
+def _fizzled(launchpad: LaunchPad, campaign: str) -> Counter[str]:
+    query = {"spec.campaign": campaign, "state": "FIZZLED"}
+    found: Counter[str] = Counter()
+    for firework in launchpad.fireworks.find(query, {"launches": 1}):
+        launch = launchpad.launches.find_one(
+            {"launch_id": {"$in": firework["launches"]}},
+            {"action.stored_data._exception._stacktrace": 1},
+            sort=[("launch_id", -1)],
+        )
+        data = (((launch or {}).get("action") or {}).get("stored_data") or {}).get("_exception")
+        lines = str((data or {}).get("_stacktrace", "")).strip().splitlines()
+        found[lines[-1] if lines else "no reason was kept"] += 1
+    return found
+
+
+def _time(value: Any) -> datetime | None:
+    """A date as FireWorks keeps it, in UTC without saying so."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        return None
+    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
