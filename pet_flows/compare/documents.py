@@ -47,6 +47,7 @@ def documents_of(ours: Ours, found: Partners, made_of: str) -> list[Document]:
 def _pair(ours: Ours, found: Partners, choice: Choice, made_of: str) -> Document:
     theirs = choice.match.theirs
     values, reason = values_of(ours, theirs)
+    corrections, notes = theirs.corrections
     document = _of_record(ours, made_of)
     document |= {
         "_id": digest([ours.record["_id"], theirs.key]),
@@ -57,7 +58,8 @@ def _pair(ours: Ours, found: Partners, choice: Choice, made_of: str) -> Document
         "material_id": document["material_id"] or next(iter(theirs.document["material_ids"]), None),
         "level": _level(theirs),
         "values": values,
-        "warnings": [*found.notes, *choice.notes, *theirs.document["problems"]],
+        "corrections": corrections,
+        "warnings": [*found.notes, *choice.notes, *theirs.document["problems"], *notes],
         "reference_updated": theirs.updated,
         "reason": reason,
         "alternatives": sorted({match.theirs.key for match in (*choice.others, *found.left)}),

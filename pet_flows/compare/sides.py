@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
+from pet_flows.compare.corrections import SCHEME, Refused, adjust
 from pet_flows.compare.potential import level_of
 from pet_flows.dft.documents import primitive_structure
 from pet_flows.dft.level import LevelOfTheory
@@ -140,6 +141,23 @@ class Theirs:
     def name(self) -> str:
         """What people call it: an identifier, else its name at its source."""
         return str(next(iter(self.document["material_ids"]), self.document["source"]["name"]))
+
+    @cached_property
+    def corrections(self) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+        """Corrections of an energy, the same for a potential beside it, and warnings.
+
+        None where there is no entry, or where the scheme is not for such a calculation.
+        """
+        entry = self.document["entry"]
+        if entry is None or "energy_per_atom" not in self.document["result"]:
+            return None, ()
+        if self.level.functional != "PBE" or self.level.dispersion is not None:
+            return None, ()
+        try:
+            adjusted = adjust(entry)
+        except Refused as refused:
+            return None, (f"{SCHEME}: refused, {refused}",)
+        return adjusted.document(), adjusted.warnings
 
     def side(self) -> Side:
         """As its property compares it."""
