@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from pymatgen.core import Structure
 
-from pet_flows.crystallography.primitive import find_primitive
+from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.records.build import MAX_ATOMS_INSIDE, plain
@@ -36,8 +37,11 @@ def primitive_structure(structure: Structure) -> Structure:
     if not structure.is_ordered or not all(structure.lattice.pbc):
         return structure
     cell = np.array(structure.lattice.matrix)
-    numbers = np.array(structure.atomic_numbers)
-    found = find_primitive(numbers, cell, structure.cart_coords, SAME_PLACE)
+    found = _primitive(
+        np.asarray(structure.atomic_numbers, dtype=np.int64).tobytes(),
+        cell.tobytes(),
+        np.asarray(structure.cart_coords, dtype=float).tobytes(),
+    )
     if len(found.atoms) == len(structure):
         return structure
     sites = [structure[int(i)] for i in found.atoms]
@@ -47,6 +51,16 @@ def primitive_structure(structure: Structure) -> Structure:
         [site.coords for site in sites],
         coords_are_cartesian=True,
         to_unit_cell=True,
+    )
+
+
+@lru_cache(maxsize=64)  # what a calculation gives is of one structure, and asks several times
+def _primitive(numbers: bytes, cell: bytes, positions: bytes) -> Primitive:
+    return find_primitive(
+        np.frombuffer(numbers, dtype=np.int64),
+        np.frombuffer(cell).reshape(3, 3),
+        np.frombuffer(positions).reshape(-1, 3),
+        SAME_PLACE,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -40,11 +41,11 @@ class References:
         Raises
         ------
         PetFlowsError
-            It is above 1 MB, or MongoDB stays away.
+            It is above 1 MB, holds NaN or infinity, or MongoDB stays away.
         """
         refuse_large(document, f"Reference {document['_id']}")
-        ids = self.blobs.write(document["_id"], blobs or {})
-        whole: dict[str, Any] = _as_stored({**document, "blobs": ids})
+        whole: dict[str, Any] = _as_stored(document)
+        whole["blobs"] = self.blobs.write(document["_id"], blobs or {})
         same = {
             "source.identity": document["source"]["identity"],
             "property": document["property"],
@@ -106,7 +107,17 @@ def stored_date(date: datetime | None) -> datetime | None:
 
 
 def _as_stored(value: Any) -> Any:
-    """Give a document as it is read again, so that the same is found to be the same."""
+    """Give a document as it is read again, so that the same is found to be the same.
+
+    Raises
+    ------
+    PetFlowsError
+        A number is NaN or infinite, which can break a server's connection.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PetFlowsError(
+            f"The reference holds a number that is {value}: correct it where it comes from."
+        )
     if isinstance(value, datetime):
         return stored_date(value)
     if isinstance(value, Mapping):

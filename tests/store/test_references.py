@@ -11,6 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.dft.documents import document_of, reference_of
 from pet_flows.dft.reference import LevelOfTheory, Origin, Reference
+from pet_flows.errors import PetFlowsError
 from pet_flows.store.references import stored_date
 
 SILICON = AseAtomsAdaptor.get_structure(bulk("Si", cubic=True))
@@ -69,3 +70,12 @@ def test_a_reference_comes_back_as_it_was(results):
     assert len(found.structure) == 2  # the primitive cell
     assert results.references.remove({"property": "eos"}) == 1
     assert not list(results.references.find())
+
+
+def test_no_number_that_is_none_is_stored(results):
+    document, blobs = document_of(reference())
+    document["entry"] = {"data": {"gap": float("nan")}}
+    with pytest.raises(PetFlowsError, match="a number that is nan"):
+        results.references.put(document, blobs)
+    assert not list(results.references.find())
+    assert results.blobs.data.count({}) == 0

@@ -16,9 +16,14 @@ from pet_flows.dft.importers.read import LeftOut, Problem, Read, Unchanged
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.patience import ServerAwayError
+from pet_flows.store.writes import at_once
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
+
+
+#: references that are stored at once: few, because each may have arrays of some MB
+_AT_ONCE = 20
 
 
 @dataclass
@@ -109,31 +114,50 @@ def store_all(
     entries: Iterable[Read],
     progress: Callable[[Imported], None] | None = None,
 ) -> Imported:
-    """Store the references among these entries."""
+    """Store the references among these entries, some at a time.
+
+    What was read before the source fails, or a person stops it, is stored.
+    """
     found = Imported()
-    for entry in entries:
-        if isinstance(entry, Problem):
-            found.problems.append(entry)
-        elif isinstance(entry, Unchanged):
-            found.same += entry.references
-        elif isinstance(entry, LeftOut):
-            found.left_out[entry.reason] = found.left_out.get(entry.reason, 0) + 1
-        else:
-            _store(store, entry, found)
-        if progress is not None:
-            progress(found)
+    waiting: list[Reference] = []
+    try:
+        for entry in entries:
+            if isinstance(entry, Problem):
+                found.problems.append(entry)
+            elif isinstance(entry, Unchanged):
+                found.same += entry.references
+            elif isinstance(entry, LeftOut):
+                found.left_out[entry.reason] = found.left_out.get(entry.reason, 0) + 1
+            else:
+                waiting.append(entry)
+            if len(waiting) == _AT_ONCE:
+                _store(store, waiting, found)
+                waiting = []
+            if progress is not None:
+                progress(found)
+    finally:
+        _store(store, waiting, found)
     return found
 
 
-def _store(store: ResultStore, reference: Reference, found: Imported) -> None:
-    try:
-        done = store.references.put(*document_of(reference))
-    except ServerAwayError:
-        raise
-    except PetFlowsError as error:
-        found.problems.append(Problem(reference.source.name, str(error)))
-        return
-    setattr(found, done, getattr(found, done) + 1)
+def _store(store: ResultStore, references: list[Reference], found: Imported) -> None:
+    made = []
+    for reference in references:
+        try:
+            made.append((reference.source.name, *document_of(reference)))
+        except (TypeError, ValueError, PetFlowsError) as error:  # what a source added to an entry
+            said = f"It cannot be stored ({error}): export it again."
+            found.problems.append(Problem(reference.source.name, said))
+    with at_once(store.references.collection):
+        for name, document, blobs in made:
+            try:
+                done = store.references.put(document, blobs)
+            except ServerAwayError:
+                raise
+            except PetFlowsError as error:
+                found.problems.append(Problem(name, str(error)))
+            else:
+                setattr(found, done, getattr(found, done) + 1)
 
 
 def attempt(name: str, read: Callable[[], Iterable[Reference]]) -> Iterator[Reference | Problem]:
