@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.batch import run_batch
-from pet_flows.jobs.entries import JobInput, refuse_shared
+from pet_flows.jobs.entries import BatchReference, JobInput, is_list, refuse_shared
 
 # PropertyJob: fireworks of earlier versions look for it here
 from pet_flows.jobs.property_job import PropertyJob as PropertyJob
@@ -161,15 +161,15 @@ class PropertyMaker(Maker):
         """Spec of the potential that is really used, with the hash of its weights."""
         return self.resolved().spec
 
-    def run(self, given: JobInput | list[JobInput]) -> Any:
+    def run(self, given: JobInput | list[JobInput] | BatchReference) -> Any:
         """Body of every job: a list gives slim results; one structure gives :meth:`document`."""
         # Born charges are those of a single structure
         refuse_shared(getattr(self.physics(), "nac", None), given)
         store, potential = job_result_store(), self.resolved()
-        structures = given if isinstance(given, list) else [given]
+        structures: Any = given if is_list(given) else [given]
         slims = run_batch(self, structures, potential, store)
         self.write_files(slims, store)
-        if isinstance(given, list):
+        if is_list(given):
             return slims
         slim = slims[0]
         record = store.get(slim["key"])

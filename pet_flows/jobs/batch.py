@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.compute import compute_records
-from pet_flows.jobs.entries import Entry, JobInput, load_entries
+from pet_flows.jobs.entries import BatchReference, Entry, JobInput, load_entries
 from pet_flows.jobs.observe import tell_result
 from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.models.spec import PotentialSpec
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run_batch(
     maker: PropertyMaker,
-    given: Sequence[JobInput],
+    given: Sequence[JobInput] | BatchReference,
     potential: ResolvedPotential,
     store: ResultStore,
 ) -> list[dict[str, Any]]:

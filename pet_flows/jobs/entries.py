@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from monty.json import MSONable
 from pymatgen.core import Structure
@@ -25,6 +25,14 @@ class StructureReference(MSONable):
     dropped: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class BatchReference(MSONable):
+    """A list of input structures that lies in ``pet_batches``: jobs stay small."""
+
+    digest: str
+    n: int
+
+
 JobInput = Structure | InputStructure | StructureReference | dict
 """One structure as a maker accepts it; a dict is one entry of an earlier job's output list."""
 
@@ -43,7 +51,12 @@ class Entry:
     """of the record; None where nothing can be asked for: the parent gave no structure"""
 
 
-def refuse_shared(nac: Any, given: JobInput | list[JobInput]) -> None:
+def is_list(given: JobInput | list[JobInput] | BatchReference) -> bool:
+    """Whether a maker was given several structures, if only as a reference, and not one."""
+    return isinstance(given, list | BatchReference)
+
+
+def refuse_shared(nac: Any, given: JobInput | list[JobInput] | BatchReference) -> None:
     """Refuse Born charges for more than the one structure that they belong to.
 
     Raises
@@ -51,9 +64,12 @@ def refuse_shared(nac: Any, given: JobInput | list[JobInput]) -> None:
     PetFlowsError
         There are several structures.
     """
-    if nac is not None and isinstance(given, list) and len(given) > 1:
+    n = 1
+    if isinstance(given, list | BatchReference):
+        n = given.n if isinstance(given, BatchReference) else len(given)
+    if nac is not None and n > 1:
         raise PetFlowsError(
-            f"nac holds the Born charges of one structure, but {len(given)} structures are given: "
+            f"nac holds the Born charges of one structure, but {n} structures are given: "
             "make one job for each."
         )
 
@@ -89,7 +105,28 @@ def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[J
     ]
 
 
-def load_entries(given: Sequence[JobInput], store: ResultStore) -> list[Entry]:
+def batch_by_reference(inputs: Sequence[JobInput], store: ResultStore) -> BatchReference:
+    """Put a list of references and impossible inputs into the store."""
+    documents: list[dict[str, Any]] = []
+    for given in inputs:
+        if isinstance(given, StructureReference):
+            known = {name: value for name, value in given.source.items() if value}
+            documents.append({"digest": given.digest, "source": known, "dropped": given.dropped})
+        elif isinstance(given, InputStructure):
+            documents.append({"whole": given.as_dict()})
+        else:
+            raise TypeError(f"a {type(given).__name__} was not made by by_reference")
+    return BatchReference(store.batches.put(documents), len(documents))
+
+
+def _of_batch(document: dict[str, Any]) -> JobInput:
+    if "whole" in document:
+        return cast("InputStructure", InputStructure.from_dict(document["whole"]))
+    source = make_source(**document["source"])
+    return StructureReference(document["digest"], source, document["dropped"])
+
+
+def load_entries(given: Sequence[JobInput] | BatchReference, store: ResultStore) -> list[Entry]:
     """Make entries of what a maker was given, in order.
 
     Raises
@@ -97,6 +134,8 @@ def load_entries(given: Sequence[JobInput], store: ResultStore) -> list[Entry]:
     PetFlowsError
         A reference points at nothing, or an entry is of no known kind.
     """
+    if isinstance(given, BatchReference):
+        given = [_of_batch(document) for document in store.batches.get(given.digest)]
     digests = [one.digest for one in given if isinstance(one, StructureReference)]
     structures = store.structures.get(digests) if digests else {}
     keys = [one["key"] for one in given if isinstance(one, dict) and one.get("key")]

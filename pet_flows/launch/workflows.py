@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
 from pet_flows.jobs.base import PropertyMaker, category_of_device
-from pet_flows.jobs.entries import by_reference
+from pet_flows.jobs.entries import StructureReference, batch_by_reference, by_reference
 from pet_flows.jobs.force_field import potential_of
 from pet_flows.launch.live import mark_of
 from pet_flows.store.results import ResultStore
@@ -48,20 +48,20 @@ def to_workflows(
 
     whole = get_flow(flow)
     jobs = [job for job, _ in whole.iterflow()]
+    marks = {job.uuid: _refer(job, results) for job in jobs}
     for job in jobs:
-        _refer(job, results)
         _mark(job, category, priority)
     campaigns = {_campaign(job) for job in jobs}
     if len(campaigns) == 1 and (campaign := campaigns.pop()) is not None:
-        return _of_batches(whole, campaign)
+        return _of_batches(whole, campaign, marks)
     name = next((campaign for campaign in map(_campaign, jobs) if campaign), whole.name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Some jobs are not connected")
         return [flow_to_workflow(whole, name=name)]
 
 
-def _of_batches(flow: Flow, campaign: str) -> list[Workflow]:
-    """One workflow for each set of jobs that depend on each other."""
+def _of_batches(flow: Flow, campaign: str, marks: Mapping[str, set[str]]) -> list[Workflow]:
+    """One workflow for each set of jobs that depend on each other; ``marks`` by job."""
     from fireworks import Workflow
     from jobflow.managers.fireworks import job_to_firework
 
@@ -78,7 +78,7 @@ def _of_batches(flow: Flow, campaign: str) -> list[Workflow]:
         metadata = {
             "campaign": campaign,
             "properties": [maker.property_name for maker in makers],  # as the fireworks
-            "structures": sorted(set(_marks(job for job, _ in batch))),
+            "structures": sorted(set().union(*(marks[job.uuid] for job, _ in batch))),
         }
         name = campaign if len(batches) == 1 else f"{campaign} {n}/{len(batches)}"
         found.append(Workflow(fireworks, name=name, metadata=metadata))
@@ -102,16 +102,6 @@ def _connected(jobs: Sequence[tuple[Job, list[str]]]) -> list[list[tuple[Job, li
     for job, parents in jobs:
         found.setdefault(root(job.uuid), []).append((job, parents))
     return list(found.values())
-
-
-def _marks(jobs: Iterable[Job]) -> Iterator[str]:
-    """Of all structures that are given to jobs, with the weights that they are computed with."""
-    for job in jobs:
-        maker: Any = job.maker
-        for value in (*job.function_args, *job.function_kwargs.values()):
-            for given in value if isinstance(value, list) else [value]:
-                if (mark := mark_of(given, maker.spec().sha256)) is not None:
-                    yield mark
 
 
 def _campaign(job: Job) -> str | None:
@@ -142,25 +132,45 @@ def category_of(job: Job) -> str | None:
     return None if spec is None else category_of_device(spec.device)
 
 
-def _refer(job: Job, results: ResultStore) -> None:
-    """Put the structures among a job's arguments into the store."""
+def _refer(job: Job, results: ResultStore) -> set[str]:
+    """Put the structures among a job's arguments into the store.
+
+    Returns
+    -------
+    set of str
+        The marks of all of them, with the weights that they are computed with.
+    """
     if not isinstance(job.maker, PropertyMaker):
-        return
-    job.function_args = tuple(_referred(value, results) for value in job.function_args)
-    job.function_kwargs = {
-        name: _referred(value, results) for name, value in job.function_kwargs.items()
-    }
+        return set()
+    sha256 = getattr(job.maker.potential, "sha256", None)
+    marks: set[str | None] = set()
+
+    def referred(value: Any) -> Any:
+        if isinstance(value, Structure | InputStructure):
+            value = by_reference([_input(value)], results)[0]
+        elif isinstance(value, list) and any(map(_is_structure, value)):
+            return _referred(value, results, marks, sha256)
+        marks.add(mark_of(value, sha256))
+        return value
+
+    job.function_args = tuple(map(referred, job.function_args))
+    job.function_kwargs = {name: referred(v) for name, v in job.function_kwargs.items()}
+    return {mark for mark in marks if mark is not None}
 
 
-def _referred(value: Any, results: ResultStore) -> Any:
-    if isinstance(value, list):
-        whole = [n for n, item in enumerate(value) if isinstance(item, Structure | InputStructure)]
-        referred = by_reference([_input(value[n]) for n in whole], results)
-        known = dict(zip(whole, referred, strict=True))
-        return [known.get(n, item) for n, item in enumerate(value)]
-    if isinstance(value, Structure | InputStructure):
-        return by_reference([_input(value)], results)[0]
-    return value
+def _referred(
+    value: list[Any], results: ResultStore, marks: set[str | None], sha256: str | None
+) -> Any:
+    """A list of structures as one reference, where there is nothing else in it."""
+    whole = [n for n, item in enumerate(value) if isinstance(item, Structure | InputStructure)]
+    known = dict(zip(whole, by_reference([_input(value[n]) for n in whole], results), strict=True))
+    items = [known.get(n, item) for n, item in enumerate(value)]
+    marks.update(mark_of(item, sha256) for item in items)
+    return batch_by_reference(items, results) if all(map(_is_structure, items)) else items
+
+
+def _is_structure(item: Any) -> bool:
+    return isinstance(item, Structure | InputStructure | StructureReference)
 
 
 def _input(given: Structure | InputStructure) -> InputStructure:

@@ -44,6 +44,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "comparisons": (("campaigns", "property"), ("record",), ("reference",)),
     "campaigns": (("campaign", "page"),),
     "structures": (("chemsys",),),
+    "batches": (),
 }
 #: databases whose indexes this process has made
 _indexed: set[tuple[int, str]] = set()

@@ -15,6 +15,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.records.structures import structure_of_arrays
 from pet_flows.settings import get_settings
+from pet_flows.store.batches import Batches
 from pet_flows.store.blobs import Arrays, BlobStore
 from pet_flows.store.campaigns import Campaigns
 from pet_flows.store.collections import Connected, connect, ensure_indexes
@@ -51,11 +52,8 @@ class ResultStore:
 
     Attributes
     ----------
-    campaigns, structures, references
-        What was asked for (`Campaigns`), the inputs that jobs refer to (`Structures`), DFT results
-        (`References`).
-    blobs
-        The large arrays of the records.
+    campaigns, structures, batches, references, blobs
+        What lies beside the records, each of the class of its name.
     """
 
     def __init__(self, connected: Connected):
@@ -66,6 +64,7 @@ class ResultStore:
         self.references = References(by_name["references"], self.blobs)
         self.campaigns = Campaigns(by_name["campaigns"])
         self.structures = Structures(by_name["structures"], self.blobs)
+        self.batches = Batches(by_name["batches"])
         self._by_name = by_name
         # also when it is merely forgotten: a notebook must not keep the lock of the file
         self.close = weakref.finalize(self, connected.resources.close)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import bson
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.build import MAX_DOCUMENT
@@ -16,6 +16,9 @@ from pet_flows.records.schema import SOURCE_IDENTITY
 from pet_flows.store.sqlite_collection import SqliteCollection
 
 logger = logging.getLogger(__name__)
+
+#: MongoDB's code of a key that is there
+_DUPLICATE = 11000
 
 
 def refuse_large(document: Mapping[str, Any], what: str) -> None:
@@ -55,10 +58,17 @@ def insert_missing(collection: Any, documents: Iterable[Mapping[str, Any]]) -> N
         for chunk in chunks(list(wanted))
         for document in collection.find({"_id": {"$in": chunk}}, {"_id": 1})
     }
+    new = [document for key, document in wanted.items() if key not in known]
+    if not isinstance(collection, SqliteCollection):
+        for chunk in chunks(new):
+            try:
+                collection.insert_many(chunk, ordered=False)
+            except BulkWriteError as error:
+                if any(failed["code"] != _DUPLICATE for failed in error.details["writeErrors"]):
+                    raise
+        return
     with at_once(collection):
-        for key, document in wanted.items():
-            if key in known:
-                continue
+        for document in new:
             try:
                 collection.insert_one(document)
             except DuplicateKeyError:

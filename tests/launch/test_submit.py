@@ -12,7 +12,9 @@ from maggma.stores import MemoryStore
 from pymongo.monitoring import CommandListener
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.inputs.structure import as_input, failed_input, make_source
 from pet_flows.jobs import StaticMaker
+from pet_flows.jobs.entries import BatchReference, load_entries
 from pet_flows.launch.submit import submit
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
@@ -220,3 +222,28 @@ def test_a_connection_lost_while_submitting_leaves_nothing_or_says_what(
             assert pad.fireworks.count_documents({}) == pad.workflows.count_documents({}) == 0
             assert len(submit(site.flow(2), launchpad=pad)) == 2
         pad.connection.close()
+
+
+def test_a_firework_is_as_small_with_many_structures_and_names_them_in_order(site, launchpad):
+    sizes = []
+    for n in (2, 40):
+        maker = FakeMaker(log=str(site.log), campaign="many")
+        given = [failed_input(make_source(path="x.cif"), "unreadable", "It is cut.")]
+        given += [as_input(crystal(k)) for k in range(n)]
+        (fw_id,) = submit(maker.make(given))
+        sizes.append(len(json.dumps(launchpad.get_fw_dict_by_id(fw_id)["spec"])))
+        (task,) = launchpad.get_fw_by_id(fw_id).tasks
+        (reference,) = task["job"].function_args
+        with site.results() as results:
+            entries = load_entries(reference, results)
+        assert len(entries) == reference.n == n + 1
+        assert entries[0].given.problem == ("unreadable", "It is cut.")
+        assert entries[0].given.source["path"] == "x.cif"
+        found = [entry.given.structure for entry in entries[1:]]
+        assert found == [crystal(k) for k in range(n)]
+    assert sizes[1] - sizes[0] < 10
+
+
+def test_a_batch_that_is_not_there_is_named(site, launchpad):
+    with site.results() as results, pytest.raises(PetFlowsError, match="Batch gone is not in the"):
+        load_entries(BatchReference("gone", 3), results)
