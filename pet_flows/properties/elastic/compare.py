@@ -9,6 +9,7 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.crystallography.alignment import PrimitiveCell, align
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.errors import StructureError
 from pet_flows.properties.comparison import NotComparable, Side, Value, number
@@ -27,10 +28,11 @@ def values(ours: Side, theirs: Side) -> list[Value]:
     """Compare stability, and of stable crystals moduli, eigenvalues and constants.
 
     ``k_vrh``, ``g_vrh`` and ``young``; the eigenvalues of the tensor in Mandel's notation, which
-    no choice of axes changes, by size; the constants that the Laue class leaves independent, in
-    IEEE's setting, of whose axes those are taken in which DFT's tensor is nearest to ours, so that
-    C14 and C15 are compared up to their sign. Where one of the two is unstable, there are only
-    ``stable`` and ``min_eigenvalue``: the errors of such tensors stay apart from the others.
+    no choice of axes changes, by size; the constants that the Laue class leaves independent, both
+    in the axes of our ``tensor_ieee``. Of a tensor that DFT has in the standard's axes alone, the
+    senses of these are chosen so that it is nearest to ours: C14 and C15 are compared up to their
+    sign. Where one of the two is unstable, there are only ``stable`` and ``min_eigenvalue``: the
+    errors of such tensors stay apart from the others.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def _constants(ours: Side, theirs: Side) -> list[Value]:
     if given is None or names != independent(groups[1].number):
         return []
     pet = np.array(given)
-    dft = min(_in_axes(theirs, groups[1]), key=lambda tensor: _apart(tensor, pet))
+    dft = _nearest(_in_our_axes(ours, theirs, groups[0]), pet)[1]
     least = VANISHING * np.abs(pet).max()
     found = []
     for i, j in names:
@@ -101,21 +103,40 @@ def _constants(ours: Side, theirs: Side) -> list[Value]:
     return [value for value in found if value]
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Distance of two tensors in Voigt's notation, the same in all axes."""
-    return float(np.linalg.norm((one - other) * np.outer(WEIGHTS, WEIGHTS)))
+def _in_our_axes(ours: Side, theirs: Side, group: SpaceGroup) -> np.ndarray:
+    """``(k, 6, 6)`` GPa, Voigt: DFT's tensor in the axes of our ``tensor_ieee``.
+
+    One, where DFT's axes are known from its structure and that lies on ours: then axes that the
+    standard names by length are not exchanged where the order of the lengths is. Else four, of a
+    tensor in the standard's axes whose senses nobody has said.
+    """
+    raw, structure = theirs.result.get("tensor"), ours.structure
+    if raw is None or ours.result.get("tensor") is None:
+        return _rotated(theirs.result.get("tensor_ieee", raw), _TWOFOLD)
+    one, other = PrimitiveCell.of(theirs.structure), PrimitiveCell.of(structure)
+    laid = align(one, other)
+    if laid is None:
+        frames = ieee_frames(_group(theirs.structure), np.array(theirs.structure.lattice.matrix))
+        return _rotated(raw, frames)
+    frames = ieee_frames(group, np.array(structure.lattice.matrix))
+    own = _rotated(ours.result["tensor"], frames)
+    chosen, _ = _nearest(own, np.array(ours.result["tensor_ieee"]))
+    # rows of a frame are axes, in which DFT's vectors v are v @ Q
+    return _rotated(raw, (frames[chosen] @ laid.rotation(one.cell, other.cell).T)[None])
 
 
-def _in_axes(side: Side, group: SpaceGroup) -> np.ndarray:
-    """``(k, 6, 6)`` GPa, Voigt: a tensor in all axes that obey IEEE's standard."""
-    given, frames = side.result.get("tensor"), _TWOFOLD
-    if given is None:
-        given = side.result["tensor_ieee"]
-    else:
-        frames = ieee_frames(group, np.array(side.structure.lattice.matrix))
-    weights = np.outer(WEIGHTS, WEIGHTS)
+def _rotated(tensor: Any, frames: np.ndarray) -> np.ndarray:
+    """``(k, 6, 6)`` Voigt: a tensor in the axes that are the rows of each frame ``(k, 3, 3)``."""
     rotations = mandel_rotations(frames.transpose(0, 2, 1))
-    return voigt(rotations @ (np.array(given) * weights) @ rotations.transpose(0, 2, 1))
+    mandel = np.array(tensor) * np.outer(WEIGHTS, WEIGHTS)
+    return voigt(rotations @ mandel @ rotations.transpose(0, 2, 1))
+
+
+def _nearest(tensors: np.ndarray, to: np.ndarray) -> tuple[int, np.ndarray]:
+    """Which of tensors ``(k, 6, 6)`` in Voigt's notation is nearest to another, and that one."""
+    weighted = (tensors - to) * np.outer(WEIGHTS, WEIGHTS)
+    best = int(np.linalg.norm(weighted, axis=(1, 2)).argmin())
+    return best, tensors[best]
 
 
 def independent(number: int) -> tuple[tuple[int, int], ...]:

@@ -31,7 +31,8 @@ def values(ours: Side, theirs: Side) -> list[Value]:
     if len(numbers) == len(FIELDS):
         pet = np.array([value.pet for value in numbers])
         dft = np.array([value.dft for value in numbers])
-        numbers.append(distance("nu", "", nu(pet, dft)))
+        if (pet + dft != 0).all():
+            numbers.append(distance("nu", "", nu(pet, dft)))
         numbers.append(distance("epsilon", "", epsilon(pet, dft)))
     return numbers
 

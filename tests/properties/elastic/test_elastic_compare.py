@@ -94,6 +94,11 @@ def test_constants_of_a_rotated_crystal_are_those_of_the_standard() -> None:
     assert [found[n].difference for n in names] == pytest.approx([-10, -2, -5])
 
 
+#: with atoms off their places by which a and b are told apart
+PEROVSKITE = (
+    ["Ca", "Ti", "O", "O", "O"],
+    [[0, 0, 0], [0.5, 0.5, 0.55], [0.5, 0.5, 0.02], [0.5, 0, 0.54], [0, 0.5, 0.45]],
+)
 ORTHORHOMBIC = Structure(Lattice.orthorhombic(3.9, 4.1, 4.3), ["Cs", "Cl"], [[0] * 3, [0.5] * 3])
 
 
@@ -108,6 +113,20 @@ def test_one_tensor_in_two_orientations_has_no_errors(crystal: Structure, count:
     assert len([name for name in found if name[0] == "c"]) == count
     # tensors beside unique axes mix constants of hundreds of GPa
     assert all(v.difference == pytest.approx(0, abs=1e-6) for v in found.values() if v.unit)
+
+
+def test_axes_are_those_of_the_crystal_where_the_order_of_lengths_is_another() -> None:
+    """a < b there and b < a here: IEEE's names of the axes are exchanged, the axes are not."""
+    theirs = Structure(Lattice.orthorhombic(3.90, 3.94, 4.3), *PEROVSKITE)
+    ours = Structure(Lattice.orthorhombic(3.94, 3.90, 4.3), *PEROVSKITE)
+    tensor = anisotropic(theirs, 5)
+    assert abs(tensor[0, 0] - tensor[1, 1]) > 5
+    published = record(theirs, tensor).result["tensor_ieee"]
+    # the standard's names of both crystals differ, though the tensors are one
+    assert published[0][0] != pytest.approx(record(ours, tensor).result["tensor_ieee"][0][0])
+    found = values(record(ours, tensor), rotated(theirs, tensor))
+    for name in ("c11", "c22", "c33", "c12", "c13", "c23", "c44", "c55", "c66"):
+        assert found[name].difference == pytest.approx(0, abs=1e-6)
 
 
 def test_c14_is_compared_up_to_its_sign() -> None:
