@@ -272,6 +272,26 @@ class TestVasp:
             assert found["entry"]["data"]["oxide_type"] == "None"
         assert only(results, "relax")["result"]["lattice"]["a"] == pytest.approx(10.9, abs=0.1)
 
+    def test_a_document_of_years_ago(self, document, job_store, results):
+        """emmet kept the types of a calculation in its runs, PBEsol in another spelling."""
+        output = document["output"]
+        for name in ("run_type", "task_type", "calc_type"):
+            output.pop(name)
+        output["entry"]["parameters"]["run_type"] = "PBESol"
+        run = output["calcs_reversed"][0]
+        run["run_type"], run["task_type"] = "PBESol", "Structure Optimization"
+        fill(job_store, [document], [])
+        assert bring_in(results, job_store).new == 2
+        found = only(results, "relax")
+        assert found["level"]["functional"] == "PBEsol"
+        assert found["entry"]["parameters"]["run_type"] == "PBESol"
+        # or it is not said at all
+        run.pop("task_type")
+        run["input"]["incar"] |= {"NSW": 99, "IBRION": 2, "ISIF": 3}
+        document["index"] = 2
+        fill(job_store, [document], [])
+        assert bring_in(results, job_store).changed == 2
+
     def test_the_last_run_of_a_folder_says_the_level(self, document, job_store, results):
         """``input`` is that of the first, here of a cheaper one without U."""
         output = document["output"]
@@ -294,7 +314,7 @@ class TestVasp:
             ({"task_type": "NSCF Line"}, "NSCF Line"),
             ({"task_type": "Molecular Dynamics"}, "Molecular Dynamics"),
             ({"run_type": "LDA"}, "LDA"),
-            ({"run_type": None}, "no run_type"),
+            ({"run_type": None, "calcs_reversed": [], "entry": None}, "no run_type"),
         ],
     )
     def test_what_is_no_reference_is_a_problem(self, change, reason, document, job_store, results):

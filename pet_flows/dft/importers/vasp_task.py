@@ -17,7 +17,7 @@ from pet_flows.errors import PetFlowsError
 CLASSES = ("TaskDoc", "CoreTaskDoc", "TaskDocument", "ValidationTaskDoc")
 
 _INPUT = (
-    "incar", "hubbards", "is_hubbard", "potcar_spec", *(
+    "incar", "hubbards", "is_hubbard", "potcar_spec.titel", "potcar_spec.hash", *(
         f"parameters.{tag}" for tag in (
             "GGA", "METAGGA", "ISPIN", "IVDW", "ENMAX", "LNONCOLLINEAR", "LSORBIT", "LASPH", "NSW",
             "IBRION", "ISIF", "PSTRESS",
@@ -25,18 +25,16 @@ _INPUT = (
     ),
 )  # fmt: skip
 FIELDS = (
-    "structure", "output.energy", "output.forces", "output.stress", "run_type", "task_type",
-    "state", "dir_name", "entry.data", "entry.parameters",
-    "material_id", "task_id",
+    "structure", "output.energy", "output.forces", "output.stress", "state", "dir_name",
+    "run_type", "calcs_reversed.run_type", "task_type", "calcs_reversed.task_type",
+    "entry.data", "entry.parameters.run_type", "material_id", "task_id",
     *(f"input.{name}" for name in _INPUT), *(f"calcs_reversed.input.{name}" for name in _INPUT),
 )  # fmt: skip
-"""What is read of it: of a document of 30 kB some 5."""
+"""What is read of it. POTCARs are their titles and hashes, not their statistics."""
 
 #: beginnings of emmet's names for what is neither a static calculation nor a relaxation
 _OTHERS = ("NSCF", "Molecular Dynamics", "Optic", "NMR")
 _RELAXATION = "Structure Optimization"
-#: keys by which pymatgen's corrections know a calculation
-_PARAMETERS = ("run_type", "is_hubbard", "hubbards", "potcar_spec")
 
 
 def references(found: Found) -> Iterator[Reference]:
@@ -47,7 +45,7 @@ def references(found: Found) -> Iterator[Reference]:
     PetFlowsError
         It did not end well, or its energy is not that of a structure at rest without pressure.
     """
-    kind = str(_value(found.at("task_type")) or "")
+    kind = _kind(found)
     state = found.at("state")
     if state is not None and _value(state) != "successful":
         raise PetFlowsError(
@@ -72,12 +70,11 @@ def references(found: Found) -> Iterator[Reference]:
         None if stress is None else KBAR * np.asarray(stress, float),
     )
     level = found.options.level_of(partial(level_of, found))
-    parameters = {name: _last_input(found).get(name) for name in _PARAMETERS[1:]}
     entry = entry_of(
         structure,
         result["energy_per_atom"],
-        {"run_type": _value(found.at("run_type")), **parameters, **_of_entry(found, "parameters")},
-        _of_entry(found, "data"),
+        _parameters(found),
+        _data(found),
         found.at("task_id") and str(found.at("task_id")),
     )
     arrays = static_arrays(structure, found.at("output.forces"))
@@ -96,7 +93,7 @@ def level_of(found: Found) -> LevelOfTheory:
         As :meth:`~pet_flows.dft.level.LevelOfTheory.from_run_type`, where no functional was given.
     """
     given = _last_input(found)
-    run_type = str(_value(found.at("run_type")) or "")
+    run_type = _run_type(found)
     hubbards = {
         element: float(value) for element, value in (given.get("hubbards") or {}).items() if value
     }
@@ -104,8 +101,7 @@ def level_of(found: Found) -> LevelOfTheory:
         run_type = str(found.options.level["functional"]) + "+U" * run_type.endswith("+U")
     elif not run_type:
         raise PetFlowsError("The document has no run_type: give --level functional=PBE.")
-    spec = given.get("potcar_spec") or ()
-    titles = [str(one["titel"]) for one in spec if one.get("titel")]
+    titles = [str(one["titel"]) for one in _potcars(found) if one["titel"]]
     return LevelOfTheory.from_run_type(
         run_type, incar=_tags(found) or None, hubbards=hubbards, titles=titles or None
     )
@@ -140,11 +136,41 @@ def _tags(found: Found) -> dict[str, Any]:
     return tags
 
 
-def _of_entry(found: Found, name: str) -> dict[str, Any]:
-    """Part of the document's own entry, without the date on which emmet read it."""
-    held = found.at(f"entry.{name}")
-    if not isinstance(held, Mapping):
-        return {}
+def _run_type(found: Found) -> str:
+    """Of the last run; documents of before 2025 have it only there and in their entry."""
+    paths = ("run_type", "calcs_reversed.0.run_type", "entry.parameters.run_type")
+    return str(next(filter(None, (_value(found.at(path)) for path in paths)), ""))
+
+
+def _kind(found: Found) -> str:
+    """What kind of calculation the last run was, in emmet's words."""
+    for path in ("task_type", "calcs_reversed.0.task_type"):
+        if said := _value(found.at(path)):
+            return str(said)
+    from emmet.core.vasp.calc_types import task_type
+
+    return str(_value(task_type({"incar": _tags(found)})))
+
+
+def _potcars(found: Found) -> list[dict[str, Any]]:
+    spec = _last_input(found).get("potcar_spec") or ()
+    return [{name: one.get(name) for name in ("titel", "hash")} for one in spec]
+
+
+def _parameters(found: Found) -> dict[str, Any]:
+    """What pymatgen's corrections know a calculation by."""
+    given = _last_input(found)
+    return {
+        "run_type": _run_type(found),
+        "is_hubbard": bool(given.get("is_hubbard")),
+        "hubbards": dict(given.get("hubbards") or {}),
+        "potcar_spec": _potcars(found),
+    }
+
+
+def _data(found: Found) -> dict[str, Any]:
+    """Data of the document's own entry, without the date on which emmet read it."""
+    held = found.at("entry.data") or {}
     return {key: value for key, value in held.items() if key != "last_updated"}
 
 
