@@ -143,7 +143,7 @@ def _run_type(found: Found) -> str:
 
 
 def _kind(found: Found) -> str:
-    """What kind of calculation the last run was, in emmet's words."""
+    """What kind of calculation the last run was, as emmet calls it."""
     for path in ("task_type", "calcs_reversed.0.task_type"):
         if said := _value(found.at(path)):
             return str(said)
