@@ -82,7 +82,7 @@ def command(
     without a network: values beside DFT, a page for each structure, hulls, and
     what failed or is unmatched.
     """
-    if output is not None and (output.is_dir() or not output.suffix):
+    if output is not None and is_folder(output):
         _folder(campaign, form, output, pages, figures)
         return
     if figures is not None:
@@ -143,14 +143,34 @@ def _folder(
         typer.echo(ABSENT)
 
 
-def check_output(output: Path | None) -> None:
-    """Refuse a file that could not be written; a folder has no ending."""
-    if output is not None and output.suffix.lower() not in _ENDINGS:
+def check_output(output: Path | None, what: str = "--output") -> None:
+    """Refuse what could not be written; a folder has no ending.
+
+    Parameters
+    ----------
+    output
+        None where nothing is to be written.
+    what
+        How the user calls it.
+    """
+    if output is None:
+        return
+    if is_folder(output):
+        from pet_flows.report.page.folder import check_folder
+
+        check_folder(output)
+        return
+    if output.suffix.lower() not in _ENDINGS:
         raise PetFlowsError(
-            "--output must end in .csv, .json, .md or .txt for a file, or in nothing for a folder "
+            f"{what} must end in .csv, .json, .md or .txt for a file, or in nothing for a folder "
             f"of pages (got {output})."
         )
-    check_file(output, tuple(_ENDINGS), "--output")
+    check_file(output, tuple(_ENDINGS), what)
+
+
+def is_folder(output: Path) -> bool:
+    """Whether a report is to be a folder of pages."""
+    return output.is_dir() or not output.suffix
 
 
 def _width(output: Path | None) -> int:

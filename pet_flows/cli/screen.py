@@ -13,6 +13,7 @@ import typer
 from pet_flows.cli.arguments import Asked, campaign_command, counted
 from pet_flows.cli.campaign import Campaign, build_campaign, read_campaign
 from pet_flows.cli.compare import PICTURES, check_file
+from pet_flows.cli.report import check_output
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def command(asked: Asked) -> None:
     asked_for = read_campaign(asked)
     _refuse_missing_gpu(asked_for.execution.device)
     check_file(asked_for.comparison.picture, PICTURES, "comparison.picture")
-    check_file(asked_for.report.output, (".csv", ".json", ".md"), "report.output")
+    check_output(asked_for.report.output, "report.output")
     campaign = build_campaign(asked_for)
     try:
         outcomes = _run(campaign)
@@ -56,14 +57,14 @@ def command(asked: Asked) -> None:
 
 def _afterwards(campaign: CampaignFile) -> None:
     """Compare and report, where the campaign asks for it."""
-    if campaign.report.output is not None:
-        from pet_flows.cli.report import command as report
-
-        _say(partial(report, campaign.name, output=campaign.report.output))
     if campaign.comparison.show or campaign.comparison.picture is not None:
         from pet_flows.cli.compare import command as compare
 
         _say(partial(compare, [campaign.name], picture=campaign.comparison.picture))
+    if campaign.report.output is not None:
+        from pet_flows.cli.report import command as report
+
+        _say(partial(report, campaign.name, output=campaign.report.output))
 
 
 def _say(work: Callable[[], None]) -> None:

@@ -79,7 +79,8 @@ class Report(Strict):
     """What `pet-flows screen` writes when it has ended."""
 
     output: Path | None = Field(
-        default=None, description="table of all structures (.csv, .json or .md)"
+        default=None,
+        description="table of all structures (.csv, .json, .md, .txt), or a folder of pages",
     )
 
 

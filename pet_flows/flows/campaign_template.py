@@ -41,7 +41,7 @@ _TAIL = """\
 #   show: true                          # print the comparison with DFT
 #   picture: comparison.png
 # report:
-#   output: report.csv                  # or .json, .md: one row per structure
+#   output: report.csv                  # one row per structure; or report: a folder of pages
 """
 
 

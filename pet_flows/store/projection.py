@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pymongo.errors import OperationFailure
@@ -39,7 +40,7 @@ def project(
         if with_id:
             return {"_id": document["_id"]}
         return {key: value for key, value in document.items() if key != "_id"}
-    tree = _tree(wanted)
+    tree = _tree(tuple(wanted))
     kept = _keep(document, tree) if including else _leave_out(document, tree)
     kept.pop("_id", None)
     if "_id" not in document or (with_id is not None and not with_id):
@@ -47,7 +48,8 @@ def project(
     return {"_id": document["_id"], **kept}
 
 
-def _tree(paths: Mapping[str, Any]) -> dict[str, Any]:
+@lru_cache(maxsize=64)  # one query asks the same of all of its documents
+def _tree(paths: tuple[str, ...]) -> dict[str, Any]:
     """Dotted paths as nested dicts; an empty dict is a whole field."""
     tree: dict[str, Any] = {}
     whole = [path for path in paths if not any(path.startswith(f"{other}.") for other in paths)]

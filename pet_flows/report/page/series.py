@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pet_flows.dft.level import LevelOfTheory
+from pet_flows.properties.registry import properties
 from pet_flows.report.table import Row
 from pet_flows.store.results import ResultStore
 
@@ -49,7 +50,7 @@ class Beside:
     Attributes
     ----------
     series
-        Most structures first.
+        In the order of properties, and of what each declares as most telling.
     levels
         Short name of a level → all that is known of it.
     matched
@@ -122,9 +123,19 @@ def beside_dft(store: ResultStore, campaign: str, rows: Sequence[Row]) -> Beside
             for name in ("pet", "dft", "difference", "relative"):
                 getattr(series, name).append(_number(value.get(name)))
             series.spread.append(spreads.get(document["record"]))
-    found.series = sorted(by_key.values(), key=lambda s: (-len(s.row), s.property, s.name))
+    found.series = sorted(by_key.values(), key=_order)
     found.levels = names.said
     return found
+
+
+def _order(series: Series) -> tuple[Any, ...]:
+    """As properties are computed, then as their tables begin; the larger of two levels first."""
+    known = properties()
+    names = list(known)
+    place = names.index(series.property) if series.property in known else len(names)
+    table: list[Any] = list(known[series.property].table) if series.property in known else []
+    told = table.index(series.name) if series.name in table else len(table)
+    return place, told, series.name, -len(series.row)
 
 
 def _rank(way: str) -> int:

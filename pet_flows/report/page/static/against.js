@@ -45,7 +45,7 @@
       return {
         data,
         layout: PF.layout(c, `DFT ${series.level}${unit}`, `PET${unit}`, {
-          shapes: [line], xaxis: { range }, yaxis: { range, scaleanchor: "x", constrain: "domain" },
+          shapes: [line], xaxis: { range, constrain: "domain" }, yaxis: { range, scaleanchor: "x", constrain: "domain" },
         }),
       };
     }, (row) => PF.showRow(row));
@@ -112,7 +112,6 @@
 
   function calibrationNote(series) {
     const s = series.summary.calibration;
-    if (!s) return "Fewer than ten of these records have a spread over the rotations, which is too few to tell.";
     const rank = s.rank_correlation === null ? "" : `Rank correlation ${PF.number(s.rank_correlation, 2)}. `;
     const dotted = series.unit === "eV" ? " Dotted: spread and error are equal." : "";
     return `${rank}Each point is a structure; diamonds are root mean squares of groups of similar spread.${dotted}`;
@@ -131,7 +130,10 @@
 
   PF.against = function (main) {
     if (!SERIES.length) return;
-    const chosen = { key: `${SERIES[0].property}.${SERIES[0].name}`, level: SERIES[0].level, potential: SERIES[0].potential, relative: false };
+    const most = Math.max(...SERIES.map((s) => s.row.length));
+    // where many are compared, and both sides are numbers, the first that is declared
+    const first = SERIES.find((s) => 2 * s.row.length >= most && s.dft.some((v) => v !== null)) || SERIES[0];
+    const chosen = { key: `${first.property}.${first.name}`, level: first.level, potential: first.potential, relative: false };
     const selects = PF.el("div", { class: "choices" });
     const numbers = PF.el("div", { class: "strip" });
     const note = PF.el("p", { class: "note" });
@@ -140,13 +142,14 @@
     const table = PF.el("div"), periodic = PF.el("div"), said_ = PF.el("p", { class: "note" });
     const calibration = PF.plot(320, "spread against error"), calibrated = PF.el("p", { class: "note" });
     const cumulative = PF.plot(320, "part of structures within an error");
+    const within = panel("half", "Within how much", PF.el("p", { class: "note", text: "Part of the structures whose |error| is at most this." }), cumulative);
+    const spreadPanel = panel("half", "Does the spread tell the error?", calibrated, calibration);
     main.append(PF.section("Against DFT", null, selects, numbers, note, PF.el("div", { class: "grid" },
       panel("half", "Parity", PF.el("p", { class: "note", text: "A click on a point shows its row in the table." }), parity),
       panel("half", "Errors", PF.el("p", { class: "note", text: "PET minus DFT; the dashed line is the mean." }), histogram),
       panel("half", "The ten largest errors", table),
       panel("half", "By element", said_, periodic),
-      panel("half", "Does the spread tell the error?", calibrated, calibration),
-      panel("half", "Within how much", PF.el("p", { class: "note", text: "Part of the structures whose |error| is at most this." }), cumulative))));
+      within, spreadPanel)));
 
     function update() {
       const group = PF.quantities.get(chosen.key);
@@ -182,9 +185,12 @@
       table.replaceChildren(worst(series));
       said_.textContent = `Mean |error| of the structures that hold an element, in ${errors.unit || "its unit"}. A click shows them.`;
       PF.periodic(periodic, PF.byElement(series.row, errors.values.map((v) => (v === null ? null : Math.abs(v)))), errors.unit, PF.searchFor);
-      calibration.hidden = !series.summary.calibration;
-      if (series.summary.calibration) drawCalibration(calibration, series);
-      calibrated.textContent = calibrationNote(series);
+      spreadPanel.hidden = !series.summary.calibration;
+      within.classList.toggle("half", !spreadPanel.hidden);
+      if (!spreadPanel.hidden) {
+        calibrated.textContent = calibrationNote(series);
+        drawCalibration(calibration, series);
+      }
     }
     update();
   };

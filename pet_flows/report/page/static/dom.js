@@ -27,6 +27,13 @@ window.PF = {};
     return node;
   };
 
+  /** ``P6_3/mmc (194)`` with its screw axes below the line. */
+  PF.group = function (text) {
+    const node = PF.el("span", {});
+    String(text || "").split(/_(\d)/).forEach((part, k) => part && node.append(k % 2 ? PF.el("sub", { text: part }) : part));
+    return node;
+  };
+
   /** Text as plotly shows it, which would read some markup. */
   PF.shown = (text) =>
     String(text ?? "").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

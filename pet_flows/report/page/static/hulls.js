@@ -76,7 +76,7 @@
     return PF.el("table", { class: "plain" },
       PF.el("thead", {}, PF.el("tr", {}, head.map(([text, kind]) => PF.el("th", { text, class: kind || null })))),
       PF.el("tbody", {}, order.slice(0, 200).map((n) => PF.el("tr", {}, PF.el("td", {}, PF.rowLink(h.row[n])),
-        compound && PF.el("td", {}, PF.formula(R.formula[h.row[n]])), PF.el("td", { text: R.group[h.row[n]] }),
+        compound && PF.el("td", {}, PF.formula(R.formula[h.row[n]])), PF.el("td", {}, PF.group(R.group[h.row[n]])),
         compound && PF.el("td", { class: "number", text: PF.number(h.formation[n], 4) }),
         PF.el("td", { class: "number", text: h.stable[n] ? "stable" : PF.number(1000 * h.above[n], 4) })))));
   }

@@ -52,7 +52,7 @@
         formatter: (cell) => PF.rowLink(cell.getData().id),
       },
       { field: "formula", title: "formula", minWidth: 90, formatter: (cell) => PF.formula(cell.getValue()) },
-      { field: "group", title: "space group", minWidth: 124 },
+      { field: "group", title: "space group", minWidth: 124, formatter: (cell) => PF.group(cell.getValue()) },
       { field: "state", title: "state", minWidth: 118, formatter: (cell) => PF.state(cell.getValue()),
         tooltip: (event, cell) => R.problems[cell.getData().id] || "" },
     ];
