@@ -60,10 +60,8 @@ def draw_series(series: Series) -> Figure:
     left, right = figure.subplots(1, 2)
     _parity(left, series)
     _errors(right, series)
-    figure.suptitle(
-        f"{series.property} {series.name} · {series.potential}", x=0.02, ha="left", fontsize=11,
-        color=INK, parse_math=False,
-    )  # fmt: skip
+    title = f"{series.property} {series.name.replace('_', ' ')} · {series.potential}"
+    figure.suptitle(title, x=0.02, ha="left", fontsize=11, color=INK, parse_math=False)
     return figure
 
 

@@ -89,7 +89,8 @@ def write_report(
     table = report(store, campaign)
     beside = beside_dft(store, campaign, table.rows)
     try:
-        shutil.rmtree(folder / "data", ignore_errors=True)
+        for part in ("data", "figures", "documents"):
+            shutil.rmtree(folder / part, ignore_errors=True)
         viewer = copy_assets(folder)
         _write_tables(store, table, beside, folder, viewer)
         chosen = _chosen(table, beside, n_pages)
@@ -165,7 +166,6 @@ def _errors(series: Any) -> Iterator[tuple[float | None, float]]:
 def _write_pages(store: ResultStore, table: Report, chosen: list[int], folder: Path) -> None:
     pages = StructurePages(store, table.campaign)
     with_documents = len(table.rows) <= DOCUMENTS
-    shutil.rmtree(folder / "documents", ignore_errors=True)
     if with_documents:
         (folder / "documents").mkdir()
     names = {}

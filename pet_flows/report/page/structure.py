@@ -112,15 +112,18 @@ class StructurePages:
         record = _of("eos", records)
         if record is None:
             return None
-        volumes = record["result"].get("volumes") or []
+        theirs = [one for one in references.values() if one["property"] == "eos"]
+        volumes = [*(record["result"].get("volumes") or ())]
+        minima = [one["result"].get("v0_per_atom") for one in theirs]
+        # far from ours, a minimum of DFT's is still to be seen
+        shown = [*volumes, *(f * v0 for v0 in minima if v0 and volumes for f in (0.97, 1.03))]
         ours = equation_of_state(record["result"], volumes)
         if ours is None:
             return None
         beside = [
             {"name": level_text(reference["level"]), **curve}
-            for reference in references.values()
-            if reference["property"] == "eos"
-            and (curve := equation_of_state(reference["result"], volumes))
+            for reference in theirs
+            if (curve := equation_of_state(reference["result"], shown))
         ]
         return {"ours": ours, "beside": beside}
 

@@ -73,7 +73,7 @@
       return {
         data,
         layout: PF.layout(c, "spread over the rotations (meV/atom)", `|error| (${unit || "1"})`, {
-          shapes, xaxis: { type: "log" }, yaxis: { type: "log" },
+          shapes, xaxis: { type: "log", dtick: "D2" }, yaxis: { type: "log", dtick: "D2" },
         }),
       };
     }, (row) => PF.showRow(row));

@@ -152,7 +152,7 @@ window.PF = {};
     const about = window.CAMPAIGN;
     const pages = [
       ["index.html", "Overview"], ["hulls.html", "Hulls"],
-      ["problems.html", "Unmatched and failed"], ["provenance.html", "Provenance"],
+      ["problems.html", "Problems"], ["provenance.html", "Provenance"],
     ];
     const models = [...new Set(about.potentials.map((p) => p.name))].join(", ");
     document.title = active === "Overview" ? about.name : `${active} · ${about.name}`;

@@ -1,7 +1,7 @@
 "use strict";
 /* What is not ok, and what stands without a partner, each with its reason. */
 (function (PF) {
-  const R = window.ROWS, ALONE = window.ALONE, main = PF.head("Unmatched and failed");
+  const R = window.ROWS, ALONE = window.ALONE, main = PF.head("Problems");
 
   function counts(title, reasons, empty) {
     const found = new Map();

@@ -35,10 +35,10 @@
         ["atoms", PF.number(S.nsites)], ["volume", S.volume_per_atom && `${PF.number(S.volume_per_atom, 6)} Å³/atom`],
         ["density", S.density && `${PF.number(S.density, 5)} g/cm³`],
         ["not computed", S.absent.join(", ")],
-        ["without DFT", S.alone.length ? S.alone.map((one) => `${one.property}: ${one.reason}`).join("; ") : null],
+        ["without DFT", alone(S.alone)],
       ]), PF.el("div", {}, S.records.map((r) => PF.el("p", { class: "small" }, `${r.property}: ${r.headline}`))))));
     const plots = PF.el("div", { class: "grid" });
-    if (S.eos) plots.append(plotted("five", "Equation of state", 380, S.eos, PF.equationOfState, "eos"));
+    if (S.eos) plots.append(plotted(S.phonon ? "five" : "half", "Equation of state", 380, S.eos, PF.equationOfState, "eos"));
     if (S.phonon && (S.phonon.bands || S.phonon.dos)) {
       const kind = S.eos ? "seven" : "";
       plots.append(plotted(kind, "Phonons", 380, S.phonon, PF.phonons, "phonon"));
@@ -48,6 +48,13 @@
     if (S.references.length) main.append(PF.section("References", null, PF.el("div", { class: "grid" }, S.references.map((r) => reference(S, r)))));
     main.append(PF.section("Records", "Where each number comes from, and how it is seen again.",
       PF.el("div", { class: "grid" }, S.records.map((record) => provenance(S, record)))));
+  }
+
+  /** Why properties are without DFT, those of one reason together. */
+  function alone(found) {
+    const reasons = new Map();
+    for (const { property, reason } of found) reasons.set(reason, [...(reasons.get(reason) || []), property]);
+    return [...reasons].map(([reason, names]) => `${names.join(", ")}: ${reason}`).join("; ");
   }
 
   function plotted(kind, title, height, data, draw, name) {

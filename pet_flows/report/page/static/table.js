@@ -56,6 +56,7 @@
       { field: "state", title: "state", minWidth: 118, formatter: (cell) => PF.state(cell.getValue()),
         tooltip: (event, cell) => R.problems[cell.getData().id] || "" },
     ];
+    if (innerWidth <= 640) columns.splice(1, 0, columns.pop());  // the state, where there is space for two
     if (new Set(R.potential).size > 1) columns.push({ field: "potential", title: "potential", minWidth: 150 });
     if (SERIES.length) columns.push({ field: "matched", title: "matched by", minWidth: 104 });
     const count = {};
