@@ -9,8 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pymatgen.core import Composition, Lattice, Structure
 
 from pet_flows.compare.statistics import summarize
+from pet_flows.dft.documents import document_of
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.reference import Origin, Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.flows.campaign_file import Draft
 from pet_flows.report.page import assets, viewer
@@ -19,10 +23,10 @@ from pet_flows.report.page.folder import write_report
 from pet_flows.report.page.hulls import hulls
 from pet_flows.report.page.scripts import script
 from pet_flows.report.page.series import beside_dft
-from pet_flows.report.table import Row, report
+from pet_flows.report.table import report
 from pet_flows.store.results import ResultStore
 from pet_flows.yaml_file import read_yaml
-from tests.cli.stored import CAMPAIGN, run
+from tests.cli.stored import CAMPAIGN, made, run
 from tests.plots.examples import EXAMPLES
 from tests.report.conftest import enter
 
@@ -75,33 +79,48 @@ def test_series_are_the_comparisons(folder):
     assert copper in beside.matched
 
 
-def row(formula: str, energy: float | None, potential: str = "one") -> Row:
-    cells = {} if energy is None else {"relax.energy_per_atom": energy}
-    return Row(formula, formula, None, potential, cells)
+def entry(name: str, formula: str, energy: float) -> tuple[dict, dict]:
+    """Record of a relaxation of a made-up crystal."""
+    species = [e for e, n in Composition(formula).items() for _ in range(int(n))]
+    places = [[k / len(species)] * 3 for k in range(len(species))]
+    structure = Structure(Lattice.cubic(4.0 + 0.1 * len(name)), species, places)
+    result = {**EXAMPLES["relax"].result, "energy_per_atom": energy}
+    return made(
+        EXAMPLES["relax"], name, structure.to_ase_atoms(), campaign="alloy",
+        outcome={"result": result},
+    )  # fmt: skip
 
 
-def test_hulls_by_hand():
-    rows = [
-        row("Cu", -1.0), row("Cu", -0.9), row("Au", -2.0), row("CuAu", -1.7), row("Cu3Au", -1.3),
-        row("CuO", -3.0), row("Cu", -7.0, "two"),
-    ]  # fmt: skip
-    energies = {n: r.cells["relax.energy_per_atom"] for n, r in enumerate(rows)}
-    found = {(h["system"], h["potential"]): h for h in hulls(rows, energies, "relax")}
-    alloy = found["Au-Cu", "one"]
-    by_row = dict(
-        zip(alloy["row"], zip(alloy["formation"], alloy["above"], strict=True), strict=True)
-    )
+def test_hulls_by_hand(tmp_path):
+    energies = {"Cu": -1.0, "Cu2": -0.9, "Au": -2.0, "CuAu": -1.7, "Cu3Au": -1.3, "CuO": -3.0}
+    with ResultStore.open() as store:
+        for name, energy in energies.items():
+            store.put(*entry(name, "Cu" if name == "Cu2" else name, energy))
+        for formula, energy in {"Cu": -3.5, "Au": -3.0, "Cu3Au": -3.6, "CuAu": -3.3}.items():
+            structure = store.final_structure(entry("x", formula, 0.0)[0])
+            reference = Reference(
+                property="relax", result={"energy_per_atom": energy}, structure=structure,
+                level=LevelOfTheory(functional="PBE", u={}), source=Origin(name=formula),
+            )  # fmt: skip
+            store.references.put(*document_of(reference))
+        rows = report(store, "alloy").rows
+        found = {h["system"]: h for h in hulls(store, "alloy", rows)}
+    alloy = found["Au-Cu"]
+    at = {rows[number].material: k for k, number in enumerate(alloy["row"])}
     # formation of Cu3Au: -1.3 + 1.25; the hull between Cu and CuAu (-0.2) is there at -0.1
-    expected = {0: (0, 0), 1: (0.1, 0.1), 2: (0, 0), 3: (-0.2, 0), 4: (-0.05, 0.05)}
-    for number, (formation, above) in expected.items():
-        assert by_row[number] == pytest.approx((formation, above), abs=1e-12)
-    assert [n for n, stable in zip(alloy["row"], alloy["stable"], strict=True) if stable] == [
-        0,
-        2,
-        3,
-    ]
-    assert found["Cu-O", "one"]["missing"] == ["O"]
-    assert found["Cu", "two"]["above"] == [0.0]
+    expected = {"Cu": (0, 0), "Cu2": (0.1, 0.1), "Au": (0, 0), "CuAu": (-0.2, 0)}
+    for name, (formation, above) in {**expected, "Cu3Au": (-0.05, 0.05)}.items():
+        k = at[name]
+        assert alloy["formation"][k] == pytest.approx(formation, abs=1e-12)
+        assert alloy["above"][k] == pytest.approx(above, abs=1e-12)
+        assert alloy["stable"][k] == (above == 0)
+    # DFT's: Cu3Au at -3.6 + 3.375 = -0.225, CuAu at -3.3 + 3.25 = -0.05 above the line to Au
+    theirs = dict(zip(alloy["dft"]["formula"], alloy["dft"]["formation"], strict=True))
+    assert theirs == pytest.approx({"Cu": 0, "Au": 0, "Cu3Au": -0.225, "CuAu": -0.05}, abs=1e-12)
+    # e_hull,PET = e_hull,DFT + e_form,PET - e_form,DFT = 0 - 0.05 + 0.225
+    assert alloy["above_dft"][at["Cu3Au"]] == pytest.approx(0.175, abs=1e-12)
+    assert found["Cu-O"]["missing"] == ["O"]
+    assert sorted(found["Cu"]["above"]) == pytest.approx([0.0, 0.1])
 
 
 def test_curves_are_those_of_the_results():

@@ -14,7 +14,7 @@ from pet_flows.report.formats import as_csv
 from pet_flows.report.page.assets import copy_assets
 from pet_flows.report.page.facts import facts
 from pet_flows.report.page.figures import write_figures
-from pet_flows.report.page.hulls import energy_column, hulls
+from pet_flows.report.page.hulls import hulls, stabilities
 from pet_flows.report.page.rows import columns
 from pet_flows.report.page.scripts import write_script
 from pet_flows.report.page.series import Beside, beside_dft
@@ -110,11 +110,13 @@ def _write_tables(
     data = folder / "data"
     rows = columns(table)
     rows["matched"] = [beside.matched.get(n, "") for n in range(len(table.rows))]
-    found = list(_hulls(table))
-    above = rows["above"] = [None] * len(table.rows)
-    for one in found:
-        for number, value in zip(one["row"], one.get("above", ()), strict=False):
-            above[number] = value
+    found = list(hulls(store, table.campaign, table.rows))
+    for name in ("above", "above_dft"):
+        column: list[float | None] = [None] * len(table.rows)
+        for one in found:
+            for number, value in zip(one["row"], one.get(name, ()), strict=False):
+                column[number] = value
+        rows[name] = column
     about = facts(store, table, beside)
     about["viewer"] = None if viewer else ABSENT
     write_script(data / "campaign.js", "CAMPAIGN", about)
@@ -122,21 +124,10 @@ def _write_tables(
     materials = rows["material"]
     series = [{**vars(one), "summary": summary(one, materials)} for one in beside.series]
     write_script(data / "series.js", "SERIES", series)
-    write_script(data / "hulls.js", "HULLS", found)
+    told = {"hulls": found, "stability": stabilities(store, table.campaign)}
+    write_script(data / "hulls.js", "HULLS", told)
     write_script(data / "alone.js", "ALONE", beside.alone)
     (folder / "table.csv").write_text(as_csv(table), encoding="utf-8")
-
-
-def _hulls(table: Report) -> Iterator[Mapping[str, Any]]:
-    key = energy_column(table.rows)
-    if key is None:
-        return
-    energies = {
-        number: row.cells[key]
-        for number, row in enumerate(table.rows)
-        if row.cells.get(key) is not None
-    }
-    yield from hulls(table.rows, energies, key.partition(".")[0])
 
 
 def _chosen(table: Report, beside: Beside, most: int) -> list[int]:

@@ -1,105 +1,166 @@
-"""Convex hulls of the chemical systems of a campaign, from its own energies."""
+"""Convex hulls of the chemical systems of a campaign, of its own energies and of DFT's."""
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
+from pet_flows.compare.above import AboveHull, above_hull
+from pet_flows.compare.hull import Hull, Phase
+from pet_flows.compare.phases import Energies, energies_of, reference_energies
+from pet_flows.errors import PetFlowsError
 from pet_flows.report.table import Row
+from pet_flows.store.results import ResultStore
 
-if TYPE_CHECKING:
-    from pymatgen.analysis.phase_diagram import PDEntry
+logger = logging.getLogger(__name__)
 
-#: with its columns of energies, the one that compares phases best first
-ENERGIES = ("static.energy_per_atom", "relax.energy_per_atom")
-#: elements of a system that are drawn; in larger ones only the table says what is above the hull
-LARGEST_DRAWN = 3
+#: eV/atom up to which a phase is on the hull: round-off of its plane
+_ON_HULL = 1e-9
 
 
-def elements_of(formula: str) -> list[str]:
-    """Symbols in a formula, in alphabetical order."""
-    return sorted(set(re.findall(r"[A-Z][a-z]?", formula)))
-
-
-def energy_column(rows: Sequence[Row]) -> str | None:
-    """Column whose energies are set beside each other: what most rows have, at a tie the first."""
-    counts = {key: sum(row.cells.get(key) is not None for row in rows) for key in ENERGIES}
-    best = max(ENERGIES, key=lambda key: counts[key])
-    return best if counts[best] else None
-
-
-def hulls(rows: Sequence[Row], energies: Mapping[int, float], source: str) -> Iterator[dict]:
-    """Hull of each chemical system and potential that has all of its elements.
+def hulls(store: ResultStore, campaign: str, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Hull of each chemical system and potential.
 
     Parameters
     ----------
+    store
+        Where energies and references are.
+    campaign
+        Its name.
     rows
-        Of the campaign's table.
-    energies
-        Number of a row → eV/atom, all of one method.
-    source
-        What they are called.
+        Of its table, whose numbers the hulls name.
 
     Yields
     ------
     dict
-        ``system``, ``elements``, ``potential``, ``source``, ``missing`` (elements without an
-        energy, without which there is no hull), ``row``, and per structure ``formation`` and
-        ``above`` (eV/atom), ``fractions`` (of `elements`), ``stable``.
+        ``system``, ``elements``, ``potential``, ``source`` (property of the energies), ``missing``
+        (elements without an energy, without which there is no hull) and ``row``. Where nothing is
+        missing, per structure ``formation`` and ``above`` (eV/atom), ``fractions`` (of `elements`)
+        and ``stable``; ``above_dft`` (eV/atom above DFT's hull, which stays fixed; null without
+        one), and ``dft``, its phases in the same words with the ``row`` beside each.
     """
-    groups: dict[str, dict[tuple[str, ...], list[int]]] = {}
-    for number in energies:
-        system = tuple(elements_of(rows[number].formula))
-        if system:
-            groups.setdefault(rows[number].potential, {}).setdefault(system, []).append(number)
-    for potential, systems in groups.items():
-        inside = {element for system in systems if len(system) > 1 for element in system}
-        for system in sorted(systems, key=lambda s: (len(s), s)):
-            if len(system) == 1 and system[0] in inside and len(systems[system]) == 1:
-                continue  # it is seen in the diagrams of its compounds
-            yield _hull(system, systems, rows, energies) | {
-                "potential": potential, "source": source,
-            }  # fmt: skip
+    places = {m.key: number for number, row in reversed(list(enumerate(rows))) for m in row.members}
+    for energies in energies_of(store, campaign):
+        yield from _of_potential(store, energies, places, rows)
 
 
-def _hull(
-    system: tuple[str, ...],
-    systems: Mapping[tuple[str, ...], list[int]],
-    rows: Sequence[Row],
-    energies: Mapping[int, float],
-) -> dict[str, Any]:
-    from pymatgen.analysis.phase_diagram import PhaseDiagram
+def _of_potential(
+    store: ResultStore, energies: Energies, places: Mapping[str, int], rows: Sequence[Row]
+) -> Iterator[dict[str, Any]]:
+    by_system: dict[frozenset[str], list[tuple[int, Phase]]] = {}
+    twins: dict[str, int] = {}
+    for crystal in energies.crystals.values():
+        number = next((places[key] for key in sorted(crystal.records) if key in places), None)
+        if number is None or crystal.phase is None:
+            continue
+        try:
+            there = crystal.phase.elements
+        except ValueError:  # of a formula that is none
+            logger.warning("%r is no formula: the hulls are without it.", crystal.phase.formula)
+            crystal.phase = None
+            continue
+        by_system.setdefault(there, []).append((number, crystal.phase))
+        if crystal.twin is not None:
+            twins.setdefault(crystal.twin, number)
+    own, fixed = Hull(energies.phases), _fixed(store, energies)
+    inside = {element for system in by_system if len(system) > 1 for element in system}
+    for system in sorted(by_system, key=lambda s: (len(s), sorted(s))):
+        if len(system) == 1 and system <= inside and len(by_system[system]) == 1:
+            continue  # it is seen in the diagrams of its compounds
+        elements = sorted(system)
+        about: dict[str, Any] = {
+            "system": "-".join(elements),
+            "elements": elements,
+            "potential": rows[by_system[system][0][0]].potential,
+            "source": energies.of,
+            "missing": own.missing(system),
+        }
+        if about["missing"]:
+            yield about | {"row": [number for number, _ in by_system[system]]}
+            continue
+        members = [one for part, found in by_system.items() if part <= system for one in found]
+        about |= _phases(own, [phase for _, phase in members], elements)
+        about["row"] = [number for number, _ in members]
+        about["above_dft"] = [
+            None if fixed.missing(phase.elements) else fixed.distance(phase, own.formation(phase))
+            for _, phase in members
+        ]
+        if not fixed.missing(system):
+            theirs = [
+                phase for part, found in fixed.phases.items() if part <= system for phase in found
+            ]
+            about["dft"] = _phases(fixed, theirs, elements) | {
+                "row": [twins.get(phase.key) for phase in theirs],
+                "formula": [phase.formula for phase in theirs],
+            }
+        yield about
 
-    missing = [element for element in system if (element,) not in systems]
-    members = [
-        number
-        for other, numbers in systems.items()
-        if set(other) <= set(system)
-        for number in numbers
-    ]
-    found: dict[str, Any] = {
-        "system": "-".join(system), "elements": list(system), "missing": missing, "row": members,
-    }  # fmt: skip
-    if missing:
-        return found | {"row": systems[system]}
-    entries = [_entry(rows[number].formula, energies[number]) for number in members]
-    diagram = PhaseDiagram(entries)
-    stable = set(map(id, diagram.stable_entries))
-    return found | {
-        "formation": [diagram.get_form_energy_per_atom(entry) for entry in entries],
-        "above": [diagram.get_e_above_hull(entry) for entry in entries],
-        "fractions": [
-            [entry.composition.get_atomic_fraction(element) for element in system]
-            for entry in entries
-        ],
-        "stable": [id(entry) in stable for entry in entries],
+
+class _Fixed(Hull):
+    """DFT's hull, with its phases by their elements."""
+
+    def __init__(self, phases: Sequence[Phase]):
+        super().__init__(phases)
+        self.phases: dict[frozenset[str], list[Phase]] = {}
+        for phase in phases:
+            self.phases.setdefault(phase.elements, []).append(phase)
+
+
+def _fixed(store: ResultStore, energies: Energies) -> _Fixed:
+    """Hull of the references of the potential's level of theory; empty where that is not known."""
+    try:
+        found = reference_energies(store, energies)
+    except PetFlowsError as error:
+        logger.warning("The hulls are without DFT: %s", error)
+        return _Fixed(())
+    return _Fixed(list(found.phases.values()))
+
+
+def _phases(hull: Hull, phases: Sequence[Phase], elements: list[str]) -> dict[str, Any]:
+    from pymatgen.core import Composition
+
+    above = [hull.above(phase) for phase in phases]
+    fractions = [Composition(phase.formula) for phase in phases]
+    return {
+        "formation": [hull.formation(phase) for phase in phases],
+        "above": above,
+        "stable": [distance < _ON_HULL for distance in above],
+        "fractions": [[one.get_atomic_fraction(e) for e in elements] for one in fractions],
     }
 
 
-def _entry(formula: str, energy: float) -> PDEntry:
-    from pymatgen.analysis.phase_diagram import PDEntry
-    from pymatgen.core import Composition
+def stabilities(store: ResultStore, campaign: str) -> list[dict[str, Any]]:
+    """How well each potential tells what is stable on DFT's hull, which stays fixed.
 
-    composition = Composition(formula)
-    return PDEntry(composition, energy * composition.num_atoms)
+    Returns
+    -------
+    list of dict
+        ``potential``, ``n``, ``missing``, ``f1``, ``precision``, ``recall``, ``daf``, ``mae``
+        (eV/atom) and the four ``counts``.
+    """
+    try:
+        found = above_hull(store, campaign, "dft")
+    except (PetFlowsError, ValueError) as error:
+        logger.warning("Nothing is said of stability: %s", error)
+        return []
+    return [_stability(one) for one in found if one.stability is not None]
+
+
+def _stability(found: AboveHull) -> dict[str, Any]:
+    said = found.stability
+    assert said is not None
+    counts = said.counts
+    return {
+        "potential": found.potential,
+        "level": str(found.references.method) if found.references is not None else "",
+        "n": counts.n,
+        "missing": said.missing,
+        "f1": counts.f1,
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "daf": counts.daf,
+        "mae": said.mae,
+        "counts": asdict(counts),
+    }

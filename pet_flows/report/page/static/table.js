@@ -17,7 +17,7 @@
     for (let k = 0; k < n; k += 1) {
       rows[k] = {
         id: k, material: R.material[k], formula: R.formula[k], group: R.group[k], state: R.state[k],
-        potential: R.potential[k], matched: R.matched[k], above: R.above[k],
+        potential: R.potential[k], matched: R.matched[k], above: R.above[k], dft: R.above_dft[k],
       };
     }
     R.heads.forEach((head, column) => {
@@ -76,6 +76,9 @@
     });
     if (view === "" && R.above.some((value) => value !== null)) {
       columns.push({ ...numeric("above", "above hull", "eV/atom", 3), headerTooltip: "in this campaign's own energies" });
+    }
+    if (view === "" && R.above_dft.some((value) => value !== null)) {
+      columns.push({ ...numeric("dft", "above DFT's", "eV/atom", 3), headerTooltip: "above DFT's hull, which stays fixed" });
     }
     return columns;
   }
