@@ -39,7 +39,7 @@ def hulls(store: ResultStore, campaign: str, rows: Sequence[Row]) -> Iterator[di
         (elements without an energy, without which there is no hull) and ``row``. Where nothing is
         missing, per structure ``formation`` and ``above`` (eV/atom), ``fractions`` (of `elements`)
         and ``stable``; ``above_dft`` (eV/atom above DFT's hull, which stays fixed; null without
-        one), and ``dft``, its phases in the same words with the ``row`` beside each.
+        one), and ``dft``, its phases in the same fields with the ``row`` beside each.
     """
     places = {m.key: number for number, row in reversed(list(enumerate(rows))) for m in row.members}
     for energies in energies_of(store, campaign):
