@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pet_flows.dft.importers.importing import Imported
     from pet_flows.dft.importers.options import Options
 
+#: a key of a reference, or its beginning
+_KEY = re.compile("[0-9a-f]{6,32}")
 #: problems that are printed one by one
 _SHOWN = 20
 
@@ -163,8 +166,11 @@ def _wanted(names: list[str], criteria: dict[str, Any] | None) -> dict[str, Any]
     parts: list[dict[str, Any]] = [] if criteria is None else [criteria]
     if names:
         identifiers = [normalized(name) for name in names]
-        fields = {"_id": names, "material_ids": identifiers, "formula_pretty": names}
-        parts.append({"$or": [{field: {"$in": values}} for field, values in fields.items()]})
+        fields = {"material_ids": identifiers, "formula_pretty": names}
+        either: list[dict[str, Any]] = [{name: {"$in": held}} for name, held in fields.items()]
+        # a table shows the beginnings of keys
+        either += [{"_id": {"$regex": f"^{name}"}} for name in names if _KEY.fullmatch(name)]
+        parts.append({"$or": either})
     return {"$and": parts} if parts else {}
 
 

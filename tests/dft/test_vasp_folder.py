@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 
 import numpy as np
 import pytest
@@ -129,6 +130,9 @@ def test_the_command_adds_lists_and_removes(folder, capsys):
     assert "mp-149" in printed
     assert "energy_per_atom -5.42" in printed
     assert "PBE, 300 eV" in printed
+    key = re.search(r"\b[0-9a-f]{12}\b", printed)[0]
+    main_ends(["reference", "list", key])
+    assert "1 reference\n" in capsys.readouterr().out
     main_ends(["reference", "list", "Ge"])
     assert "no such reference" in capsys.readouterr().out
     main_ends(["reference", "remove", "mp-149"])
