@@ -28,8 +28,8 @@ _PUBLIC = {
     "submit": "pet_flows.launch.submit",
     **dict.fromkeys(
         (
-            "PropertyMaker", "RelaxMaker", "StaticMaker", "EOSMaker", "ElasticMaker",
-            "PhononMaker", "QHAMaker", "ConductivityMaker", "MDMaker", "maker_of",
+            "CompareMaker", "PropertyMaker", "RelaxMaker", "StaticMaker", "EOSMaker",
+            "ElasticMaker", "PhononMaker", "QHAMaker", "ConductivityMaker", "MDMaker", "maker_of",
         ),
         "pet_flows.jobs",
     ),

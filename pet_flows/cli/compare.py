@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 #: formats of pictures
 PICTURES = (".png", ".pdf", ".svg")
 
-Campaigns = Annotated[
-    list[str], typer.Argument(help="Names of campaigns; several are set side by side.")
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CAMPAIGN...",
+        help="Names of campaigns, and of force fields whose documents were imported; several are "
+        "set side by side.",
+    ),
 ]
 Properties = Annotated[
     str | None,
@@ -28,6 +33,20 @@ Properties = Annotated[
 Shape = Annotated[Format, typer.Option("--format", help="A table, or one JSON object.")]
 Picture = Annotated[
     Path | None, typer.Option(help="Draw V0 and B0 against DFT into this file (.png, .pdf, .svg).")
+]
+Energies = Annotated[
+    bool,
+    typer.Option(
+        "--energies",
+        help="Also energies between materials: after a shift by element, of formation, above "
+        "DFT's hull, and how often what is stable is called stable.",
+    ),
+]
+Corrections = Annotated[
+    bool,
+    typer.Option(
+        "--corrections", help="Hulls with the corrections of the Materials Project (MP2020)."
+    ),
 ]
 AcrossLevels = Annotated[
     bool,
@@ -40,11 +59,13 @@ AcrossLevels = Annotated[
 
 
 def command(
-    campaigns: Campaigns,
+    names: Names,
     properties: Properties = None,
     shape: Shape = Format.table,
     picture: Picture = None,
     across_levels: AcrossLevels = False,
+    energies: Energies = False,
+    corrections: Corrections = False,
 ) -> None:
     """Set the records of campaigns next to DFT.
 
@@ -53,24 +74,36 @@ def command(
     """
     from pet_flows.compare.campaign import compare_campaign
     from pet_flows.compare.data import as_dict
+    from pet_flows.compare.energy_table import energy_lines, energy_summaries
+    from pet_flows.compare.force_fields import known
     from pet_flows.compare.table import comparison_table
     from pet_flows.properties.registry import get_property
 
     check_file(picture, PICTURES, "--picture")
     wanted = [name.strip() for name in (properties or "").split(",") if name.strip()]
-    for name in wanted:
-        get_property(name)
+    for property in wanted:
+        get_property(property)
+    if corrections and not energies:
+        raise PetFlowsError("--corrections is about hulls: add --energies.")
     store, keep = _opened()
-    for campaign in campaigns:
-        check_campaign(store, campaign)
-    compared = compare_campaign(store, *campaigns, across_levels=across_levels, keep=keep)
+    others = known(store)
+    for name in names:
+        if name not in others:
+            check_campaign(store, name)
+    compared = compare_campaign(store, *names, across_levels=across_levels, keep=keep)
+    summaries = energy_summaries(compared, corrected=corrections) if energies else []
     if shape is Format.json:
-        sys.stdout.write(json.dumps(as_dict(compared, wanted), indent=1) + "\n")
+        content = as_dict(compared, wanted)
+        if energies:
+            content["energies"] = [summary.as_dict() for summary in summaries]
+        sys.stdout.write(json.dumps(content, indent=1) + "\n")
     else:
         from rich.console import Console
 
         console = Console(width=None if sys.stdout.isatty() else 110)
         console.print(comparison_table(compared, wanted))
+        for line in energy_lines(summaries):
+            console.print(line)
     if picture is not None:
         from pet_flows.compare.parity import draw_parity
 

@@ -17,6 +17,7 @@ from pet_flows.compare.phases import (
     energies_of,
     reference_energies,
 )
+from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.stability import Stability, stability
 from pet_flows.store.results import ResultStore
 
@@ -56,13 +57,13 @@ class AboveHull:
 
 
 def above_hull(
-    store: ResultStore, campaign: str, hull: Kind = "own", *, corrected: bool = False
+    where: ResultStore | Shelf, campaign: str, hull: Kind = "own", *, corrected: bool = False
 ) -> list[AboveHull]:
     """Energies above a hull of the records of a campaign, for each potential.
 
     Parameters
     ----------
-    store
+    where
         Where records, references and comparisons are (`pet_flows.compare.campaign`).
     campaign
         Its name. Energies are of its final statics, of its relaxations where these are more.
@@ -83,16 +84,18 @@ def above_hull(
     PetFlowsError
         No record belongs to such a campaign.
     """
+    shelf = where if isinstance(where, Shelf) else Shelf(where)
     return [
-        _of_potential(store, energies, hull, corrected) for energies in energies_of(store, campaign)
+        _of_potential(shelf.store, energies, hull, corrected)
+        for energies in energies_of(shelf, campaign)
     ]
 
 
 def e_above_hull(
-    store: ResultStore, campaign: str, hull: Kind = "own", *, corrected: bool = False
+    where: ResultStore | Shelf, campaign: str, hull: Kind = "own", *, corrected: bool = False
 ) -> dict[str, float]:
     """Key of a record → eV/atom above a hull, as `above_hull`; what has none is left out."""
-    found = above_hull(store, campaign, hull, corrected=corrected)
+    found = above_hull(where, campaign, hull, corrected=corrected)
     return {key: value for one in found for key, value in one.above.items()}
 
 

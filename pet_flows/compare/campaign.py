@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pet_flows.compare import force_fields
 from pet_flows.compare.build import Built, build
 from pet_flows.compare.documents import Document
 from pet_flows.compare.row import Published, Row
@@ -28,12 +29,20 @@ class Compared:
         What was done to bring them up to date.
     across_levels
         Whether values of other levels of theory are among them.
+    force_fields
+        Other potentials, whose documents were imported, to be set beside them.
     """
 
     campaigns: tuple[str, ...]
     shelf: Shelf
     built: Built
     across_levels: bool
+    force_fields: tuple[str, ...] = ()
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether there is more than one column beside DFT."""
+        return len(self.campaigns) + len(self.force_fields) > 1
 
     def documents(self, campaign: str | None = None) -> Iterator[Document]:
         """Comparisons of one campaign, or of all (docs: records)."""
@@ -50,7 +59,7 @@ class Compared:
 
 
 def compare_campaign(
-    store: ResultStore, *campaigns: str, across_levels: bool = False, keep: bool = True
+    store: ResultStore, *names: str, across_levels: bool = False, keep: bool = True
 ) -> Compared:
     """Set the records of campaigns beside the references there are.
 
@@ -58,8 +67,8 @@ def compare_campaign(
     ----------
     store
         Where the records are.
-    *campaigns
-        Their names.
+    *names
+        Of campaigns, and of other potentials whose documents were imported (``CHGNet``).
     across_levels
         Also compare where functional, U, spin or pseudopotentials differ; each comparison says in
         what.
@@ -70,10 +79,15 @@ def compare_campaign(
     Raises
     ------
     PetFlowsError
-        No record belongs to one of these campaigns.
+        No record belongs to one of these campaigns, or none is named.
     """
-    for campaign in campaigns:
-        if next(store.query({"sources.campaign": campaign}, ["_id"], limit=1), None) is None:
+    campaigns, others = [], []
+    for campaign in names:
+        if next(store.query({"sources.campaign": campaign}, ["_id"], limit=1), None) is not None:
+            campaigns.append(campaign)
+        elif campaign in force_fields.known(store):
+            others.append(campaign)
+        else:
             raise PetFlowsError(
                 f"No record in this store belongs to a campaign {campaign!r}; list the records "
                 "there are with pet-flows query."
@@ -82,4 +96,4 @@ def compare_campaign(
         raise PetFlowsError("No campaign is named: give at least one.")
     shelf = Shelf(store, keep)
     built = build(shelf, campaigns, across_levels=across_levels)
-    return Compared(campaigns, shelf, built, across_levels)
+    return Compared(tuple(campaigns), shelf, built, across_levels, tuple(others))

@@ -9,7 +9,7 @@ from typing import Any
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.metrics import measure, worst
 from pet_flows.compare.row import COMPARED, Row
-from pet_flows.compare.several import rows_of_several
+from pet_flows.compare.several import columns_of, rows_of_several
 from pet_flows.compare.statistics import summarize
 from pet_flows.compare.unmatched import unmatched
 
@@ -42,6 +42,7 @@ def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any
     )
     content: dict[str, Any] = {
         "campaigns": list(compared.campaigns),
+        "force_fields": list(compared.force_fields),
         "rows": [_row_dict(row) for row in rows],
         "metrics": [asdict(metrics) for metrics in measure(rows)],
         "worst": {
@@ -60,8 +61,9 @@ def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any
             for level, citation, doi, licence in references
         ],
     }  # fmt: skip
-    if len(compared.campaigns) > 1:
-        content["side_by_side"] = [asdict(row) for row in rows_of_several(compared, properties)]
+    if compared.is_of_several:
+        columns = columns_of(compared, properties)
+        content["side_by_side"] = [asdict(row) for row in rows_of_several(columns)]
     return content
 
 

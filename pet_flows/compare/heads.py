@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pet_flows.compare.potential import is_force_field
 from pet_flows.store.results import ResultStore
 
 logger = logging.getLogger(__name__)
@@ -96,5 +97,7 @@ def by_place(heads: Iterable[Document]) -> dict[Place, dict[str, Document]]:
     """Heads of references: place → id → head."""
     found: dict[Place, dict[str, Document]] = defaultdict(dict)
     for head in heads:
+        if is_force_field(head):
+            continue  # of another potential: it stands beside DFT, not in its place
         found[head["formula_pretty"], head["property"]][head["_id"]] = head
     return found

@@ -118,6 +118,14 @@ def partners(
     return Partners(tuple(_choices(of_level)), None, rest, nearest.level_differs, tuple(notes))
 
 
+def crystals_of(ours: Ours, candidates: Sequence[Theirs], distances: Distances) -> list[Match]:
+    """References of the same crystal, of whatever level of theory, by the first way that finds."""
+    for find in (_by_link, _by_identifier, _by_structure):
+        if found := find(ours, candidates, distances, []):
+            return found
+    return []
+
+
 def _by_link(
     ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
 ) -> list[Match]:

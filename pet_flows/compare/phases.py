@@ -12,7 +12,8 @@ from pet_flows.compare.corrections import Refused, adjust
 from pet_flows.compare.energies import ENERGIES
 from pet_flows.compare.hull import Phase
 from pet_flows.compare.methods import methods
-from pet_flows.compare.potential import level_of
+from pet_flows.compare.potential import is_force_field, level_of
+from pet_flows.compare.shelf import Shelf
 from pet_flows.dft.differences import differences
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.errors import PetFlowsError
@@ -74,7 +75,7 @@ class Energies:
         return set().union(*(phase.elements for phase in self.phases))
 
 
-def energies_of(store: ResultStore, campaign: str) -> list[Energies]:
+def energies_of(where: ResultStore | Shelf, campaign: str) -> list[Energies]:
     """Energies of a campaign, by potential: of final statics, of relaxations where these are more.
 
     Raises
@@ -86,7 +87,8 @@ def energies_of(store: ResultStore, campaign: str) -> list[Energies]:
         "property", "parent", "state", "reason", "formula_pretty", "result.energy_per_atom",
         "potential",
     ]  # fmt: skip
-    records = list(store.query({"sources.campaign": campaign}, names))
+    shelf = where if isinstance(where, Shelf) else Shelf(where)
+    records = list(shelf.store.query({"sources.campaign": campaign}, names))
     if not records:
         raise PetFlowsError(
             f"No record in this store belongs to a campaign {campaign!r}; list the records there "
@@ -110,11 +112,11 @@ def energies_of(store: ResultStore, campaign: str) -> list[Energies]:
             crystal.reason = f"its {chosen} is {record['state']} ({record['reason']})"
         elif energy is not None:
             crystal.phase = Phase(key, record["formula_pretty"], float(energy))
-    _find_twins(store, campaign, chosen, found.values())
+    _find_twins(shelf, campaign, chosen, found.values())
     return list(found.values())
 
 
-def _find_twins(store: ResultStore, campaign: str, chosen: str, found: Iterable[Energies]) -> None:
+def _find_twins(shelf: Shelf, campaign: str, chosen: str, found: Iterable[Energies]) -> None:
     """Note the references that comparisons set beside these energies."""
     of_record = {
         key: crystal
@@ -122,10 +124,12 @@ def _find_twins(store: ResultStore, campaign: str, chosen: str, found: Iterable[
         for crystal in energies.crystals.values()
         for key in crystal.records
     }
-    beside = {"campaigns": campaign, "property": chosen}
-    for document in store.comparisons.find(beside, ["record", "reference", "level_differs"]):
+    names = ("record", "reference", "level_differs", "property")
+    for document in shelf.comparisons([campaign], names):
         crystal = of_record.get(document["record"])
-        if crystal is not None and document["reference"] and not document["level_differs"]:
+        if crystal is None or document["property"] != chosen:
+            continue
+        if document["reference"] and not document["level_differs"]:
             crystal.twin = document["reference"]
 
 
@@ -243,5 +247,5 @@ def _of_elements(
     for chunk in chunks(sorted(within)):
         query = {"chemsys": {"$in": chunk}, "property": ours.of}
         for document in store.references.find(query, fields):
-            if "energy_per_atom" in document["result"]:
+            if "energy_per_atom" in document["result"] and not is_force_field(document):
                 yield document

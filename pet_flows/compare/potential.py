@@ -11,6 +11,14 @@ from pet_flows.dft.level import LevelOfTheory
 from pet_flows.models import hub
 from pet_flows.models.catalogue import card_of
 
+#: ``level.code`` of what a potential calculated, whose ``level.functional`` is its name
+FORCE_FIELD = "force field"
+
+
+def is_force_field(reference: Mapping[str, Any]) -> bool:
+    """Whether a reference is of another potential, and not of DFT."""
+    return bool(reference["level"].get("code") == FORCE_FIELD)
+
 
 def level_of(potential: Mapping[str, Any]) -> LevelOfTheory:
     """Level of the training data, from the card of the model where it is ours or the hub's.

@@ -1,20 +1,26 @@
-"""Several campaigns side by side: the same references, several potentials."""
+"""Several potentials side by side: the same references, a column for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pet_flows.compare import force_fields
 from pet_flows.compare.campaign import Compared
+from pet_flows.compare.documents import Document
 from pet_flows.compare.lines import dft_lines, number, short, without_dft
 from pet_flows.compare.statistics import Summary, is_pair, summarize
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 #: rows of the table in a terminal; JSON has all
 SHOWN = 60
+
+#: name of a column → pairs with DFT
+Columns = Mapping[str, Sequence[Document]]
 
 
 @dataclass
@@ -34,35 +40,54 @@ class SideBySide:
     """relative, or the difference where there is no such thing"""
 
 
-def rows_of_several(compared: Compared, properties: Sequence[str] = ()) -> list[SideBySide]:
-    """Quantities by reference, those of most columns first.
+def columns_of(compared: Compared, properties: Sequence[str] = ()) -> dict[str, list[Document]]:
+    """Pairs by column: a campaign, and its potential if it has several; then other potentials.
 
     Parameters
     ----------
     compared
-        Of several campaigns.
+        Of `compare_campaign`.
     properties
         Only these, if any are named.
     """
+    found: dict[str, list[Document]] = {}
+    everything: list[Document] = []
+    for campaign in compared.campaigns:
+        pairs = [
+            document
+            for document in compared.documents(campaign)
+            if is_pair(document) and (not properties or document["property"] in properties)
+        ]
+        several = len({document["potential"]["name"] for document in pairs}) > 1
+        for document in pairs:
+            name = f"{campaign} {document['potential']['name']}" if several else campaign
+            found.setdefault(name, []).append(document)
+        everything += pairs
+    for name in compared.force_fields:
+        found[name] = force_fields.documents(compared.shelf, name, everything)
+    return found
+
+
+def rows_of_several(columns: Columns) -> list[SideBySide]:
+    """Quantities by reference, those of most columns first."""
     found: dict[tuple[str, str, str], SideBySide] = {}
-    for column, document in _columns(compared):
-        if properties and document["property"] not in properties:
-            continue
-        if document["record_state"] != "ok":
-            continue
-        for value in document["values"]:
-            place = (document["property"], document["reference"], value["name"])
-            row = found.setdefault(
-                place,
-                SideBySide(
-                    document["reference"], str(document["material_id"]),
-                    str(document["formula_pretty"]), document["property"], value["name"],
-                    value["unit"], value["dft"],
-                ),
-            )  # fmt: skip
-            row.pet[column] = value["difference"] if value["pet"] is None else value["pet"]
-            relative = value["relative"]
-            row.error[column] = value["difference"] if relative is None else relative
+    for column, documents in columns.items():
+        for document in documents:
+            if document["record_state"] != "ok":
+                continue
+            for value in document["values"]:
+                place = (document["property"], document["reference"], value["name"])
+                row = found.setdefault(
+                    place,
+                    SideBySide(
+                        document["reference"], str(document["material_id"]),
+                        str(document["formula_pretty"]), document["property"], value["name"],
+                        value["unit"], value["dft"],
+                    ),
+                )  # fmt: skip
+                row.pet[column] = value["difference"] if value["pet"] is None else value["pet"]
+                relative = value["relative"]
+                row.error[column] = value["difference"] if relative is None else relative
     return sorted(
         found.values(), key=lambda r: (-len(r.pet), r.property, r.formula, r.material, r.name)
     )
@@ -70,30 +95,44 @@ def rows_of_several(compared: Compared, properties: Sequence[str] = ()) -> list[
 
 def side_by_side(compared: Compared, properties: Sequence[str] = ()) -> list[RenderableType]:
     """Draw mean errors with each potential, then the values beside each other."""
-    from rich.table import Table
+    columns = columns_of(compared, properties)
+    rows = rows_of_several(columns)
+    parts: list[RenderableType] = [_means(columns), "", _values(rows[:SHOWN], list(columns))]
+    if len(rows) > SHOWN:
+        parts.append(f"{len(rows) - SHOWN} more rows: --format json has all of them.")
+    parts += without_dft(compared, properties)
+    everything = (document for documents in columns.values() for document in documents)
+    return [*parts, *dft_lines(compared.published(everything))]
 
-    columns = list(dict.fromkeys(column for column, _ in _columns(compared)))
-    rows = rows_of_several(compared, properties)
-    means = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    for head in ("property", "quantity", "unit"):
-        means.add_column(head, no_wrap=True)
+
+def _means(columns: Columns) -> Table:
+    """Mean errors: a row for each quantity."""
+    table = _table("property", "quantity", "unit")
     for column in columns:
-        means.add_column(f"MAE {column}", justify="right")
-        means.add_column("n", justify="right")
-    for (name, quantity, unit), by_column in _means(compared, properties).items():
+        table.add_column(f"MAE {column}", justify="right")
+        table.add_column("n", justify="right")
+    found: dict[tuple[str, str, str], dict[str, Summary]] = {}
+    for column, documents in columns.items():
+        for summary in summarize(documents, worst=0):
+            place = (summary.property, summary.name, summary.unit)
+            found.setdefault(place, {})[column] = summary
+    for place, by_column in found.items():
         cells = []
         for column in columns:
-            summary = by_column.get(column)
-            cells += ["–", "0"] if summary is None else [short(summary.mae), str(summary.n)]
-        means.add_row(name, quantity, unit, *cells)
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    for head in ("material", "property", "quantity"):
-        table.add_column(head, no_wrap=True)
+            one = by_column.get(column)
+            cells += ["–", "0"] if one is None else [short(one.mae), str(one.n)]
+        table.add_row(*place, *cells)
+    return table
+
+
+def _values(rows: Sequence[SideBySide], columns: Sequence[str]) -> Table:
+    """Values: a row for each quantity of each reference."""
+    table = _table("material", "property", "quantity")
     table.add_column("DFT", justify="right")
     for column in columns:
         table.add_column(column, justify="right")
         table.add_column("err %", justify="right")
-    for row in rows[:SHOWN]:
+    for row in rows:
         cells = []
         for column in columns:
             relative = row.error.get(column) if isinstance(row.dft, float) else None
@@ -103,36 +142,16 @@ def side_by_side(compared: Compared, properties: Sequence[str] = ()) -> list[Ren
             ]
         material = f"{row.formula} {row.material}"
         table.add_row(material, row.property, row.name, _text(row.dft), *cells)
-    parts: list[RenderableType] = [means, "", table]
-    if len(rows) > SHOWN:
-        parts.append(f"{len(rows) - SHOWN} more rows: --format json has all of them.")
-    parts += without_dft(compared, properties)
-    return [*parts, *dft_lines(compared.published(d for _, d in _columns(compared)))]
+    return table
 
 
-def _columns(compared: Compared) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Pairs of each campaign with the name of their column: campaign, and potential if several."""
-    for campaign in compared.campaigns:
-        pairs = [document for document in compared.documents(campaign) if is_pair(document)]
-        several = len({document["potential"]["digest"] for document in pairs}) > 1
-        for document in pairs:
-            name = document["potential"]["name"]
-            yield (f"{campaign} {name}" if several else campaign), document
+def _table(*heads: str) -> Table:
+    from rich.table import Table
 
-
-def _means(
-    compared: Compared, properties: Sequence[str]
-) -> dict[tuple[str, str, str], dict[str, Summary]]:
-    by_column: dict[str, list[dict[str, Any]]] = {}
-    for column, document in _columns(compared):
-        if not properties or document["property"] in properties:
-            by_column.setdefault(column, []).append(document)
-    found: dict[tuple[str, str, str], dict[str, Summary]] = {}
-    for column, documents in by_column.items():
-        for summary in summarize(documents):
-            place = (summary.property, summary.name, summary.unit)
-            found.setdefault(place, {})[column] = summary
-    return found
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, no_wrap=True)
+    return table
 
 
 def _text(value: Any) -> str:

@@ -34,7 +34,7 @@ def comparison_table(compared: Compared, properties: Sequence[str] = ()) -> Rend
     """
     from rich.console import Group
 
-    if len(compared.campaigns) > 1:
+    if compared.is_of_several:
         return Group(*side_by_side(compared, properties))
     parts: list[RenderableType] = []
     rows = compared.rows() if not properties or "eos" in properties else []

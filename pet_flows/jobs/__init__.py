@@ -3,6 +3,7 @@
 from typing import Any
 
 from pet_flows.jobs.base import PropertyMaker
+from pet_flows.jobs.compare import CompareMaker
 from pet_flows.jobs.makers import ConductivityMaker, ElasticMaker, EOSMaker, QHAMaker
 from pet_flows.jobs.md import MDMaker
 from pet_flows.jobs.phonon import PhononMaker
@@ -11,6 +12,7 @@ from pet_flows.jobs.static import StaticMaker
 from pet_flows.properties.registry import get_property
 
 __all__ = [
+    "CompareMaker",
     "ConductivityMaker",
     "EOSMaker",
     "ElasticMaker",

@@ -1,0 +1,93 @@
+"""Documents of other potentials, as further columns beside a campaign and DFT."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from pet_flows.compare.documents import Document, values_of
+from pet_flows.compare.match import crystals_of
+from pet_flows.compare.potential import FORCE_FIELD
+from pet_flows.compare.same import Distances
+from pet_flows.compare.shelf import Shelf
+from pet_flows.compare.sides import Ours, Theirs
+from pet_flows.store.results import ResultStore
+
+
+def known(store: ResultStore) -> set[str]:
+    """Names of the potentials whose documents were imported."""
+    found = store.references.find({"level.code": FORCE_FIELD}, ["level.functional"])
+    return {str(document["level"]["functional"]) for document in found}
+
+
+def documents(shelf: Shelf, name: str, pairs: Iterable[Document]) -> list[Document]:
+    """What a potential's documents give where pairs have values.
+
+    Parameters
+    ----------
+    shelf
+        Where they were imported.
+    name
+        Of the potential.
+    pairs
+        Comparisons of a campaign: the same references are taken.
+
+    Returns
+    -------
+    list of dict
+        Like comparisons; the ``record`` is the key of the potential's document, found by its
+        identifiers or its structure. These are not stored.
+    """
+    wanted: dict[tuple[str, str], dict[str, Document]] = defaultdict(dict)
+    for pair in pairs:
+        if pair["record"] is not None and pair["reference"] is not None:
+            wanted[pair["formula_pretty"], pair["property"]][pair["reference"]] = pair
+    query = {"level.code": FORCE_FIELD, "level.functional": name}
+    heads = shelf.store.references.find(query, ["formula_pretty", "property"])
+    keys: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for head in heads:
+        keys[head["formula_pretty"], head["property"]].append(head["_id"])
+    found = []
+    for place, there in wanted.items():
+        if place not in keys:
+            continue
+        distances = Distances()
+        others = [_as_record(theirs) for theirs in shelf.references(keys[place])]
+        for theirs in shelf.references(list(there)):
+            document = _nearest(others, theirs, distances, there[theirs.key], name)
+            if document is not None:
+                found.append(document)
+    return found
+
+
+def _nearest(
+    others: Collection[Ours], theirs: Theirs, distances: Distances, pair: Document, name: str
+) -> Document | None:
+    """Values of the document that is most like a reference, if one is of its crystal."""
+    matches = [(match, one) for one in others for match in crystals_of(one, [theirs], distances)]
+    if not matches:
+        return None
+    _, ours = min(matches, key=lambda both: (both[0].way == "structure", both[0].rmsd or 0.0))
+    values, reason = values_of(ours, theirs)
+    return {
+        **pair, "_id": f"{ours.record['_id']} {theirs.key}", "record": ours.record["_id"],
+        "campaigns": [name], "potential": {"digest": name, "name": name}, "values": values,
+        "reason": reason, "record_state": "ok", "level_differs": [], "warnings": [],
+    }  # fmt: skip
+
+
+def _as_record(theirs: Theirs) -> Ours:
+    """Read a potential's document as if it were a record."""
+    document = theirs.document
+    record = {
+        "_id": document["_id"],
+        "property": document["property"],
+        "state": "ok",
+        "sources": [{"material_id": name} for name in document["material_ids"]],
+        "spacegroup": {"input": None, "final": document["spacegroup"]},
+        "elements": document["elements"],
+        "potential": {"functional": None},
+        "result": document["result"],
+        "settings": {},
+    }
+    return Ours(record, theirs.structure, frozenset(), theirs.read_blob)

@@ -1,0 +1,123 @@
+"""Several campaigns, and documents of other potentials, beside the same references."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pet_flows.cli import main
+from pet_flows.compare.campaign import compare_campaign
+from pet_flows.compare.data import as_dict
+from pet_flows.compare.table import comparison_table
+from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.reference import Origin
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.results import ResultStore
+from tests.compare.stored import element, potential, put_record, put_reference
+
+EMT = LevelOfTheory(functional="EMT", code="force field")
+DFT = {"Cu": -3.7, "Ag": -2.7, "Al": -3.6}
+
+
+@pytest.fixture
+def store():
+    """Three metals with two potentials of ours, DFT, and documents of EMT for two of them."""
+    with ResultStore.open() as store:
+        for n, (metal, energy) in enumerate(DFT.items()):
+            structure = element(metal, "fcc")
+            put_reference(store, "static", structure, metal, energy_per_atom=energy)
+            for campaign, error in (("first", 0.1), ("second", -0.2)):
+                put_record(
+                    store, "static", structure, metal, campaign=campaign,
+                    potential=potential(campaign), energy_per_atom=energy + error * n,
+                )  # fmt: skip
+        for metal in ("Cu", "Ag"):
+            put_reference(
+                store, "static", element(metal, "fcc"), level=EMT,
+                source=Origin(name=f"EMT {metal}"), energy_per_atom=DFT[metal] + 0.5,
+            )  # fmt: skip
+        yield store
+
+
+def test_a_column_for_each_campaign_beside_the_same_reference(store):
+    compared = compare_campaign(store, "first", "second")
+    rows = {row["material"]: row for row in as_dict(compared)["side_by_side"]}
+    assert set(rows) == {"Cu", "Ag", "Al"}
+    assert rows["Al"]["dft"] == -3.6
+    assert rows["Al"]["pet"] == {
+        "first": pytest.approx(-3.6 + 0.2), "second": pytest.approx(-3.6 - 0.4),
+    }  # fmt: skip
+    assert rows["Al"]["error"]["first"] == pytest.approx(0.2 / 3.6)
+
+
+def test_documents_of_another_potential_are_a_further_column(store):
+    compared = compare_campaign(store, "first", "EMT")
+    assert (compared.campaigns, compared.force_fields) == (("first",), ("EMT",))
+    rows = {row["material"]: row for row in as_dict(compared)["side_by_side"]}
+    assert rows["Cu"]["pet"] == {"first": -3.7, "EMT": pytest.approx(-3.2)}
+    assert set(rows["Al"]["pet"]) == {"first"}
+    # it is no DFT: never in the place of a reference, not across levels either
+    for across in (False, True):
+        found = compare_campaign(store, "first", across_levels=across).documents()
+        assert {d["level"]["functional"] for d in found} == {"PBE"}
+
+
+def test_drawn_side_by_side(store):
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(comparison_table(compare_campaign(store, "first", "second", "EMT")))
+    text = " ".join(console.export_text().split())
+    assert "property quantity unit MAE first n MAE second n MAE EMT n" in text
+    assert "static energy_per_atom eV 0.1 3 0.2 3 0.5 2" in text
+    assert "Cu Cu static energy_per_atom -3.7 -3.7 +0.0 -3.7 +0.0 -3.2 +13.5" in text
+
+
+def test_who_is_neither_a_campaign_nor_a_force_field_is_named(store):
+    with pytest.raises(PetFlowsError, match="belongs to a campaign 'CHGNet'"):
+        compare_campaign(store, "first", "CHGNet")
+    with pytest.raises(PetFlowsError, match="No campaign is named"):
+        compare_campaign(store, "EMT")
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert not ended.value.code, ended.value.code
+
+
+def test_the_command(store, capsys):
+    store.close()
+    run("compare", "first", "EMT", "--format", "json")
+    content = json.loads(capsys.readouterr().out)
+    assert (content["campaigns"], content["force_fields"]) == (["first"], ["EMT"])
+    run("compare", "first", "--energies", "--format", "json")
+    (energies,) = json.loads(capsys.readouterr().out)["energies"]
+    assert energies["method"] == "PBE, non-magnetic"
+    assert (energies["n"], energies["shift"]) == (3, None)  # an element each: nothing is left
+    assert energies["stability"]["f1"] == 1.0
+    run("compare", "first", "--energies")
+    printed = capsys.readouterr().out
+    assert "stable on DFT's fixed hull: F1 1.000" in printed
+    assert "a shift by element would leave nothing to compare" in printed
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "first", "--corrections"])
+    assert "add --energies" in str(ended.value.code)
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "first", "--property", "colour"])
+    assert "no property 'colour'" in str(ended.value.code)
+
+
+def test_another_process_that_writes_stops_nobody_from_comparing(store, capsys):
+    """As while a campaign runs: comparisons are made, and not kept."""
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pet_flows.cli", "compare", "first", "--format", "json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["properties"][0]["n"] == 3
+    assert next(store.comparisons.find({}), None) is None
