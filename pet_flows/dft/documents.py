@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
 
-from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.records.build import MAX_ATOMS_INSIDE, plain
@@ -21,6 +20,9 @@ from pet_flows.records.structures import (
     structure_arrays,
     structure_of_arrays,
 )
+
+if TYPE_CHECKING:
+    from pet_flows.crystallography.primitive import Primitive
 
 #: Å; calculated structures are exact far beyond, printed ones often rounded to 1e-3
 SAME_PLACE = 0.01
@@ -56,6 +58,8 @@ def primitive_structure(structure: Structure) -> Structure:
 
 @lru_cache(maxsize=64)  # what a calculation gives is of one structure, and asks several times
 def _primitive(numbers: bytes, cell: bytes, positions: bytes) -> Primitive:
+    from pet_flows.crystallography.primitive import find_primitive  # whose neighbours bring torch
+
     return find_primitive(
         np.frombuffer(numbers, dtype=np.int64),
         np.frombuffer(cell).reshape(3, 3),
