@@ -33,8 +33,9 @@ Top = Annotated[int, typer.Option(min=1, help="How many materials.")]
 By = Annotated[
     str,
     typer.Option(
-        help="Number of a result by which they are chosen, smallest first; with a minus before it "
-        "largest first: energy_per_atom, -b0, phonon.min_frequency."
+        help="Number by which they are chosen, smallest first; with a minus before it largest "
+        "first: e_above_hull (of the campaign's energies; e_above_hull.dft of the references), or "
+        "one of a result: energy_per_atom, -b0, phonon.min_frequency."
     ),
 ]
 Filter = Annotated[
@@ -55,7 +56,7 @@ def command(
     campaign: Campaign,
     maker: MakerPath,
     top: Top = 10,
-    by: By = "energy_per_atom",
+    by: By = "e_above_hull",
     filter: Filter = None,
     local: Local = False,
     dry_run: DryRun = False,

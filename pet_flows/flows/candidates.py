@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
 
+from pet_flows.compare.above import Kind, above_hull
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.registry import properties
 from pet_flows.report.fields import value_at
@@ -15,6 +16,9 @@ from pet_flows.report.find import label
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
+
+#: energies above a hull: that of the campaign's own energies, or DFT's
+HULLS: Mapping[str, Kind] = {"e_above_hull": "own", "e_above_hull.dft": "dft"}
 
 _HEAD = ["property", "parent", "sources", "formula_pretty", "structure_digest", "potential.name"]
 
@@ -57,17 +61,14 @@ class Order:
         Whose result has it.
     path
         Field of that result, dots going into nested ones.
-    largest_first
-        Otherwise the smallest is the best.
     """
 
     property: str
     path: str
-    largest_first: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Order:
-        """Order of ``energy_per_atom``, ``-b0`` (largest first) or ``phonon.min_frequency``.
+        """Order of ``energy_per_atom`` or ``phonon.min_frequency``, without the minus before it.
 
         A field that several properties have is that of the first: of ``relax`` before ``static``.
 
@@ -85,7 +86,7 @@ class Order:
             where, path = list(known), name
         for property in where:
             if path.partition(".")[0] in known[property].result.model_fields:
-                return cls(property, path, text.startswith("-"))
+                return cls(property, path)
         raise PetFlowsError(
             f"No result has a number {name!r} to choose by: choose a field that pet-flows query "
             "--fields can show, such as energy_per_atom, b0 or phonon.min_frequency."
@@ -108,7 +109,8 @@ def candidates(
     campaign
         Name.
     by
-        See `Order.parse`.
+        See `Order.parse`; or ``e_above_hull``, eV/atom above the hull of the campaign's energies,
+        ``e_above_hull.dft`` above that of the references.
     top
         How many at most.
     criteria
@@ -121,23 +123,51 @@ def candidates(
     """
     if top < 1:
         raise PetFlowsError(f"top must be at least 1 (got {top}).")
-    order = Order.parse(by)
-    wanted = {"sources.campaign": campaign, "property": order.property, "state": "ok"}
+    wanted = {"sources.campaign": campaign, "state": "ok"}
     query = {"$and": [wanted, dict(criteria)]} if criteria else wanted
-    field = order.path.partition(".")[0]
-    ranked = []
-    for record in store.query(query, [*_HEAD, f"result.{field}"]):
-        value = value_at(record.get("result"), order.path)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            ranked.append((float(value), record))
+    hull = HULLS.get(by.removeprefix("-"))
+    if hull is None:
+        ranked = _by_result(store, query, Order.parse(by))
+        what = by.removeprefix("-")
+    else:
+        ranked, reason = _by_hull(store, campaign, query, hull)
+        what = f"energy above the hull ({reason})"
     if not ranked:
         raise PetFlowsError(
-            f"Campaign {campaign} has no record of {order.property} in state ok with a number "
-            f"{order.path}{' that matches' * bool(criteria)}: compute it first, or choose by "
-            "another field."
+            f"Campaign {campaign} has no record in state ok{' that matches' * bool(criteria)} with "
+            f"a number {what}: compute it first, or choose by another field."
         )
-    ranked.sort(key=lambda pair: (-pair[0] if order.largest_first else pair[0], pair[1]["_id"]))
+    sign = -1 if by.startswith("-") else 1
+    ranked.sort(key=lambda pair: (sign * pair[0], pair[1]["_id"]))
     return _distinct(store, campaign, ranked, top)
+
+
+def _by_result(
+    store: ResultStore, query: Mapping[str, Any], order: Order
+) -> list[tuple[float, dict[str, Any]]]:
+    field = order.path.partition(".")[0]
+    of_property = {"$and": [{"property": order.property}, query]}
+    found = []
+    for record in store.query(of_property, [*_HEAD, f"result.{field}"]):
+        value = value_at(record.get("result"), order.path)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found.append((float(value), record))
+    return found
+
+
+def _by_hull(
+    store: ResultStore, campaign: str, query: Mapping[str, Any], hull: Kind
+) -> tuple[list[tuple[float, dict[str, Any]]], str]:
+    """Records with their energies above the hull, and why others have none."""
+    of_potentials = above_hull(store, campaign, hull)
+    values = {key: value for one in of_potentials for key, value in one.above.items()}
+    reasons = {reason for one in of_potentials for reason in one.missing.values()}
+    found = [
+        (values[record["_id"]], record)
+        for record in store.query(query, _HEAD)
+        if record["_id"] in values
+    ]
+    return found, "; ".join(sorted(reasons)[:3]) or "nothing matches"
 
 
 def _distinct(

@@ -34,8 +34,9 @@ class FollowUpMaker(Maker):
     maker
         What each structure is given to: any maker whose ``make`` takes a structure.
     by
-        Field of a result by which they are chosen, such as ``energy_per_atom`` or
-        ``phonon.min_frequency``; smallest first, with a minus before it largest first.
+        What they are chosen by, smallest first, with a minus before it largest first:
+        ``e_above_hull`` (of the campaign's energies; ``e_above_hull.dft`` of the references), or a
+        field of a result such as ``phonon.min_frequency``.
     top
         How many.
     criteria
@@ -52,7 +53,7 @@ class FollowUpMaker(Maker):
 
     name: str = "follow-up"
     maker: Maker | None = None
-    by: str = "energy_per_atom"
+    by: str = "e_above_hull"
     top: int = 10
     criteria: dict[str, Any] = field(default_factory=dict)
 

@@ -85,13 +85,46 @@ def test_only_sound_records_and_those_that_match(keys):
     assert found[0].record == other[0]["_id"]
 
 
+def test_the_lowest_above_the_hull(keys):
+    alloys = {"one": -1.0, "two": -2.5, "three": -1.6}
+    with ResultStore.open() as store:
+        for n, (name, energy) in enumerate(alloys.items()):
+            atoms = bulk("Cu", "sc", a=2.7 + 0.01 * n).repeat((1, 1, 2))
+            atoms.symbols[0] = "Al"
+            store.put(
+                *made(
+                    EXAMPLES["relax"], name, atoms, "ok", "fcc",
+                    outcome={"result": {**EXAMPLES["relax"].result, "energy_per_atom": energy}},
+                )
+            )  # fmt: skip
+    # elements at 0 (Cu) and -2 (Al) eV: halfway -1 without the compounds
+    found = chosen("e_above_hull", 9, {"nelements": 2})
+    assert [(one.name, one.value) for one in found] == [
+        ("two", 0.0),
+        ("three", pytest.approx(0.9)),
+        ("one", pytest.approx(1.5)),
+    ]
+    assert [one.name for one in chosen("-e_above_hull", 1)] == ["one"]
+    said = "with a number energy above the hull .there is no reference energy of the element"
+    with pytest.raises(PetFlowsError, match=said):
+        chosen("e_above_hull.dft")
+
+
 @pytest.mark.parametrize(
     ("by", "criteria", "said"),
     [
         ("hardness", None, "No result has a number 'hardness' to choose by: choose a field"),
-        ("min_frequency", None, "Campaign fcc has no record of phonon in state ok with a number"),
-        ("b0", {"elements": "U"}, "a number b0 that matches: compute it first"),
-        ("relax.path", None, "no record of relax in state ok with a number path"),
+        (
+            "min_frequency",
+            None,
+            "has no record in state ok with a number min_frequency",
+        ),
+        (
+            "b0",
+            {"elements": "U"},
+            "record in state ok that matches with a number b0: compute it",
+        ),
+        ("relax.path", None, "no record in state ok with a number relax.path"),
     ],
 )
 def test_nothing_to_choose_is_a_sentence(keys, by, criteria, said):
