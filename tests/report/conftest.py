@@ -18,6 +18,7 @@ from tests.report.stored import put_comparisons
 
 #: a formula and an identifier that a page must show as they are
 FORMULA = "Si<script>window.hacked=1</script>"
+ODD = "<img src=y onerror='window.hacked=3'>"
 NAME = "<img src=x onerror='window.hacked=2'>"
 
 
@@ -40,6 +41,11 @@ def filled(tmp_path_factory) -> Path:
             record, blobs = made(EXAMPLES["eos"], NAME, bulk("Ge"))
             store.put({**record, "formula_pretty": FORMULA}, blobs)
             put_comparisons(store, CAMPAIGN)
+            # a name and a unit that are markup, of a value of another package
+            odd = store.comparisons.find_one({"property": "eos", "reference": {"$ne": None}})
+            value = {"pet": 2.0, "dft": 1.0, "difference": 1.0, "relative": 1.0}
+            values = [*odd["values"], {"name": ODD, "unit": ODD, **value}]
+            store.put_comparisons([{**odd, "values": values}])
             write_report(store, CAMPAIGN, path / "pages")
     return path
 

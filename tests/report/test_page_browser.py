@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.report.conftest import FORMULA, NAME
+from tests.report.conftest import FORMULA, NAME, ODD
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
@@ -61,6 +61,13 @@ def in_sight(page, selector):
     page.wait_for_selector(f"{selector} .main-svg")
 
 
+def hover(page):
+    """Put the pointer over the first point of the parity plot."""
+    box = page.locator("[aria-label='PET against DFT'] .scatterlayer .point").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector(".hoverlayer .hovertext")
+
+
 def test_the_table_sorts_and_filters(browser, written):
     with opened(browser, written, "index.html") as page:
         assert page.title() == "metals"
@@ -94,10 +101,7 @@ def test_a_point_is_hovered_and_leads_to_its_row(browser, written):
     with opened(browser, written, "index.html") as page:
         in_sight(page, "[aria-label='PET against DFT']")
         page.locator("select[name=quantity]").select_option("eos.b0")
-        point = page.locator("[aria-label='PET against DFT'] .scatterlayer .point").first
-        box = point.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_selector(".hoverlayer .hovertext")
+        hover(page)
         said = page.locator(".hoverlayer").first.text_content()
         assert "PET" in said
         assert "DFT" in said
@@ -136,6 +140,13 @@ def test_text_of_a_campaign_stays_text(browser, written):
         page.wait_for_selector("h2")
         assert FORMULA in page.locator("h2").first.inner_text()
         assert page.evaluate("window.hacked") is None
+    with opened(browser, written, "index.html") as page:
+        page.get_by_role("button", name="eos", exact=True).click()
+        assert ODD in page.locator("#table .tabulator-header").inner_text()
+        page.locator("select[name=quantity]").select_option(f"eos.{ODD}")
+        in_sight(page, "[aria-label='PET against DFT']")
+        hover(page)
+        assert ODD in page.locator(".hoverlayer").first.text_content()
 
 
 def page_of(written, name):

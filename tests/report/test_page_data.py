@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.flows.campaign_file import Draft
 from pet_flows.report.page import assets, viewer
 from pet_flows.report.page.curves import bands, density, equation_of_state
+from pet_flows.report.page.figures import write_figures
 from pet_flows.report.page.folder import write_report
 from pet_flows.report.page.hulls import hulls
 from pet_flows.report.page.scripts import script
@@ -164,6 +166,10 @@ def test_the_folder(written):
     assert summary["n"] == len(b0["row"]) > 20
     assert summary["interval"][0] < summary["mae"] < summary["interval"][1]
     assert summary["calibration"]["n"] == sum(s is not None for s in b0["spread"]) > 20
+    with (written / "comparisons.csv").open(newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["name"] == "b0"]
+    assert [float(line["difference"]) for line in lines] == pytest.approx(b0["difference"])
+    assert {line["level"] for line in lines} == {"PBE, PAW 54, 520 eV, non-magnetic"}
     licences = (written / "assets" / "LICENSES.txt").read_text("utf-8")
     for name in ("Tabulator", "plotly", "chemiscope"):
         assert name in licences
@@ -185,16 +191,19 @@ def test_scripts_are_of_one_idea():
 
 def test_the_largest_errors_have_pages_first(folder, tmp_path):
     with ResultStore.open(read_only=True) as store:
-        written = write_report(store, CAMPAIGN, tmp_path / "few", n_pages=4, figures="svg")
+        written = write_report(store, CAMPAIGN, tmp_path / "few", n_pages=4)
+        beside = beside_dft(store, CAMPAIGN, report(store, CAMPAIGN).rows)
     assert written.n_pages == 4
     series, pages = data(tmp_path / "few", "series"), data(tmp_path / "few", "pages")
     first = series[0]
     errors = np.abs(np.array(first["relative"], dtype=float))
     assert first["row"][int(errors.argmax())] in pages
-    drawn = sorted(path.name for path in (tmp_path / "few" / "figures").iterdir())
-    assert written.n_figures == len(drawn)
-    assert "eos_b0_PBE.svg" in drawn
-    assert "<svg" in (tmp_path / "few" / "figures" / "eos_b0_PBE.svg").read_text("utf-8")
+    chosen = [series for series in beside.series if series.name in ("b0", "v0_per_atom")]
+    drawn = write_figures([*chosen, chosen[0]], tmp_path / "figures", "svg")
+    assert [path.name for path in drawn] == [
+        "eos_v0_per_atom_PBE.svg", "eos_b0_PBE.svg", "eos_v0_per_atom_PBE-2.svg"
+    ]  # fmt: skip
+    assert all("<svg" in path.read_text("utf-8") for path in drawn)
 
 
 def test_a_report_is_written_again_but_over_nothing_else(folder, tmp_path):
@@ -222,9 +231,17 @@ def test_a_damaged_document_leaves_the_others(folder, tmp_path, caplog):
             store.blobs.remove([phonon["blobs"]["phonon"]])
             reference = next(store.references.find({"property": "eos"}))
             store.references.remove({"_id": reference["_id"]})
+            pair = store.comparisons.find_one({"property": "relax", "reference": {"$ne": None}})
+            store.comparisons.update_one({"_id": pair["_id"]}, {"$unset": {"matched_by": ""}})
+            static = next(store.query({"property": "static"}))
+            store.records.update_one({"_id": static["_id"]}, {"$unset": {"blobs": ""}})
+            xenon = next(store.query({"sources.material_id": "my xenon"}))
+            store.records.update_one({"_id": xenon["_id"]}, {"$unset": {"state": ""}})
         with ResultStore.open(read_only=True) as store:
             written = write_report(store, CAMPAIGN, tmp_path / "damaged")
-    assert written.n_pages == 34
+    assert (written.n_structures, written.n_pages) == (33, 33)
+    assert f"Comparison {pair['_id']} is damaged" in caplog.text
+    assert f"Record {xenon['_id']} is damaged" in caplog.text
     assert f"Reference {reference['_id']} of a comparison is not in this store" in caplog.text
     assert "is not in the additional store" in caplog.text
 

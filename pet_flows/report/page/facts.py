@@ -67,8 +67,8 @@ def _computed(store: ResultStore, name: str) -> dict[str, Any]:
     paths: Counter[str] = Counter()
     seconds, evaluations = 0.0, 0
     for record in store.query({"sources.campaign": name}, fields):
-        potential = record["potential"]
-        potentials.setdefault(str(potential["digest"]), potential)
+        if potential := record.get("potential"):
+            potentials.setdefault(str(potential["digest"]), potential)
         about = record.get("provenance") or {}
         for package, version in (about.get("versions") or {}).items():
             used.setdefault(package, Counter())[version] += 1

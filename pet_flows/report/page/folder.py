@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.damage import SYMPTOMS
 from pet_flows.report.formats import as_csv
 from pet_flows.report.page.assets import copy_assets
 from pet_flows.report.page.facts import facts
@@ -17,12 +19,14 @@ from pet_flows.report.page.figures import write_figures
 from pet_flows.report.page.hulls import hulls, stabilities
 from pet_flows.report.page.rows import columns
 from pet_flows.report.page.scripts import write_script
-from pet_flows.report.page.series import Beside, beside_dft
+from pet_flows.report.page.series import Beside, beside_dft, series_csv
 from pet_flows.report.page.structure import StructurePages
 from pet_flows.report.page.summary import summary
 from pet_flows.report.page.viewer import ABSENT
 from pet_flows.report.table import Report, report
 from pet_flows.store.results import ResultStore
+
+logger = logging.getLogger(__name__)
 
 #: structures that have a page of their own, where nothing else is asked for
 PAGES = 2000
@@ -94,13 +98,13 @@ def write_report(
         viewer = copy_assets(folder)
         _write_tables(store, table, beside, folder, viewer)
         chosen = _chosen(table, beside, n_pages)
-        _write_pages(store, table, chosen, folder)
+        n_pages = _write_pages(store, table, chosen, folder)
         drawn = write_figures(beside.series, folder / "figures", figures) if figures else []
     except OSError as error:
         raise PetFlowsError(
             f"The report cannot be written into {folder} ({error.strerror}): name another folder."
         ) from None
-    return Written(len(table.rows), len(chosen), beside.n_comparisons, len(drawn), viewer)
+    return Written(len(table.rows), n_pages, beside.n_comparisons, len(drawn), viewer)
 
 
 def _write_tables(
@@ -110,11 +114,11 @@ def _write_tables(
     data = folder / "data"
     rows = columns(table)
     rows["matched"] = [beside.matched.get(n, "") for n in range(len(table.rows))]
-    found = list(hulls(store, table.campaign, table.rows))
+    found = _hulls(store, table)
     for name in ("above", "above_dft"):
         column: list[float | None] = [None] * len(table.rows)
-        for one in found:
-            for number, value in zip(one["row"], one.get(name, ()), strict=False):
+        for hull in found:
+            for number, value in zip(hull["row"], hull.get(name, ()), strict=False):
                 column[number] = value
         rows[name] = column
     about = facts(store, table, beside)
@@ -122,12 +126,27 @@ def _write_tables(
     write_script(data / "campaign.js", "CAMPAIGN", about)
     write_script(data / "rows.js", "ROWS", rows)
     materials = rows["material"]
-    series = [{**vars(one), "summary": summary(one, materials)} for one in beside.series]
+    series = []
+    for one in beside.series:
+        shown = {name: value for name, value in vars(one).items() if name != "matched_by"}
+        series.append({**shown, "summary": summary(one, materials)})
     write_script(data / "series.js", "SERIES", series)
-    told = {"hulls": found, "stability": stabilities(store, table.campaign)}
+    told = {"hulls": found, "stability": stabilities(store, table.campaign) if found else []}
     write_script(data / "hulls.js", "HULLS", told)
     write_script(data / "alone.js", "ALONE", beside.alone)
     (folder / "table.csv").write_text(as_csv(table), encoding="utf-8")
+    (folder / "comparisons.csv").write_text(series_csv(beside, table.rows), encoding="utf-8")
+
+
+def _hulls(store: ResultStore, table: Report) -> list[dict[str, Any]]:
+    try:
+        return list(hulls(store, table.campaign, table.rows))
+    except SYMPTOMS as error:
+        logger.warning(
+            "The report is without hulls, because a record is damaged (%s: %s): find it with "
+            "pet-flows query, and run the campaign again without it.", type(error).__name__, error,
+        )  # fmt: skip
+        return []
 
 
 def _chosen(table: Report, beside: Beside, most: int) -> list[int]:
@@ -154,22 +173,32 @@ def _errors(series: Any) -> Iterator[tuple[float | None, float]]:
     return zip(series.relative, series.difference, strict=True)
 
 
-def _write_pages(store: ResultStore, table: Report, chosen: list[int], folder: Path) -> None:
+def _write_pages(store: ResultStore, table: Report, chosen: list[int], folder: Path) -> int:
+    """Write the pages of single structures; says how many there are."""
     pages = StructurePages(store, table.campaign)
     with_documents = len(table.rows) <= DOCUMENTS
     if with_documents:
         (folder / "documents").mkdir()
-    names = {}
+    written = []
     for number in chosen:
-        page, documents = pages.page(table.rows[number])
+        row = table.rows[number]
+        try:
+            page, documents = pages.page(row)
+        except SYMPTOMS as error:
+            logger.warning(
+                "The structure %s has no page, because one of its documents is damaged (%s: %s).",
+                row.material, type(error).__name__, error,
+            )  # fmt: skip
+            continue
         page["row"] = number
         page["documents"] = with_documents
         write_script(place(folder, page["page"]), "STRUCTURE", page)
-        names[number] = page["page"]
+        written.append(number)
         if with_documents:
             for key, document in documents.items():
                 _write_document(folder / "documents" / f"{key}.json", document)
-    write_script(folder / "data" / "pages.js", "PAGES", sorted(names))
+    write_script(folder / "data" / "pages.js", "PAGES", sorted(written))
+    return len(written)
 
 
 def place(folder: Path, page: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.properties.registry import properties
+from pet_flows.report.damage import SYMPTOMS
 from pet_flows.report.table import Row
 from pet_flows.store.results import ResultStore
 
@@ -39,6 +42,7 @@ class Series:
     relative: list[float | None] = field(default_factory=list)
     spread: list[float | None] = field(default_factory=list)
     """of the record's energy over the rotations, eV/atom"""
+    matched_by: list[str] = field(default_factory=list)
     differs: list[int] = field(default_factory=list)
     """places of structures in these lists whose levels of theory are not the same"""
 
@@ -91,41 +95,70 @@ def beside_dft(store: ResultStore, campaign: str, rows: Sequence[Row]) -> Beside
         for member in row.members:
             places.setdefault(member.key, number)
             spreads[member.key] = member.spread.get("energy_per_atom")
-    found = Beside([], {}, {}, [], 0)
-    by_key: dict[tuple[str, ...], Series] = {}
-    names = _Levels(store)
+    reader = _Reader(store, rows, places, spreads)
     for document in store.comparisons.find({"campaigns": campaign}, list(_NEEDED)):
-        place = places.get(document.get("record") or "")
+        try:
+            reader.add(document)
+        except SYMPTOMS as error:
+            logger.warning(
+                "Comparison %s is damaged (%s: %s): run pet-flows compare again. It is left out.",
+                document.get("_id"), type(error).__name__, error,
+            )  # fmt: skip
+    return reader.found()
+
+
+class _Reader:
+    """Puts comparisons into series, one after the other."""
+
+    def __init__(
+        self,
+        store: ResultStore,
+        rows: Sequence[Row],
+        places: Mapping[str, int],
+        spreads: Mapping[str, float | None],
+    ):
+        self._rows, self._places, self._spreads = rows, places, spreads
+        self._levels = _Levels(store)
+        self._series: dict[tuple[str, ...], Series] = {}
+        self._found = Beside([], {}, {}, [], 0)
+
+    def add(self, document: Mapping[str, Any]) -> None:
+        found = self._found
+        place = self._places.get(document.get("record") or "")
         if place is None or not document.get("reference"):
             found.alone.append(_alone(document, place))
             if place is not None:
                 found.matched.setdefault(place, "unmatched")
-            continue
+            return
+        level = self._levels.short(document.get("level") or {})
+        values = [
+            ((document["property"], value["name"], level, self._rows[place].potential), value)
+            for value in document.get("values") or ()
+            if isinstance(value["difference"], int | float)
+        ]
         found.n_comparisons += 1
-        way = str(document.get("matched_by"))
+        way = str(document["matched_by"])
         found.matched[place] = min((way, found.matched.get(place, "unmatched")), key=_rank)
         if not document.get("values"):
             found.alone.append(_alone(document, place))
-        if document.get("record_state") != "ok":
-            continue  # it is shown on its page, but is nobody's error
-        level = names.short(document.get("level") or {})
-        for value in document.get("values") or ():
-            if not isinstance(value.get("difference"), int | float):
-                continue
-            key = (document["property"], value["name"], level, rows[place].potential)
-            series = by_key.get(key)
-            if series is None:
-                series = Series(key[0], key[1], value["unit"], level, key[3])
-                by_key[key] = series
+        if document["record_state"] != "ok":
+            return  # it is shown on its page, but is nobody's error
+        for key, value in values:
+            series = self._series.setdefault(
+                key, Series(key[0], key[1], str(value.get("unit") or ""), *key[2:])
+            )
             if document.get("level_differs"):
                 series.differs.append(len(series.row))
             series.row.append(place)
             for name in ("pet", "dft", "difference", "relative"):
                 getattr(series, name).append(_number(value.get(name)))
-            series.spread.append(spreads.get(document["record"]))
-    found.series = sorted(by_key.values(), key=_order)
-    found.levels = names.said
-    return found
+            series.spread.append(self._spreads.get(document["record"]))
+            series.matched_by.append(way)
+
+    def found(self) -> Beside:
+        self._found.series = sorted(self._series.values(), key=_order)
+        self._found.levels = self._levels.said
+        return self._found
 
 
 def _order(series: Series) -> tuple[Any, ...]:
@@ -198,3 +231,20 @@ def level_text(level: Mapping[str, Any]) -> str:
     except (ValidationError, TypeError):
         logger.warning("A reference has a level of theory that cannot be read: %s.", level)
         return str(level.get("functional") or "unknown functional")
+
+
+def series_csv(beside: Beside, rows: Sequence[Row]) -> str:
+    """All values beside DFT as CSV with all digits: a line for each structure and quantity."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = ("pet", "dft", "difference", "relative", "matched_by")
+    writer.writerow(
+        ["material_id", "formula", "potential", "property", "name", "unit", "level", *columns]
+    )
+    for series in beside.series:
+        for n, number in enumerate(series.row):
+            row = rows[number]
+            what = (series.property, series.name, series.unit, beside.levels[series.level])
+            values = [getattr(series, name)[n] for name in columns]
+            writer.writerow([row.material, row.formula, row.potential, *what, *values])
+    return text.getvalue()

@@ -13,12 +13,12 @@
   }
 
   function said(series, n) {
-    const row = series.row[n], unit = series.unit;
+    const row = series.row[n], unit = PF.shown(series.unit);
     const lines = [`<b>${PF.shown(R.material[row])}</b> ${PF.shown(R.formula[row])}`];
     if (series.dft[n] !== null) {
       lines.push(`PET ${PF.withUnit(PF.number(series.pet[n], 5), unit)}`, `DFT ${PF.withUnit(PF.number(series.dft[n], 5), unit)}`);
     }
-    const [factor, small] = PF.errorScale(unit);
+    const [factor, plain] = PF.errorScale(series.unit), small = PF.shown(plain);
     const relative = series.relative[n] === null ? "" : ` (${PF.percent(series.relative[n])})`;
     lines.push(`error ${PF.withUnit(PF.signed(factor * series.difference[n], 3), small)}${relative}`);
     return lines.join("<br>");
@@ -173,7 +173,8 @@
         choose("potential", "potential", several("potential")), measure && measure.whole].filter(Boolean));
       numbers.replaceChildren(...strip(series));
       const across = series.differs.length ? ` Open circles: ${series.differs.length} whose levels of theory are not the same.` : "";
-      note.textContent = `DFT: ${window.CAMPAIGN.levels[series.level] || series.level}.${across}`;
+      note.replaceChildren(`DFT: ${window.CAMPAIGN.levels[series.level] || series.level}.${across} All of them with all digits: `,
+        PF.el("a", { href: "comparisons.csv", text: "comparisons.csv" }));
 
       const errors = errorsOf(series, chosen.relative && hasRelative);
       const known = errors.values.filter((v) => v !== null);

@@ -38,6 +38,9 @@ window.PF = {};
   PF.shown = (text) =>
     String(text ?? "").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
+  /** What is said beside the pointer, as an element: of text Tabulator would make markup. */
+  PF.tip = (text) => (text ? PF.el("span", { text }) : "");
+
   /** A number for people, with a true minus; yes and no; a dash where there is none. */
   PF.number = function (value, digits = 4) {
     if (value === null || value === undefined || value === "") return "–";

@@ -32,7 +32,8 @@
   }
 
   const numeric = (field, title, unit, digits, signed) => ({
-    field, title: unit ? `${title}\n${unit}` : title, hozAlign: "right", headerHozAlign: "right", minWidth: 96,
+    field, title: PF.shown(unit ? `${title}\n${unit}` : title),  // Tabulator would read markup
+     hozAlign: "right", headerHozAlign: "right", minWidth: 96,
     sorter: "number", sorterParams: { alignEmptyValues: "bottom" },
     formatter: (cell) => (signed ? PF.signed : PF.number)(cell.getValue(), digits),
   });
@@ -54,7 +55,7 @@
       { field: "formula", title: "formula", minWidth: 90, formatter: (cell) => PF.formula(cell.getValue()) },
       { field: "group", title: "space group", minWidth: 124, formatter: (cell) => PF.group(cell.getValue()) },
       { field: "state", title: "state", minWidth: 118, formatter: (cell) => PF.state(cell.getValue()),
-        tooltip: (event, cell) => R.problems[cell.getData().id] || "" },
+        tooltip: (event, cell) => PF.tip(R.problems[cell.getData().id]) },
     ];
     if (innerWidth <= 640) columns.splice(1, 0, columns.pop());  // the state, where there is space for two
     if (new Set(R.potential).size > 1) columns.push({ field: "potential", title: "potential", minWidth: 150 });
@@ -65,13 +66,13 @@
       if (view === head.property || (view === "" && count[head.property] <= 1)) {
         const one = numeric(`c${k}`, view ? shortName(head.name) : `${head.property} ${shortName(head.name)}`, head.unit, 5);
         if (isYesNo(head.key)) Object.assign(one, { sorter: "boolean", sorterParams: {} });
-        columns.push({ ...one, headerTooltip: head.meaning || false });
+        columns.push({ ...one, headerTooltip: () => PF.tip(head.meaning) });
       }
     });
     [...quantities.entries()].forEach(([key, [series]], k) => {
       if (view === series.property || (view === "" && k < 2)) {
         columns.push({ ...numeric(`e${k}`, `Δ ${shortName(series.name)}`, series.unit, 3, true),
-          headerTooltip: `${key}: PET minus DFT` });
+          headerTooltip: () => PF.tip(`${key}: PET minus DFT`) });
       }
     });
     if (view === "" && R.above.some((value) => value !== null)) {
