@@ -7,9 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pet_flows.compare.documents import Document, alone, damaged, documents_of, same, state_of
+from pet_flows.compare.documents import (
+    Document,
+    alone,
+    damaged,
+    documents_of,
+    same,
+    stamp,
+    state_of,
+)
 from pet_flows.compare.heads import Place, RecordHeads, by_place, record_heads
-from pet_flows.compare.match import partners
+from pet_flows.compare.match import Candidates, partners
 from pet_flows.compare.same import Distances
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Theirs
@@ -91,12 +99,13 @@ def build(
         if comparison["record"] is not None:
             existing[comparison["record"]].append(comparison)
     todo: dict[Place, dict[str, str]] = defaultdict(dict)
+    stamps: dict[Place, str] = {}
     for formula, records in heads.by_formula.items():
         for record in records:
             place = (formula, record.property)
-            there = references.get(place, {})
-            stamps = [f"{key} {head['last_updated']}" for key, head in sorted(there.items())]
-            made_of = state_of(record.updated, stamps)
+            if place not in stamps:
+                stamps[place] = stamp(references.get(place, {}))
+            made_of = state_of(record.updated, stamps[place])
             if not _is_current(existing.get(record.key, ()), made_of, across_levels):
                 todo[place][record.key] = made_of
         if sum(map(len, todo.values())) >= AT_ONCE:
@@ -135,9 +144,9 @@ def _build_some(
     """
     place_of = {key: place for place, keys in todo.items() for key in keys}
     wanted = [key for place in todo for key in references.get(place, {})]
-    loaded: dict[Place, list[Theirs]] = defaultdict(list)
+    loaded: dict[Place, Candidates] = defaultdict(Candidates)
     for theirs in _sound(shelf.references(wanted), built):
-        loaded[theirs.document["formula_pretty"], theirs.document["property"]].append(theirs)
+        loaded[theirs.document["formula_pretty"], theirs.document["property"]].add(theirs)
     distances = Distances()
     for part in chunks(list(place_of), AT_ONCE):
         documents: list[Document] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -131,7 +131,7 @@ def alone(
         "level": {name: theirs["level"][name] for name in ("functional", "digest")},
         "reason": problem or NO_RECORD,
         "reference_updated": theirs["last_updated"],
-        "made_of": state_of(theirs["last_updated"], names),
+        "made_of": state_of(theirs["last_updated"], " ".join(names)),
         "built_at": _now(),
     }
 
@@ -142,17 +142,22 @@ def same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return all(old.get(name) == new.get(name) for name in names)
 
 
-def state_of(updated: Any, references: Sequence[str]) -> str:
+def stamp(references: Mapping[str, Mapping[str, Any]]) -> str:
+    """Digest of the ids of references and when each last changed."""
+    return digest([f"{key} {head['last_updated']}" for key, head in sorted(references.items())], 16)
+
+
+def state_of(updated: Any, others: str) -> str:
     """Digest of what the comparisons of a record are made of.
 
     Parameters
     ----------
     updated
         When the record last changed.
-    references
-        Id and time of last change of every reference that could stand beside it.
+    others
+        `stamp` of every reference that could stand beside it.
     """
-    return digest([VERSION, str(updated), *references], 16)
+    return digest([VERSION, str(updated), others], 16)
 
 
 _EMPTY: Mapping[str, Any] = {

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from pet_flows.compare.documents import Document, values_of
-from pet_flows.compare.match import crystals_of
+from pet_flows.compare.match import Candidates, crystals_of
 from pet_flows.compare.potential import FORCE_FIELD
 from pet_flows.compare.same import Distances
 from pet_flows.compare.shelf import Shelf
@@ -64,7 +64,8 @@ def _nearest(
     others: Collection[Ours], theirs: Theirs, distances: Distances, pair: Document, name: str
 ) -> Document | None:
     """Values of the document that is most like a reference, if one is of its crystal."""
-    matches = [(match, one) for one in others for match in crystals_of(one, [theirs], distances)]
+    candidates = Candidates([theirs])
+    matches = [(match, one) for one in others for match in crystals_of(one, candidates, distances)]
     if not matches:
         return None
     _, ours = min(matches, key=lambda both: (both[0].way == "structure", both[0].rmsd or 0.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,8 +78,46 @@ class Partners:
     notes: tuple[str, ...] = ()
 
 
+class Candidates:
+    """References of one property and reduced formula, found by what they are known by."""
+
+    def __init__(self, references: Iterable[Theirs] = ()) -> None:
+        self.all: list[Theirs] = []
+        self._by_record: dict[str, list[Theirs]] = {}
+        self._by_id: dict[str, list[Theirs]] = {}
+        self._by_size: dict[int, list[Theirs]] = {}
+        for theirs in references:
+            self.add(theirs)
+
+    def add(self, theirs: Theirs) -> None:
+        """Take one more."""
+        self.all.append(theirs)
+        for key in theirs.document["records"]:
+            self._by_record.setdefault(key, []).append(theirs)
+        for name in theirs.ids:
+            self._by_id.setdefault(name, []).append(theirs)
+        self._by_size.setdefault(theirs.document["nsites_primitive"], []).append(theirs)
+
+    def linked(self, ours: Ours) -> list[Theirs]:
+        """Those that were calculated for a record."""
+        return _each(self._by_record, ours.keys)
+
+    def named(self, ours: Ours) -> list[Theirs]:
+        """Those of a material with one of its identifiers."""
+        return _each(self._by_id, ours.ids)
+
+    def of_size(self, n_atoms: int) -> list[Theirs]:
+        """Those with so many atoms in the primitive cell."""
+        return self._by_size.get(n_atoms, [])
+
+
+def _each(index: Mapping[str, list[Theirs]], keys: Iterable[str]) -> list[Theirs]:
+    found = {theirs.key: theirs for key in keys for theirs in index.get(key, ())}
+    return [found[key] for key in sorted(found)]
+
+
 def partners(
-    ours: Ours, candidates: Sequence[Theirs], distances: Distances, *, across_levels: bool = False
+    ours: Ours, candidates: Candidates, distances: Distances, *, across_levels: bool = False
 ) -> Partners:
     """Find the references of a record's crystal and level of theory.
 
@@ -94,7 +132,7 @@ def partners(
     across_levels
         Where no reference is of the potential's level, take the nearest; it says what differs.
     """
-    if not candidates:
+    if not candidates.all:
         return Partners(reason=NOT_THERE)
     notes: list[str] = []
     differing: list[Match] = []
@@ -118,7 +156,7 @@ def partners(
     return Partners(tuple(_choices(of_level)), None, rest, nearest.level_differs, tuple(notes))
 
 
-def crystals_of(ours: Ours, candidates: Sequence[Theirs], distances: Distances) -> list[Match]:
+def crystals_of(ours: Ours, candidates: Candidates, distances: Distances) -> list[Match]:
     """References of the same crystal, of whatever level of theory, by the first way that finds."""
     for find in (_by_link, _by_identifier, _by_structure):
         if found := find(ours, candidates, distances, []):
@@ -127,23 +165,21 @@ def crystals_of(ours: Ours, candidates: Sequence[Theirs], distances: Distances) 
 
 
 def _by_link(
-    ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
+    ours: Ours, candidates: Candidates, distances: Distances, notes: list[str]
 ) -> list[Match]:
     """References that were calculated for this record."""
-    linked = [theirs for theirs in candidates if ours.keys & set(theirs.document["records"])]
-    return _still_there(ours, linked, "link", distances, notes)
+    return _still_there(ours, candidates.linked(ours), "link", distances, notes)
 
 
 def _by_identifier(
-    ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
+    ours: Ours, candidates: Candidates, distances: Distances, notes: list[str]
 ) -> list[Match]:
     """References of a material with one of the record's identifiers."""
-    known = [theirs for theirs in candidates if ours.ids & theirs.ids]
-    return _still_there(ours, known, "identifier", distances, notes)
+    return _still_there(ours, candidates.named(ours), "identifier", distances, notes)
 
 
 def _by_structure(
-    ours: Ours, candidates: Iterable[Theirs], distances: Distances, notes: list[str]
+    ours: Ours, candidates: Candidates, distances: Distances, notes: list[str]
 ) -> list[Match]:
     """References with the record's structure, those with its space group first."""
     if ours.primitive is None:
@@ -151,10 +187,9 @@ def _by_structure(
     group = _space_group(ours)
     alike: list[Theirs] = []
     others: list[Theirs] = []
-    for theirs in candidates:
-        if theirs.document["nsites_primitive"] == len(ours.primitive):
-            there = alike if (theirs.document["spacegroup"] or {}).get("loose") == group else others
-            there.append(theirs)
+    for theirs in candidates.of_size(len(ours.primitive)):
+        there = alike if (theirs.document["spacegroup"] or {}).get("loose") == group else others
+        there.append(theirs)
     found: list[Match] = []
     for some in (alike, others):
         for theirs in some:

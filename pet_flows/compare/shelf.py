@@ -43,6 +43,8 @@ class Shelf:
         self.keep = keep
         self._comparisons: dict[str, Document] = {}
         self._removed: set[str] = set()
+        self._given: frozenset[str] = frozenset()
+        self._installed: frozenset[str] = frozenset()
         self._references: dict[str, tuple[Document, Mapping[str, Any]]] = {}
 
     # references -------------------------------------------------------------------------------
@@ -63,6 +65,8 @@ class Shelf:
             for reference in references
             if reference.formula in formulas
         }
+        self._given = frozenset(given)
+        self._installed = frozenset(sources.names())
         known = {
             head["_id"]: head.get("package")
             for chunk in chunks(list(given))
@@ -82,14 +86,30 @@ class Shelf:
     def reference_heads(self, formulas: Iterable[str]) -> Iterator[Document]:
         """What can stand beside records of these reduced formulas."""
         wanted = sorted(set(formulas))
+        gone: list[str] = []
         for chunk in chunks(wanted):
             found = self.store.references.find(
                 {"formula_pretty": {"$in": chunk}}, [*_REFERENCE_HEAD]
             )
-            yield from (head for head in found if head["_id"] not in self._references)
+            for head in found:
+                if self._is_gone(head):
+                    gone.append(head["_id"])
+                elif head["_id"] not in self._references:
+                    yield head
         for document, _ in self._references.values():
             if document["formula_pretty"] in wanted:
                 yield document
+        for chunk in chunks(gone if self.keep else []):
+            self.store.references.remove({"_id": {"$in": chunk}})
+
+    def _is_gone(self, head: Mapping[str, Any]) -> bool:
+        """Whether a package that is there does not give this reference any more."""
+        package = head.get("package")
+        return (
+            package is not None
+            and package["source"] in self._installed
+            and head["_id"] not in self._given
+        )
 
     def references(self, keys: Sequence[str]) -> Iterator[Theirs]:
         """Whole references."""

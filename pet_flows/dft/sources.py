@@ -43,6 +43,11 @@ def sources(elements: Iterable[str] | None = None) -> dict[str, tuple[Reference,
     return {**found, OURS: ours}
 
 
+def names() -> list[str]:
+    """Names of the sources there are."""
+    return [*_of_others(), OURS]
+
+
 @lru_cache(maxsize=1)
 def _of_others() -> dict[str, tuple[str, tuple[Reference, ...]]]:
     """Distribution and references of each source, each reference checked."""

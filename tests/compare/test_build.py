@@ -12,14 +12,23 @@ from pet_flows.compare.shelf import Shelf
 from pet_flows.dft.reference import Origin
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import element, put_record, put_reference, rocksalt
+from tests.store.conftest import mongodb_job_store
 
 METALS = ("Mg", "Ca", "Sr", "Ba", "Cd", "Pb")
 
 
-@pytest.fixture
-def store():
-    with ResultStore.open() as store:
+@pytest.fixture(params=["embedded", "mongodb"])
+def store(request):
+    if request.param == "embedded":
+        with ResultStore.open() as store:
+            yield store
+        return
+    uri = request.getfixturevalue("mongodb_uri")
+    job_store = mongodb_job_store(uri, request.getfixturevalue("mongodb_database"))
+    job_store.connect()
+    with ResultStore.from_job_store(job_store) as store:
         yield store
+    job_store.close()
 
 
 def halides(store, **changes):
@@ -236,6 +245,9 @@ def test_references_of_packages_are_stored_once_and_follow_their_package(store, 
     monkeypatch.setattr(acwf, "references", lambda elements=None: (changed,))
     assert build(store, ["first"]).written == 1
     assert store.references.get(changed.id)["result"]["b0"] == 90.0
+    # what a package does not give any more is gone, and so is what was listed of it
+    assert [r["_id"] for r in store.references.find({"formula_pretty": "Si"})] == [changed.id]
+    assert {d["reference"] for d in documents(store).values()} == {changed.id}
 
 
 def test_the_whole_document(store):
