@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from datetime import datetime
 
 import bson
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 from ase.units import GPa
+from jobflow import JobStore
 from phonopy import Phonopy
 from pymatgen.core import Structure
 from pymatgen.core.elasticity.elastic import ElasticTensor
@@ -24,7 +26,9 @@ from pet_flows.dft.importers.jobflow_store import read_job_store
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
-from pet_flows.store.locate import embedded_job_store
+from pet_flows.store.locate import BLOBS, OUTPUTS, embedded_job_store
+from pet_flows.store.results import ResultStore
+from pet_flows.store.sqlite import SqliteStore
 from tests.dft.jobs import LINKS, fill, vasp_document
 
 
@@ -37,6 +41,20 @@ def bring_in(results, job_store, options: Options = Options()) -> Imported:  # n
 def imported(emt_jobs, job_store, results) -> Imported:
     fill(job_store, *emt_jobs)
     return bring_in(results, job_store)
+
+
+@pytest.fixture(scope="module")
+def all_of_them(emt_jobs, tmp_path_factory) -> Iterator[ResultStore]:
+    """What the flows gave, once for the tests that only look at it."""
+    folder = tmp_path_factory.mktemp("store")
+    data = SqliteStore(str(folder / "data.db"), BLOBS, key="blob_uuid")
+    store = JobStore(SqliteStore(str(folder / "all.db"), OUTPUTS), {"data": data})
+    store.connect()
+    fill(store, *emt_jobs)
+    with ResultStore.from_job_store(store) as opened:
+        bring_in(opened, store)
+        yield opened
+    store.close()
 
 
 def outputs(emt_jobs, name: str) -> list[dict]:
@@ -65,8 +83,8 @@ def test_flows_give_references_and_their_parts_none(imported, results):
         assert found["level"]["code"] == "force field"
 
 
-def test_energies_forces_and_stress_are_those_of_the_calculator(imported, results):
-    found = only(results, "relax", **{"source.name": {"$regex": "^Force field relax"}})
+def test_energies_forces_and_stress_are_those_of_the_calculator(all_of_them):
+    found = only(all_of_them, "relax", **{"source.name": {"$regex": "^Force field relax"}})
     assert found["material_ids"] == ["mp-149", "mine-7"]  # the latter of the structure itself
     structure = Structure.from_dict(found["structure"])
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
@@ -90,8 +108,8 @@ def test_pressure_of_a_compressed_cell_is_positive(emt_jobs, job_store, results)
     assert only(results, "static")["result"]["pressure"] > 10
 
 
-def test_the_elastic_tensor_is_the_raw_one_in_our_units(imported, results, emt_jobs):
-    found = only(results, "elastic")["result"]
+def test_the_elastic_tensor_is_the_raw_one_in_our_units(all_of_them, emt_jobs):
+    found = only(all_of_them, "elastic")["result"]
     (document,) = outputs(emt_jobs, "fit_elastic_tensor")
     raw = np.array(document["elastic_tensor"]["raw"])
     assert np.array(found["tensor"]) == pytest.approx(0.5 * (raw + raw.T), abs=1e-9)
@@ -109,9 +127,9 @@ def test_the_elastic_tensor_is_the_raw_one_in_our_units(imported, results, emt_j
     assert (found["stable"], found["ions_relaxed"], found["n_strains"]) == (True, True, 6)
 
 
-def test_a_phonon_document_gives_our_mesh_of_its_force_constants(imported, results, emt_jobs):
-    reference = only(results, "phonon")
-    found, arrays = reference["result"], results.references.blob(reference, "phonon")
+def test_a_phonon_document_gives_our_mesh_of_its_force_constants(all_of_them, emt_jobs):
+    reference = only(all_of_them, "phonon")
+    found, arrays = reference["result"], all_of_them.references.blob(reference, "phonon")
     (document,) = outputs(emt_jobs, "generate_frequencies")
     blob = document["force_constants"]["blob_uuid"]
     (constants,) = [
@@ -167,8 +185,8 @@ def test_without_force_constants_the_curves_count_per_atom(emt_jobs, job_store, 
     assert at_300["s"] == pytest.approx(whole["s"], abs=0.3)
 
 
-def test_an_equation_of_state_is_fitted_again(imported, results, emt_jobs):
-    found = only(results, "eos")["result"]
+def test_an_equation_of_state_is_fitted_again(all_of_them, emt_jobs):
+    found = only(all_of_them, "eos")["result"]
     (document,) = outputs(emt_jobs, "Forcefield EOS Maker postprocessing")
     theirs = document["relax"]["EOS"]["birch_murnaghan"]
     assert found["b0"] == pytest.approx(theirs["b0 GPa"], rel=1e-4)
@@ -176,7 +194,7 @@ def test_an_equation_of_state_is_fitted_again(imported, results, emt_jobs):
     assert found["e0_per_atom"] == pytest.approx(theirs["e0"] / 4, abs=1e-6)
     assert len(found["volumes"]) == 7
     # the bulk modulus of another flow, over smaller strains
-    assert found["b0"] == pytest.approx(only(results, "elastic")["result"]["k_vrh"], rel=0.03)
+    assert found["b0"] == pytest.approx(only(all_of_them, "elastic")["result"]["k_vrh"], rel=0.03)
 
 
 def test_only_the_last_run_of_a_job_counts(emt_jobs, job_store, results):
@@ -215,30 +233,33 @@ def test_what_has_not_changed_is_not_read_again(
     assert sum(before[key] != now[key] for key in before) == 2
 
 
-@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
-@pytest.mark.parametrize(
-    ("name", "damage", "reason"),
-    [
-        ("Force field relax", {"structure": None}, "no structure"),
-        ("Force field relax", {"output": {"energy": "high"}}, "damaged"),
-        ("Force field relax", {"is_force_converged": False}, "did not converge"),
-        ("fit_elastic_tensor", {"elastic_tensor": {"raw": [[1.0, 2.0]]}}, "not 6×6 numbers"),
-        ("fit_elastic_tensor", {"elastic_tensor": None}, "no elastic_tensor.raw"),
-        ("generate_frequencies", {"supercell_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}, "shape"),
-        ("Forcefield EOS", {"relax": {"energy": [1.0], "volume": [9.0]}}, "no structures"),
-    ],
+#: beginning of a job's name, what of its output is replaced, what is said then
+DAMAGE = (
+    ("Force field relax", {"structure": None}, "no structure"),
+    ("Force field relax", {"output": {"energy": "high"}}, "damaged"),
+    ("Force field relax", {"is_force_converged": False}, "did not converge"),
+    ("fit_elastic_tensor", {"elastic_tensor": {"raw": [[1.0, 2.0]]}}, "not 6×6 numbers"),
+    ("fit_elastic_tensor", {"elastic_tensor": None}, "no elastic_tensor.raw"),
+    ("generate_frequencies", {"supercell_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}, "shape"),
+    ("Forcefield EOS", {"relax": {"energy": [1.0], "volume": [9.0]}}, "no structures"),
 )
-def test_a_damaged_document_is_a_problem_and_stops_no_other(
-    name, damage, reason, emt_jobs, job_store, results
-):
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+def test_damaged_documents_are_problems_and_stop_no_other(emt_jobs, job_store, results):
     jobs = copy.deepcopy(emt_jobs[0])
-    (damaged,) = [job for job in jobs if job["name"].startswith(name)][:1]
-    damaged["output"] |= damage
+    for n, (name, damage, _) in enumerate(DAMAGE):
+        (damaged,) = [copy.deepcopy(job) for job in jobs if job["name"].startswith(name)][:1]
+        damaged["uuid"] = f"damaged {n}"
+        damaged["output"] = {**damaged["output"], **damage}
+        jobs.append(damaged)
     fill(job_store, jobs, emt_jobs[1])
     found = bring_in(results, job_store)
-    assert [problem.name.rpartition(" ")[2] for problem in found.problems] == [damaged["uuid"]]
-    assert reason in found.problems[0].reason
-    assert found.new >= 6
+    assert found.new == 8
+    said = {problem.name[-1]: problem.reason for problem in found.problems}
+    for n, (_, _, reason) in enumerate(DAMAGE):
+        assert reason in said[str(n)]
+    assert len(found.problems) == len(DAMAGE)
 
 
 @pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
@@ -326,11 +347,15 @@ class TestVasp:
 
     def test_a_functional_that_is_given_counts(self, document, job_store, results):
         document["output"]["run_type"] = None
+        for run in (document["output"], document["output"]["calcs_reversed"][0]):
+            run["input"]["incar"]["IVDW"] = 12
         fill(job_store, [document], [])
         options = Options(level={"functional": "r2SCAN"})
         assert bring_in(results, job_store, options).new == 1
         level = only(results, "static")["level"]
         assert (level["functional"], level["cutoff"]) == ("r2SCAN", 300.0)
+        assert level["dispersion"] == "D3(BJ)"  # the calculation still says the rest
+        assert bring_in(results, job_store, options).same == 1
 
 
 def test_the_store_of_ones_own_is_read_and_written_by_one_command(emt_jobs, capsys):

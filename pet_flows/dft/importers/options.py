@@ -67,8 +67,6 @@ class Options:
                     raise
                 found = None
         fields = found.model_dump(mode="json") if found is not None else {"functional": None}
-        if "functional" in self.level:  # its correction goes with it
-            fields["dispersion"] = None
         level = validated(LevelOfTheory, {**fields, **self.level}, _of_level)
         if level.functional is None:
             raise PetFlowsError(
