@@ -221,9 +221,9 @@ def against_dft(asked: argparse.Namespace, store: JobStore) -> None:
     # as matbench-discovery counts: DFT's hull stays fixed, and the potential's formation energies
     # are set beside it
     for found in above.above_hull(records, "dft alloys", "dft"):
-        if found.stability is not None:
+        if found.stability is not None and found.stability.counts.f1 is not None:
             counts = found.stability.counts
-            print(f"{found.potential}: stable on the DFT hull, F1 {counts.f1}, n = {counts.n}")
+            print(f"{found.potential}: stable on the DFT hull, F1 {counts.f1:.2f}, n = {counts.n}")
 
 
 if __name__ == "__main__":

@@ -208,4 +208,6 @@ def test_a_map_of_a_column_that_is_not_there(store, tmp_path):
     file = tmp_path / "a.csv"
     file.write_text("K\n3\n")
     with pytest.raises(PetFlowsError, match="The table has no column 'G', only K: correct --map"):
-        import_references(store, str(file), options=Options(columns={"G": "elastic.g_vrh"}))
+        import_references(store, str(file), options=Options(PBE, columns={"G": "elastic.g_vrh"}))
+    with pytest.raises(PetFlowsError, match="does not say with which functional"):
+        import_references(store, str(file))

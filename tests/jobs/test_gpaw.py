@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from jobflow import run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from monty.json import MontyDecoder, MontyEncoder
@@ -18,6 +19,8 @@ from pet_flows.launch.able import refuse_unable
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
+from tests.cli.stored import made as record_of
+from tests.plots.examples import EXAMPLES
 
 needs_gpaw = pytest.mark.skipif(
     find_spec("gpaw") is None, reason="GPAW is not installed: pip install 'pet-flows[dft]'"
@@ -71,6 +74,44 @@ def test_without_gpaw_it_says_what_to_install(monkeypatch, tmp_path):
     (firework,) = flow_to_workflow(GPAWMaker().make(SILICON)).fws
     with pytest.raises(PetFlowsError, match=said):  # another worker may have it
         refuse_unable(firework, tmp_path)
+
+
+def test_the_reference_is_linked_to_what_was_given(monkeypatch):
+    """With EMT in the place of GPAW."""
+    made = []
+
+    def emt():
+        made.append(1)
+        return EMT()
+
+    monkeypatch.setattr("pet_flows.jobs.gpaw.calculators", lambda code: lambda atoms: emt)
+    monkeypatch.setattr("pet_flows.jobs.gpaw.require_gpaw", lambda: None)
+    relaxed, blobs = record_of(EXAMPLES["relax"], "mp-30", bulk("Cu"))
+    store = open_job_store()
+    results = ResultStore.from_job_store(store)
+    results.put(relaxed, blobs)
+    entry = {"key": relaxed["_id"], "state": "ok", "source": relaxed["sources"][0]}
+    job = GPAWMaker(property_name="eos").make(entry)
+    output = run_locally(job, store=store, log=False, raise_immediately=True)[job.uuid][1].output
+    (document,) = results.references.find({})
+    assert document["_id"] == output["reference"]
+    assert (document["records"], document["material_ids"]) == ([relaxed["_id"]], ["mp-30"])
+    assert document["result"]["b0"] == output["result"]["b0"]
+    assert output["structure"].formula == "Cu1"
+    assert document["level"]["code"] == "GPAW"
+    # the same structure, given by itself: one more link, and nothing is calculated
+    n = len(made)
+    again = GPAWMaker(property_name="eos").make(results.final_structure(relaxed))
+    again.update_metadata({"pet_record": "other"})
+    run_locally(again, store=store, log=False, raise_immediately=True)
+    (document,) = results.references.find({})
+    assert document["records"] == [relaxed["_id"], "other"]
+    assert len(made) == n == 7
+    # another mesh is another calculation
+    finer = GPAWMaker(property_name="eos", gpaw={"k_spacing": 0.2}).make(entry)
+    run_locally(finer, store=store, log=False, raise_immediately=True)
+    assert len(list(results.references.find({}))) == 2
+    store.close()
 
 
 def calculated(tmp_path, monkeypatch, **fields):

@@ -49,8 +49,10 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     Raises
     ------
     PetFlowsError
-        The file as a whole cannot be read, or a column is mapped to nothing that a frame has.
+        The file as a whole cannot be read, no level is given, or a column is mapped to nothing that
+        a frame has.
     """
+    options.level_of(None)  # frames do not say theirs: once for all
     wrong = sorted(set(options.columns.values()) - set(QUANTITIES))
     if wrong:
         raise PetFlowsError(

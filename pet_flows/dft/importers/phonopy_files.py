@@ -48,7 +48,13 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     ----------
     source
         A YAML file of phonopy or phono3py, a folder with one, or a folder of such folders.
+
+    Raises
+    ------
+    PetFlowsError
+        No level is given.
     """
+    options.level_of(None)  # these files do not say theirs: once for all
     given = Path(source).expanduser()
     origins = {file: _origin(file) for file in ([given] if given.is_file() else _files(given))}
     unchanged = known.unchanged(origins.values())

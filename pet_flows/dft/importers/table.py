@@ -61,8 +61,9 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     Raises
     ------
     PetFlowsError
-        The table has no such column, no number, or cannot be read.
+        The table has no such column, no number, or cannot be read; no level is given.
     """
+    options.level_of(None)  # rows do not say theirs: once for all
     path = Path(source).expanduser()
     text = _text(path, "table")
     lines = text.splitlines()
@@ -99,8 +100,9 @@ def read_benchmark(source: str, options: Options, known: Known) -> Iterator[Read
     Raises
     ------
     PetFlowsError
-        It is no JSON, or holds no structures.
+        It is no JSON, or holds no structures; no level is given.
     """
+    options.level_of(None)
     path = Path(source).expanduser()
     text, name = _text(path, "JSON"), name_of_file(path)
     try:
