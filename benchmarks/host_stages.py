@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 
-from pet_flows.engines.raw import Copies, Graph, RawResult, build_graph
+from pet_flows.engines.graphs import Graphs
+from pet_flows.engines.raw import Copies, RawResult
 
 #: stage → functions whose own time it is, without that of the stages inside
 STAGES: dict[str, tuple[str, ...]] = {
@@ -21,19 +21,19 @@ STAGES: dict[str, tuple[str, ...]] = {
     "bind": ("pet_flows.engines.evaluator:Evaluator.bind",),
     "admit": ("pet_flows.properties.relax.optimize:Optimization._admit",),
     "plan": (
-        "pet_flows.symmetrization.crystal_bound:CrystalBound.plan",
-        "pet_flows.symmetrization.strategy:Fixed.plan",
-        "pet_flows.symmetrization.ecse:EcseBound.plan",
+        "pet_flows.symmetrization.crystal_batch:CrystalBatch.plan",
+        "pet_flows.symmetrization.fixed:FixedBatch.plan",
+        "pet_flows.symmetrization.batch:Separate.plan",
     ),
-    "neighbours": ("host_stages:Nothing.graph",),
-    "layout": ("pet_flows.engines.evaluator:Evaluator._start",
-               "pet_flows.engines.evaluator:Evaluator._run",
+    "neighbours": ("pet_flows.engines.surroundings:NeighbourLists.graphs",),
+    "layout": ("pet_flows.engines.evaluator:Evaluator._run",
                "pet_flows.engines.evaluator:Evaluator.evaluate"),
     "model": ("host_stages:Nothing.evaluate",),
-    "finish": ("pet_flows.engines.evaluator:Evaluator._finish",),
+    "finish": ("pet_flows.engines.evaluator:evaluations",),
     "optimizer": ("pet_flows.properties.relax.optimizers:LBFGS.step",),
-    "project": ("pet_flows.engines.moving:MovingSystem.place",
-                "pet_flows.engines.moving:MovingSystem.take"),
+    "project": ("pet_flows.engines.moving_batch:MovingBatch.place",
+                "pet_flows.engines.moving_batch:MovingBatch.new",
+                "pet_flows.engines.moving_batch:MovingBatch.symmetrized"),
     "record": ("pet_flows.records.build:build_record",),
     "store": ("pet_flows.store.results:ResultStore.put",
               "pet_flows.store.results:ResultStore.needs"),
@@ -52,6 +52,7 @@ class Nothing:
     cutoff = 4.5
     n_layers = 3
     hops: int | None = 3
+    lists = ((4.5, True),)
     atomic_types = frozenset(range(1, 95))
 
     def __init__(self) -> None:
@@ -62,26 +63,19 @@ class Nothing:
         """There is none."""
         raise NotImplementedError
 
-    def graph(
-        self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
-    ) -> Graph:
-        """Neighbour list of one structure."""
-        return build_graph([(self.cutoff, True)], numbers, positions, cell, pbc)
-
-    def evaluate(self, copies: Sequence[Copies], gradients: bool = True) -> list[RawResult]:
+    def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
         """Energies of -1 eV, no forces, a pressure that depends on nothing."""
-        self.evaluated += sum(len(c.rotations) for c in copies)
-        push = 1e-2 * torch.eye(3, dtype=torch.float64)
-        return [
-            RawResult(
-                torch.full(c.weights.shape, -1.0, dtype=torch.float64),
-                torch.zeros(*c.weights.shape, 3, dtype=torch.float64),
-                (c.weights.sum(1)[:, None, None] * push),
-            )
-            for c in copies
-        ]
+        self.evaluated += len(copies.owners)
+        n = len(copies.weights)
+        share = torch.zeros(len(copies.owners), dtype=torch.float64)
+        share.index_add_(0, copies.of_row, copies.weights)
+        return RawResult(
+            torch.full((n,), -1.0, dtype=torch.float64),
+            torch.zeros(n, 3, dtype=torch.float64),
+            share[:, None, None] * 1e-2 * torch.eye(3, dtype=torch.float64),
+        )
 
-    def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
+    def invariant(self, graphs: Graphs) -> RawResult | None:
         """Nothing."""
         return None
 

@@ -21,12 +21,15 @@ from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.potential import get_potential
 from pet_flows.engines.raw import RawModel
+from pet_flows.engines.rows import Rows
+from pet_flows.engines.surroundings import graph_of
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.ecse import Ecse, EcseBound
+from pet_flows.symmetrization.fixed import Fixed
 from pet_flows.symmetrization.grid import off_axis_group
 from pet_flows.symmetrization.strategies import parse_strategy
-from pet_flows.symmetrization.strategy import Fixed, Strategy
+from pet_flows.symmetrization.strategy import Strategy
 
 #: √(eV/Å²/amu) in THz
 TERAHERTZ = float(np.sqrt(_e / _amu) * 1e10 / (2 * np.pi) * 1e-12)
@@ -192,11 +195,13 @@ def ecse_savings(raw: RawModel) -> dict[str, dict[str, int]]:
             whole = _unreduced(strategy, atoms).plan(positions, cell).weights.numel()
         chosen = slice(None) if plan.atoms is None else plan.atoms.numpy()
         lattice = cell.numpy() if plan.basis is None else plan.basis.numpy() @ cell.numpy()
-        graph = raw.graph(atoms.numbers[chosen], atoms.positions[chosen], lattice, atoms.pbc)
-        found = parts(graph, plan.weights, raw.hops)
+        numbers, places = atoms.numbers[chosen], atoms.positions[chosen]
+        graph = graph_of(raw.lists, numbers, places, lattice, atoms.pbc)
+        rows = Rows(*(np.array([length]) for length in plan.weights.shape))
+        found = parts(graph, plan.weights.reshape(-1), rows, raw.hops)
         out[name] = {
             "all orientations of all atoms": whole,
-            "evaluated": sum(len(part.copies) * len(part.graph) for part in found),
+            "evaluated": int(found.graphs.sizes[found.owners].sum()),
         }
     return out
 

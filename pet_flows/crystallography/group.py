@@ -2,15 +2,15 @@
 
 The one type of a space group: relaxations, elastic tensors, phonons and audits all use it.
 
-Operations are sought on the primitive cell, whatever supercell they are used on, and everything
-is projected relative to the centroid: one pass is exact to round-off and keeps origin, cell
-setting and orientation, which standardizing routines do not. Charges, oxidation states and
-magnetic moments do not count: only what the potential sees.
+Operations are sought on the primitive cell, whatever supercell they are used on, and origin, cell
+setting and orientation are kept (:mod:`.projection`). Charges, oxidation states and magnetic
+moments do not count: only what the potential sees.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ase import Atoms
 
 from pet_flows.crystallography.lattice import closed
 from pet_flows.crystallography.primitive import Primitive, find_primitive
+from pet_flows.crystallography.projection import Projection
 from pet_flows.crystallography.sites import EXACT, Sites
 from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import StructureError
@@ -116,24 +117,18 @@ class SpaceGroup:
         """``(k,)`` int, one atom of the primitive cell for each set that operations exchange."""
         return np.unique(self.permutations.min(0))
 
+    @cached_property
+    def projection(self) -> Projection:
+        """What projects on this group alone."""
+        return Projection([self])
+
     def operations(self, cell: np.ndarray) -> np.ndarray:
         """``(m, 3, 3)`` orthogonal Q for ``x → x Q`` in a cell ``(3, 3)`` of this symmetry."""
-        lattice = self.primitive.basis @ cell
-        return np.linalg.inv(lattice) @ self.rotations @ lattice
+        return self.projection.operations(np.asarray(cell, dtype=float)[None])
 
     def project_cell(self, cell: np.ndarray) -> np.ndarray:
-        """Nearest cell ``(3, 3)`` of this symmetry, without rotating it.
-
-        The metric is averaged over the operations and the primitive cell p stretched to it by
-        the symmetric S with ``p S² pᵀ`` the average.
-        """
-        lattice = self.primitive.basis @ np.asarray(cell, dtype=float)
-        metric = lattice @ lattice.T
-        mean = (self.rotations @ metric @ self.rotations.transpose(0, 2, 1)).mean(0)
-        inverse = np.linalg.inv(lattice)
-        squares, axes = np.linalg.eigh(inverse @ mean @ inverse.T)
-        stretch = (axes * np.sqrt(squares)) @ axes.T
-        return self.primitive.supercell @ lattice @ stretch
+        """Nearest cell ``(3, 3)`` of this symmetry, without rotating it."""
+        return self.projection.cells(np.asarray(cell, dtype=float)[None])[0]
 
     def project_positions(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Nearest positions ``(N, 3)`` Å of this symmetry; the centroid stays.
@@ -145,26 +140,16 @@ class SpaceGroup:
         cell
             ``(3, 3)`` Å, already of this symmetry.
         """
-        lattice = self.primitive.basis @ np.asarray(cell, dtype=float)
-        fractional = positions @ np.linalg.inv(lattice)
-        drift = fractional - self.fractional
-        # a common drift is no wrapping: measured on the circle, it does not mind wrapped atoms
-        common = np.angle(np.exp(2j * np.pi * drift).mean(0)) / (2 * np.pi)
-        wrapped = np.rint(drift - common)
-        unwrapped = fractional - wrapped
-        return (self._average(unwrapped) + wrapped) @ lattice
+        return self.projection.positions(positions, np.asarray(cell, dtype=float)[None])
 
     def symmetrize_forces(self, forces: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Average of forces ``(N, 3)`` eV/Å over all operations and translations."""
-        rotated = self._over_copies(forces) @ self.operations(cell)
-        summed = np.zeros_like(rotated[0])
-        np.add.at(summed, self.permutations, rotated)
-        return (summed / len(self))[self.primitive.image]
+        return self.projection.forces(forces, np.asarray(cell, dtype=float)[None])
 
     def symmetrize_stress(self, stress: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Average of a stress ``(3, 3)`` over the point group."""
-        q = self.operations(cell)
-        return (q.transpose(0, 2, 1) @ stress @ q).mean(0)
+        cells = np.asarray(cell, dtype=float)[None]
+        return self.projection.stresses(np.asarray(stress)[None], cells)[0]
 
     def snap(self, atoms: Atoms) -> Atoms:
         """Copy of a structure, moved onto this symmetry exactly."""
@@ -214,28 +199,6 @@ class SpaceGroup:
             )
         return found
 
-    def _over_copies(self, values: np.ndarray) -> np.ndarray:
-        """(N, 3) → (n, 3), mean over translated copies."""
-        image, n = self.primitive.image, len(self.primitive.atoms)
-        summed = np.zeros((n, 3))
-        np.add.at(summed, image, values)
-        return summed * (n / len(image))
-
-    def _average(self, fractional: np.ndarray) -> np.ndarray:
-        """Project unwrapped fractional positions (N, 3): translations first, then operations."""
-        offset = self.fractional - self.fractional[self.primitive.atoms][self.primitive.image]
-        offset = np.rint(offset)
-        own = self._over_copies(fractional - offset)
-        return self._project(own)[self.primitive.image] + offset
-
-    def _project(self, own: np.ndarray) -> np.ndarray:
-        """``u_perm(i) = mean over W of u_i W − (n_i − n̄)``, u relative to the centroid."""
-        centroid = own.mean(0)
-        moved = (own - centroid) @ self.rotations - self.shifts
-        summed = np.zeros_like(own)
-        np.add.at(summed, self.permutations, moved)
-        return summed / len(self) + centroid
-
 
 def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup | None:
     """Space group on a primitive cell; None if what is found is not a group."""
@@ -263,13 +226,11 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
         answer.number, answer.international, primitive,
         rotations, permutations, shifts, every,
     )  # fmt: skip
-    snapped = group._average(every)
+    snapped = group.projection.average(every)
     # a projection that is not the same twice was none
-    if np.abs(group._average(snapped) - snapped).max() > 1e-9:
+    if np.abs(group.projection.average(snapped) - snapped).max() > 1e-9:
         return None
-    return SpaceGroup(
-        group.number, group.international, primitive, rotations, permutations, shifts, snapped
-    )
+    return replace(group, fractional=snapped)
 
 
 def _is_group(rotations: np.ndarray, permutations: np.ndarray) -> bool:

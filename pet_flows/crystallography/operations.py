@@ -58,17 +58,3 @@ def lattice_residual(cell: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """How far, in Å, orthogonal matrices ``(m, 3, 3)`` are from mapping a lattice onto itself."""
     integers = cell @ matrices @ np.linalg.inv(cell)
     return np.abs((integers - np.rint(integers)) @ cell).max((1, 2))
-
-
-def operations_residual(
-    cell: np.ndarray, positions: np.ndarray, matrices: np.ndarray, permutations: np.ndarray
-) -> float:
-    """Largest distance in Å of an atom from where operations of known permutation put it.
-
-    Each operation's translation is the one of its first atom.
-    """
-    inverse = np.linalg.inv(cell)
-    offset = positions @ matrices - positions[permutations]
-    offset = (offset - offset[:, :1]) @ inverse
-    offset -= np.rint(offset)
-    return float(np.linalg.norm(offset @ cell, axis=-1).max())

@@ -1,8 +1,10 @@
-"""Means over the operations of a structure, of which one representative each was evaluated."""
+"""Means over the operations of structures, of which one representative each was evaluated."""
 
 from __future__ import annotations
 
 import torch
+
+from pet_flows.symmetrization.batch import Operations
 
 
 def rotated(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch.Tensor:
@@ -22,24 +24,32 @@ def rotated(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch
     return values
 
 
-def over_structure(value: torch.Tensor, rotations: torch.Tensor, indices: int) -> torch.Tensor:
-    """Mean of a tensor of the structure over operations ``(m, 3, 3)``."""
-    return rotated(value.expand(len(rotations), *value.shape), rotations, indices).mean(0)
+def over_structures(values: torch.Tensor, operations: Operations, indices: int) -> torch.Tensor:
+    """Means of tensors ``(S, ...)`` of structures over their operations."""
+    of = operations.structure
+    return _mean(rotated(values[of], operations.matrices, indices), of, len(values))
 
 
-def over_atoms(
-    values: torch.Tensor, rotations: torch.Tensor, perms: torch.Tensor, indices: int
-) -> torch.Tensor:
-    """Mean of values ``(n, ...)`` by atom over a group of operations ``x_i Q = x_perm[i]``.
+def over_sites(values: torch.Tensor, operations: Operations, indices: int) -> torch.Tensor:
+    """Means of values ``(E, ...)`` by site over the operations ``x_site Q = x_target``.
 
     Parameters
     ----------
     values
-        Scalars, vectors or tensors of ``n`` atoms.
-    rotations, perms
-        ``(m, 3, 3)`` and ``(m, n)``.
+        Scalars, vectors or tensors.
+    operations
+        Each structure's a group.
     indices
         How many Cartesian indices the values have, the last ones.
     """
-    # the mean over a group is the mean over its inverses, which need no scattering
-    return rotated(values[perms], rotations.mT, indices).mean(0)
+    # the mean over a group is the mean over its inverses: values come from the targets
+    rows = values[operations.target]
+    if indices:
+        rows = rotated(rows, operations.matrices.mT[operations.operation], indices)
+    return _mean(rows, operations.site, len(values))
+
+
+def _mean(rows: torch.Tensor, index: torch.Tensor, n: int) -> torch.Tensor:
+    """(n, ...), mean of the rows of each index."""
+    counts = torch.bincount(index, minlength=n).reshape(-1, *(1,) * (rows.dim() - 1))
+    return rows.new_zeros((n, *rows.shape[1:])).index_add_(0, index, rows) / counts

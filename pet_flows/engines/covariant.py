@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pet_flows.engines.average import over_atoms, over_structure, rotated
-from pet_flows.engines.evaluation import System
+from pet_flows.engines.average import over_sites, over_structures, rotated
+from pet_flows.engines.evaluation import Batch, System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.raw import Copies
+from pet_flows.engines.surroundings import graph_of
 from pet_flows.errors import PetFlowsError
+from pet_flows.symmetrization.batch import join
 
 
 def covariant(
@@ -62,32 +64,33 @@ def covariant(
 def _one(
     raw: MetatomicRaw, system: System, output: str, per_atom: bool, by_atom: bool, capacity: int
 ) -> np.ndarray:
-    with torch.no_grad():
-        plan = system.bound.plan(torch.tensor(system.positions), torch.tensor(system.cell))
-    graph = raw.graph(system.numbers, system.positions, system.cell, system.pbc)
-    weights = plan.weights if plan.image is None else plan.weights[:, plan.image]
-    step = max(1, capacity // len(graph))
+    batch = Batch([system])
+    plan = join([system.bound]).plan(batch.positions, batch.cells, gradients=False)
+    graph = graph_of(raw.lists, system.numbers, system.positions, system.cell, system.pbc)
+    weights = plan.weights.reshape(int(plan.copies[0]), -1)
+    if plan.image is not None:
+        weights = weights[:, plan.image]
+    step = max(1, capacity // len(system))
     parts, indices = [], 0
     for begin in range(0, len(weights), step):
-        chosen = slice(begin, begin + step)
-        copies = Copies(graph, plan.rotations[chosen], weights[chosen])
+        share, rotations = weights[begin : begin + step], plan.rotations[begin : begin + step]
+        copies = Copies(graph, rotations, np.zeros(len(share), dtype=int), share.reshape(-1))
         values = _values(raw, copies, output, by_atom)
         indices = values.dim() - (3 if by_atom else 2)
         # back again: v = v' Qᵀ
-        values = rotated(values, copies.rotations.transpose(1, 2), indices)
+        values = rotated(values, rotations.transpose(1, 2), indices)
         # of a structure as a whole there is one value: its atoms agree on the mean weight
-        share = copies.weights if by_atom else copies.weights.mean(1)
+        share = share if by_atom else share.mean(1)
         share = share.reshape(share.shape + (1,) * (values.dim() - share.dim()))
         parts.append((share * values).sum(0))
     total = torch.stack(parts).sum(0)
     if plan.operations is not None:
-        rotations, perms = plan.operations
         if by_atom:
             own = total if plan.atoms is None else total[plan.atoms]
-            mean = over_atoms(own, rotations, perms, indices)
+            mean = over_sites(own, plan.operations, indices)
             total = mean if plan.image is None else mean[plan.image]
         else:
-            total = over_structure(total, rotations, indices)
+            total = over_structures(total[None], plan.operations, indices)[0]
     if by_atom and not per_atom:
         total = total.sum(0)
     found = total.movedim(1 if per_atom else 0, -1).numpy()
@@ -115,14 +118,14 @@ def _values(raw: MetatomicRaw, copies: Copies, output: str, by_atom: bool) -> to
     request = ModelOutput(
         unit=raw.outputs[output].unit, sample_kind="atom" if by_atom else "system"
     )
-    found = raw.run([copies], {output: request})[output]
+    found = raw.run(copies, {output: request})[output]
     block = found.block(0)
     names = [name for part in block.components for name in part.names]
     if len(found) > 1 or not all(name.startswith("xyz") for name in names):
         raise PetFlowsError(
             f"The components of {output} are {names}, and not Cartesian; choose another output."
         )
-    k, n = copies.weights.shape
+    k, n = len(copies.owners), len(copies.graphs.numbers)
     samples = block.samples.values.long().cpu()
     row = samples[:, 0] * n + samples[:, 1] if by_atom else samples[:, 0]
     values = block.values.double().cpu()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
 
+from pet_flows.engines.surroundings import Surroundings
 from pet_flows.symmetrization.strategy import Bound
 
 
@@ -23,6 +25,8 @@ class System:
     pbc: np.ndarray
     """(3,) bool"""
     bound: Bound
+    surroundings: Surroundings | None = field(default=None, repr=False)
+    """what is kept of its neighbours while it moves"""
 
     @classmethod
     def of(cls, atoms: Atoms, bound: Bound) -> System:
@@ -34,7 +38,7 @@ class System:
 
     def at(self, positions: np.ndarray, cell: np.ndarray) -> System:
         """The same atoms elsewhere: ``(N, 3)`` and ``(3, 3)`` Å."""
-        return System(self.numbers, positions, cell, self.pbc, self.bound)
+        return System(self.numbers, positions, cell, self.pbc, self.bound, self.surroundings)
 
     @property
     def atoms(self) -> Atoms:
@@ -45,6 +49,33 @@ class System:
     def volume(self) -> float:
         """Å³, of the cell."""
         return abs(float(np.linalg.det(self.cell)))
+
+
+class Batch:
+    """Systems side by side.
+
+    Parameters
+    ----------
+    systems
+        S of them.
+
+    Attributes
+    ----------
+    sizes
+        ``(S,)`` int, atoms of each.
+    numbers, positions
+        ``(N,)``; ``(N, 3)`` Å, of all.
+    cells, pbc
+        ``(S, 3, 3)`` Å; ``(S, 3)`` bool.
+    """
+
+    def __init__(self, systems: Sequence[System]):
+        self.systems = systems
+        self.sizes = np.array([len(system.numbers) for system in systems])
+        self.numbers = np.concatenate([system.numbers for system in systems])
+        self.positions = np.concatenate([system.positions for system in systems])
+        self.cells = np.stack([system.cell for system in systems])
+        self.pbc = np.stack([system.pbc for system in systems])
 
 
 @dataclass(frozen=True)

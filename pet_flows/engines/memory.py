@@ -9,7 +9,6 @@ much that is for one edge is measured once per model.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +17,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from pet_flows.engines.raw import Copies, Graph, RawModel
+from pet_flows.engines.graphs import Graphs
+from pet_flows.engines.raw import Copies, RawModel
+from pet_flows.engines.surroundings import graph_of
 from pet_flows.errors import StructureError
 
 #: part of the free memory that a chunk of many copies may take, and one copy alone
@@ -72,7 +73,7 @@ class Memory:
         """Bytes that calls may use now."""
         return free_memory(self._raw.device) if self._limit is None else self._limit
 
-    def capacity(self, graphs: Sequence[Graph]) -> int:
+    def capacity(self, graphs: Graphs) -> int:
         """Atoms, copies included, that one call over such structures may hold.
 
         Raises
@@ -82,14 +83,31 @@ class Memory:
             asked all the same, because it can say no.
         """
         free, each = self.free(), bytes_per_edge(self._raw)
-        widest = 1
-        for graph in graphs:
-            width = neighbours(graph)
-            widest = max(widest, width)
-            needed = each * len(graph) * width
-            if self._raw.device.type == "cpu" and needed > ALONE * free:
-                raise too_large(len(graph), needed, free)
+        needed = each * graphs.sizes * graphs.widths
+        most = int(needed.argmax())
+        if self._raw.device.type == "cpu" and needed[most] > ALONE * free:
+            raise too_large(int(graphs.sizes[most]), float(needed[most]), free)
+        widest = int(graphs.widths.max())
         return max(1, int(SHARE * min(free, MOST) / max(each * widest, 1.0)))
+
+    def refuse_lists(self, sizes: np.ndarray, cells: np.ndarray, pbc: np.ndarray) -> None:
+        """Refuse a batch that has a structure whose neighbour list is too large.
+
+        Parameters
+        ----------
+        sizes, cells, pbc
+            ``(S,)``, ``(S, 3, 3)`` Å, ``(S, 3)``.
+
+        Raises
+        ------
+        StructureError
+            ``out_of_memory``.
+        """
+        volumes = np.maximum(np.abs(np.linalg.det(cells)), 1e-9)
+        dense = 4 / 3 * np.pi * self._raw.cutoff**3 * sizes / volumes
+        many = sizes * np.where(pbc.all(1), np.maximum(1.0, dense), 1.0) >= FEW
+        for s in np.nonzero(many)[0].tolist():
+            self.refuse(int(sizes[s]), cells[s], pbc[s], whole=False)
 
     def refuse(self, n_atoms: int, cell: np.ndarray, pbc: np.ndarray, whole: bool) -> None:
         """Refuse a structure before anything of its size is made.
@@ -222,14 +240,8 @@ def bytes_per_edge(raw: RawModel) -> float:
             kept = [_kept(raw, graph, copies) for copies in (1, 2)]
         except (RuntimeError, MemoryError):
             return 0.0
-        _PER_EDGE[raw] = PEAK * (kept[1] - kept[0]) / (len(graph) * neighbours(graph))
+        _PER_EDGE[raw] = PEAK * (kept[1] - kept[0]) / (graph.sizes * graph.widths).item()
     return _PER_EDGE[raw]
-
-
-def neighbours(graph: Graph) -> int:
-    """Most neighbours of an atom in the model's own list: dense layouts are padded to it."""
-    first = graph.pairs[0][0] if graph.pairs else torch.zeros(0, dtype=torch.long)
-    return max(1, int(torch.bincount(first).max())) if len(first) else 1
 
 
 def expected_neighbours(cutoff: float, n_atoms: int, cell: np.ndarray, pbc: np.ndarray) -> float:
@@ -240,15 +252,15 @@ def expected_neighbours(cutoff: float, n_atoms: int, cell: np.ndarray, pbc: np.n
     return max(1.0, 4 / 3 * np.pi * cutoff**3 * n_atoms / volume)
 
 
-def _small_crystal(raw: RawModel) -> Graph:
+def _small_crystal(raw: RawModel) -> Graphs:
     """Body-centred cubic crystal of two atoms, about 50 neighbours each."""
     side = raw.cutoff * (4 / 3 * np.pi * 2 / 50) ** (1 / 3)
     positions = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]) * side
     numbers = np.full(2, min(raw.atomic_types))
-    return raw.graph(numbers, positions, side * np.eye(3), np.ones(3, dtype=bool))
+    return graph_of(raw.lists, numbers, positions, side * np.eye(3), np.ones(3, dtype=bool))
 
 
-def _kept(raw: RawModel, graph: Graph, copies: int) -> int:
+def _kept(raw: RawModel, graph: Graphs, copies: int) -> int:
     """Bytes that autograd keeps for the backward pass of a call."""
     sizes: dict[int, int] = {}
 
@@ -258,7 +270,7 @@ def _kept(raw: RawModel, graph: Graph, copies: int) -> int:
         return tensor
 
     rotations = torch.eye(3, dtype=torch.float64).repeat(copies, 1, 1)
-    weights = torch.ones(copies, len(graph), dtype=torch.float64)
+    weights = torch.ones(copies * len(graph.numbers), dtype=torch.float64)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        raw.evaluate([Copies(graph, rotations, weights)])
+        raw.evaluate(Copies(graph, rotations, np.zeros(copies, dtype=int), weights))
     return sum(sizes.values())

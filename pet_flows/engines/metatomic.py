@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from pet_flows.engines.raw import Copies, Graph, RawResult, build_graph, default_dtype, split
+from pet_flows.engines.graphs import Graphs
+from pet_flows.engines.raw import Copies, RawResult, default_dtype
+from pet_flows.engines.surroundings import Lists
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
@@ -56,8 +58,8 @@ class MetatomicRaw:
         self._options = ModelEvaluationOptions(
             length_unit="angstrom", outputs={key: ModelOutput(unit="eV", sample_kind="atom")}
         )
-        self._lists = model.requested_neighbor_lists()
-        if not self._lists:
+        self._requested = model.requested_neighbor_lists()
+        if not self._requested:
             raise PetFlowsError(
                 "This model asks for no neighbours: its energy does not depend on where atoms "
                 "are; use an interatomic potential."
@@ -65,23 +67,21 @@ class MetatomicRaw:
         first = next(iter(model.parameters()), None)
         self.device = first.device if first is not None else torch.device("cpu")
         self.dtype = {"float32": torch.float32, "float64": torch.float64}[capabilities.dtype]
-        self.cutoff = max((o.engine_cutoff("angstrom") for o in self._lists), default=0.0)
+        self.cutoff = max((o.engine_cutoff("angstrom") for o in self._requested), default=0.0)
         reach = capabilities.interaction_range / max(self.cutoff, 1e-9)
         known = bool(np.isfinite(reach))
         # One more than declared: PET says cutoff × layers, but reads out messages exchanged after
         # the last layer, and adaptive cutoffs look at neighbours' neighbours. An infinite range
         # says nothing of layers; four hops are more than any PET has.
         self.n_layers = int(np.ceil(reach - 1e-9)) + 1 if known else 4
-        single = len(self._lists) == 1 and self._lists[0].full_list
+        single = len(self._requested) == 1 and self._requested[0].full_list
         self.hops = self.n_layers if known and single else None
         self.atomic_types = frozenset(capabilities.atomic_types)
 
-    def graph(
-        self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
-    ) -> Graph:
-        """Neighbour lists of one structure."""
-        cutoffs = [(o.engine_cutoff("angstrom"), o.full_list) for o in self._lists]
-        return build_graph(cutoffs, numbers, positions, cell, pbc)
+    @property
+    def lists(self) -> Lists:
+        """Those that it asks for."""
+        return tuple((o.engine_cutoff("angstrom"), o.full_list) for o in self._requested)
 
     @property
     def general(self) -> MetatomicRaw:
@@ -93,68 +93,96 @@ class MetatomicRaw:
         """What the model can give, by name."""
         return dict(self._model.capabilities().outputs)
 
-    def run(self, copies: Sequence[Copies], outputs: dict[str, ModelOutput]) -> dict[str, Any]:
+    def run(self, copies: Copies, outputs: dict[str, ModelOutput]) -> dict[str, Any]:
         """Outputs (metatensor's TensorMap) of all copies, rotated as they are; no gradients."""
         from metatomic.torch import ModelEvaluationOptions
 
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs)
-        systems = []
-        for c in copies:
-            for q in c.rotations:
-                x, cell = (c.graph.positions @ q, c.graph.cell @ q)
-                x, cell = (t.to(self.device, self.dtype) for t in (x, cell))
-                systems.append(self._system(c.graph, x, cell))
+        positions, cells = self._rotated(copies)
+        systems = self._systems(copies, positions, cells)
         with torch.no_grad(), errors_of_the_model():
             return dict(self._model(systems, options, check_consistency=False))
 
-    def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
+    def invariant(self, graphs: Graphs) -> RawResult | None:
         """Nothing: all terms are inside the model."""
         return None
 
-    def evaluate(self, copies: Sequence[Copies], gradients: bool = True) -> list[RawResult]:
-        """One model call over all copies of all structures given."""
-        owners = [c for c in copies for _ in range(len(c.rotations))]
-        rotations = torch.cat([c.rotations for c in copies])
-        positions = torch.cat(
-            [(c.graph.positions @ c.rotations).reshape(-1, 3) for c in copies]
-        ).to(self.device, self.dtype)
+    def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
+        """One model call over all copies given."""
+        positions, cells = self._rotated(copies)
         positions.requires_grad_(gradients)
-        cells = torch.stack([c.graph.cell @ q for c, q in zip(owners, rotations, strict=True)])
-        cells = cells.to(self.device, self.dtype)
         strain = torch.zeros_like(cells, requires_grad=gradients)
-        sizes = [len(c.graph) for c in owners]
-        systems = []
-        for n, (owner, x) in enumerate(zip(owners, positions.split(sizes), strict=True)):
-            deform = torch.eye(3, dtype=self.dtype, device=self.device) + strain[n]
-            systems.append(self._system(owner.graph, x @ deform, cells[n] @ deform))
+        deform = torch.eye(3, dtype=self.dtype, device=self.device) + strain
+        of_row = copies.of_row.to(self.device)
         with (
             torch.set_grad_enabled(gradients),
             default_dtype(self.dtype),
             errors_of_the_model(),
         ):
+            moved = torch.bmm(positions[:, None], deform[of_row])[:, 0]
+            systems = self._systems(copies, moved, cells @ deform)
             output = self._model(systems, self._options, check_consistency=False)
             energies = output[self._key].block().values[:, 0]
-        weights = torch.cat([c.weights.reshape(-1) for c in copies])
-        if gradients:
-            total = (energies * weights.to(energies)).sum()
-            dx, ds = torch.autograd.grad(total, [positions, strain])
-            dx, ds = dx.double().cpu(), ds.double().cpu()
-            # back into the frame of the graph: x' = x Q, so g = g' Qᵀ and T = Q T' Qᵀ
-            of_atoms = rotations.repeat_interleave(torch.tensor(sizes), dim=0)
-            dx = torch.einsum("na,nba->nb", dx, of_atoms)
-            ds = rotations @ ds @ rotations.transpose(1, 2)
-        return split(copies, energies, dx if gradients else None, ds if gradients else None)
+        found = energies.detach().double().cpu()
+        if not gradients:
+            return RawResult(found, None, None)
+        total = (energies * copies.weights.to(energies)).sum()
+        dx, ds = torch.autograd.grad(total, [positions, strain])
+        dx, ds = dx.double().cpu(), ds.double().cpu()
+        # back into the frame of the graph: x' = x Q, so g = g' Qᵀ and T = Q T' Qᵀ
+        back = copies.rotations.mT
+        dx = torch.bmm(dx[:, None], back[copies.of_row])[:, 0]
+        return RawResult(found, dx, copies.rotations @ ds @ back)
 
-    def _system(self, graph: Graph, positions: torch.Tensor, cell: torch.Tensor) -> System:
+    def _rotated(self, copies: Copies) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions (R, 3) and cells (C, 3, 3) of all copies, as the model takes them."""
+        graphs, q = copies.graphs, copies.rotations
+        x = torch.bmm(graphs.positions[copies.atoms][:, None], q[copies.of_row])[:, 0]
+        cells = graphs.cells[torch.from_numpy(copies.owners)] @ q
+        return x.to(self.device, self.dtype), cells.to(self.device, self.dtype)
+
+    def _systems(
+        self, copies: Copies, positions: torch.Tensor, cells: torch.Tensor
+    ) -> list[System]:
+        """Metatomic's systems of all copies; the model takes a list of them."""
+        graphs = copies.graphs
+        numbers = graphs.numbers.int().to(self.device).split(graphs.sizes.tolist())
+        lists = [
+            [
+                torch.cat([first[:, None] - start, second[:, None] - start, shift], 1)
+                for start, first, second, shift in zip(
+                    graphs.starts.tolist(),
+                    *(each.split(pairs.counts.tolist())
+                      for each in (pairs.first, pairs.second, pairs.shift)),
+                    strict=True,
+                )
+            ]
+            for pairs in graphs.pairs
+        ]  # fmt: skip
+        return [
+            self._system(numbers[s], x, cell, graphs.pbc[s], [each[s] for each in lists])
+            for s, x, cell in zip(
+                copies.owners.tolist(), positions.split(copies.sizes.tolist()), cells, strict=True
+            )
+        ]
+
+    def _system(
+        self,
+        numbers: torch.Tensor,
+        positions: torch.Tensor,
+        cell: torch.Tensor,
+        pbc: torch.Tensor,
+        lists: list[torch.Tensor],
+    ) -> System:
         from metatensor.torch import Labels, TensorBlock
         from metatomic.torch import System
 
         names = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
-        system = System(graph.numbers.int().to(self.device), positions, cell, graph.pbc)
-        for options, (i, j, shift) in zip(self._lists, graph.pairs, strict=True):
-            samples = torch.cat([i[:, None], j[:, None], shift], 1).int().to(self.device)
+        system = System(numbers, positions, cell, pbc.to(self.device))
+        for options, pairs in zip(self._requested, lists, strict=True):
+            samples = pairs.int().to(self.device)
             vectors = positions[samples[:, 1].long()] - positions[samples[:, 0].long()]
-            vectors = vectors + shift.to(self.device, self.dtype) @ cell
+            vectors = vectors + samples[:, 2:].to(self.dtype) @ cell
             block = TensorBlock(
                 vectors[:, :, None],
                 Labels(names, samples, assume_unique=True),

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.surroundings import Surroundings
 from pet_flows.errors import StructureError
 
 if TYPE_CHECKING:
@@ -38,24 +38,15 @@ class MovingSystem:
     """of the last geometry that could be evaluated"""
     error: StructureError | None = None
     """why it cannot go on"""
-    cost: int = field(init=False)
-    """atoms × evaluations of a step, at its beginning: what memory and time go with; 0 where the
-    strategy has no plan for it, and `error` says why"""
-    _asked: System | None = field(init=False, default=None, repr=False)
-    """geometry that was asked for last, before its projection"""
+    cost: int = field(init=False, default=0)
+    """atoms × evaluations of a step, at its beginning: what memory and time go with; see
+    :func:`.moving_batch.weigh`"""
+    asked: tuple[np.ndarray, np.ndarray] | None = field(init=False, default=None, repr=False)
+    """positions and cell that were asked for last, before their projection"""
 
     def __post_init__(self) -> None:
-        start = self.start
-        try:
-            with torch.no_grad():
-                plan = start.bound.plan(
-                    torch.from_numpy(start.positions), torch.from_numpy(start.cell)
-                )
-        except StructureError as error:
-            self.error, self.cost = error, 0
-            return
-        n = len(start) if plan.atoms is None else len(plan.atoms)
-        self.cost = n * len(plan.rotations)
+        if self.start.surroundings is None:
+            self.start = replace(self.start, surroundings=Surroundings())
 
     def __len__(self) -> int:
         return len(self.start)
@@ -81,61 +72,9 @@ class MovingSystem:
         cell, pbc = self.start.cell, self.start.pbc
         return -1.0 if pbc.all() and np.linalg.det(cell) < 0 else 1.0
 
-    def is_at(self, positions: np.ndarray, cell: np.ndarray) -> bool:
-        """Whether this very geometry was asked for last."""
-        asked = self._asked
-        return (
-            asked is not None
-            and np.array_equal(asked.positions, positions)
-            and np.array_equal(asked.cell, cell)
-        )
-
-    def place(self, positions: np.ndarray, cell: np.ndarray) -> System:
-        """System at a geometry, projected on the symmetry that is kept.
-
-        Raises
-        ------
-        StructureError
-            ``cell_runaway``: the cell has left its range, or nothing is finite any more.
-        """
-        self._asked = self.start.at(positions, cell)
-        if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
-            raise StructureError(
-                "cell_runaway",
-                "Positions or cell grew beyond any number; start from a relaxed structure, or use "
-                "another model.",
-            )
-        if self.start.pbc.all():
-            self._guard(cell)
-        if self.group is None:
-            return self._asked
-        cell = self.group.project_cell(cell)
-        return self.start.at(self.group.project_positions(positions, cell), cell)
-
     def take(self, evaluation: Evaluation) -> None:
-        """Where it is now; forces and stress are averaged over the symmetry that is kept."""
+        """Where it is now."""
         self.n_evaluations += evaluation.n_evaluations
         if self.first_energy is None:
             self.first_energy = evaluation.energy
-        if self.group is not None:
-            cell, stress = evaluation.system.cell, evaluation.stress
-            evaluation = replace(
-                evaluation,
-                forces=self.group.symmetrize_forces(evaluation.forces, cell),
-                stress=None if stress is None else self.group.symmetrize_stress(stress, cell),
-            )
         self.evaluation = evaluation
-
-    def _guard(self, cell: np.ndarray) -> None:
-        """Refuse a cell that has left its range."""
-        first = self.start.cell
-        stretch = np.abs(np.log(np.linalg.svd(np.linalg.solve(first, cell))[1] + 1e-300))
-        if stretch.max() > self.max_strain:
-            ratio = abs(np.linalg.det(cell) / np.linalg.det(first))
-            raise StructureError(
-                "cell_runaway",
-                f"The cell did not stay near its start: it went to {ratio:.2f} times the first "
-                f"volume with a principal stretch of {np.exp(stretch.max()):.2f} or its inverse; "
-                "check the structure, or raise max_strain if it should go that far; it may be "
-                "unstable with this model, or far outside what that was trained on.",
-            )

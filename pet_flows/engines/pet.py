@@ -8,15 +8,16 @@ virials at no cost. Composition, scaler and ZBL are applied here, since the back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
+from pet_flows.engines.graphs import Graphs
 from pet_flows.engines.metatomic import MetatomicRaw
-from pet_flows.engines.raw import Copies, Graph, RawResult, build_graph, default_dtype, split
+from pet_flows.engines.raw import Copies, RawResult, default_dtype
+from pet_flows.engines.surroundings import Lists
+from pet_flows.geometry.ragged import starts_of
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
@@ -80,75 +81,52 @@ class PETRaw:
         """The same weights on the general path."""
         return MetatomicRaw(self._model)
 
-    def graph(
-        self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
-    ) -> Graph:
-        """Neighbour lists of one structure: PET's, and ZBL's."""
-        cutoffs = [(self.cutoff, True)]
-        if self._zbl is not None:
-            cutoffs.append((float(self._zbl.cutoff_radius), True))
-        return build_graph(cutoffs, numbers, positions, cell, pbc)
+    @property
+    def lists(self) -> Lists:
+        """PET's, and ZBL's."""
+        own = ((self.cutoff, True),)
+        return own if self._zbl is None else (*own, (float(self._zbl.cutoff_radius), True))
 
-    def evaluate(self, copies: Sequence[Copies], gradients: bool = True) -> list[RawResult]:
-        """One backend call over all copies of all structures given."""
-        batch, edges64, neighbor = self._layout([c.graph for c in copies])
+    def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
+        """One backend call over all copies given."""
+        batch, edges64, neighbor = self._layout(copies.graphs)
         mask = batch["padding_mask"]
         width = mask.shape[1]
-        sizes = [len(c.graph) for c in copies]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        rows = torch.cat(
-            [
-                torch.arange(start, start + n).repeat(len(c.rotations))
-                for c, start, n in zip(copies, starts, sizes, strict=False)
-            ]
-        ).to(self.device)
-        counts = torch.tensor([n for c, n in zip(copies, sizes, strict=True) for _ in c.rotations])
-        copy_of_row = torch.arange(len(counts)).repeat_interleave(counts).to(self.device)
-        first_row = torch.cumsum(counts, 0) - counts
-        own_start = torch.tensor(
-            [int(s) for c, s in zip(copies, starts, strict=False) for _ in c.rotations]
-        )
-        moved = (first_row - own_start).to(self.device)[copy_of_row]
+        rows, copy_of_row = copies.atoms.to(self.device), copies.of_row.to(self.device)
+        # of each copy, how far its rows are from the atoms they are copies of
+        moved = torch.from_numpy(starts_of(copies.sizes) - copies.graphs.starts[copies.owners])
+        moved = moved.to(self.device)[copy_of_row]
 
-        rotations = torch.cat([c.rotations for c in copies]).to(self.device, self.dtype)
+        rotations = copies.rotations.to(self.device, self.dtype)
         edges = edges64.to(self.dtype)[rows].requires_grad_(gradients)
         with torch.set_grad_enabled(gradients):
             rotated = torch.bmm(edges, rotations[copy_of_row])
             energies = self._energies(batch, rows, moved * width, edges, rotated)
+        found = energies.detach().double().cpu()
         if not gradients:
-            return split(copies, energies, None, None)
+            return RawResult(found, None, None)
 
-        weights = torch.cat([c.weights.reshape(-1) for c in copies]).to(energies)
-        (g,) = torch.autograd.grad((energies * weights).sum(), edges)
+        (g,) = torch.autograd.grad((energies * copies.weights.to(energies)).sum(), edges)
         g = (g * mask[rows][:, :, None]).double()
-        vectors = edges64[rows]
-        per_atom = torch.einsum("nma,nmb->nab", vectors, g)
-        virials = g.new_zeros(len(counts), 3, 3).index_add_(0, copy_of_row, per_atom)
+        per_atom = edges64[rows].mT @ g
+        virials = g.new_zeros(len(copies.rotations), 3, 3).index_add_(0, copy_of_row, per_atom)
         target = neighbor[rows] + moved[:, None]
         real = mask[rows]
         dx = -g.sum(1)
         dx = dx.index_add(0, target[real], g[real])
-        return split(copies, energies, dx.cpu(), virials.cpu())
+        return RawResult(found, dx.cpu(), virials.cpu())
 
-    def _layout(
-        self, graphs: Sequence[Graph]
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    def _layout(self, graphs: Graphs) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
         """Dense edge layout of all graphs: backend tensors, edges float64, neighbour of each."""
-        sizes = [len(g) for g in graphs]
-        offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        i = torch.cat([g.pairs[0][0] + int(o) for g, o in zip(graphs, offsets, strict=True)])
-        j = torch.cat([g.pairs[0][1] + int(o) for g, o in zip(graphs, offsets, strict=True)])
-        shift = torch.cat([g.pairs[0][2] for g in graphs])
-        owner = torch.arange(len(graphs)).repeat_interleave(torch.tensor(sizes))
-        device = self.device
+        device, pairs = self.device, graphs.pairs[0]
         batch = self._backend.preprocess(
-            torch.cat([g.positions for g in graphs]).to(device),
-            i.to(device),
-            j.to(device),
-            torch.cat([g.numbers for g in graphs]).to(device),
-            torch.stack([g.cell for g in graphs]).to(device),
-            shift.to(device),
-            owner.to(device),
+            graphs.positions.to(device),
+            pairs.first.to(device),
+            pairs.second.to(device),
+            graphs.numbers.to(device),
+            graphs.cells.to(device),
+            pairs.shift.to(device),
+            graphs.owners.to(device),
             float(getattr(self._pet, "cutoff_width_adaptive", 1.0)),
         )
         mask = batch["padding_mask"]
@@ -196,54 +174,25 @@ class PETRaw:
         prediction, _, _ = backend.predict(nodes, edge_features, inputs, cells, owners, [self._key])
         return prediction[self._key][0].reshape(-1) * self._scale
 
-    def invariant(self, graphs: Sequence[Graph]) -> list[RawResult] | None:
+    def invariant(self, graphs: Graphs) -> RawResult | None:
         """Atomic energies and ZBL, once per structure."""
-        results = [
-            RawResult(
-                self._baseline[graph.numbers][None],
-                torch.zeros(1, len(graph), 3, dtype=torch.float64),
-                torch.zeros(1, 3, 3, dtype=torch.float64),
-            )
-            for graph in graphs
-        ]
-        if self._zbl is None:
-            return results
-        near = [n for n, graph in enumerate(graphs) if len(graph.pairs[1][0])]
-        for n, repulsion in zip(near, self._repulsion([graphs[n] for n in near]), strict=True):
-            for values, more in zip(
-                (results[n].energies, results[n].gradients, results[n].virials),
-                repulsion,
-                strict=True,
-            ):
-                assert values is not None
-                values += more
-        return results
-
-    def _repulsion(
-        self, graphs: Sequence[Graph]
-    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """ZBL energies (n,), gradient (n, 3) and virial (3, 3) of each, float64 on the CPU."""
-        assert self._zbl is not None
-        if not graphs:
-            return []
-        vectors = torch.cat([graph.vectors(1) for graph in graphs]).requires_grad_(True)
-        first = torch.cat([graph.numbers[graph.pairs[1][0]] for graph in graphs])
-        second = torch.cat([graph.numbers[graph.pairs[1][1]] for graph in graphs])
+        energies = self._baseline[graphs.numbers]
+        gradient = torch.zeros(len(energies), 3, dtype=torch.float64)
+        virials = torch.zeros(len(graphs), 3, 3, dtype=torch.float64)
+        if self._zbl is None or not len(graphs.pairs[1].first):
+            return RawResult(energies, gradient, virials)
+        i, j = graphs.pairs[1].first, graphs.pairs[1].second
+        vectors = graphs.vectors(1).requires_grad_(True)
+        kinds = (graphs.numbers[each].to(self.device) for each in (i, j))
         with default_dtype(torch.float64):
-            pair = self._zbl.get_pairwise_zbl(
-                first.to(self.device), second.to(self.device), vectors.norm(dim=1).to(self.device)
-            )
+            pair = self._zbl.get_pairwise_zbl(*kinds, vectors.norm(dim=1).to(self.device))
         pair = pair.double().cpu()
         (slope,) = torch.autograd.grad(pair.sum(), vectors)
-        counts = [len(graph.pairs[1][0]) for graph in graphs]
-        parts = (torch.split(t.detach(), counts) for t in (pair, slope, vectors))
-        found = []
-        for graph, e, g, v in zip(graphs, *parts, strict=True):
-            i, j, _ = graph.pairs[1]
-            zero = torch.zeros(len(graph), 3, dtype=torch.float64)
-            gradient = zero.index_add(0, j, g).index_add(0, i, -g)
-            found.append((zero[:, 0].index_add(0, i, e), gradient, v.T @ g))
-        return found
+        energies.index_add_(0, i, pair.detach())
+        gradient.index_add_(0, j, slope).index_add_(0, i, -slope)
+        products = vectors.detach()[:, :, None] * slope[:, None, :]
+        virials.index_add_(0, graphs.owners[i], products)
+        return RawResult(energies, gradient, virials)
 
     def _one_atom_systems(self) -> list[Any]:
         from metatomic.torch import System

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
+from pet_flows.engines.rows import Rows
+from pet_flows.geometry.ragged import largest_by
 
-def energy_spread(weights: torch.Tensor, energies: torch.Tensor, mean: torch.Tensor) -> float:
-    """Weighted standard deviation over the rotations of the energy per atom, eV/atom.
+
+def energy_spread(
+    rows: Rows, weights: torch.Tensor, energies: torch.Tensor, mean: torch.Tensor
+) -> np.ndarray:
+    """Weighted standard deviation over the rotations of the energy per atom, ``(S,)`` eV/atom.
 
     Every rotation is judged by the atoms it serves: by the mean, with its weights, of what
     their energies differ from their own means. With equal weights that is the deviation of the
@@ -14,14 +20,17 @@ def energy_spread(weights: torch.Tensor, energies: torch.Tensor, mean: torch.Ten
 
     Parameters
     ----------
+    rows
+        What the weights are of.
     weights, energies
-        ``(K, n)``; energies of weight zero do not count.
+        ``(W,)``; energies of weight zero do not count.
     mean
-        ``(n,)``, the symmetrized energies.
+        ``(E,)``, the symmetrized energies.
     """
-    share = weights.sum(1)
-    off = (weights * (energies - mean)).sum(1) / _divisor(share)
-    return float(((share * off**2).sum() / share.sum()).clamp_min(0.0).sqrt())
+    share = rows.by_copy(weights)
+    off = rows.by_copy(weights * (energies - mean[rows.site])) / _divisor(share)
+    variance = rows.by_structure(share * off**2) / rows.by_structure(share)
+    return variance.clamp_min(0.0).sqrt().numpy()
 
 
 def _divisor(share: torch.Tensor) -> torch.Tensor:
@@ -37,35 +46,46 @@ class ForceSpread:
 
     Parameters
     ----------
+    rows
+        What the weights are of.
     weights
-        ``(K, n)``.
+        ``(W,)``.
+
+    Attributes
+    ----------
+    defined
+        ``(S,)`` bool, whether there is one: for structures of several copies of equal weights.
     """
 
-    def __init__(self, weights: torch.Tensor):
-        shares = weights.mean(1)
-        self.defined = bool((weights - shares[:, None]).abs().max() <= 1e-12 * shares.abs().max())
-        self._shares = shares
+    def __init__(self, rows: Rows, weights: torch.Tensor):
+        self._rows = rows
+        self._shares = rows.by_copy(weights) / torch.from_numpy(rows.sites[rows.owners])
+        unequal = (weights - self._shares[rows.copy]).abs().numpy()
+        by_structure = largest_by(rows.copies * rows.sites, unequal)
+        shares = largest_by(rows.copies, self._shares.abs().numpy())
+        self.defined = (by_structure <= 1e-12 * shares) & (rows.copies > 1)
         # deviations are taken from the first copy: no cancellation where all are equal
-        self._first: torch.Tensor | None = None
-        self._shift = torch.zeros(weights.shape[1], 3, dtype=weights.dtype)
-        self._squares = 0.0
+        self._first = torch.zeros(int(rows.sites.sum()), 3, dtype=weights.dtype)
+        self._shift = torch.zeros_like(self._first)
+        self._squares = torch.zeros(len(rows.sites), dtype=weights.dtype)
 
-    def add(self, copies: torch.Tensor, gradients: torch.Tensor) -> None:
-        """Add the gradients ``(k, n, 3)`` of the weighted energies of some copies."""
-        if not self.defined:
-            return
-        share = self._shares[copies][:, None, None]
+    def add(self, rows: torch.Tensor, gradients: torch.Tensor) -> None:
+        """Add gradients ``(r, 3)`` of the weighted energies of some rows ``(r,)``."""
+        copy, site = self._rows.copy[rows], self._rows.site[rows]
+        share = self._shares[copy][:, None]
         unweighted = gradients / _divisor(share)
-        if self._first is None:
-            self._first = unweighted[0]
-        off = unweighted - self._first
-        self._shift += (share * off).sum(0)
-        self._squares += float((share * off**2).sum())
+        first = self._rows.is_first[copy]
+        self._first[site[first]] = unweighted[first]
+        off = unweighted - self._first[site]
+        self._shift.index_add_(0, site, share * off)
+        structure = torch.from_numpy(self._rows.owners)[copy]
+        self._squares.index_add_(0, structure, (share * off**2).sum(1))
 
-    def value(self, mean: torch.Tensor) -> float | None:
-        """Spread in eV/Å around the mean gradient ``(n, 3)``; None where it is not defined."""
-        if not self.defined or self._first is None:
-            return None
+    def value(self, mean: torch.Tensor) -> np.ndarray:
+        """Spreads ``(S,)`` in eV/Å around the mean gradient ``(E, 3)``, where they are defined."""
         gap = mean - self._first
-        total = self._squares - 2 * float((self._shift * gap).sum()) + float((gap**2).sum())
-        return (max(0.0, total) / mean.numel()) ** 0.5
+        of_site = self._rows.of_site
+        beside = torch.zeros_like(self._squares)
+        beside.index_add_(0, of_site, ((gap - 2 * self._shift) * gap).sum(1))
+        total = (self._squares + beside).clamp_min(0.0)
+        return (total / torch.from_numpy(3 * self._rows.sites)).sqrt().numpy()

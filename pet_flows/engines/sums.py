@@ -1,57 +1,62 @@
-"""What the chunks of a batch add up to for one structure."""
+"""What the chunks of a batch add up to."""
 
 from __future__ import annotations
 
 import torch
 
-from pet_flows.engines.clusters import Part
-from pet_flows.engines.raw import Copies, RawResult
+from pet_flows.engines.chunks import Chunk
+from pet_flows.engines.raw import RawResult
+from pet_flows.engines.rows import Rows
 from pet_flows.engines.spread import ForceSpread
+from pet_flows.symmetrization.batch import BatchPlan
 
 
 class Sums:
-    """Energies of one structure and the derivatives that the model gives, summed copy by copy.
+    """Energies of S structures and the derivatives that the model gives, summed copy by copy.
 
     Parameters
     ----------
-    rotations, weights
-        ``(K, 3, 3)`` and ``(K, n)`` of the plan, without its gradients.
+    plan, rows
+        What is evaluated.
 
     Attributes
     ----------
     energies
-        ``(n,)`` eV.
+        ``(E,)`` eV, by site.
     gradient
-        ``(n, 3)`` eV/Å, rotations and weights held fixed.
-    virial
-        ``(3, 3)`` eV, likewise.
+        ``(E, 3)`` eV/Å, rotations and weights held fixed.
+    virials
+        ``(S, 3, 3)`` eV, likewise.
     rotations, weights
-        ``(K, 3, 3)`` and ``(K, n)`` eV, derivatives with respect to those of the plan.
+        ``(C, 3, 3)`` and ``(W,)`` eV, derivatives with respect to those of the plan.
     spread
-        Of the forces; None of a single copy.
+        Of the forces; None where none is defined.
     """
 
-    def __init__(self, rotations: torch.Tensor, weights: torch.Tensor):
-        n = weights.shape[1]
+    def __init__(self, plan: BatchPlan, rows: Rows):
+        n = int(plan.sites.sum())
+        self.rows = rows
+        self.plan = plan
         self.energies = torch.zeros(n, dtype=torch.float64)
         self.gradient = torch.zeros(n, 3, dtype=torch.float64)
-        self.virial = torch.zeros(3, 3, dtype=torch.float64)
-        self.rotations = torch.zeros_like(rotations)
-        self.weights = torch.zeros_like(weights)
-        self.spread = ForceSpread(weights) if len(weights) > 1 else None
+        self.virials = torch.zeros(len(plan.sites), 3, 3, dtype=torch.float64)
+        self.rotations = torch.zeros_like(plan.rotations)
+        self.weights = torch.zeros_like(plan.weights)
+        self.spread: ForceSpread | None = None
+        if (plan.copies > 1).any():
+            spread = ForceSpread(rows, plan.weights)
+            self.spread = spread if spread.defined.any() else None
 
-    def add(self, part: Part, rows: torch.Tensor, copies: Copies, result: RawResult) -> None:
-        """Add what the model says of some copies, ``rows`` of the plan, of a part."""
-        atoms: slice | torch.Tensor = slice(None) if part.atoms is None else part.atoms
-        self.energies[atoms] += (copies.weights * result.energies).sum(0)
-        self.weights[rows if part.atoms is None else rows[:, None], atoms] = result.energies
+    def add(self, chunk: Chunk, result: RawResult) -> None:
+        """Add what the model says of some copies."""
+        rows, copies = chunk.rows, chunk.copies
+        site = self.rows.site[rows]
+        self.energies.index_add_(0, site, chunk.raw.weights * result.energies)
+        self.weights[rows] = result.energies
         if result.gradients is None or result.virials is None:
             return
-        self.virial += result.virials.sum(0)
-        self.rotations[rows] = result.virials @ copies.rotations
-        if part.atoms is None:
-            self.gradient += result.gradients.sum(0)
-            if self.spread is not None:
-                self.spread.add(rows, result.gradients)
-        else:
-            self.gradient[part.atoms] += result.gradients.sum(0)
+        self.virials.index_add_(0, self.rows.of_copy[copies], result.virials)
+        self.rotations[copies] = result.virials @ self.plan.rotations[copies]
+        self.gradient.index_add_(0, site, result.gradients)
+        if self.spread is not None:
+            self.spread.add(rows, result.gradients)

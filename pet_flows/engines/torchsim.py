@@ -15,6 +15,7 @@ import torch
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.moving import MovingSystem
+from pet_flows.engines.moving_batch import MovingBatch
 from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.errors import StructureError
 
@@ -52,6 +53,7 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
         self.evaluation_time = 0.0
         self._inside: dict[int, M] = {}
         self._next = 0
+        self._batch: MovingBatch | None = None
 
     def enter(self, moving: Sequence[M]) -> ts.SimState:
         """torch-sim's state of systems where they start; the model knows them from here on."""
@@ -95,13 +97,14 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
     def forward(self, state: ts.SimState, **_: object) -> dict[str, torch.Tensor]:
         """Energies (S,) eV, forces (N, 3) eV/Å and stresses (S, 3, 3) eV/Å³ of a state."""
         inside = self.inside(state)
-        counts = state.n_atoms_per_system.tolist()
-        positions = [p.numpy() for p in torch.split(state.positions.detach(), counts)]
-        cells = state.row_vector_cell.detach().numpy()
-        self._refresh(inside, positions, cells)
+        if self._batch is None or self._batch.members != inside:
+            self._batch = MovingBatch(inside)
+        hands = np.array([moving.hand for moving in inside])[:, None, None]
+        cells = hands * state.row_vector_cell.detach().numpy()
+        self._refresh(self._batch, state.positions.detach().numpy(), cells)
         energy = np.zeros(len(inside))
         stress = np.zeros((len(inside), 3, 3))
-        forces = [np.zeros((n, 3)) for n in counts]
+        forces = [np.zeros((len(moving), 3)) for moving in inside]
         for s, moving in enumerate(inside):
             if moving.error is not None:
                 continue
@@ -115,35 +118,28 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
             "stress": torch.from_numpy(stress),
         }
 
-    def _refresh(self, inside: list[M], positions: list[np.ndarray], cells: np.ndarray) -> None:
+    def _refresh(self, batch: MovingBatch, positions: np.ndarray, cells: np.ndarray) -> None:
         """Evaluate every system whose geometry is new since its last evaluation."""
-        fresh: list[M] = []
-        systems: list[System] = []
-        for moving, r, h in zip(inside, positions, cells, strict=True):
-            cell = moving.hand * h
-            if moving.error is not None or moving.is_at(r, cell):
-                continue
-            try:
-                systems.append(moving.place(r.copy(), cell))
-                fresh.append(moving)
-            except StructureError as error:
-                moving.error = error
-        if not fresh:
+        placed = batch.place(positions, cells, batch.new(positions, cells))
+        if not placed:
             return
         start = perf_counter()
-        results = self._evaluate(systems)
+        results = self._evaluate([system for _, system in placed.values()])
         elapsed = perf_counter() - start
         self.evaluation_time += elapsed
         cost = [
             len(moving) * (result.n_evaluations if isinstance(result, Evaluation) else 1)
-            for moving, result in zip(fresh, results, strict=True)
+            for (moving, _), result in zip(placed.values(), results, strict=True)
         ]
-        for moving, result, c in zip(fresh, results, cost, strict=True):
+        found: dict[int, Evaluation] = {}
+        for (s, (moving, _)), result, c in zip(placed.items(), results, cost, strict=True):
             moving.wall_time += elapsed * c / sum(cost)
             if isinstance(result, StructureError):
                 moving.error = result
             else:
-                moving.take(result)
+                found[s] = result
+        for s, evaluation in batch.symmetrized(found).items():
+            placed[s][0].take(evaluation)
 
 
 def _numbers(state: ts.SimState) -> list[int]:

@@ -20,7 +20,7 @@ from pet_flows.models.load import load_model
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.crystal import Crystal
-from pet_flows.symmetrization.crystal_bound import LIMIT
+from pet_flows.symmetrization.crystal_batch import LIMIT
 from pet_flows.symmetrization.ecse import Ecse
 from pet_flows.symmetrization.ecse_axial import ANGLES, BETA, ON_AXIS
 from pet_flows.symmetrization.ecse_frames import BENT, CONSTANTS, FADE, LEAST, NEAR

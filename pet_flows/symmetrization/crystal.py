@@ -23,7 +23,8 @@ from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import periodic_rank
-from pet_flows.symmetrization.crystal_bound import LIMIT, CrystalBound
+from pet_flows.symmetrization.crystal_batch import LIMIT
+from pet_flows.symmetrization.crystal_bound import CrystalBound
 from pet_flows.symmetrization.reference import TOLERANCE, CrystalReference, make_reference
 from pet_flows.symmetrization.setting import find_setting, smallest_setting
 from pet_flows.symmetrization.spec import StrategySpec

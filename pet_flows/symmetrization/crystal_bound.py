@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 
-from pet_flows.crystallography.operations import (
-    find_operations,
-    lattice_residual,
-    operations_residual,
-)
+from pet_flows.crystallography.operations import find_operations
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.sites import EXACT
 from pet_flows.errors import StructureError
+from pet_flows.symmetrization.crystal_batch import LIMIT, CrystalBatch, Symmetries, near_reference
 from pet_flows.symmetrization.grid import off_axis_group
-from pet_flows.symmetrization.polar import Polar
 from pet_flows.symmetrization.reference import CrystalReference
 from pet_flows.symmetrization.setting import strain_of
 from pet_flows.symmetrization.strategy import Plan
 from pet_flows.symmetrization.subgroup import Subgroup
 
-#: traceless logarithmic strain against the reference that is refused, and warned about
-LIMIT, DOUBTFUL = 0.15, 0.08
-#: Å; a symmetry that was found exactly is kept while it holds to this, which float32 can do
-KEPT = 5e-6
+#: traceless logarithmic strain against the reference that is warned about
+DOUBTFUL = 0.08
 
 
 class CrystalBound:
@@ -66,12 +61,11 @@ class CrystalBound:
         self._oriented = oriented
         self._following = np.eye(3)[None] if group is None else off_axis_group(group)
         self._numbers = atoms.numbers.copy()
-        self._inverse = np.linalg.inv(setting @ reference.h0)
+        self.inverse = np.linalg.inv(setting @ reference.h0)
         self._frames: dict[bytes, np.ndarray] = {}
         cell = atoms.cell.array
-        polar = Polar.of(self._inverse @ cell)
-        strain, rotation = strain_of(polar.stretches), polar.rotation
-        self._refuse(strain)
+        polar = near_reference(self.inverse[None] @ cell)
+        strain, rotation = strain_of(polar.stretches)[0], polar.rotation[0]
         self.warnings = warnings
         if strain > DOUBTFUL:
             self.warnings += (
@@ -80,7 +74,8 @@ class CrystalBound:
                 "crystal.",
             )
         found = self._find(atoms.positions, cell, rotation, primitive)
-        self._known = [found]
+        self.known = [found]
+        """symmetries that it may have, of which the first that holds is taken"""
         if inherited is not None and len(inherited["image"]) == len(atoms):
             parent = self._inherited(Subgroup.from_dict(inherited))
             if not parent.is_group(reference.table):
@@ -92,8 +87,9 @@ class CrystalBound:
                 )
             # a parent that knew less, being oriented only or distorted, is no help
             if parent.respects(self._numbers) and parent.order > found.order:
-                self._known.insert(0, parent)
-        self.symmetry = self._symmetry(atoms.positions, cell, rotation)
+                self.known.insert(0, parent)
+        alone = self.known[0] is found
+        self.symmetry = found if alone else self.symmetry_at(atoms.positions, cell, rotation)
 
     @property
     def reference_digest(self) -> str:
@@ -113,6 +109,11 @@ class CrystalBound:
         """``(k, 3, 3)``, the group K that follows the holohedry."""
         return self._following
 
+    @staticmethod
+    def join(bounds: Sequence[CrystalBound]) -> CrystalBatch:
+        """As one."""
+        return CrystalBatch(bounds)
+
     def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
         """Rotations ``Rᵀ g k`` for one g of each coset, on the primitive cell.
 
@@ -121,55 +122,10 @@ class CrystalBound:
         StructureError
             ``symmetrization_refused``: the cell has left the range of its reference.
         """
-        given = cell.detach().numpy()
-        if not np.isfinite(given).all():
-            raise StructureError(
-                "not_finite",
-                "A lattice vector is not finite any more: check the structure, or use another "
-                "model.",
-            )
-        deformation = self._inverse @ given
-        polar = Polar.of(deformation)
-        self._refuse(strain_of(polar.stretches))
-        rotation = polar.rotation
-        symmetry = self._symmetry(positions.detach().numpy(), given, rotation)
-        frames = self._representatives(symmetry)
+        batch = CrystalBatch([self])
+        return batch.plan(positions.detach().numpy(), cell.detach().numpy()[None]).alone()
 
-        def pull(of_rotations: torch.Tensor) -> torch.Tensor:
-            """∂L/∂ε for F (1 + ε), from ∂L/∂Q with Q = Rᵀ times what is fixed."""
-            of_rotation = np.einsum("kab,kcb->ac", frames, of_rotations.numpy())
-            return torch.from_numpy(deformation.T @ polar.gradient(of_rotation))
-
-        rotations = torch.from_numpy(rotation.T @ frames)
-        n = len(symmetry.primitive.atoms)
-        weights = torch.full((len(rotations), n), 1.0 / len(rotations), dtype=torch.float64)
-        operations = None
-        if len(symmetry.operations) > 1:
-            own = rotation.T @ self.reference.holohedry[symmetry.operations] @ rotation
-            operations = (torch.from_numpy(own), torch.from_numpy(symmetry.permutations))
-        if n == len(self._numbers):
-            return Plan(rotations, weights, operations=operations, pull=pull)
-        primitive = symmetry.primitive
-        return Plan(
-            rotations,
-            weights,
-            atoms=torch.from_numpy(primitive.atoms),
-            basis=torch.from_numpy(primitive.basis),
-            image=torch.from_numpy(primitive.image),
-            operations=operations,
-            pull=pull,
-        )
-
-    def _refuse(self, strain: float) -> None:
-        if not strain <= LIMIT:
-            raise StructureError(
-                "symmetrization_refused",
-                f"The cell is strained by {strain:.3f} against its crystal reference, more than "
-                f"{LIMIT}, and so it is another crystal by now: give it as a structure of its own, "
-                "or use ecse.",
-            )
-
-    def _representatives(self, symmetry: Subgroup) -> np.ndarray:
+    def representatives(self, symmetry: Subgroup) -> np.ndarray:
         """(K, 3, 3) products s k, s one element of each coset of the structure's group in H."""
         key = symmetry.operations.tobytes()
         if key not in self._frames:
@@ -183,30 +139,24 @@ class CrystalBound:
             self._frames[key] = (own[:, None] @ self._following[None]).reshape(-1, 3, 3)
         return self._frames[key]
 
-    def _symmetry(self, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray) -> Subgroup:
+    def symmetry_at(
+        self, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray, after: int = 0
+    ) -> Subgroup:
         """The symmetry inherited or bound with, where it holds; otherwise what is found exactly.
 
-        ``rotation`` is the rotation R ``(3, 3)`` of the cell against its reference.
+        Parameters
+        ----------
+        positions, cell
+            ``(N, 3)`` and ``(3, 3)`` Å.
+        rotation
+            R ``(3, 3)`` of the cell against its reference.
+        after
+            So many of those that are known do not hold.
         """
-        for known in self._known:
-            if self._holds(known, positions, cell, rotation):
+        for known in self.known[after:]:
+            if Symmetries([self], [known]).hold(positions, cell[None], rotation[None])[0]:
                 return known
         return self._find(positions, cell, rotation)
-
-    def _holds(
-        self, symmetry: Subgroup, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray
-    ) -> bool:
-        primitive = symmetry.primitive
-        if primitive.residual(positions, cell) > KEPT:
-            return False
-        if len(symmetry.operations) == 1:
-            return True
-        lattice = primitive.basis @ cell
-        matrices = rotation.T @ self.reference.holohedry[symmetry.operations] @ rotation
-        if lattice_residual(lattice, matrices).max() > KEPT:
-            return False
-        chosen = positions[primitive.atoms]
-        return operations_residual(lattice, chosen, matrices, symmetry.permutations) <= KEPT
 
     def _find(
         self,

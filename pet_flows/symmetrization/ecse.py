@@ -8,6 +8,7 @@ result towards the mean over all orientations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from ase import Atoms
 from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.crystallography.sites import EXACT
 from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.symmetrization.batch import Separate
 from pet_flows.symmetrization.ecse_axial import axial_frames
 from pet_flows.symmetrization.ecse_frames import Scope, frame_weights
 from pet_flows.symmetrization.ecse_graph import find_edges
@@ -96,6 +98,11 @@ class EcseBound:
     def partners(self) -> torch.Tensor:
         """``(k, 3, 3)``, what follows each frame: its mirror partner, and the group."""
         return (self._mirror[:, None] @ self._group).reshape(-1, 3, 3)
+
+    @staticmethod
+    def join(bounds: Sequence[EcseBound]) -> Separate:
+        """As one; frames are found structure by structure."""
+        return Separate(bounds, [len(bound._numbers) for bound in bounds])
 
     def as_dict(self) -> dict[str, Any]:
         """Empty: frames come from the geometry alone, so that nothing is inherited."""

@@ -15,8 +15,8 @@ import torch
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
+from pet_flows.symmetrization.fixed import Fixed
 from pet_flows.symmetrization.spec import parse_spec
-from pet_flows.symmetrization.strategy import Fixed
 
 #: names of the finite rotation groups and scipy's letters for them
 GROUPS = {"tetrahedral": "T", "octahedral": "O", "icosahedral": "I"}

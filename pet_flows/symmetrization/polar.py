@@ -20,11 +20,11 @@ class Polar:
     Attributes
     ----------
     rotation
-        ``(3, 3)`` R.
+        ``(..., 3, 3)`` R.
     stretches
-        ``(3,)`` eigenvalues s of S.
+        ``(..., 3)`` eigenvalues s of S.
     axes
-        ``(3, 3)`` U, columns.
+        ``(..., 3, 3)`` U, columns.
     """
 
     rotation: np.ndarray
@@ -33,12 +33,14 @@ class Polar:
 
     @classmethod
     def of(cls, deformation: np.ndarray) -> Polar:
-        """Decompose a regular matrix F ``(3, 3)``."""
+        """Decompose regular matrices F ``(..., 3, 3)``."""
         axes, stretches, right = np.linalg.svd(deformation)
         return cls(axes @ right, stretches, axes)
 
     def gradient(self, of_rotation: np.ndarray) -> np.ndarray:
-        """∂L/∂F ``(3, 3)`` from ∂L/∂R."""
-        inner = self.axes.T @ (of_rotation @ self.rotation.T) @ self.axes
-        scaled = (inner - inner.T) / (self.stretches[:, None] + self.stretches[None, :])
-        return self.axes @ scaled @ self.axes.T @ self.rotation
+        """∂L/∂F ``(..., 3, 3)`` from ∂L/∂R."""
+        back = self.axes.swapaxes(-1, -2)
+        inner = back @ (of_rotation @ self.rotation.swapaxes(-1, -2)) @ self.axes
+        sums = self.stretches[..., :, None] + self.stretches[..., None, :]
+        scaled = (inner - inner.swapaxes(-1, -2)) / sums
+        return self.axes @ scaled @ back @ self.rotation

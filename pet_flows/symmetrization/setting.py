@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pet_flows.crystallography.lattice import reduced
@@ -80,22 +78,25 @@ def _search(reference: CrystalReference, short: np.ndarray, limit: float) -> np.
         for b in fitting(a, rows[1], 0, 1):
             last = fitting(b, third, 1, 2)
             options = np.stack([grid[[a] * len(last)], grid[[b] * len(last)], grid[last]], 1)
-            for option in options[np.abs(np.rint(np.linalg.det(options))) == copies]:
-                strain = traceless_strain(np.linalg.solve(option @ lattice, short))
+            options = options[np.abs(np.rint(np.linalg.det(options))) == copies]
+            strains = traceless_strain(np.linalg.solve(options @ lattice, short[None]))
+            for option, strain in zip(options, strains.tolist(), strict=True):
                 if strain <= limit and (best is None or strain < best[0] - 1e-9):
                     best = (strain, option)
     return None if best is None else best[1]
 
 
-def traceless_strain(deformation: np.ndarray) -> float:
-    """Largest entry of the traceless part of log S, for ``F = S R``; rotation and dilation: 0."""
+def traceless_strain(deformation: np.ndarray) -> np.ndarray:
+    """Largest entry of the traceless part of log S, for ``F = S R``; rotation and dilation: 0.
+
+    ``(...)`` of deformations ``(..., 3, 3)``.
+    """
     return strain_of(np.linalg.svd(deformation, compute_uv=False))
 
 
-def strain_of(stretches: np.ndarray) -> float:
-    """The same from the ``(3,)`` eigenvalues of S."""
-    if not min(stretches.tolist()) > 0:
-        return math.inf
-    logarithms = [math.log(s) for s in stretches.tolist()]
-    mean = sum(logarithms) / 3
-    return max(abs(each - mean) for each in logarithms)
+def strain_of(stretches: np.ndarray) -> np.ndarray:
+    """The same from the ``(..., 3)`` eigenvalues of S; infinite where S is singular."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithms = np.log(stretches)
+        strain = np.abs(logarithms - logarithms.mean(-1, keepdims=True)).max(-1)
+    return np.where(np.isnan(strain), np.inf, strain)

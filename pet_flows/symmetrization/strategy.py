@@ -7,12 +7,15 @@ symmetry, ...) and the bound strategy then gives a :class:`Plan` for any later g
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from ase import Atoms
+
+if TYPE_CHECKING:
+    from pet_flows.symmetrization.batch import BatchBound
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Plan:
     Attributes
     ----------
     rotations
-        ``(K, 3, 3)`` orthogonal matrices, proper or not; a function of positions and cell that
-        autograd can follow where the strategy makes them depend on these, unless there is `pull`.
+        ``(K, 3, 3)`` orthogonal matrices, proper or not; of a strategy that plans structure by
+        structure (:class:`.batch.Separate`) a function of positions and cell that autograd follows.
     weights
         ``(K, n)``, likewise differentiable. Their sum over ``k`` is one for each evaluated atom,
         or, with ``operations``, for the mean over the atoms that these exchange. The evaluator
@@ -39,10 +42,6 @@ class Plan:
         Orthogonal matrices ``(m, 3, 3)`` and permutations ``(m, n)`` of the evaluated structure
         onto itself, ``x_i Q = x_perm[i]`` up to a translation: forces and stress are averaged
         over them, because ``rotations`` holds one representative of each coset only.
-    pull
-        Derivative with respect to a strain ε ``(3, 3)``, ``x → x (1 + ε)``, of what has the
-        derivative ``(K, 3, 3)`` with respect to ``rotations``, for strategies whose rotations
-        depend on the cell alone and that know it; None where autograd has to follow.
     """
 
     rotations: torch.Tensor
@@ -51,7 +50,6 @@ class Plan:
     basis: torch.Tensor | None = None
     image: torch.Tensor | None = None
     operations: tuple[torch.Tensor, torch.Tensor] | None = None
-    pull: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
 class Bound(Protocol):
@@ -69,6 +67,11 @@ class Bound(Protocol):
 
     def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
         """Plan for ``positions (N, 3)`` and ``cell (3, 3)`` in Å, float64, on the CPU."""
+        ...
+
+    @staticmethod
+    def join(bounds: Sequence[Any]) -> BatchBound:
+        """Structures that are bound alike as one, which plans for all of them at once."""
         ...
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,27 +100,3 @@ class Strategy(Protocol):
             The strategy cannot serve this structure (reason ``symmetrization_refused``).
         """
         ...
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """Rotations and weights that do not depend on the structure, bound to ``n_atoms`` atoms."""
-
-    rotations: torch.Tensor
-    n_atoms: int
-    warnings: tuple[str, ...] = field(default=())
-    reference_digest: str | None = None
-    shares: torch.Tensor | None = None
-    """(K,) weights of a quadrature, summing to one; None if all are equal"""
-
-    def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
-        """The fixed rotations, whatever the geometry."""
-        k = len(self.rotations)
-        shares = self.shares
-        if shares is None:
-            shares = torch.full((k,), 1.0 / k, dtype=self.rotations.dtype)
-        return Plan(self.rotations, shares[:, None].repeat(1, self.n_atoms))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Empty: the spec says everything, so that nothing is inherited."""
-        return {}

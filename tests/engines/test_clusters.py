@@ -10,6 +10,8 @@ from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
+from pet_flows.engines.rows import Rows
+from pet_flows.engines.surroundings import graph_of
 from pet_flows.symmetrization.strategies import parse_strategy
 from tests.rough import rough_model
 from tests.symmetrization import checks
@@ -45,10 +47,11 @@ def cut(atoms, raw, spec="ecse"):
     """Parts, and the atoms that are evaluated in them and would be without."""
     bound = parse_strategy(spec).configure(raw.cutoff, raw.n_layers).bind(atoms)
     plan = bound.plan(torch.tensor(atoms.positions), torch.tensor(atoms.cell.array))
-    graph = raw.graph(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-    found = parts(graph, plan.weights, raw.hops)
-    assert sorted(torch.cat([p.copies for p in found]).tolist()) == list(range(len(plan.weights)))
-    return found, sum(len(p.copies) * len(p.graph) for p in found), plan.weights.numel()
+    graph = graph_of(raw.lists, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+    k, n = plan.weights.shape
+    found = parts(graph, plan.weights.reshape(-1), Rows(np.array([k]), np.array([n])), raw.hops)
+    assert len(found.owners) == k
+    return found.graphs, found.graphs.sizes[found.owners].sum(), plan.weights.numel()
 
 
 CASES = {

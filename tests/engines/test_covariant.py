@@ -100,7 +100,7 @@ def test_coset_reduction_changes_nothing(name):
     reduced = outputs("crystal", atoms, bound=bound)
     symmetry = bound.symmetry
     alone = np.arange(len(symmetry.primitive.atoms))[None]
-    bound._known = [type(symmetry)(symmetry.primitive, np.array([0]), alone)]
+    bound.known = [type(symmetry)(symmetry.primitive, np.array([0]), alone)]
     for one, two in zip(reduced, outputs("crystal", atoms, bound=bound), strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=1e-11)
 

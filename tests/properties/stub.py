@@ -13,7 +13,7 @@ from ase.calculators.emt import EMT
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.errors import StructureError
-from pet_flows.symmetrization.strategy import Fixed
+from pet_flows.symmetrization.fixed import Fixed
 
 
 class AseEvaluator:

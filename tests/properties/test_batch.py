@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ class Tight:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 
-    def evaluate(self, copies: Sequence[Copies], gradients: bool = True) -> list[RawResult]:
-        atoms = sum(len(c.graph) * len(c.rotations) for c in copies)
+    def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
+        atoms = len(copies.weights)
         if atoms > self._most:
             raise self._error()
         self.largest = max(self.largest, atoms)

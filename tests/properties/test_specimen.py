@@ -15,11 +15,12 @@ from ase.constraints import FixAtoms
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.moving import MovingSystem
+from pet_flows.engines.moving_batch import MovingBatch, weigh
 from pet_flows.errors import StructureError
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.prepare import check, require_crystal
 from pet_flows.properties.specimen import Specimen, specimens
-from pet_flows.symmetrization.strategy import Fixed
+from pet_flows.symmetrization.fixed import Fixed
 from tests.properties.stub import AsePotential
 
 
@@ -121,18 +122,29 @@ def moving(atoms: Atoms, **options: Any) -> MovingSystem:
     return MovingSystem(start=System.of(atoms, fixed(len(atoms))), **options)
 
 
+def placed(batch: MovingBatch, positions: np.ndarray, cell: np.ndarray) -> System:
+    """The only member at a geometry; raises why it cannot be there."""
+    found = batch.place(positions, cell[None], np.ones(1, dtype=bool))
+    if not found:
+        raise batch.members[0].error
+    return found[0][1]
+
+
 def test_a_moving_system_keeps_its_first_energy_and_its_last_evaluation() -> None:
     atoms = bulk("Cu", cubic=True)
     one = moving(atoms)
+    weigh([one])
     assert one.cost == 4
     with pytest.raises(StructureError, match="ended before its first evaluation"):
         _ = one.last
+    batch = MovingBatch([one])
     for energy in (1.0, 2.0):
-        system = one.place(atoms.positions + energy, atoms.cell.array)
+        system = placed(batch, atoms.positions + energy, atoms.cell.array)
         forces = np.zeros((4, 3))
         one.take(Evaluation(system, energy, np.full(4, energy / 4), forces, None, 3, None, None))
-    assert one.is_at(atoms.positions + 2.0, atoms.cell.array)
-    assert not one.is_at(atoms.positions + 1.0, atoms.cell.array)
+    cells = atoms.cell.array[None]
+    assert not batch.new(atoms.positions + 2.0, cells)[0]
+    assert batch.new(atoms.positions + 1.0, cells)[0]
     assert (one.first_energy, one.last.energy, one.n_evaluations) == (1.0, 2.0, 6)
     assert one.last.energy_per_atom == 0.5
     np.testing.assert_array_equal(one.last.system.atoms.positions, atoms.positions + 2.0)
@@ -140,9 +152,10 @@ def test_a_moving_system_keeps_its_first_energy_and_its_last_evaluation() -> Non
 
 def test_a_cell_may_strain_so_far_and_no_farther() -> None:
     atoms = bulk("Cu", cubic=True)
-    one = moving(atoms, max_strain=0.1)
-    one.place(atoms.positions, 1.1 * atoms.cell.array)
+    placed(MovingBatch([moving(atoms, max_strain=0.1)]), atoms.positions, 1.1 * atoms.cell.array)
+    batch = MovingBatch([moving(atoms, max_strain=0.1)])
     with pytest.raises(StructureError, match=r"1\.40 times the first volume .* raise max_strain"):
-        one.place(atoms.positions, 1.12 * atoms.cell.array)
+        placed(batch, atoms.positions, 1.12 * atoms.cell.array)
+    batch = MovingBatch([moving(atoms, max_strain=0.1)])
     with pytest.raises(StructureError, match="beyond any number"):
-        one.place(atoms.positions * np.inf, atoms.cell.array)
+        placed(batch, atoms.positions * np.inf, atoms.cell.array)

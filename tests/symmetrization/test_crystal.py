@@ -77,7 +77,7 @@ def test_perfect_crystals_cost_holohedry_over_point_group(name):
     bound = strategy_of("crystal").bind(atoms)
     result = evaluate("crystal", atoms, bound=bound)
     assert result.n_evaluations == expected
-    bound._known = [type(bound.symmetry)(bound.symmetry.primitive, np.array([0]), np.arange(
+    bound.known = [type(bound.symmetry)(bound.symmetry.primitive, np.array([0]), np.arange(
         len(bound.symmetry.primitive.atoms))[None])]  # fmt: skip
     full = evaluate("crystal", atoms, bound=bound)
     assert full.n_evaluations == len(bound.reference.integers)

@@ -8,7 +8,7 @@ from ase.build import make_supercell
 
 from pet_flows.crystallography import group
 from pet_flows.crystallography.primitive import Primitive
-from pet_flows.symmetrization import crystal, crystal_bound, ecse, ecse_axial
+from pet_flows.symmetrization import crystal, crystal_batch, crystal_bound, ecse, ecse_axial
 from pet_flows.symmetrization.crystal_bound import CrystalBound
 from pet_flows.symmetrization.ecse import EcseBound
 from pet_flows.symmetrization.polar import Polar
@@ -35,14 +35,14 @@ def group_before_holohedry(patch):
         own, following = self.reference.holohedry, self._following
         return (following[:, None] @ own[None]).reshape(-1, 3, 3)
 
-    patch.setattr(CrystalBound, "_representatives", swapped)
+    patch.setattr(CrystalBound, "representatives", swapped)
 
 
 def point_group_instead_of_holohedry(patch):
     def representatives(self, symmetry):
         return np.eye(3)[None]
 
-    patch.setattr(CrystalBound, "_representatives", representatives)
+    patch.setattr(CrystalBound, "representatives", representatives)
 
 
 def setting_found_again(patch):
@@ -88,7 +88,7 @@ def loose_operations(patch):
 
 
 def loose_keeping(patch):
-    patch.setattr(crystal_bound, "KEPT", 0.05)
+    patch.setattr(crystal_batch, "KEPT", 0.05)
 
 
 def supercell_snapping(patch):

@@ -16,7 +16,7 @@ from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.models.spec import PotentialSpec
-from pet_flows.symmetrization.strategy import Fixed
+from pet_flows.symmetrization.fixed import Fixed
 
 #: structure → what makes new calculators for it
 Prepare = Callable[[Atoms], Callable[[], Calculator]]

@@ -16,6 +16,7 @@ import torch
 from ase import units
 
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.moving_batch import weigh
 from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.errors import StructureError
@@ -69,6 +70,7 @@ class Integration:
 
     def add(self, run: Run) -> None:
         """Queue a run; it goes on from its checkpoint if there is one."""
+        weigh([run])
         (self._waiting if run.error is None else self._done).append(run)
 
     def __iter__(self) -> Iterator[Run]:

@@ -7,7 +7,7 @@ the loop here keeps its optimizers and replaces what is around them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from pet_flows.engines.evaluation import System
+from pet_flows.engines.evaluation import Batch, System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.moving import MovingSystem
+from pet_flows.engines.moving_batch import weigh
 from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
+from pet_flows.geometry.ragged import largest_by
 from pet_flows.properties.batch import capacity_of, evaluate_each
 from pet_flows.properties.relax.optimizers import OPTIMIZERS, Freedom
 from pet_flows.properties.relax.path import PathPoint
@@ -52,9 +54,11 @@ class Residual(NamedTuple):
     """eV; largest eigenvalue of V (σ + p) / N, of the part that may move"""
     relative: float
     """the worse of both in units of its criterion"""
+    volume: float | None
+    """Å³/atom, of the geometry; None without a cell"""
 
 
-_UNKNOWN = Residual(np.inf, np.inf, np.inf)
+_UNKNOWN = Residual(np.inf, np.inf, np.inf, None)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -81,9 +85,8 @@ class Descent[T](MovingSystem):
         self.residual = residual
         if self.evaluation is None:
             return
-        system = self.evaluation.system
-        volume = system.volume / len(self) if system.pbc.all() else None
-        self.path.append(PathPoint(self.evaluation.energy_per_atom, residual.force, volume))
+        point = PathPoint(self.evaluation.energy_per_atom, residual.force, residual.volume)
+        self.path.append(point)
 
     def stepped(self, residual: Residual) -> None:
         """Count a step that has led to a residual."""
@@ -138,6 +141,7 @@ class Optimization[T]:
         self.notice_stalls = notice_stalls
         self._optimizer = OPTIMIZERS[criteria.optimizer]()
         self._waiting: deque[Descent[T]] = deque()
+        self._unweighed: list[Descent[T]] = []
         self._state: ts.SimState | None = None
 
     def add(
@@ -169,6 +173,7 @@ class Optimization[T]:
             descent.n_evaluations, descent.wall_time = after.n_evaluations, after.wall_time
             descent.path = after.path[:-1]  # it begins where that one ended
         self._waiting.append(descent)
+        self._unweighed.append(descent)
 
     def __iter__(self) -> Iterator[Descent[T]]:
         while self._waiting or self._state is not None:
@@ -182,8 +187,8 @@ class Optimization[T]:
             start, before = perf_counter(), self.model.evaluation_time
             self._optimizer.step(self._state, self.model)
             inside = self.model.inside(self._state)
-            for descent in inside:
-                descent.stepped(self._residual(descent))
+            for descent, residual in zip(inside, self._residuals(inside), strict=True):
+                descent.stepped(residual)
             self._charge(perf_counter() - start - (self.model.evaluation_time - before))
             if self.on_step is not None:
                 for descent in inside:
@@ -193,6 +198,8 @@ class Optimization[T]:
         """Let waiting structures in while there is space."""
         if not self._waiting:
             return
+        weigh(self._unweighed)
+        self._unweighed = []
         inside = self.model.inside(self._state)
         used = sum(d.cost for d in inside)
         largest = max((len(d) for d in inside), default=0)
@@ -212,8 +219,8 @@ class Optimization[T]:
             self.model, self.model.enter(entering), self.freedom, self.pressure
         )
         self._state = fresh if self._state is None else self._optimizer.join(self._state, fresh)
-        for descent in entering:
-            descent.arrived(self._residual(descent))
+        for descent, residual in zip(entering, self._residuals(entering), strict=True):
+            descent.arrived(residual)
 
     def _collect(self) -> list[Descent[T]]:
         """Take out what is converged, out of steps, broken or stuck."""
@@ -233,23 +240,33 @@ class Optimization[T]:
         self._state = self.model.leave(self._state, leaving)
         return done
 
-    def _residual(self, descent: Descent[T]) -> Residual:
-        result = descent.evaluation
-        if result is None:
-            return _UNKNOWN
-        force = result.max_force
-        if self.freedom == "ions" or result.stress is None:
-            return Residual(force, 0.0, force / self.criteria.fmax)
-        excess = result.stress + self.pressure * np.eye(3)
-        hydrostatic = np.trace(excess) / 3 * np.eye(3)
+    def _residuals(self, descents: Sequence[Descent[T]]) -> list[Residual]:
+        """How far each is from its minimum."""
+        found = [_UNKNOWN] * len(descents)
+        results = {n: d.evaluation for n, d in enumerate(descents) if d.evaluation is not None}
+        if not results:
+            return found
+        batch = Batch([result.system for result in results.values()])
+        norms = (np.concatenate([result.forces for result in results.values()]) ** 2).sum(1)
+        forces = np.sqrt(largest_by(batch.sizes, norms))
+        fixed = np.array([result.stress is None for result in results.values()])
+        none = np.zeros((3, 3))
+        excess = np.stack([none if r.stress is None else r.stress for r in results.values()])
+        excess = excess + self.pressure * np.eye(3)
+        hydrostatic = excess.trace(axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
         if self.freedom == "shape":
             excess = excess - hydrostatic
         elif self.freedom == "volume":
             excess = hydrostatic
-        principal = float(np.abs(np.linalg.eigvalsh(excess)).max())
-        cell_force = principal * result.system.volume / len(descent)
-        relative = max(force / self.criteria.fmax, cell_force / self.criteria.smax)
-        return Residual(force, cell_force, relative)
+        principal = np.abs(np.linalg.eigvalsh(excess)).max(1)
+        volumes = np.abs(np.linalg.det(batch.cells)) / batch.sizes
+        cells = np.where(fixed | (self.freedom == "ions"), 0.0, principal * volumes)
+        relative = np.maximum(forces / self.criteria.fmax, cells / self.criteria.smax)
+        volume = [v if p else None for v, p in zip(volumes.tolist(), batch.pbc.all(1), strict=True)]
+        rows = zip(forces.tolist(), cells.tolist(), relative.tolist(), volume, strict=True)
+        for n, row in zip(results, rows, strict=True):
+            found[n] = Residual(*row)
+        return found
 
     def _charge(self, seconds: float) -> None:
         """Share time spent beside the model among the structures inside."""

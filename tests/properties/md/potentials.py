@@ -13,7 +13,7 @@ from ase.neighborlist import neighbor_list
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from pet_flows.engines.evaluation import Evaluation, System
-from pet_flows.symmetrization.strategy import Fixed
+from pet_flows.symmetrization.fixed import Fixed
 
 #: (positions, cell) → energy eV, forces eV/Å, virial dE/dε eV
 Law = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]

@@ -19,7 +19,7 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.relax import optimize as optimize_module
 from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.properties.relax.optimize import Descent, Optimization
-from pet_flows.symmetrization.strategy import Fixed, Plan
+from pet_flows.symmetrization.fixed import Fixed, FixedBatch
 from tests.properties.stub import AseEvaluator, AsePotential
 
 
@@ -197,15 +197,20 @@ def test_structures_may_be_added_on_the_way(emt: AsePotential) -> None:
 def test_what_was_never_evaluated_says_why() -> None:
     """A structure whose strategy has no plan leaves with that error, and harms no other."""
 
-    class Refuses(Fixed):
-        def plan(self, positions: torch.Tensor, cell: torch.Tensor) -> Plan:
-            raise StructureError("symmetrization_refused", "no plan for this one")
+    class Choosy(Fixed):
+        """Refuses bindings to two atoms."""
+
+        @staticmethod
+        def join(bounds: Sequence[Fixed]) -> FixedBatch:
+            if any(bound.n_atoms == 2 for bound in bounds):
+                raise StructureError("symmetrization_refused", "no plan for this one")
+            return FixedBatch(bounds)
 
     optimization = Optimization[int](AseEvaluator(), RelaxSettings(), "cell")
+    one = torch.eye(3, dtype=torch.float64)[None]
     cu = bulk("Cu", a=3.7)
-    refusing = Refuses(torch.eye(3, dtype=torch.float64)[None], 1)
-    for place, one in enumerate([system(cu), System.of(cu, refusing), system(cu)]):
-        optimization.add(place, one)
+    for place, atoms in enumerate([cu, cu * (2, 1, 1), cu]):
+        optimization.add(place, System.of(atoms, Choosy(one, len(atoms))))
     found = {done.owner: done for done in optimization}
     assert [found[n].converged for n in range(3)] == [True, False, True]
     with pytest.raises(StructureError, match="no plan for this one"):

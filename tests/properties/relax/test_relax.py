@@ -21,7 +21,8 @@ from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.properties.relax.path import LONGEST_PATH, PathPoint, path_of
 from pet_flows.properties.relax.relax import relax
 from pet_flows.properties.static.static import static
-from pet_flows.symmetrization.strategy import Fixed, Plan
+from pet_flows.symmetrization.fixed import Fixed
+from pet_flows.symmetrization.strategy import Plan
 from tests.properties.stub import AsePotential
 
 

@@ -1,0 +1,154 @@
+"""Crystals bound to their references, many as one: the plan of any geometry of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pet_flows.crystallography.batch import SymmetryBatch
+from pet_flows.errors import StructureError
+from pet_flows.geometry.ragged import owners_of, starts_of, sum_by
+from pet_flows.symmetrization.batch import BatchPlan, Operations
+from pet_flows.symmetrization.polar import Polar
+from pet_flows.symmetrization.setting import strain_of
+from pet_flows.symmetrization.subgroup import Subgroup
+
+if TYPE_CHECKING:
+    from pet_flows.symmetrization.crystal_bound import CrystalBound
+
+#: traceless logarithmic strain against the reference that is refused
+LIMIT = 0.15
+#: Å; a symmetry that was found exactly is kept while it holds to this, which float32 can do
+KEPT = 5e-6
+
+
+def near_reference(deformations: np.ndarray) -> Polar:
+    """How cells lie that are deformed by F ``(S, 3, 3)`` against their references.
+
+    Raises
+    ------
+    StructureError
+        ``not_finite`` or ``symmetrization_refused``.
+    """
+    if not np.isfinite(deformations).all():
+        raise StructureError(
+            "not_finite",
+            "A lattice vector is not finite any more: check the structure, or use another model.",
+        )
+    polar = Polar.of(deformations)
+    strain = strain_of(polar.stretches).max()
+    if not strain <= LIMIT:
+        raise StructureError(
+            "symmetrization_refused",
+            f"The cell is strained by {strain:.3f} against its crystal reference, more than "
+            f"{LIMIT}, and so it is another crystal by now: give it as a structure of its own, "
+            "or use ecse.",
+        )
+    return polar
+
+
+class CrystalBatch:
+    """See :class:`.batch.BatchBound`; made by `CrystalBound.join`."""
+
+    def __init__(self, bounds: Sequence[CrystalBound]):
+        self._bounds = bounds
+        self._inverse = np.stack([bound.inverse for bound in bounds])
+        self._bound_with = Symmetries(bounds, [bound.known[0] for bound in bounds])
+
+    def plan(self, positions: np.ndarray, cells: np.ndarray, gradients: bool = True) -> BatchPlan:
+        """Rotations ``Rᵀ g k`` for one g of each coset, on the primitive cells.
+
+        Raises
+        ------
+        StructureError
+            ``symmetrization_refused``: a cell has left the range of its reference.
+        """
+        deformations = self._inverse @ cells
+        polar = near_reference(deformations)
+        symmetries = self._bound_with
+        holding = symmetries.hold(positions, cells, polar.rotation)
+        if not holding.all():
+            symmetries = self._found_again(holding, positions, cells, polar.rotation)
+        return symmetries.plan(polar, deformations)
+
+    def _found_again(
+        self, holding: np.ndarray, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray
+    ) -> Symmetries:
+        """The symmetries of all, those that do not hold any more found again."""
+        first = starts_of(self._bound_with.operations.n_atoms)
+        chosen = []
+        for bound, holds, x, cell, rotation in zip(
+            self._bounds, holding, np.split(positions, first[1:]), cells, rotations, strict=True
+        ):
+            known = bound.known[0]
+            chosen.append(known if holds else bound.symmetry_at(x, cell, rotation, 1))
+        return Symmetries(self._bounds, chosen)
+
+
+class Symmetries:
+    """One symmetry for each crystal of a batch, and what it makes of the holohedry."""
+
+    def __init__(self, bounds: Sequence[CrystalBound], chosen: Sequence[Subgroup]):
+        self.operations = SymmetryBatch(chosen)
+        frames = [b.representatives(c) for b, c in zip(bounds, chosen, strict=True)]
+        self._copies = np.array([len(each) for each in frames])
+        self._of_copy = owners_of(self._copies)
+        self._frames = np.concatenate(frames)
+        self._own = np.concatenate(
+            [b.reference.holohedry[c.operations] for b, c in zip(bounds, chosen, strict=True)]
+        )
+
+    def hold(self, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+        """``(S,)`` bool, which are still there, in cells rotated by ``rotations (S, 3, 3)``."""
+        matrices = self._matrices(rotations)
+        return self.operations.residual(positions, cells, matrices) <= KEPT
+
+    def plan(self, polar: Polar, deformations: np.ndarray) -> BatchPlan:
+        """What is evaluated of structures of these symmetries."""
+        symmetry = self.operations
+        back = polar.rotation.swapaxes(1, 2)[self._of_copy]
+        frames, of_copy = self._frames, self._of_copy
+
+        def pull(of_rotations: torch.Tensor, of_weights: torch.Tensor) -> tuple[None, torch.Tensor]:
+            """∂L/∂ε for F (1 + ε), from ∂L/∂Q with Q = Rᵀ times what is fixed."""
+            products = frames @ of_rotations.numpy().swapaxes(1, 2)
+            of_rotation = sum_by(of_copy, products, len(symmetry))
+            gradient = polar.gradient(of_rotation)
+            return None, torch.from_numpy(deformations.swapaxes(1, 2) @ gradient)
+
+        operations = None
+        if len(symmetry.of_operation) > len(symmetry):
+            operations = Operations(torch.from_numpy(self._matrices(polar.rotation)), *self._rows)
+        whole = len(symmetry.atoms) == len(symmetry.image)
+        return BatchPlan(
+            self._copies,
+            symmetry.n_sites,
+            torch.from_numpy(back @ frames),
+            self._weights,
+            atoms=None if whole else torch.from_numpy(symmetry.atoms),
+            image=None if whole else torch.from_numpy(symmetry.image),
+            bases=None if whole else symmetry.bases,
+            operations=operations,
+            pull=pull,
+        )
+
+    def _matrices(self, rotations: np.ndarray) -> np.ndarray:
+        """``(M, 3, 3)``, the operations in the frames of the structures."""
+        of = self.operations.of_operation
+        return rotations.swapaxes(1, 2)[of] @ self._own @ rotations[of]
+
+    @cached_property
+    def _weights(self) -> torch.Tensor:
+        shares = 1.0 / self._copies
+        return torch.from_numpy(np.repeat(shares, self._copies * self.operations.n_sites))
+
+    @cached_property
+    def _rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        symmetry = self.operations
+        columns = symmetry.of_operation, symmetry.operation, symmetry.site, symmetry.target
+        one, two, three, four = (torch.from_numpy(column) for column in columns)
+        return one, two, three, four
