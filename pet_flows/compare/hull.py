@@ -61,8 +61,7 @@ class Hull:
 
     def above(self, phase: Phase) -> float:
         """Energy of a phase above the hull in eV/atom, zero on it; the phase is one of it."""
-        distance = self.distance(phase)
-        return distance if distance > ROUND_OFF else 0.0
+        return max(self.distance(phase), 0.0)
 
     def distance(self, phase: Phase, formation: float | None = None) -> float:
         """Energy of a phase above the hull in eV/atom; negative below it.
@@ -89,7 +88,8 @@ class Hull:
         own = diagram.get_form_energy_per_atom(entry) if formation is None else formation
         hull = diagram.get_hull_energy_per_atom(entry.composition)
         zero = entry.energy_per_atom - diagram.get_form_energy_per_atom(entry)
-        return float(own - (hull - zero))
+        found = float(own - (hull - zero))
+        return found if abs(found) > ROUND_OFF else 0.0
 
     def formation(self, phase: Phase) -> float:
         """Energy of formation from the elements of this hull, eV/atom; KeyError as `distance`."""

@@ -9,6 +9,8 @@ from pet_flows.compare.row import Published
 from pet_flows.compare.unmatched import said, unmatched
 
 _ABSENT = "–"
+#: no quantity in any of our units can be told from zero by less
+ROUND_OFF = 1e-12
 
 
 def without_dft(compared: Compared, properties: Sequence[str] = ()) -> list[str]:
@@ -43,5 +45,6 @@ def number(value: float | None, digits: int, *, sign: bool = False) -> str:
 
 
 def short(value: float, *, sign: bool = False) -> str:
-    """Write a number with three digits that count."""
+    """Write a number with three digits that count; round-off is zero."""
+    value = 0.0 if abs(value) < ROUND_OFF else value
     return f"{value + 0.0:{'+' if sign else ''}.3g}"

@@ -138,11 +138,11 @@ def partners(
     differing: list[Match] = []
     for find in (_by_link, _by_identifier, _by_structure):
         found = [_leveled(ours, match) for match in find(ours, candidates, distances, notes)]
+        known = {match.theirs.key for match in differing}
+        differing += [m for m in found if m.level_differs and m.theirs.key not in known]
         alike = [match for match in found if not match.level_differs]
         if alike:
-            return Partners(tuple(_choices(alike)), notes=tuple(notes))
-        known = {match.theirs.key for match in differing}
-        differing += [match for match in found if match.theirs.key not in known]
+            return Partners(tuple(_choices(alike)), left=tuple(differing), notes=tuple(notes))
     if not differing:
         reason = NO_STRUCTURE if ours.primitive is None else ANOTHER_CRYSTAL
         return Partners(reason=reason, notes=tuple(notes))

@@ -309,9 +309,10 @@ def test_levels_that_differ_stand_apart_with_one_line_why(store, changes, said):
     (document,) = compare_campaign(store, "first", across_levels=True).documents()
     assert document["level_differs"] == [said]
     assert document["values"][0]["dft"] == -6.0
-    # the same level needs no asking
+    # the same level needs no asking, and the other one is not without a record
+    other = document["reference"]
     put_reference(store, "static", IRON_OXIDE, "mp-1", level=known, energy_per_atom=-6.5)
     for across in (False, True):
-        found = compare_campaign(store, "first", across_levels=across).documents()
-        (pair,) = [d for d in found if d["record"]]
+        (pair,) = compare_campaign(store, "first", across_levels=across).documents()
         assert (pair["level_differs"], pair["values"][0]["dft"]) == ([], -6.5)
+        assert pair["alternatives"] == [other]
