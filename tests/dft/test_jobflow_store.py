@@ -210,6 +210,22 @@ def test_only_the_last_run_of_a_job_counts(emt_jobs, job_store, results):
     assert found["result"]["energy_per_atom"] == pytest.approx(expected)
 
 
+def test_a_job_may_give_a_list_of_documents(emt_jobs, job_store, results):
+    """As atomate2's force fields do of several structures."""
+    (first, second) = [
+        job for job in emt_jobs[0] if job["name"].startswith("Force field relax de")
+    ][:2]
+    several = {**copy.deepcopy(first), "output": [first["output"], second["output"], None]}
+    fill(job_store, [several], [])
+    assert bring_in(results, job_store).new == 2
+    pressures = [
+        found["result"]["pressure"] for found in results.references.find({"property": "static"})
+    ]
+    expected = [np.trace(job["output"]["output"]["stress"]) / 30 for job in (first, second)]
+    assert sorted(pressures) == pytest.approx(sorted(expected))
+    assert bring_in(results, job_store).same == 2
+
+
 def test_what_has_not_changed_is_not_read_again(
     imported, emt_jobs, job_store, results, monkeypatch
 ):

@@ -65,8 +65,8 @@ def read_job_store(store: JobStore, options: Options, known: Known) -> Iterator[
     for reason, heads in parts.items():
         for head in heads:
             yield LeftOut(head.title, reason)
-    left_out = {head.uuid for heads in parts.values() for head in heads}
-    wanted = [head for head in documents.heads.values() if head.uuid not in left_out]
+    left_out = {head.key for heads in parts.values() for head in heads}
+    wanted = [head for head in documents.heads if head.key not in left_out]
     unchanged = known.unchanged([documents.origin(head, options) for head in wanted])
     for head in wanted:
         if n := unchanged.get(documents.origin(head, options).identity):
@@ -76,16 +76,18 @@ def read_job_store(store: JobStore, options: Options, known: Known) -> Iterator[
         for chunk in chunks([head for head in changed if head.kind is kind], _AT_ONCE):
             contents = documents.read(kind, chunk)
             for head in chunk:
-                found = documents.found(head, contents.get(head.uuid, {}), options)
+                found = documents.found(head, contents.get(head.key, {}), options)
                 yield from attempt(head.title, partial(kind.references, found))
 
 
 @dataclass(frozen=True)
 class _Head:
-    """What is known of a job before its output is read."""
+    """What is known of a calculation before its document is read."""
 
     uuid: str
     index: int
+    number: int | None
+    """of the document, where the output of a job is a list of them"""
     name: str
     completed_at: Any
     metadata: Mapping[str, Any]
@@ -93,8 +95,13 @@ class _Head:
     kind: DocumentKind
 
     @property
+    def key(self) -> tuple[str, int | None]:
+        return self.uuid, self.number
+
+    @property
     def title(self) -> str:
-        return f"{self.name} {self.uuid}".strip()
+        number = "" if self.number is None else f" #{self.number + 1}"
+        return f"{self.name} {self.uuid}{number}".strip()
 
     @property
     def folder(self) -> str | None:
@@ -106,30 +113,33 @@ class _Documents:
     """The jobs of a store that are of a kind we know, each with its last run."""
 
     store: JobStore
-    heads: dict[str, _Head]
-    """by uuid"""
-    by_folder: dict[str, _Head]
-    seen: dict[str, JobFacts | None] = field(default_factory=dict)
+    heads: list[_Head]
+    by_name: dict[str, list[_Head]]
+    """by uuid, and by folder"""
+    seen: dict[tuple[str, int | None], JobFacts | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: JobStore, query: Mapping[str, Any] | None) -> _Documents:
         heads = _heads(store, {"$and": [_WANTED, dict(query)]} if query else _WANTED)
-        return cls(store, heads, {head.folder: head for head in heads.values() if head.folder})
+        by_name: dict[str, list[_Head]] = {}
+        for head in heads:
+            for name in filter(None, (head.uuid, head.folder)):
+                by_name.setdefault(name, []).append(head)
+        return cls(store, heads, by_name)
 
     def parts(self) -> dict[str, list[_Head]]:
         """Jobs of which elastic, phonon and EOS documents were made, by what they are."""
-        found: dict[str, dict[str, _Head]] = {}
-        for head in self.heads.values():
+        found: dict[str, dict[Any, _Head]] = {}
+        for head in self.heads:
             if head.kind.parts is None:
                 continue
             for one in self._named(*head.kind.parts(head.output)):
                 if one.kind.facts is not None:
-                    found.setdefault(head.kind.part, {})[one.uuid] = one
+                    found.setdefault(head.kind.part, {})[one.key] = one
         return {reason: list(heads.values()) for reason, heads in found.items()}
 
     def _named(self, uuids: Sequence[str], folders: Sequence[str]) -> Iterator[_Head]:
-        yield from (self.heads[uuid] for uuid in uuids if uuid in self.heads)
-        yield from (self.by_folder[place] for place in folders if place in self.by_folder)
+        yield from (head for name in (*uuids, *folders) for head in self.by_name.get(name, ()))
 
     def origin(self, head: _Head, options: Options) -> Origin:
         return options.origin(name=head.title, **self._where(head))
@@ -139,22 +149,26 @@ class _Documents:
         return {
             "database": getattr(docs, "database", None),
             "collection": getattr(docs, "collection_name", None),
-            "uuid": head.uuid,
+            # documents of one list are told apart by their names
+            "uuid": head.uuid if head.number is None else None,
             "index": head.index,
             "dir_name": head.folder,
             "completed_at": head.completed_at,
         }
 
-    def read(self, kind: DocumentKind, heads: Sequence[_Head]) -> dict[str, Mapping[str, Any]]:
-        """Outputs of some jobs by uuid, only those of their fields that are wanted."""
+    def read(self, kind: DocumentKind, heads: Sequence[_Head]) -> dict[Any, Mapping[str, Any]]:
+        """Documents by key, only those of their fields that are wanted."""
         fields = ["uuid", "index", *(f"output.{name}" for name in kind.fields)]
-        index = {head.uuid: head.index for head in heads}
-        criteria = {"uuid": {"$in": list(index)}}
-        return {
-            document["uuid"]: document.get("output") or {}
+        criteria = {"uuid": {"$in": list({head.uuid for head in heads})}}
+        outputs = {
+            (document["uuid"], int(document.get("index") or 1)): document.get("output") or {}
             for document in self.store.docs_store.query(criteria, fields)
-            if int(document.get("index") or 1) == index[document["uuid"]]
         }
+        found = {}
+        for head in heads:
+            output = outputs.get((head.uuid, head.index), {})
+            found[head.key] = output if head.number is None else output[head.number]
+        return found
 
     def found(self, head: _Head, content: Mapping[str, Any], options: Options) -> Found:
         return Found(
@@ -175,14 +189,14 @@ class _Documents:
         if head is None:  # a query may have left them out
             named = {"uuid": list(uuids), "output.dir_name": list(folders)}
             criteria = [{name: {"$in": values}} for name, values in named.items() if values]
-            more = _heads(self.store, {"$and": [_WANTED, {"$or": criteria}]}) if criteria else {}
-            head = next(iter(more.values()), None)
+            more = _heads(self.store, {"$and": [_WANTED, {"$or": criteria}]}) if criteria else []
+            head = next(iter(more), None)
         if head is None or head.kind.facts is None:
             return None
-        if head.uuid not in self.seen:
-            content = self.read(head.kind, [head]).get(head.uuid, {})
-            self.seen[head.uuid] = head.kind.facts(self.found(head, content, options))
-        return self.seen[head.uuid]
+        if head.key not in self.seen:
+            content = self.read(head.kind, [head])[head.key]
+            self.seen[head.key] = head.kind.facts(self.found(head, content, options))
+        return self.seen[head.key]
 
     def blob(self, value: Any) -> Any:
         """What a document has in an additional store, fetched once; other values as they are."""
@@ -206,24 +220,33 @@ class _Documents:
         return document["data"]
 
 
-def _heads(store: JobStore, criteria: Mapping[str, Any]) -> dict[str, _Head]:
-    """Jobs by uuid, each with its last run."""
-    heads: dict[str, _Head] = {}
+def _heads(store: JobStore, criteria: Mapping[str, Any]) -> list[_Head]:
+    """Documents of jobs, each of the last run."""
+    last: dict[str, tuple[int, Mapping[str, Any]]] = {}
     for document in store.docs_store.query(dict(criteria), list(_HEAD)):
-        output = document.get("output") or {}
-        kind = kind_of_output(output) if isinstance(output, Mapping) else None
         uuid, index = str(document.get("uuid")), int(document.get("index") or 1)
-        if kind is None or (uuid in heads and heads[uuid].index >= index):
-            continue
-        heads[uuid] = _Head(
-            uuid,
-            index,
-            str(document.get("name") or ""),
-            date_of(document.get("completed_at")),
-            document.get("metadata") or {},
-            output,
-            kind,
-        )
+        if uuid not in last or last[uuid][0] < index:
+            last[uuid] = index, document
+    heads = []
+    for uuid, (index, head) in last.items():
+        output = head.get("output")
+        several = output if isinstance(output, list) else [output]
+        for number, one in enumerate(several):
+            kind = kind_of_output(one) if isinstance(one, Mapping) else None
+            if kind is None:
+                continue
+            heads.append(
+                _Head(
+                    uuid,
+                    index,
+                    number if isinstance(output, list) else None,
+                    str(head.get("name") or ""),
+                    date_of(head.get("completed_at")),
+                    head.get("metadata") or {},
+                    one,
+                    kind,
+                )
+            )
     return heads
 
 
