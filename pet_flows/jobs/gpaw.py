@@ -145,11 +145,11 @@ class GPAWMaker(Maker):
         from pet_flows.dft.documents import document_of, reference_of
         from pet_flows.dft.live.calculate import calculate
         from pet_flows.dft.live.calculator import calculator_potential
-        from pet_flows.records.keys import settings_digest, structure_digest
+        from pet_flows.records.keys import digest, settings_digest, structure_digest
 
         declared, settings, code = self.declared(), self.physics(), self.code()
         parts = (structure_digest(structure), settings_digest(settings), settings_digest(code))
-        source = _origin(f"{declared.name} {'/'.join(part[:16] for part in parts)}")
+        source = _origin(f"{declared.name} {digest(parts, 16)}")
         same = {"source.identity": source.identity, "property": declared.name}
         for document in store.references.find(same):
             found = reference_of(document, store.blobs.read)

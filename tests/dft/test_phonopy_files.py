@@ -167,7 +167,7 @@ def test_units_of_other_codes(store, tmp_path, copper):
     assert document["structure"]["lattice"]["volume"] == pytest.approx(given.volume / 4, rel=1e-6)
 
 
-def test_phono3py_leaves_phonons_and_conductivities(store, tmp_path, copper):
+def test_phono3py_leaves_phonons_and_conductivities(store, tmp_path, copper, monkeypatch):
     phono3py = pytest.importorskip("phono3py")
     made = phono3py.Phono3py(
         of(bulk("Cu", cubic=True)), np.diag([1, 1, 1]), primitive_matrix="F",
@@ -177,27 +177,35 @@ def test_phono3py_leaves_phonons_and_conductivities(store, tmp_path, copper):
     made.generate_fc2_displacements(distance=0.02)
     made.phonon_forces = [forces_of(c) for c in made.phonon_supercells_with_displacements]
     made.save(tmp_path / "phono3py_params.yaml")
-    with h5py.File(tmp_path / "kappa-m111111.hdf5", "w") as file:
-        file["temperature"] = [0.0, 300.0]
-        file["kappa"] = [[0.0] * 6, [1.0, 2.0, 3.0, 0.4, 0.5, 0.6]]
-        file["mesh"] = [11, 11, 11]
+    made.forces = [forces_of(c) for c in made.supercells_with_displacements]
+    made.produce_fc2()
+    made.produce_fc3()
+    made.mesh_numbers = [3, 3, 3]
+    made.init_phph_interaction()
+    monkeypatch.chdir(tmp_path)
+    made.run_thermal_conductivity(temperatures=[0.0, 300.0], write_kappa=True)
     assert kind_of(str(tmp_path)) == "phonopy"
     assert import_references(store, str(tmp_path), options=PBE).new == 2
     found = {document["property"]: document for document in store.references.find({})}
     arrays = store.references.blob(found["phonon"], "phonon")
     ours = to_phonopy(arrays).run_qpoints(QPOINTS).frequencies
     assert ours == pytest.approx(copper.run_qpoints(QPOINTS).frequencies, abs=1e-3)
-    assert found["kappa"]["result"] == {
-        "mesh": [11, 11, 11],
-        "kappa": [
-            {
-                "T": 300.0,
-                # phono3py's order is xx, yy, zz, yz, xz, xy
-                "tensor": [[1.0, 0.6, 0.5], [0.6, 2.0, 0.4], [0.5, 0.4, 3.0]],
-                "mean": 2.0,
-            }
-        ],
-    }
+    result = found["kappa"]["result"]
+    assert result["mesh"] == [3, 3, 3]
+    (point,) = result["kappa"]
+    theirs = made.thermal_conductivity.kappa.reshape(2, 6)[1]
+    assert point["T"] == 300.0
+    assert point["mean"] == pytest.approx(theirs[:3].mean())
+    # cubic
+    assert np.array(point["tensor"]) == pytest.approx(theirs[0] * np.eye(3), abs=1e-3 * theirs[0])
+    # phono3py's order is xx, yy, zz, yz, xz, xy
+    (file,) = tmp_path.glob("kappa-m*.hdf5")
+    with h5py.File(file, "r+") as held:
+        held["kappa"][1] = [1.0, 2.0, 3.0, 0.4, 0.5, 0.6]
+    assert import_references(store, str(tmp_path), options=PBE, again=True).new == 0
+    (document,) = store.references.find({"property": "kappa"})
+    tensor = [[1.0, 0.6, 0.5], [0.6, 2.0, 0.4], [0.5, 0.4, 3.0]]
+    assert document["result"]["kappa"] == [{"T": 300.0, "tensor": tensor, "mean": 2.0}]
 
 
 def test_one_damaged_folder_stops_no_other(store, tmp_path, copper):
