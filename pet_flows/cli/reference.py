@@ -120,7 +120,7 @@ def command(
 
 def _add(sources: list[str], kind: str | None, options: Options, again: bool) -> None:
     from pet_flows.dft.importers.importing import import_references
-    from pet_flows.dft.importers.kinds import reader_of
+    from pet_flows.dft.importers.kinds import other_kinds, reader_of
     from pet_flows.store.results import ResultStore
 
     if not sources:
@@ -133,6 +133,9 @@ def _add(sources: list[str], kind: str | None, options: Options, again: bool) ->
     failed = 0
     with ResultStore.open() as store:
         for source in sources:
+            for other in other_kinds(source) if kind is None else ():
+                said = f"{source} also holds some of kind {other}: add it with --as {other}."
+                typer.echo(said, err=True)
             with _progress() as progress:
                 found = import_references(
                     store, source, kind, options, again=again, progress=progress

@@ -141,6 +141,17 @@ def test_the_command_adds_lists_and_removes(folder, capsys):
         main(["reference", "remove"])
 
 
+def test_a_folder_of_two_kinds_says_so(folder, capsys):
+    (folder / "phonopy.yaml").write_text("phonopy: {}\n")
+    with pytest.raises(SystemExit):
+        main(["reference", "add", str(folder.parent)])
+    assert "also holds some of kind vasp: add it with --as vasp." in capsys.readouterr().err
+    main_ends(["reference", "add", str(folder.parent), "--as", "vasp"])
+    printed = capsys.readouterr()
+    assert "1 new" in printed.out
+    assert "also holds" not in printed.err
+
+
 def main_ends(arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -158,6 +158,14 @@ def kind_of(source: str) -> str:
     )
 
 
+def other_kinds(source: str) -> list[str]:
+    """Kinds of which a folder also holds something, besides the one it is recognized as."""
+    path = Path(source).expanduser()
+    if not path.is_dir():
+        return []
+    return [name for name, kind in KINDS.items() if _is_of(path, kind)][1:]
+
+
 def _is_of(path: Path, kind: Kind) -> bool:
     if path.is_dir():
         return any(_matches(entry.name, kind.folder) for entry in path.iterdir()) or (
