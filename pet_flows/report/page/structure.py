@@ -121,8 +121,8 @@ class StructurePages:
         if ours is None:
             return None
         beside = [
-            {"name": level_text(reference["level"]), **curve}
-            for reference in theirs
+            {"name": name, **curve}
+            for name, reference in _named(theirs).items()
             if (curve := equation_of_state(reference["result"], shown))
         ]
         return {"ours": ours, "beside": beside}
@@ -136,10 +136,13 @@ class StructurePages:
         theirs = {}
         try:
             ours = self._store.blobs.read(record["blobs"]["phonon"])
-            for reference in references.values():
-                if reference["property"] == "phonon" and "phonon" in reference["blobs"]:
-                    name = level_text(reference["level"])
-                    theirs[name] = self._store.references.blob(reference, "phonon")
+            with_arrays = [
+                one
+                for one in references.values()
+                if one["property"] == "phonon" and "phonon" in one["blobs"]
+            ]
+            for name, reference in _named(with_arrays).items():
+                theirs[name] = self._store.references.blob(reference, "phonon")
             return phonons(ours, theirs)
         except PetFlowsError as error:  # a blob that is gone leaves the numbers
             logger.warning("%s", error)
@@ -152,6 +155,16 @@ def _of(name: str, records: Mapping[str, Document]) -> Document | None:
     return next(
         (r for r in records.values() if r["property"] == name and r["state"] != "failed"), None
     )
+
+
+def _named(references: list[Document]) -> dict[str, Document]:
+    """Short names of references: the functional, with more of it where several have the same."""
+    found: dict[str, Document] = {}
+    for reference in references:
+        level = reference["level"]
+        names = (str(level.get("functional")), level_text(level), f"{reference['_id'][:8]}")
+        found[next(name for name in names if name not in found)] = reference
+    return found
 
 
 def _record(record: Document) -> dict[str, Any]:

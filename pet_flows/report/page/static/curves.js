@@ -22,7 +22,7 @@
         hovertemplate: "%{x:.3f} Å³/atom, %{y:.3g} meV/atom<extra></extra>",
       });
       const data = [curve(eos.ours, "PET", c.pet, "solid"), points(eos.ours, c.pet)];
-      eos.beside.forEach((one, k) => data.push(curve(one, `DFT, ${one.name}`, c.dft, DASHES[k % 3]), points(one, c.dft)));
+      eos.beside.forEach((one, k) => data.push(curve(one, `DFT ${one.name}`, c.dft, DASHES[k % 3]), points(one, c.dft)));
       const shapes = [[eos.ours, c.pet], ...eos.beside.map((one) => [one, c.dft])].map(([one, color]) => ({
         type: "line", x0: one.v0, x1: one.v0, yref: "paper", y0: 0, y1: 0.12, line: { color, width: 1.4 },
       }));
@@ -72,22 +72,25 @@
           });
         }
       };
-      phonon.beside.forEach((one, k) => add(one, `DFT, ${one.name}`, c.dft, DASHES[k % 3], 1.1));
+      phonon.beside.forEach((one, k) => add(one, `DFT ${one.name}`, c.dft, DASHES[k % 3], 1.1));
       add(phonon, "PET", c.pet, "solid", 1.5);
       data.reverse();
       const more = { showlegend: phonon.beside.length > 0, margin: { l: 52, r: 10, t: 34, b: 44 }, shapes: [] };
       const zero = { type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: c.grey, width: 1 } };
       more.shapes.push(zero);
-      const density = "DOS (1/THz/atom)";
+      const density = innerWidth > 640 ? "DOS (1/THz/atom)" : "DOS";
       if (!lines) return { data, layout: PF.layout(c, density, "frequency (THz)", more) };
       const [places, names] = ticks(lines);
-      const below = data.some((trace) => trace.y.some((value) => value !== null && value < -0.05));
+      const all = lines.concat(...phonon.beside.map((one) => (one.bands ? one.bands.lines : []))).flatMap((line) => line.y);
+      const [lowest, highest] = PF.extent(all.flat());
+      const below = lowest < -0.05;
+      more.yaxis = { range: [below ? 1.08 * lowest : 0, 1.05 * highest] };
       for (const place of places) {
         more.shapes.push({ type: "line", x0: place, x1: place, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: c.line, width: 1 } });
       }
-      more.xaxis = { domain: [0, phonon.dos ? 0.74 : 1], tickvals: places, ticktext: names, showgrid: false, range: [places[0], places.at(-1)] };
+      more.xaxis = { domain: [0, phonon.dos ? 0.74 : 1], tickvals: places, ticktext: names, showgrid: false, tickangle: 0, range: [places[0], places.at(-1)] };
       if (phonon.dos) {
-        more.xaxis2 = { ...PF.layout(c, density, "").xaxis, domain: [0.77, 1], rangemode: "tozero" };
+        more.xaxis2 = { ...PF.layout(c, density, "").xaxis, domain: [0.77, 1], rangemode: "tozero", nticks: 3, tickangle: 0 };
       }
       return { data, layout: PF.layout(c, "", below ? "frequency (THz), imaginary below zero" : "frequency (THz)", more) };
     });

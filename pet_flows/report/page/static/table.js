@@ -11,13 +11,15 @@
   }
   PF.quantities = quantities;
 
+  const meV = (value) => (value === null ? null : 1000 * value);
+
   /** Rows as Tabulator takes them: columns by number, errors of the first level that a row has. */
   function rowsOf() {
     const n = R.material.length, rows = new Array(n);
     for (let k = 0; k < n; k += 1) {
       rows[k] = {
         id: k, material: R.material[k], formula: R.formula[k], group: R.group[k], state: R.state[k],
-        potential: R.potential[k], matched: R.matched[k], above: R.above[k], dft: R.above_dft[k],
+        potential: R.potential[k], matched: R.matched[k], above: meV(R.above[k]), dft: meV(R.above_dft[k]),
       };
     }
     R.heads.forEach((head, column) => {
@@ -76,10 +78,10 @@
       }
     });
     if (view === "" && R.above.some((value) => value !== null)) {
-      columns.push({ ...numeric("above", "above hull", "eV/atom", 3), headerTooltip: "in this campaign's own energies" });
+      columns.push({ ...numeric("above", "above hull", "meV/atom", 3), headerTooltip: "in this campaign's own energies" });
     }
     if (view === "" && R.above_dft.some((value) => value !== null)) {
-      columns.push({ ...numeric("dft", "above DFT's", "eV/atom", 3), headerTooltip: "above DFT's hull, which stays fixed" });
+      columns.push({ ...numeric("dft", "above DFT's", "meV/atom", 3), headerTooltip: "above DFT's hull, which stays fixed" });
     }
     return columns;
   }
