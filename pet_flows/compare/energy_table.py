@@ -173,8 +173,14 @@ def _mean(errors: Iterable[float]) -> float | None:
     return fmean(found) if found else None
 
 
-def _counted(reasons: Iterable[str]) -> dict[str, Any]:
+def _counted(reasons: Iterable[str]) -> dict[str, int]:
+    """How often each, those about elements together."""
     counts: dict[str, int] = {}
+    elements: dict[str, set[str]] = {}
     for reason in reasons:
-        counts[reason] = counts.get(reason, 0) + 1
-    return counts
+        kind, of_element, element = reason.partition(" of the element ")
+        counts[kind] = counts.get(kind, 0) + 1
+        if of_element:
+            elements.setdefault(kind, set()).add(element)
+    said = {kind: f"{kind} of {', '.join(sorted(names))}" for kind, names in elements.items()}
+    return {said.get(kind, kind): count for kind, count in counts.items()}

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
 
+#: atoms of a primitive cell that pymatgen's matcher would need seconds to minutes for
+LARGE = 40
+#: RMSD of what is still alike, the matcher's own ``stol``
+FARTHEST = 0.3
+
+
 @cache
 def _matcher() -> StructureMatcher:
     from pymatgen.analysis.structure_matcher import ElementComparator, StructureMatcher
@@ -50,6 +56,24 @@ class Distances:
             return None
         pair = (structure_digest(ours), structure_digest(theirs))
         if pair not in self._known:
-            found = _matcher().get_rms_dist(ours, theirs)
-            self._known[pair] = None if found is None else float(found[0])
+            large = len(ours) > LARGE
+            self._known[pair] = _of_large(ours, theirs) if large else _of_small(ours, theirs)
         return self._known[pair]
+
+
+def _of_small(ours: Structure, theirs: Structure) -> float | None:
+    found = _matcher().get_rms_dist(ours, theirs)
+    return None if found is None else float(found[0])
+
+
+def _of_large(ours: Structure, theirs: Structure) -> float | None:
+    """The same number, for the one way that lays one cell best onto the other."""
+    from pet_flows.crystallography.alignment import PrimitiveCell, align
+    from pet_flows.properties.relax.compare import rmsd_of_alignment
+
+    one, other = PrimitiveCell.of(ours), PrimitiveCell.of(theirs)
+    laid = align(one, other)
+    if laid is None:
+        return None
+    found = rmsd_of_alignment(one, other, laid)
+    return found if found <= FARTHEST else None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from pet_flows.compare import same
 from pet_flows.compare.build import build
 from pet_flows.compare.match import ANOTHER_CRYSTAL, NOT_THERE
 from pet_flows.dft.level import LevelOfTheory
@@ -191,6 +192,27 @@ def test_each_level_of_theory_that_suits_has_its_comparison(store):
     documents = compared(store)[key]
     assert len(documents) == 2
     assert len({document["level"]["digest"] for document in documents}) == 2
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_large_cells_are_as_near_as_the_matcher_says(noise):
+    """For them its search takes seconds to minutes, and another one is used."""
+    generator = np.random.default_rng(3)
+    lattice = Lattice.from_parameters(6.0, 6.4, 7.0, 90, 97, 90)
+    one = Structure(lattice, ["Na"] * 6 + ["Cl"] * 12, generator.random((18, 3)))
+    moved = one.cart_coords + generator.normal(scale=noise, size=(18, 3))
+    other = Structure(lattice.matrix * 1.05, one.species, one.lattice.get_fractional_coords(moved))
+    order = generator.permutation(18)
+    skewed = Lattice(np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]) @ other.lattice.matrix)
+    other = turned(Structure(
+        skewed, [other.species[n] for n in order], other.cart_coords[order],
+        coords_are_cartesian=True,
+    ))  # fmt: skip
+    found = [same._of_small(one, other), same._of_large(one, other)]
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    assert found[0] == pytest.approx(0.0, abs=1e-6) if noise == 0.0 else found[0] > 0.01
+    stranger = Structure(lattice, one.species, generator.random((18, 3)))
+    assert same._of_small(one, stranger) is same._of_large(one, stranger) is None
 
 
 def test_molecules_are_matched_by_name_alone(store):

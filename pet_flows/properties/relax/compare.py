@@ -53,7 +53,7 @@ def values(ours: Side, theirs: Side) -> list[Value]:
     laid = align(ours_cell, theirs_cell) if free or large else None
     if free and laid is not None:
         found += _lattices(ours_cell, theirs_cell, laid)
-    apart = _rmsd_of(ours_cell, theirs_cell, laid) if large else rmsd(one, other)
+    apart = rmsd_of_alignment(ours_cell, theirs_cell, laid) if large else rmsd(one, other)
     found.append(distance("rmsd", "", apart))
     return [value for value in found if value] + _symmetries(one, other)
 
@@ -71,7 +71,7 @@ def rmsd(one: Structure, other: Structure) -> float:
     return NO_MATCH if found is None else float(found[0])
 
 
-def _rmsd_of(ours: PrimitiveCell, theirs: PrimitiveCell, laid: Alignment | None) -> float:
+def rmsd_of_alignment(ours: PrimitiveCell, theirs: PrimitiveCell, laid: Alignment | None) -> float:
     """The same of two cells that lie on each other, in their mean lattice, as pymatgen has it."""
     if laid is None:
         return NO_MATCH
