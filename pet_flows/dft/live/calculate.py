@@ -21,8 +21,8 @@ from pet_flows.properties.settings import PropertySettings
 #: potential: noise of forces, and size of supercells
 LIVE: Mapping[str, Mapping[str, Any]] = {
     "static": {},
-    "relax": {"fmax": 0.01, "smax": 0.01, "steps": 60},
-    "eos": {"fmax": 0.01, "smax": 0.01, "steps": 60},
+    "relax": {"fmax": 0.01, "smax": 0.003, "steps": 60},
+    "eos": {"fmax": 0.01, "smax": 0.003, "steps": 60},
     "phonon": {"min_length": 8.0, "max_atoms": 64},
 }
 
