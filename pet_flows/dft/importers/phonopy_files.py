@@ -94,7 +94,11 @@ def _references(file: Path, origin: Origin, options: Options) -> Iterator[Refere
     phonopy = _in_electronvolts(phonopy)
     structure = _structure(phonopy.primitive)
     for conductivity in sorted(file.resolve().parent.glob(_CONDUCTIVITY)):
-        yield found.reference("kappa", _conductivity(conductivity), structure, None)
+        modes = _modes(conductivity, phonopy.primitive)
+        arrays = {"kappa": modes} if modes else {}
+        isotopes = {"isotopes": "gamma_isotope" in modes} if modes else {}
+        result = _conductivity(conductivity) | isotopes
+        yield found.reference("kappa", result, structure, None, arrays=arrays)
     result, arrays = phonon_result(phonopy)
     yield found.reference("phonon", result, structure, None, arrays={"phonon": arrays})
 
@@ -188,3 +192,27 @@ def _conductivity(file: Path) -> dict[str, Any]:
             tensor = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]
             points.append({"T": float(temperature), "tensor": tensor, "mean": (xx + yy + zz) / 3})
     return {"kappa": points, "mesh": [int(n) for n in mesh]}
+
+
+def _modes(file: Path, cell: PhonopyAtoms) -> dict[str, np.ndarray]:
+    """Blob ``kappa`` of the modes of an irreducible mesh; empty where the file lacks some."""
+    import h5py
+
+    names = {
+        "temperature": "temperatures", "frequency": "frequencies", "gamma": "gamma",
+        "group_velocity": "group_velocities", "weight": "weights", "qpoint": "qpoints",
+    }  # fmt: skip
+    with h5py.File(file) as held:
+        if not names.keys() <= held.keys():
+            return {}
+        found = {ours: np.array(held[name]) for name, ours in names.items()}
+        if "gamma_isotope" in held:
+            found["gamma_isotope"] = np.array(held["gamma_isotope"])
+    modes = found["frequencies"].shape
+    if found["gamma"].shape != (len(found["temperatures"]), *modes):
+        return {}
+    return found | {
+        "primitive_cell": np.array(cell.cell),
+        "primitive_positions": np.array(cell.positions),
+        "primitive_numbers": np.array(cell.numbers),
+    }

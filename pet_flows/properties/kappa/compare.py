@@ -74,6 +74,7 @@ def mode_conductivities(arrays: Mapping[str, np.ndarray], temperature: float) ->
     if not len(at):
         return None
     gamma, frequencies = arrays["gamma"][at[0]], arrays["frequencies"]
+    gamma = gamma + arrays.get("gamma_isotope", 0.0)
     conducts = (gamma > 0) & (frequencies > 0)
     x = _hplanck * 1e12 * np.where(conducts, frequencies, 1.0) / (_k * temperature)
     heat = _k * x**2 * np.exp(-x) / np.expm1(-x) ** 2
@@ -114,7 +115,7 @@ def _another_symmetry(ours: Side, theirs: Side) -> bool:
 def _modes(side: Side, total: float) -> np.ndarray | None:
     """What each mode conducts; None where these do not add up to the conductivity.
 
-    They do not where isotopes scatter too, or where there is tunnelling between modes.
+    They do not where there is tunnelling between modes, or scattering at boundaries.
     """
     try:
         found = mode_conductivities(side.arrays("kappa"), ROOM_TEMPERATURE)

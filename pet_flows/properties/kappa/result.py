@@ -104,4 +104,6 @@ def analyse(
         "gamma": np.array(found.gamma[0]),
         "group_velocities": np.array(found.group_velocities),
     }
+    if settings.isotopes:
+        arrays["gamma_isotope"] = np.array(found.gamma_isotope[0])
     return result, arrays

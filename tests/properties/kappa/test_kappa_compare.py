@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,15 +8,20 @@ import pytest
 from ase.build import bulk
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from pet_flows.dft.documents import reference_of
+from pet_flows.dft.importers.importing import import_references
+from pet_flows.dft.importers.options import Options
 from pet_flows.properties.comparison import NotComparable, Side, Value, compare
 from pet_flows.properties.kappa.compare import mode_conductivities
 from pet_flows.properties.kappa.declaration import ConductivitySettings
 from pet_flows.properties.kappa.kappa import conductivity
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.registry import get_property
+from pet_flows.store.results import ResultStore
 from tests.properties.stub import AsePotential
 
 phono3py = pytest.importorskip("phono3py")
+write_fc2_to_hdf5 = pytest.importorskip("phono3py.file_IO").write_fc2_to_hdf5
 SMALL = ConductivitySettings(
     min_length=7.0, third_min_length=7.0, pair_cutoff=3.0, mesh=(4, 4, 4),
     temperatures=(300.0, 600.0),
@@ -42,12 +48,11 @@ def values(ours: Side, theirs: Side) -> dict[str, Value]:
     return {value.name: value for value in compare(get_property("kappa"), ours, theirs)}
 
 
-def test_modes_conduct_what_phono3py_says(copper: Outcome) -> None:
-    from phono3py import Phono3py
+def by_phono3py(blob: dict[str, np.ndarray]) -> Any:
+    """Of the force constants of a record, ready for a conductivity."""
     from phonopy.structure.atoms import PhonopyAtoms
 
-    blob = copper.blobs["kappa"]
-    hand = Phono3py(
+    hand = phono3py.Phono3py(
         PhonopyAtoms(
             numbers=blob["primitive_numbers"],
             cell=blob["primitive_cell"],
@@ -62,6 +67,12 @@ def test_modes_conduct_what_phono3py_says(copper: Outcome) -> None:
     hand.init_phph_interaction(
         symmetrize_tetrahedra=True, exclude_gamma_acoustic=True, average_degenerate_weights=True
     )
+    return hand
+
+
+def test_modes_conduct_what_phono3py_says(copper: Outcome) -> None:
+    blob = copper.blobs["kappa"]
+    hand = by_phono3py(blob)
     hand.run_thermal_conductivity(temperatures=[300.0])
     theirs = hand.thermal_conductivity.mode_kappa[0, 0, :, :, :3].mean(-1)
     ours = mode_conductivities(blob, 300.0)
@@ -124,3 +135,31 @@ def test_a_reference_without_modes_has_an_sre_alone(copper: Outcome) -> None:
     # isotopes or tunnelling: modes do not add up to what is conducted
     more = [{**p, "mean": 1.2 * p["mean"]} for p in copper.result["kappa"]]
     assert "srme" not in values(side(copper), side(copper, kappa=more))
+
+
+def test_files_of_phono3py_are_compared_mode_by_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With isotopes, whose scattering adds to that of phonons."""
+    settings = SMALL.model_copy(update={"isotopes": True})
+    ours = next(conductivity([bulk("Cu")], AsePotential(), settings))
+    monkeypatch.chdir(tmp_path)
+    hand = by_phono3py(ours.blobs["kappa"])
+    hand.run_thermal_conductivity(temperatures=[300.0], is_isotope=True, write_kappa=True)
+    hand.save("phono3py_params.yaml")
+    write_fc2_to_hdf5(hand.fc2, p2s_map=hand.phonon_primitive.p2s_map)
+    with ResultStore.open() as store:
+        found = import_references(
+            store, str(tmp_path), options=Options(level={"functional": "EMT"})
+        )
+        assert not found.problems
+        (document,) = store.references.find({"property": "kappa"})
+        reference = reference_of(document, store.blobs.read)
+    assert reference.result["isotopes"] is True
+    theirs = Side(reference.result, reference.structure, {}, reference.arrays.__getitem__)
+    errors = values(side(ours), theirs)
+    assert errors["kappa_300K"].relative == pytest.approx(0, abs=1e-6)
+    assert errors["srme"].difference == pytest.approx(0, abs=1e-6)
+    assert ours.result["kappa"][0]["mean"] < 0.99 * sum(
+        mode_conductivities({**ours.blobs["kappa"], "gamma_isotope": 0.0}, 300.0).ravel()
+    )
