@@ -95,10 +95,10 @@ def _references(file: Path, origin: Origin, options: Options) -> Iterator[Refere
     structure = _structure(phonopy.primitive)
     for conductivity in sorted(file.resolve().parent.glob(_CONDUCTIVITY)):
         modes = _modes(conductivity, phonopy.primitive)
-        arrays = {"kappa": modes} if modes else {}
+        kept = {"kappa": modes} if modes else {}
         isotopes = {"isotopes": "gamma_isotope" in modes} if modes else {}
         result = _conductivity(conductivity) | isotopes
-        yield found.reference("kappa", result, structure, None, arrays=arrays)
+        yield found.reference("kappa", result, structure, None, arrays=kept)
     result, arrays = phonon_result(phonopy)
     yield found.reference("phonon", result, structure, None, arrays={"phonon": arrays})
 
