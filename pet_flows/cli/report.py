@@ -135,6 +135,8 @@ def _folder(
         f"{counted(written.n_structures, 'structure')} and "
         f"{counted(written.n_comparisons, 'comparison')} in {folder}: open {folder / 'index.html'}"
     )
+    if not written.n_comparisons:
+        typer.echo(f"Nothing is beside DFT: pet-flows compare {campaign} looks for references.")
     if written.n_pages < written.n_structures:
         typer.echo(f"{counted(written.n_pages, 'structure')} have pages; --pages makes more.")
     if figures is not None:

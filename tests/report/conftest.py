@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ase.build import bulk
 
+from pet_flows.report.page import viewer
 from pet_flows.report.page.folder import write_report
 from pet_flows.settings import get_settings
 from pet_flows.store.results import ResultStore
@@ -46,6 +47,8 @@ def filled(tmp_path_factory) -> Path:
             value = {"pet": 2.0, "dft": 1.0, "difference": 1.0, "relative": 1.0}
             values = [*odd["values"], {"name": ODD, "unit": ODD, **value}]
             store.put_comparisons([{**odd, "values": values}])
+            # the viewer is slow without a graphics card: it has a test of its own
+            patch.setattr(viewer, "find_spec", lambda name: None)
             write_report(store, CAMPAIGN, path / "pages")
     return path
 

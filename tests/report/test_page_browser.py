@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from pet_flows.report.page.folder import write_report
+from pet_flows.store.results import ResultStore
 from tests.report.conftest import FORMULA, NAME, ODD
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -156,7 +158,6 @@ def page_of(written, name):
     return f"structure.html#{rows['page'][rows['material'].index(name)]}"
 
 
-@pytest.mark.slow
 def test_the_page_of_a_structure(browser, written):
     with opened(browser, written, page_of(written, "mp-149")) as page:
         page.wait_for_selector("h2")
@@ -171,8 +172,14 @@ def test_the_page_of_a_structure(browser, written):
         href = page.locator("a[href^='documents/']").first.get_attribute("href")
         assert json.loads((written / href).read_text("utf-8"))["_id"] in href
         fits_a_telephone(page)
-        page.set_viewport_size(WIDE)
-        pytest.importorskip("chemiscope", reason="structures are shown by chemiscope")
+
+
+@pytest.mark.slow
+def test_the_viewer_shows_structures(browser, folder, tmp_path):
+    pytest.importorskip("chemiscope", reason="structures are shown by chemiscope")
+    with ResultStore.open(read_only=True) as store:
+        write_report(store, "few", tmp_path / "few")
+    with opened(browser, tmp_path / "few", page_of(tmp_path / "few", "mp-149")) as page:
         frame = page.wait_for_selector("iframe").content_frame()
         frame.wait_for_selector("body[data-ready='0']")
         assert frame.locator("canvas").count() > 0

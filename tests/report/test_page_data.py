@@ -255,6 +255,7 @@ def test_without_references_and_without_chemiscope(folder, tmp_path, monkeypatch
     code, out, _ = run(capsys, "report", "alone", "-o", tmp_path / "alone")
     assert code == 0
     assert "1 structure and 0 comparisons in" in out
+    assert "Nothing is beside DFT: pet-flows compare alone looks for references." in out
     assert "install pet-flows[report]" in out
     assert data(tmp_path / "alone", "series") == []
     assert "install pet-flows[report]" in data(tmp_path / "alone", "campaign")["viewer"]
