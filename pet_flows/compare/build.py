@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pet_flows.compare.documents import (
+    DAMAGE,
     Document,
     alone,
     damaged,
@@ -15,13 +16,13 @@ from pet_flows.compare.documents import (
     same,
     stamp,
     state_of,
+    unreadable,
 )
 from pet_flows.compare.heads import Place, RecordHeads, by_place, record_heads
 from pet_flows.compare.match import Candidates, partners
 from pet_flows.compare.same import Distances
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Theirs
-from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
 from pet_flows.store.writes import chunks
 
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 #: records whose documents are in memory, and written, at a time
 AT_ONCE = 200
-#: what a function raises that cannot read a damaged document, or whose arrays are gone
-DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, PetFlowsError)
 
 References = dict[Place, dict[str, Document]]
 
@@ -63,8 +62,7 @@ class Built:
 
     def problem(self, key: str, error: Exception) -> str:
         """Note what cannot be compared; gives the reason."""
-        said = str(error) if isinstance(error, PetFlowsError) else f"{type(error).__name__} {error}"
-        reason = f"cannot be compared ({said})"
+        reason = unreadable(error)
         self.problems[key] = reason
         logger.warning("%s %s", key, reason)
         return reason

@@ -82,7 +82,7 @@ def compare_campaign(
         No record belongs to one of these campaigns, or none is named.
     """
     campaigns, others = [], []
-    for campaign in names:
+    for campaign in dict.fromkeys(names):
         if next(store.query({"sources.campaign": campaign}, ["_id"], limit=1), None) is not None:
             campaigns.append(campaign)
         elif campaign in force_fields.known(store):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pet_flows.compare.match import Choice, Partners
 from pet_flows.compare.sides import Ours, Theirs
-from pet_flows.properties.comparison import NotComparable, compare
+from pet_flows.errors import PetFlowsError
+from pet_flows.properties.comparison import NotComparable, Value, compare
 from pet_flows.properties.registry import properties
 from pet_flows.records.build import plain
 from pet_flows.records.keys import digest
@@ -17,6 +19,9 @@ from pet_flows.records.keys import digest
 VERSION = 1
 #: a reference that no record of these campaigns stands beside
 NO_RECORD = "no record stands beside it"
+
+#: what a function raises that cannot read a damaged document, or whose arrays are gone
+DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, PetFlowsError)
 
 Document = dict[str, Any]
 
@@ -99,9 +104,22 @@ def values_of(ours: Ours, theirs: Theirs) -> tuple[list[Document], str | None]:
         found = compare(declared, ours.side(), theirs.side())
     except NotComparable as error:
         return [], str(error)
-    if not found:
-        return [], "no value is in both"
-    return [plain(value.document()) for value in found], None
+    except DAMAGE as error:
+        return [], unreadable(error)
+    values = [plain(value.document()) for value in found if _is_finite(value)]
+    return (values, None) if values else ([], "no value is in both")
+
+
+def unreadable(error: Exception) -> str:
+    """Reason of what is damaged."""
+    said = str(error) if isinstance(error, PetFlowsError) else f"{type(error).__name__} {error}"
+    return f"cannot be compared ({said})"
+
+
+def _is_finite(value: Value) -> bool:
+    """Whether a value can be stored and averaged; labels can."""
+    numbers = (value.pet, value.dft, value.difference)
+    return all(math.isfinite(one) for one in numbers if isinstance(one, float))
 
 
 def alone(

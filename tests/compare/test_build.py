@@ -192,6 +192,31 @@ def test_an_unconverged_record_has_values_and_says_so(store):
     assert document["values"][0]["dft"] == -5.0
 
 
+def test_a_property_of_another_package_decides_what_is_compared(store, monkeypatch):
+    """Also that two results are not of the same thing; what is not finite is left out."""
+    from dataclasses import replace
+
+    from pet_flows.compare import documents as module
+    from pet_flows.properties.registry import properties
+
+    put_reference(store, "static", rocksalt(), energy_per_atom=-5.0)
+    put_record(store, "static", rocksalt())
+    declared = properties()["static"]
+    for name, expected in (
+        ("strange", ["one"]), ("refusing", "ions were clamped"), ("broken", "KeyError 'phonon'")
+    ):  # fmt: skip
+        changed = replace(declared, compared=f"tests.compare.comparing:{name}")
+        monkeypatch.setattr(module, "properties", lambda changed=changed: {"static": changed})
+        store.comparisons.delete_many({})
+        build(store, ["first"])
+        (document,) = documents(store).values()
+        if isinstance(expected, list):
+            assert [value["name"] for value in document["values"]] == expected
+        else:
+            assert expected in document["reason"]
+            assert document["values"] == []
+
+
 def test_one_damaged_reference_or_record_stops_no_other(store):
     ids = halides(store)
     broken = put_reference(store, "static", rocksalt(), energy_per_atom=-4.0)

@@ -43,7 +43,8 @@ def store():
 
 
 def test_a_column_for_each_campaign_beside_the_same_reference(store):
-    compared = compare_campaign(store, "first", "second")
+    compared = compare_campaign(store, "first", "second", "first")
+    assert compared.campaigns == ("first", "second")
     rows = {row["material"]: row for row in as_dict(compared)["side_by_side"]}
     assert set(rows) == {"Cu", "Ag", "Al"}
     assert rows["Al"]["dft"] == -3.6
