@@ -83,7 +83,7 @@ def calibrate(
     Returns
     -------
     dict
-        Name of a potential → its calibration; those without any uncertainty are left out.
+        Digest of a potential → its calibration; those without any uncertainty are left out.
     """
     found = {}
     for quantity, members in errors(documents).items():
@@ -91,7 +91,7 @@ def calibrate(
             continue
         known = [error for error in members if error.record in uncertainties]
         if known:
-            found[quantity.potential] = calibration(
+            found[quantity.digest] = calibration(
                 [uncertainties[error.record] for error in known],
                 [error.difference for error in known],
                 bins=bins,

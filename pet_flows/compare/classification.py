@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pet_flows.compare.statistics import Document, is_pair
 
@@ -70,31 +69,35 @@ class Classification:
         return self.precision / self.prevalence
 
 
-def classify(
-    documents: Iterable[Document], property: str, name: str = "stable"
-) -> dict[str, Classification]:
-    """Set a yes or no of a property beside DFT's, for each potential.
+@dataclass(frozen=True)
+class Verdicts:
+    """What one potential and DFT say of the stability of the same crystals."""
+
+    potential: str
+    """its name"""
+    digest: str
+    """of the potential"""
+    property: str
+    """``phonon`` (no mode below −0.05 THz) or ``elastic`` (Born's criterion)"""
+    counts: Classification
+    """the positive class is stable"""
+
+
+def verdicts(documents: Iterable[Document]) -> list[Verdicts]:
+    """How often each potential calls stable what is stable in DFT.
 
     Parameters
     ----------
     documents
-        Of ``pet_comparisons``.
-    property
-        ``phonon`` (no mode below −0.05 THz) or ``elastic`` (Born's criterion).
-    name
-        Of the value.
-
-    Returns
-    -------
-    dict
-        Name of a potential → its counts, over pairs that both say yes or no.
+        Of ``pet_comparisons``; those with a value ``stable`` count.
     """
-    found: dict[str, list[tuple[bool, bool]]] = {}
-    for document, value in _values(documents, property):
-        if value["name"] == name and isinstance(value["pet"], bool) and value["dft"] is not None:
-            said = (value["pet"], bool(value["dft"]))
-            found.setdefault(document["potential"]["name"], []).append(said)
-    return {potential: Classification.of(pairs) for potential, pairs in found.items()}
+    found: dict[tuple[str, str, str], list[tuple[bool, bool]]] = {}
+    for key, document in _sound(documents):
+        for value in document["values"]:
+            if value["name"] == "stable":
+                pair = bool(value["pet"]), bool(value["dft"])
+                found.setdefault((*key, document["property"]), []).append(pair)
+    return [Verdicts(*key, Classification.of(pairs)) for key, pairs in found.items()]
 
 
 @dataclass(frozen=True)
@@ -106,54 +109,51 @@ class SymmetryKept:
     neither.
     """
 
+    potential: str
+    digest: str
+    tolerance: str
+    """Å, as in the names of the values of ``relax``: ``1e-2`` or ``1e-5``"""
     n: int
     match: float
     decrease: float
     increase: float
 
 
-def symmetry_kept(documents: Iterable[Document], tolerance: str) -> dict[str, SymmetryKept]:
+def symmetry_kept(documents: Iterable[Document]) -> list[SymmetryKept]:
     """How relaxations with each potential kept the symmetry that DFT's structures have.
 
     Parameters
     ----------
     documents
-        Of ``pet_comparisons``.
-    tolerance
-        ``1e-2`` or ``1e-5`` (Å), as in the names of the values of ``relax``.
+        Of ``pet_comparisons``; those of ``relax`` count.
     """
-    found: dict[str, list[tuple[bool, float]]] = {}
-    for document in documents:
-        if not is_pair(document) or document["property"] != "relax":
-            continue
+    found: dict[tuple[str, str, str], list[tuple[bool, float]]] = {}
+    for key, document in _sound(documents):
         values = {value["name"]: value for value in document["values"]}
-        group = values.get(f"spacegroup_{tolerance}")
-        operations = values.get(f"operations_{tolerance}")
-        if group is not None and operations is not None and document["record_state"] == "ok":
-            same = group["pet"] == group["dft"]
-            found.setdefault(document["potential"]["name"], []).append(
-                (same, operations["difference"])
-            )
-    return {
-        potential: SymmetryKept(
+        for name, group in values.items():
+            tolerance = name.removeprefix("spacegroup_")
+            operations = values.get(f"operations_{tolerance}")
+            if tolerance != name and operations is not None:
+                kept = group["pet"] == group["dft"], operations["difference"]
+                found.setdefault((*key, tolerance), []).append(kept)
+    return [
+        SymmetryKept(
+            *key,
             n=len(kept),
             match=sum(same for same, _ in kept) / len(kept),
             decrease=sum(not same and more < 0 for same, more in kept) / len(kept),
             increase=sum(not same and more > 0 for same, more in kept) / len(kept),
         )
-        for potential, kept in found.items()
-    }
+        for key, kept in found.items()
+    ]
 
 
-def _values(
-    documents: Iterable[Document], property: str
-) -> Iterable[tuple[Document, dict[str, Any]]]:
+def _sound(documents: Iterable[Document]) -> Iterator[tuple[tuple[str, str], Document]]:
+    """Pairs whose record is ``ok``, with name and digest of their potential."""
     for document in documents:
-        if is_pair(document) and document["property"] == property:
-            if document["record_state"] != "ok":
-                continue
-            for value in document["values"]:
-                yield document, value
+        if is_pair(document) and document["record_state"] == "ok":
+            potential = document["potential"]
+            yield (potential["name"], potential["digest"]), document
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pet_flows.compare.campaign import Compared
+from pet_flows.compare.classification import Classification, symmetry_kept, verdicts
 from pet_flows.compare.metrics import measure, worst
 from pet_flows.compare.row import COMPARED, Row
 from pet_flows.compare.several import columns_of, rows_of_several
@@ -29,7 +30,8 @@ def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any
     dict
         Of the equations of state of the first campaign ``rows``, ``metrics`` and ``worst``, with
         relative errors in % and energies in eV/atom; ``properties``: mean errors of every quantity
-        in the units named, relative ones in parts of one; ``unmatched``: names by reason and
+        in the units named, relative ones in parts of one; ``stable`` and ``symmetry``: how often
+        each potential says the same as DFT; ``unmatched``: names by reason and
         property; ``references``: levels of theory and where they were published; of several
         campaigns ``side_by_side``.
     """
@@ -53,6 +55,8 @@ def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any
             for name in COMPARED
         },
         "properties": [asdict(summary) for summary in summarize(documents)],
+        "stable": [asdict(one) | _ratios(one.counts) for one in verdicts(documents)],
+        "symmetry": [asdict(one) for one in symmetry_kept(documents)],
         "unmatched": {
             "records": alone.records, "pairs": alone.pairs, "references": alone.references,
         },
@@ -65,6 +69,11 @@ def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any
         columns = columns_of(compared, properties)
         content["side_by_side"] = [asdict(row) for row in rows_of_several(columns)]
     return content
+
+
+def _ratios(counts: Classification) -> dict[str, float | None]:
+    names = ("f1", "precision", "recall", "accuracy", "daf")
+    return {name: getattr(counts, name) for name in names}
 
 
 def _row_dict(row: Row) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pet_flows.compare.campaign import Compared
+from pet_flows.compare.classification import symmetry_kept, verdicts
 from pet_flows.compare.row import Published
+from pet_flows.compare.statistics import Document
 from pet_flows.compare.unmatched import said, unmatched
 
 _ABSENT = "–"
@@ -26,6 +28,29 @@ def without_dft(compared: Compared, properties: Sequence[str] = ()) -> list[str]
         lines.append(f"[bold]{'not compared':<18}[/bold] {said(found.pairs)}")
     if found.references:
         lines.append(f"[bold]{'DFT alone':<18}[/bold] {said(found.references)}")
+    return lines
+
+
+def agreement_lines(documents: Sequence[Document]) -> list[str]:
+    """Lines about what is no number: stability, and space groups of relaxed structures."""
+    lines = []
+    judged, kept = verdicts(documents), symmetry_kept(documents)
+    several = len({(one.potential, one.digest) for one in (*judged, *kept)}) > 1
+    for one in judged:
+        counts, of = one.counts, f" {one.potential} {one.digest[:8]}" * several
+        f1 = "" if counts.f1 is None else f"F1 {counts.f1:.2f}, "
+        lines.append(
+            f"[bold]{'stable ' + one.property:<18}[/bold] {f1}as in DFT "
+            f"{counts.true_positive + counts.true_negative} of {counts.n}; wrongly stable "
+            f"{counts.false_positive}, wrongly unstable {counts.false_negative}{of}"
+        )
+    for same in kept:
+        of = f" {same.potential} {same.digest[:8]}" * several
+        lines.append(
+            f"[bold]{'symmetry ' + same.tolerance + ' Å':<18}[/bold] as in DFT "
+            f"{100 * same.match:.1f} %, lower {100 * same.decrease:.1f} %, higher "
+            f"{100 * same.increase:.1f} %; n = {same.n}{of}"
+        )
     return lines
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pet_flows.compare.campaign import Compared
-from pet_flows.compare.lines import dft_lines, number, short, without_dft
+from pet_flows.compare.lines import agreement_lines, dft_lines, number, short, without_dft
 from pet_flows.compare.metrics import Metrics, measure, worst
 from pet_flows.compare.row import COMPARED, Row
 from pet_flows.compare.several import side_by_side
@@ -44,7 +44,7 @@ def comparison_table(compared: Compared, properties: Sequence[str] = ()) -> Rend
     others = [d for d in documents if d["property"] != "eos" or not rows]
     summaries = summarize(others, worst=_WORST)
     if summaries:
-        parts += [""] * bool(parts) + [summary_table(summaries)]
+        parts += [""] * bool(parts) + [summary_table(summaries), *agreement_lines(documents)]
     parts += without_dft(compared, properties)
     levels = {row.published for row in rows if row.published} | compared.published(others)
     return Group(*parts, *dft_lines(levels))

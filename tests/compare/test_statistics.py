@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import bootstrap, spearmanr
 
 from pet_flows.compare.calibration import calibrate, calibration, spreads
-from pet_flows.compare.classification import Classification, classify, symmetry_kept
+from pet_flows.compare.classification import Classification, symmetry_kept, verdicts
+from pet_flows.compare.lines import agreement_lines
 from pet_flows.compare.statistics import interval, summarize
 from tests.compare.comparisons import comparison, value
 
@@ -97,15 +98,19 @@ def test_f1_and_the_others_are_their_definitions() -> None:
     assert Classification.of([]).f1 is None
 
 
-def test_stability_is_read_from_comparisons_of_one_property() -> None:
+def test_stability_is_counted_by_potential_and_property() -> None:
+    other = {"digest": "c" * 16, "name": "test"}  # the same model, symmetrized otherwise
     documents = [
         comparison(0, value(True, True, "stable", ""), property="phonon"),
         comparison(1, value(False, True, "stable", ""), property="phonon"),
         comparison(2, value(True, False, "stable", ""), property="elastic"),
         comparison(3, value(True, True, "stable", ""), property="phonon", record_state="failed"),
+        comparison(4, value(True, True, "stable", ""), property="phonon", potential=other),
     ]
-    found = classify(documents, "phonon")["test"]
-    assert (found.n, found.true_positive, found.false_negative) == (2, 1, 1)
+    phonon, elastic, another = verdicts(documents)
+    assert (phonon.property, phonon.counts) == ("phonon", Classification(1, 0, 0, 1))
+    assert (elastic.property, elastic.counts) == ("elastic", Classification(0, 1, 0, 0))
+    assert (another.digest, another.counts) == ("c" * 16, Classification(1, 0, 0, 0))
 
 
 def test_symmetry_is_counted_as_matbench_discovery_counts_it() -> None:
@@ -119,9 +124,10 @@ def test_symmetry_is_counted_as_matbench_discovery_counts_it() -> None:
         )
         for n, (pet, dft, more) in enumerate(kinds)
     ]
-    found = symmetry_kept(documents, "1e-2")["test"]
-    assert (found.n, found.match, found.decrease, found.increase) == (5, 0.2, 0.4, 0.2)
-    assert symmetry_kept(documents, "1e-5") == {}
+    (found,) = symmetry_kept(documents)
+    assert (found.tolerance, found.n) == ("1e-2", 5)
+    assert (found.match, found.decrease, found.increase) == (0.2, 0.4, 0.2)
+    assert symmetry_kept(four()) == []
 
 
 def test_a_calibrated_uncertainty_is_found_to_be_one() -> None:
@@ -154,6 +160,23 @@ def test_spreads_of_records_stand_beside_their_errors() -> None:
     ]
     assert spreads(records) == {"record-0": 0.05, "record-1": 0.06, "record-3": 0.04}
     assert spreads(records, "forces") == {}
-    found = calibrate(four(), spreads(records), "static", "energy_per_atom")["test"]
+    found = calibrate(four(), spreads(records), "static", "energy_per_atom")["a" * 16]
     assert found.n == 3
     assert calibrate(four(), {}, "static", "energy_per_atom") == {}
+
+
+def test_lines_below_a_table_say_what_is_no_number() -> None:
+    documents = [
+        comparison(0, value(True, True, "stable", ""), property="phonon"),
+        comparison(1, value(True, False, "stable", ""), property="phonon"),
+        comparison(
+            2,
+            {**value(166, 225, "spacegroup_1e-5", ""), "difference": None},
+            value(12, 48, "operations_1e-5", ""),
+            property="relax",
+        ),
+    ]
+    stable, symmetry = agreement_lines(documents)
+    assert stable.endswith("F1 0.67, as in DFT 1 of 2; wrongly stable 1, wrongly unstable 0")
+    assert symmetry.endswith("as in DFT 0.0 %, lower 100.0 %, higher 0.0 %; n = 1")
+    assert agreement_lines(four()) == []
