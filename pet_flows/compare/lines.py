@@ -35,7 +35,7 @@ def agreement_lines(documents: Sequence[Document]) -> list[str]:
     """Lines about what is no number: stability, and space groups of relaxed structures."""
     lines = []
     judged, kept = verdicts(documents), symmetry_kept(documents)
-    several = len({(one.potential, one.digest) for one in (*judged, *kept)}) > 1
+    several = len({one.digest for one in judged} | {one.digest for one in kept}) > 1
     for one in judged:
         counts, of = one.counts, f" {one.potential} {one.digest[:8]}" * several
         f1 = "" if counts.f1 is None else f"F1 {counts.f1:.2f}, "
