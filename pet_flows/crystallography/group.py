@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.lattice import closed
+from pet_flows.crystallography.lattice import closed, labels, products
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.projection import Projection
 from pet_flows.crystallography.sites import EXACT, Sites
@@ -237,13 +237,14 @@ def _is_group(rotations: np.ndarray, permutations: np.ndarray) -> bool:
     """Whether operations ``(m, 3, 3)`` int, ``(m, n)`` contain their products, atoms included."""
     if len(rotations) != len(permutations) or not len(rotations) or not closed(rotations):
         return False
-    place = {w.tobytes(): k for k, w in enumerate(rotations)}
-    for rotation, permutation in zip(rotations, permutations, strict=True):
-        # first this one, then each of the others: f_i W V + … = f_q(p(i))
-        product = [place[w.tobytes()] for w in rotation @ rotations]
-        if (permutations[product] != permutations[:, permutation]).any():
-            return False
-    return True
+    own = labels(rotations)
+    order = np.argsort(own)
+    # the products of this one and then each of the others: f_i W V + … = f_q(p(i))
+    table = order[np.searchsorted(own[order], labels(products(rotations)))]
+    return all(
+        (permutations[row] == permutations[:, permutation]).all()
+        for row, permutation in zip(table, permutations, strict=True)
+    )
 
 
 def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) -> np.ndarray:

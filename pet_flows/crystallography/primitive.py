@@ -67,6 +67,8 @@ def find_primitive(
         find more, a smaller one is tried: round-off must not decide.
     """
     whole = Primitive(np.arange(len(numbers)), np.eye(3), np.arange(len(numbers)))
+    if is_primitive_by_formula(numbers):
+        return whole
     sites = Sites(numbers, cell, positions)
     like = rarest_class(sites.numbers, sites.cell, positions, tolerance)
     shifts = sites.fractional[like] - sites.fractional[like[0]]
@@ -90,6 +92,11 @@ def find_primitive(
             if len(atoms) * n == len(numbers):
                 return Primitive(atoms, basis, image)
     return whole
+
+
+def is_primitive_by_formula(numbers: np.ndarray) -> bool:
+    """Whether a cell of these atoms holds one formula unit, so that no translation divides it."""
+    return bool(np.gcd.reduce(np.unique(numbers, return_counts=True)[1]) == 1)
 
 
 def _without_doubt(sites: Sites, shifts: np.ndarray, tolerance: float) -> Primitive | None:

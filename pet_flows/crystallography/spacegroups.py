@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import moyopy
@@ -24,6 +25,10 @@ from pet_flows.geometry.sound import LONGEST
 
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)
+#: Å; tolerances within which all others are: what does not change between them is asked about once
+FARTHEST = (1e-6, 0.3)
+#: decimals of lattices and fractional coordinates that matter
+DIGITS = 9
 #: triclinic and monoclinic lattices can come near a tie that the two see differently
 FIRST_ORTHORHOMBIC = 16
 #: atoms of a large cell
@@ -78,11 +83,17 @@ def space_groups(
     if len(numbers) > LARGE:
         return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
     around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
-    exact = _moyopy(lattice, fractional, numbers, around[0])
-    if exact is not None and exact.number >= FIRST_ORTHORHOMBIC:
-        loose = _moyopy(lattice, fractional, numbers, around[1])
-        if loose is not None and _same(exact, loose):
-            return [exact] * len(tolerances)
+    content = (
+        lattice.round(DIGITS).tobytes(), fractional.round(DIGITS).tobytes(),
+        np.asarray(numbers, dtype=np.int64).tobytes(),
+    )  # fmt: skip
+    if FARTHEST[0] <= around[0] and around[1] <= FARTHEST[1]:
+        agreed = _agreed(*content, *FARTHEST)
+        if agreed is not None:
+            return [agreed] * len(tolerances)
+    agreed = _agreed(*content, *around)
+    if agreed is not None:
+        return [agreed] * len(tolerances)
     return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
 
 
@@ -100,8 +111,27 @@ def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
     return closest_pair(fractional @ lattice, lattice, np.ones(3, dtype=bool), APART) is None
 
 
-def _same(one: Answer, two: Answer) -> bool:
-    return one.number == two.number and len(one.rotations) == len(two.rotations)
+@lru_cache(maxsize=4096)  # what a property makes symmetric is asked about by its record as well
+def _agreed(
+    lattice: bytes, fractional: bytes, numbers: bytes, low: float, high: float
+) -> Answer | None:
+    """What moyopy says at both of two tolerances; None where these differ, or no angle is right."""
+    cell, places = np.frombuffer(lattice).reshape(3, 3), np.frombuffer(fractional).reshape(-1, 3)
+    kinds = np.frombuffer(numbers, dtype=np.int64)
+    exact = _moyopy(cell, places, kinds, low)
+    if exact is None or exact.number < FIRST_ORTHORHOMBIC:
+        return None
+    loose = _moyopy(cell, places, kinds, high)
+    if loose is None or loose.number != exact.number:
+        return None
+    return exact if len(loose.rotations) == len(exact.rotations) else None
+
+
+@lru_cache(maxsize=530)
+def _symbol(hall_number: int) -> str:
+    """The international symbol of a Hall symbol."""
+    kind: Any = spglib.get_spacegroup_type(hall_number)
+    return str(kind.international_short)
 
 
 def _moyopy(
@@ -117,10 +147,9 @@ def _moyopy(
         if type(error).__name__ != "PanicException":
             raise
         return None
-    kind: Any = spglib.get_spacegroup_type(found.hall_number)
     operations = found.operations
     return Answer.of(
-        found.number, kind.international_short, operations.rotations, operations.translations
+        found.number, _symbol(found.hall_number), operations.rotations, operations.translations
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.chunks import Chunk, chunks
 from pet_flows.engines.clusters import Parts, parts
 from pet_flows.engines.evaluation import Batch, Evaluation, System
@@ -63,7 +64,12 @@ class Evaluator:
         self._neighbours = NeighbourLists(raw.lists)
         self._last: tuple[list[Bound], BatchBound] | None = None
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Bound:
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> Bound:
         """Bind the strategy to a structure whose elements the model knows.
 
         Raises
@@ -72,7 +78,7 @@ class Evaluator:
             ``unknown_element``, or the strategy refuses the structure.
         """
         refuse_unknown(atoms, self.raw.atomic_types)
-        return self.strategy.bind(atoms, inherited)
+        return self.strategy.bind(atoms, inherited, group)
 
     def refuse_too_large(self, atoms: Atoms) -> None:
         """Refuse a structure that no memory here can hold, before its symmetry is sought.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from ase import Atoms
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
@@ -72,9 +73,14 @@ class Potential:
         """Atomic numbers the model knows."""
         return self.raw.atomic_types
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Bound:
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> Bound:
         """See :meth:`pet_flows.engines.evaluator.Evaluator.bind`."""
-        return self.evaluator.bind(atoms, inherited)
+        return self.evaluator.bind(atoms, inherited, group)
 
     def with_(
         self,

@@ -145,7 +145,7 @@ def specimens(
                 n = repeats(atoms)
                 atoms = atoms.repeat(n)
                 known = None if known is None else inherited_by_supercell(known, np.diag(n))
-            bound = potential.bind(atoms, known)
+            bound = potential.bind(atoms, known, None if repeats is not None else group)
         except StructureError as error:
             yield failure(index, error, perf_counter() - started)
             continue

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.primitive import Primitive, find_primitive
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.primitive import Primitive, find_primitive, is_primitive_by_formula
 from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import periodic_rank
@@ -67,7 +68,12 @@ class Crystal:
         """The same with the model's cutoff."""
         return replace(self, cutoff=cutoff)
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> CrystalBound:
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> CrystalBound:
         """Reference and setting, derived here or inherited from an earlier binding.
 
         Parameters
@@ -78,6 +84,8 @@ class Crystal:
             ``as_dict()`` of its parent, or that through :func:`inherited_by_supercell`. With
             ``reference`` alone N is found from the atoms' own translations; with neither both are
             derived.
+        group
+            The space group that the atoms have exactly, if it is known.
 
         Raises
         ------
@@ -92,11 +100,11 @@ class Crystal:
             given = inherited.get("N")
             setting = _find(reference, atoms) if given is None else _checked(given)
         else:
-            reference, setting, primitive = derive(atoms, self.tolerance)
+            reference, setting, primitive = derive(atoms, self.tolerance, group)
             warnings += reference.warnings
         bound = CrystalBound(
             reference, setting, self.group, self.oriented, atoms, warnings,
-            inherited.get("group"), primitive,
+            inherited.get("group"), primitive, group,
         )  # fmt: skip
         if "reference" not in inherited and len(bound.symmetry.operations) == 1:
             bound.warnings += _disorder(atoms)
@@ -104,14 +112,18 @@ class Crystal:
 
 
 def derive(
-    atoms: Atoms, tolerance: float = TOLERANCE
+    atoms: Atoms, tolerance: float = TOLERANCE, group: SpaceGroup | None = None
 ) -> tuple[CrystalReference, np.ndarray, Primitive]:
     """Reference and setting N ``(3, 3)`` int of a structure, the same for any cell of it.
 
     With them the primitive cell they were taken from, in which atoms repeat within 0.03 Å.
     """
     cell = atoms.cell.array
-    primitive = find_primitive(atoms.numbers, cell, atoms.positions, LOOSE)
+    known = group is not None and is_primitive_by_formula(atoms.numbers[group.primitive.atoms])
+    if group is not None and known:
+        primitive = group.primitive
+    else:
+        primitive = find_primitive(atoms.numbers, cell, atoms.positions, LOOSE)
     content = repr(
         (atoms.numbers.tolist(), atoms.positions.round(6).tolist(), cell.round(6).tolist())
     )

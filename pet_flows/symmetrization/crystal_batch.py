@@ -104,8 +104,13 @@ class Symmetries:
 
     def hold(self, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray) -> np.ndarray:
         """``(S,)`` bool, which are still there, in cells rotated by ``rotations (S, 3, 3)``."""
-        matrices = self._matrices(rotations)
-        return self.operations.residual(positions, cells, matrices) <= KEPT
+        return self.residual(positions, cells, rotations) <= KEPT
+
+    def residual(
+        self, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray
+    ) -> np.ndarray:
+        """``(S,)`` Å, by how far they are missed."""
+        return self.operations.residual(positions, cells, self._matrices(rotations))
 
     def plan(self, polar: Polar, deformations: np.ndarray) -> BatchPlan:
         """What is evaluated of structures of these symmetries."""

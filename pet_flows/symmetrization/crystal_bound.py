@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.operations import find_operations
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.sites import EXACT
@@ -43,6 +44,8 @@ class CrystalBound:
         A symmetry inherited from an earlier binding; used wherever it holds.
     primitive
         Primitive cell of the atoms, found at some tolerance; taken if it is exact.
+    group_of_atoms
+        Their space group, if it is known; taken if it is exact.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class CrystalBound:
         warnings: tuple[str, ...] = (),
         inherited: dict[str, Any] | None = None,
         primitive: Primitive | None = None,
+        group_of_atoms: SpaceGroup | None = None,
     ):
         self.reference = reference
         self.setting = setting
@@ -73,7 +77,11 @@ class CrystalBound:
                 f"above {LIMIT}): give it as a structure of its own if it has become another "
                 "crystal.",
             )
-        found = self._find(atoms.positions, cell, rotation, primitive)
+        found = None
+        if group_of_atoms is not None:
+            found = self._of_group(group_of_atoms, atoms.positions, cell, rotation)
+        if found is None:
+            found = self._find(atoms.positions, cell, rotation, primitive)
         self.known = [found]
         """symmetries that it may have, of which the first that holds is taken"""
         if inherited is not None and len(inherited["image"]) == len(atoms):
@@ -181,6 +189,28 @@ class CrystalBound:
         found = Subgroup(primitive, operations, permutations)
         # round-off, of very skewed cells above all, can hide the identity, or a product of others
         return found if found.is_group(self.reference.table) else alone
+
+    def _of_group(
+        self, group: SpaceGroup, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray
+    ) -> Subgroup | None:
+        """The symmetry of a structure whose space group is known; None if that is not exact."""
+        primitive = group.primitive
+        alone = np.arange(len(primitive.atoms))[None]
+        if self._oriented:
+            found = Subgroup(primitive, np.array([0]), alone)
+        else:
+            # W of the primitive basis b in that of the reference: b = M h0 F
+            change = primitive.basis @ self.setting
+            integers = np.rint(np.linalg.inv(change) @ group.rotations @ change)
+            place = self.reference.places(integers)
+            order = np.argsort(place)
+            if place[order[0]] != 0 or (np.diff(place[order]) == 0).any():
+                return None
+            found = Subgroup(primitive, place[order], group.permutations[order])
+            if not found.is_group(self.reference.table):
+                return None
+        held = Symmetries([self], [found])
+        return found if held.residual(positions, cell[None], rotation[None])[0] <= EXACT else None
 
     def _inherited(self, parent: Subgroup) -> Subgroup:
         """What of a parent's symmetry, found under another variant perhaps, this one has."""

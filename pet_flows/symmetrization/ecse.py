@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.crystallography.sites import EXACT
 from pet_flows.errors import PetFlowsError, StructureError
@@ -59,7 +60,12 @@ class Ecse:
         """The same for a model: its cutoff decides frames, its layers what an atom can see."""
         return replace(self, cutoff=cutoff, n_layers=n_layers)
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> EcseBound:
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> EcseBound:
         """Bind to a structure of any kind.
 
         Raises

@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.symmetrization.fixed import Fixed
 from pet_flows.symmetrization.spec import parse_spec
 
@@ -100,7 +101,12 @@ class Grid:
         """Nothing here depends on the model."""
         return self
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Fixed:
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> Fixed:
         """Bind to a structure of any kind."""
         rotations, shares = _fixed(self.spec)
         return Fixed(rotations, len(atoms), shares=shares)

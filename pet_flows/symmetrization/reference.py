@@ -66,9 +66,14 @@ class CrystalReference:
     @cached_property
     def table(self) -> np.ndarray:
         """``(m, m)`` int: ``table[a, b]`` is the index of ``g_a g_b``."""
-        own = labels(self.integers)
+        return self.places(products(self.integers))
+
+    def places(self, integers: np.ndarray) -> np.ndarray:
+        """Where among :attr:`integers` matrices ``(..., 3, 3)`` are; -1 for others."""
+        own, wanted = labels(self.integers), labels(integers)
         order = np.argsort(own)
-        return order[np.searchsorted(own[order], labels(products(self.integers)))]
+        found = order[np.minimum(np.searchsorted(own[order], wanted), len(own) - 1)]
+        return np.where(own[found] == wanted, found, -1)
 
     @cached_property
     def digest(self) -> str:

@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 
 if TYPE_CHECKING:
+    from pet_flows.crystallography.group import SpaceGroup
     from pet_flows.symmetrization.batch import BatchBound
 
 
@@ -91,8 +92,22 @@ class Strategy(Protocol):
         """The same strategy for a model with this cutoff (Å) and number of message passings."""
         ...
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Bound:
-        """Bind to a structure; ``inherited`` is an earlier ``Bound.as_dict()`` of its parent.
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> Bound:
+        """Bind to a structure.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        inherited
+            An earlier ``Bound.as_dict()`` of its parent.
+        group
+            The space group that it has exactly, where that is known already: it need not be sought.
 
         Raises
         ------

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.errors import StructureError
 from pet_flows.symmetrization.fixed import Fixed
@@ -67,7 +68,9 @@ class AsePotential:
         self.evaluator = AseEvaluator(calculator)
         self.spec = SimpleNamespace(dtype="float64", symmetrization="none", digest="0" * 16)
 
-    def bind(self, atoms: Atoms, inherited: dict | None = None) -> Fixed:
+    def bind(
+        self, atoms: Atoms, inherited: dict | None = None, group: SpaceGroup | None = None
+    ) -> Fixed:
         return Fixed(torch.eye(3, dtype=torch.float64)[None], len(atoms))
 
     def with_(self, **changes: object) -> AsePotential:

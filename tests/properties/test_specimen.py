@@ -86,7 +86,9 @@ def test_those_that_cannot_be_done_stay_alone_and_none_waits_for_the_others() ->
 
 def test_an_unforeseen_error_is_one_of_its_structure(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(AsePotential):
-        def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Fixed:
+        def bind(
+            self, atoms: Atoms, inherited: dict[str, Any] | None = None, group: Any = None
+        ) -> Fixed:
             raise ZeroDivisionError("no way")
 
     (outcome,) = specimens([bulk("Cu")], Broken(), None)

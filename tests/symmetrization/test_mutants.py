@@ -52,8 +52,8 @@ def setting_found_again(patch):
         first = int(1e9 * abs(setting).sum()) % len(reference.integers)
         return np.rint(true(setting, reference)).astype(int) @ reference.integers[first]
 
-    def bind(self, atoms, inherited=None):
-        return true_bind(self, atoms, None)
+    def bind(self, atoms, inherited=None, group=None):
+        return true_bind(self, atoms, None, group)
 
     true_bind = crystal.Crystal.bind
     patch.setattr(crystal, "smallest_setting", any_setting)

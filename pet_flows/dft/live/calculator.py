@@ -12,6 +12,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
@@ -106,7 +107,12 @@ class _CalculatorPotential:
         self.evaluator = _Evaluator(name)
         self.spec = PotentialSpec(model=name, symmetrization="none", device="cpu")
 
-    def bind(self, atoms: Atoms, inherited: dict[str, Any] | None = None) -> Fixed:
+    def bind(
+        self,
+        atoms: Atoms,
+        inherited: dict[str, Any] | None = None,
+        group: SpaceGroup | None = None,
+    ) -> Fixed:
         """Prepare calculators; nothing is inherited."""
         one = torch.eye(3, dtype=torch.float64)[None]
         return _Prepared(one, len(atoms), new=self.prepare(atoms))

@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import neighbor_list
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.symmetrization.fixed import Fixed
 
@@ -91,7 +92,9 @@ class LawPotential:
         self.evaluator = LawEvaluator(law)
         self.spec = SimpleNamespace(dtype="float64", symmetrization=symmetrization, digest="0" * 16)
 
-    def bind(self, atoms: Atoms, inherited: dict | None = None) -> Fixed:
+    def bind(
+        self, atoms: Atoms, inherited: dict | None = None, group: SpaceGroup | None = None
+    ) -> Fixed:
         return Fixed(torch.eye(3, dtype=torch.float64)[None], len(atoms))
 
 

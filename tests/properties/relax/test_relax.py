@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import spglib
@@ -196,7 +198,7 @@ class Narrow(Fixed):
 
 
 def test_a_cell_far_from_its_reference_gets_a_new_one(emt: AsePotential) -> None:
-    def bind(atoms: Atoms, inherited: dict | None = None) -> Narrow:
+    def bind(atoms: Atoms, inherited: dict | None = None, group: Any = None) -> Narrow:
         bound = Narrow(torch.eye(3, dtype=torch.float64)[None], len(atoms))
         object.__setattr__(bound, "cell", atoms.cell.array.copy())
         return bound
