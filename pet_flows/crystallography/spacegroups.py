@@ -26,7 +26,7 @@ from pet_flows.geometry.sound import LONGEST
 #: how far beside the given tolerances nothing may change
 BESIDE = (0.1, 3.0)
 #: Å; tolerances within which all others are: what does not change between them is asked about once
-FARTHEST = (1e-6, 0.3)
+FARTHEST = (BESIDE[0] * 1e-5, BESIDE[1] * 0.1)
 #: decimals of lattices and fractional coordinates that matter
 DIGITS = 9
 #: triclinic and monoclinic lattices can come near a tie that the two see differently
@@ -83,10 +83,9 @@ def space_groups(
     if len(numbers) > LARGE:
         return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
     around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
-    content = (
-        lattice.round(DIGITS).tobytes(), fractional.round(DIGITS).tobytes(),
-        np.asarray(numbers, dtype=np.int64).tobytes(),
-    )  # fmt: skip
+    # plus zero: one that has a sign is the same
+    cell, places = (each.round(DIGITS) + 0.0 for each in (lattice, fractional))
+    content = cell.tobytes(), places.tobytes(), np.asarray(numbers, dtype=np.int64).tobytes()
     if FARTHEST[0] <= around[0] and around[1] <= FARTHEST[1]:
         agreed = _agreed(*content, *FARTHEST)
         if agreed is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from monty.json import MSONable
@@ -45,9 +46,9 @@ class InputStructure(MSONable):
         if self.problem is not None:
             object.__setattr__(self, "problem", (str(self.problem[0]), str(self.problem[1])))
 
-    @property
+    @cached_property
     def label(self) -> str:
-        """A short name for people: identifier, else path, else formula."""
+        """A short name for people, told after each step: identifier, else path, else formula."""
         formula = self.structure.composition.reduced_formula if self.structure else "unnamed input"
         return str(self.source.get("material_id") or self.source.get("path") or formula)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import bson
@@ -229,7 +230,8 @@ def plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
-def _safe_key(key: Any) -> str:
+@lru_cache(maxsize=4096, typed=True)  # 1, 1.0 and True are one key otherwise
+def _safe_key(key: Hashable) -> str:
     """Give a key that MongoDB can address."""
     name = str(key.value if isinstance(key, Enum) else key)
     return name.replace(".", "_").replace("$", "_").replace("\0", "_")
@@ -256,9 +258,10 @@ def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
 def _finite(value: Any) -> bool:
     """Whether no float in a plain value is NaN or infinite."""
     if type(value) is list:
-        if set(map(type, value)) == {float}:
+        kinds = set(map(type, value))
+        if kinds == {float}:
             return all(map(math.isfinite, value))
-        return all(map(_finite, value))
+        return kinds <= {int, str} or all(map(_finite, value))
     if type(value) is dict:
         return all(map(_finite, value.values()))
     return type(value) is not float or math.isfinite(value)

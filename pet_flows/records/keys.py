@@ -143,5 +143,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        own = set(map(type, value)) <= {int, str}  # most of what there is
+        return list(value) if own else [_plain(item) for item in value]
     return value
