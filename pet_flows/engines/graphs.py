@@ -76,14 +76,32 @@ class Graphs:
 
     def take(self, which: np.ndarray) -> Graphs:
         """Some of the structures ``(k,)`` int, in that order."""
-        if len(which) == len(self) and (which == np.arange(len(self))).all():
-            return self
+        first = int(which[0])
+        if (which == np.arange(first, first + len(which))).all():
+            return self._slice(first, first + len(which))
         atoms = torch.from_numpy(self.atoms_of(which))
         sizes, chosen = self.sizes[which], torch.from_numpy(which)
         moved = starts_of(sizes) - self.starts[which]
         return Graphs(
             self.numbers[atoms], self.positions[atoms], self.cells[chosen], self.pbc[chosen],
             sizes, tuple(_taken(pairs, which, moved) for pairs in self.pairs),
+        )  # fmt: skip
+
+    def _slice(self, first: int, end: int) -> Graphs:
+        """Structures that stand next to each other, by views wherever that is possible."""
+        if first == 0 and end == len(self):
+            return self
+        begin, own = int(self.starts[first]), slice(first, end)
+        atoms = slice(begin, begin + int(self.sizes[own].sum()))
+        lists = []
+        for pairs in self.pairs:
+            start = int(pairs.counts[:first].sum())
+            rows = slice(start, start + int(pairs.counts[own].sum()))
+            one, two = pairs.first[rows] - begin, pairs.second[rows] - begin
+            lists.append(Pairs(one, two, pairs.shift[rows], pairs.counts[own]))
+        return Graphs(
+            self.numbers[atoms], self.positions[atoms], self.cells[own], self.pbc[own],
+            self.sizes[own], tuple(lists),
         )  # fmt: skip
 
 

@@ -38,6 +38,9 @@ class MovingBatch:
         self._spans = list(
             zip(starts_of(start.sizes).tolist(), np.cumsum(start.sizes).tolist(), strict=True)
         )
+        # nothing is equal to what was never asked for
+        known = [m.asked or (np.full((len(m), 3), np.nan), np.zeros((3, 3))) for m in members]
+        self._asked = np.concatenate([x for x, _ in known]), np.stack([cell for _, cell in known])
         groups = {s: m.group for s, m in enumerate(members) if m.group is not None}
         self._grouped = np.array(list(groups), dtype=int)
         self._of_grouped = rows_of(
@@ -47,17 +50,9 @@ class MovingBatch:
 
     def new(self, positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """``(S,)`` bool, which geometries were not asked for last, of those that can go on."""
-        return np.array(
-            [
-                m.error is None
-                and (
-                    m.asked is None
-                    or not np.array_equal(m.asked[1], cells[s])
-                    or not np.array_equal(m.asked[0], positions[slice(*self._spans[s])])
-                )
-                for s, m in enumerate(self.members)
-            ]
-        )
+        moved = largest_by(self._start.sizes, (positions != self._asked[0]).any(1))
+        moved |= (cells != self._asked[1]).any((1, 2))
+        return moved & np.array([m.error is None for m in self.members])
 
     def place(
         self, positions: np.ndarray, cells: np.ndarray, which: np.ndarray
@@ -74,9 +69,10 @@ class MovingBatch:
         which
             ``(S,)`` bool.
         """
+        asked = self._asked = positions.copy(), cells.copy()
         positions, cells = positions.copy(), cells.copy()
         for s in np.nonzero(which)[0].tolist():
-            self.members[s].asked = positions[slice(*self._spans[s])].copy(), cells[s].copy()
+            self.members[s].asked = asked[0][slice(*self._spans[s])], asked[1][s]
         self._guard(positions, cells, which)
         if self._projection is not None:
             projected = self._projection.cells(cells[self._grouped])
