@@ -7,12 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.models import hub
 from pet_flows.models.catalogue import card_of
-
-#: ``level.code`` of what a potential calculated, whose ``level.functional`` is its name
-FORCE_FIELD = "force field"
 
 
 def is_force_field(reference: Mapping[str, Any]) -> bool:

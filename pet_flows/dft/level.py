@@ -19,6 +19,9 @@ MATERIALS_PROJECT_U = {
 
 ALL_ELECTRON = "all-electron"
 
+FORCE_FIELD = "force field"
+"""``code`` of what another potential calculated, whose name is the ``functional``."""
+
 _SPIN = {
     "non-magnetic": False, "nonmagnetic": False, "none": False, "non-spin-polarized": False,
     "spin-polarized": True, "collinear": True, "non-collinear": True, "magnetic": True,

@@ -12,13 +12,13 @@ from pet_flows.cli import main
 from pet_flows.compare.campaign import compare_campaign
 from pet_flows.compare.data import as_dict
 from pet_flows.compare.table import comparison_table
-from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import element, potential, put_record, put_reference
 
-EMT = LevelOfTheory(functional="EMT", code="force field")
+EMT = LevelOfTheory(functional="EMT", code=FORCE_FIELD)
 DFT = {"Cu": -3.7, "Ag": -2.7, "Al": -3.6}
 
 

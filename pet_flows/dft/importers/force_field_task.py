@@ -8,7 +8,7 @@ import numpy as np
 
 from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
 from pet_flows.dft.importers.found import Found, JobFacts
-from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
 
@@ -63,7 +63,7 @@ def level_of(found: Found) -> LevelOfTheory:
     version = found.at("forcefield_version")
     return LevelOfTheory(
         functional=str(name).removeprefix("MLFF."),
-        code="force field",
+        code=FORCE_FIELD,
         settings=f"version {version}" if version not in (None, "", "Unknown") else None,
     )
 
