@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -68,11 +69,13 @@ def only(results, property: str, **more) -> dict:
 
 def test_flows_give_references_and_their_parts_none(imported, results):
     assert not imported.problems
-    # two relaxations, each with its static, and the static after one of them
-    assert imported.new == 2 + 2 + 1 + 3
+    # two relaxations, each with its static, the static after one and that of the supercell
+    assert imported.new == 2 + 2 + 2 + 3
+    found = Counter(one["property"] for one in results.references.find())
+    assert found == {"static": 4, "relax": 2, "elastic": 1, "phonon": 1, "eos": 1}
     assert imported.left_out == {"strained cell": 6, "displaced cell": 2, "scaled cell": 6}
     assert str(imported) == (
-        "8 new, 0 changed, 0 the same, left out 6 strained cells, left out 2 displaced cells, "
+        "9 new, 0 changed, 0 the same, left out 6 strained cells, left out 2 displaced cells, "
         "left out 6 scaled cells"
     )
     for found in results.references.find():
@@ -271,7 +274,7 @@ def test_damaged_documents_are_problems_and_stop_no_other(emt_jobs, job_store, r
         jobs.append(damaged)
     fill(job_store, jobs, emt_jobs[1])
     found = bring_in(results, job_store)
-    assert found.new == 8
+    assert found.new == 9
     said = {problem.name[-1]: problem.reason for problem in found.problems}
     for n, (_, _, reason) in enumerate(DAMAGE):
         assert reason in said[str(n)]
@@ -383,7 +386,7 @@ def test_the_store_of_ones_own_is_read_and_written_by_one_command(emt_jobs, caps
     with pytest.raises(SystemExit) as ended:
         main(["reference", "add", "jobflow"])
     assert ended.value.code == 0
-    assert "jobflow: 8 new" in capsys.readouterr().out
+    assert "jobflow: 9 new" in capsys.readouterr().out
 
 
 def test_little_of_a_vasp_document_is_read(tmp_path, job_store):

@@ -10,15 +10,21 @@ import numpy as np
 from pet_flows.dft.importers.found import Found, several, structure_in
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
+from pet_flows.inputs.documents import value_at
 from pet_flows.properties.eos import birch_murnaghan
 
 _KINDS = ("relax", "static")
 SCALED_FIELDS = tuple(
-    name for kind in _KINDS for name in (f"{kind}.volume", f"{kind}.dir_name", f"initial_{kind}.V0")
+    name
+    for kind in _KINDS
+    for name in (
+        f"{kind}.dir_name",
+        f"{kind}.structure.lattice.matrix",
+        f"initial_{kind}.V0",
+    )
 )
-FIELDS = (
-    *SCALED_FIELDS,
-    *(f"{kind}.{name}" for kind in _KINDS for name in ("energy", "structure")),
+FIELDS = tuple(
+    f"{kind}.{name}" for kind in _KINDS for name in ("energy", "volume", "structure", "dir_name")
 )
 
 #: relative; the cell from which the others were scaled is among them
@@ -45,7 +51,9 @@ def references(found: Found) -> Iterator[Reference]:
     volumes = np.array([float(v) for v in points["volume"]])
     energies = np.array([float(e) for e in points["energy"]])
     result = eos_result(volumes / n_atoms, energies / n_atoms)
-    nearest = structures[int(np.argmin(np.abs(volumes / n_atoms - result["v0_per_atom"])))]
+    # atomate2 sorts volumes and energies, but neither structures nor folders
+    off = [abs(one.volume / n_atoms - result["v0_per_atom"]) for one in structures]
+    nearest = structures[int(np.argmin(off))]
     final = nearest.copy()
     final.scale_lattice(result["v0_per_atom"] * n_atoms)
     yield found.reference("eos", result, final, None if known is None else known.level)
@@ -62,8 +70,10 @@ def scaled(content: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     found = []
     for kind in _KINDS:
         points, first = content.get(kind) or {}, content.get(f"initial_{kind}") or {}
-        places, volumes = several(points.get("dir_name")), several(points.get("volume"))
-        for place, volume in zip(places, volumes, strict=False):
+        # in one order, which is not that of the volumes
+        places, cells = several(points.get("dir_name")), several(points.get("structure"))
+        for place, cell in zip(places, cells, strict=False):
+            volume = abs(float(np.linalg.det(np.array(value_at(cell, "lattice.matrix")))))
             if abs(volume - float(first.get("V0") or 0.0)) > _SAME_VOLUME * volume:
                 found.append(str(place))
     return [], found
