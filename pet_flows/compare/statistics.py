@@ -15,6 +15,14 @@ Document = Mapping[str, Any]
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 SEED = 0
+#: quantities whose zero is a convention, or where they belong: parts of such a value say nothing
+WITHOUT_SCALE = frozenset(
+    {
+        "energy_per_atom", "potential_energy_per_atom", "pressure", "max_force", "f_300K",
+        "min_frequency", "min_eigenvalue", "alpha", "beta", "gamma", "operations_1e-2",
+        "operations_1e-5",
+    }
+)  # fmt: skip
 #: random numbers drawn at once
 _AT_ONCE = 5_000_000
 #: errors that a summary lists
@@ -71,7 +79,8 @@ class Summary:
     largest: float
     """|difference|"""
     mape: float | None
-    """mean |difference / DFT|; 0.01 is 1 %. None where no value has one"""
+    """mean |difference / DFT|; 0.01 is 1 %. None of distances, and of what has no scale, such as
+    energies and pressures"""
     r2: float | None
     """1 − Σ difference² / Σ (DFT − mean of DFT)²; None for distances and where DFT does not vary"""
     worst: tuple[Error, ...]
@@ -236,6 +245,8 @@ def _summary(quantity: Quantity, found: list[Error], missing: int, worst: int) -
     absolute = np.abs(differences)
     materials = [error.material for error in found]
     relative = [abs(error.relative) for error in found if error.relative is not None]
+    if quantity.name in WITHOUT_SCALE:
+        relative = []
     numbers = [(error.pet, error.dft) for error in found if error.dft is not None]
     return Summary(
         potential=quantity.potential,
