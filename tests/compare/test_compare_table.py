@@ -184,7 +184,7 @@ def test_other_properties_are_listed_by_quantity(compared):
     console.print(comparison_table(compared))
     text = " ".join(console.export_text().split())
     assert "Si diamond* 20.40" in text
-    assert "static energy_per_atom eV 3 0 0.1 3.3 +0.1 W W +0.2" in text
+    assert "static energy_per_atom eV 3 0 0.1 – +0.1 W W +0.2" in text
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(comparison_table(compared, ["static"]))
     text = console.export_text()
