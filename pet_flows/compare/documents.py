@@ -10,7 +10,7 @@ from typing import Any
 from pet_flows.compare.match import Choice, Partners
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.errors import PetFlowsError
-from pet_flows.properties.comparison import NotComparable, Value, compare
+from pet_flows.properties.comparison import NotComparable, Value
 from pet_flows.properties.registry import properties
 from pet_flows.records.build import plain
 from pet_flows.records.keys import digest
@@ -101,7 +101,7 @@ def values_of(ours: Ours, theirs: Theirs) -> tuple[list[Document], str | None]:
     if ours.structure is None:
         return [], "the record has no structure"
     try:
-        found = compare(declared, ours.side(), theirs.side())
+        found = declared.compare(ours.side(), theirs.side())
     except NotComparable as error:
         return [], str(error)
     except DAMAGE as error:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pet_flows.properties.property import Property
+from pydantic import BaseModel
+
 from pet_flows.properties.settings import unit_of
 
 if TYPE_CHECKING:
@@ -94,28 +95,10 @@ def distance(name: str, unit: str, value: float) -> Value:
     return Value(name, unit, None, None, float(value))
 
 
-def compare(declared: Property, ours: Side, theirs: Side) -> list[Value]:
-    """Set two results of a property beside each other.
-
-    Returns
-    -------
-    list of Value
-        By the property's own function, else all single numbers that both results have.
-
-    Raises
-    ------
-    NotComparable
-        The results are not of the same thing.
-    """
-    if function := declared.comparison():
-        return function(ours, theirs)
-    return numbers(declared, ours, theirs)
-
-
-def numbers(declared: Property, ours: Side, theirs: Side) -> list[Value]:
-    """All single numbers that both results have under one name."""
+def numbers(model: type[BaseModel], ours: Side, theirs: Side) -> list[Value]:
+    """All single numbers of a kind of result that both results have."""
     found = []
-    for name, about in declared.result.model_fields.items():
+    for name, about in model.model_fields.items():
         one = partial(number, name, unit_of(about))
         if value := one(ours.result.get(name), theirs.result.get(name)):
             found.append(value)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from pet_flows.properties.comparison import Side, Value, numbers
 from pet_flows.properties.result import Strict
 from pet_flows.properties.settings import PropertySettings
 
 if TYPE_CHECKING:
-    from pet_flows.properties.comparison import Side, Value
     from pet_flows.properties.outcome import Outcome
 
 #: what the energies are used for, which decides which symmetrization serves it best:
@@ -110,12 +110,23 @@ class Property:
     extra: str | None = None
     compared: str | None = None
 
-    def comparison(self) -> Callable[[Side, Side], list[Value]] | None:
-        """Import and give the function that compares two results; None for the usual one."""
+    def compare(self, ours: Side, theirs: Side) -> list[Value]:
+        """Set two results beside each other.
+
+        Returns
+        -------
+        list of Value
+            By the property's own function, else all single numbers that both results have.
+
+        Raises
+        ------
+        NotComparable
+            The results are not of the same thing.
+        """
         if self.compared is None:
-            return None
-        found: Callable[[Side, Side], list[Value]] = imported(self.compared)
-        return found
+            return numbers(self.result, ours, theirs)
+        own: Callable[[Side, Side], list[Value]] = imported(self.compared)
+        return own(ours, theirs)
 
     def function(self) -> Callable[..., Iterator[Outcome]]:
         """Import and give the function that computes it."""

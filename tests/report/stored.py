@@ -12,7 +12,7 @@ import numpy as np
 from pet_flows.dft.documents import document_of
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
-from pet_flows.properties.comparison import Side, compare
+from pet_flows.properties.comparison import Side
 from pet_flows.properties.registry import get_property
 from pet_flows.report.find import identifiers
 from pet_flows.store.results import ResultStore
@@ -122,7 +122,7 @@ def put_comparisons(store: ResultStore, campaign: str) -> int:
             Side(record["result"], store.final_structure(record)),
             Side(reference.result, reference.structure),
         )
-        values = [v.document() for v in compare(get_property(record["property"]), *sides)]
+        values = [v.document() for v in get_property(record["property"]).compare(*sides)]
         documents.append(comparison(record, document, values, campaign, WAYS[n % 3]))
     store.put_comparisons(documents)
     return len(documents)

@@ -12,7 +12,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.spatial.transform import Rotation
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.properties.comparison import NotComparable, Side, Value, compare
+from pet_flows.properties.comparison import NotComparable, Side, Value
 from pet_flows.properties.elastic.axes import ieee_frames, in_ieee_axes
 from pet_flows.properties.elastic.tensor import WEIGHTS, invariant_basis, moduli, voigt
 from pet_flows.properties.registry import get_property
@@ -63,7 +63,7 @@ def rotated(structure: Structure, tensor: np.ndarray, seed: int = 1) -> Side:
 
 
 def values(ours: Side, theirs: Side) -> dict[str, Value]:
-    return {value.name: value for value in compare(get_property("elastic"), ours, theirs)}
+    return {value.name: value for value in get_property("elastic").compare(ours, theirs)}
 
 
 def test_moduli_are_those_of_a_cubic_crystal_by_hand() -> None:

@@ -8,7 +8,7 @@ from ase.units import GPa
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.integrate import quad
 
-from pet_flows.properties.comparison import Side, Value, compare
+from pet_flows.properties.comparison import Side, Value
 from pet_flows.properties.eos.compare import epsilon, nu
 from pet_flows.properties.registry import get_property
 
@@ -22,7 +22,7 @@ def result(v0: float, b0: float, prime: float | None) -> dict[str, float | None]
 
 def values(ours: dict, theirs: dict) -> dict[str, Value]:
     sides = Side(ours, SILICON), Side(theirs, SILICON)
-    return {value.name: value for value in compare(get_property("eos"), *sides)}
+    return {value.name: value for value in get_property("eos").compare(*sides)}
 
 
 def test_epsilon_is_the_integral_of_its_definition() -> None:

@@ -11,7 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pet_flows.dft.documents import reference_of
 from pet_flows.dft.importers.importing import import_references
 from pet_flows.dft.importers.options import Options
-from pet_flows.properties.comparison import NotComparable, Side, Value, compare
+from pet_flows.properties.comparison import NotComparable, Side, Value
 from pet_flows.properties.kappa.compare import mode_conductivities
 from pet_flows.properties.kappa.declaration import ConductivitySettings
 from pet_flows.properties.kappa.kappa import conductivity
@@ -45,7 +45,7 @@ def side(outcome: Outcome, factor: float = 1.0, **result: Any) -> Side:
 
 
 def values(ours: Side, theirs: Side) -> dict[str, Value]:
-    return {value.name: value for value in compare(get_property("kappa"), ours, theirs)}
+    return {value.name: value for value in get_property("kappa").compare(ours, theirs)}
 
 
 def by_phono3py(blob: dict[str, np.ndarray]) -> Any:

@@ -10,7 +10,7 @@ from ase.geometry.rdf import get_rdf
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.stats import wasserstein_distance
 
-from pet_flows.properties.comparison import NotComparable, Side, Value, compare
+from pet_flows.properties.comparison import NotComparable, Side, Value
 from pet_flows.properties.md.compare import rdf_error
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.md import md
@@ -53,7 +53,7 @@ def side(outcome: Outcome, *blobs: str, **result: Any) -> Side:
 
 
 def values(ours: Side, theirs: Side) -> dict[str, Value]:
-    return {value.name: value for value in compare(get_property("md"), ours, theirs)}
+    return {value.name: value for value in get_property("md").compare(ours, theirs)}
 
 
 def test_the_rdf_of_frames_is_that_of_ase(ours: Outcome, theirs: Outcome) -> None:

@@ -13,7 +13,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.spatial.transform import Rotation
 
-from pet_flows.properties.comparison import NotComparable, Side, Value, compare
+from pet_flows.properties.comparison import NotComparable, Side, Value
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.phonon.compare import STABLE
 from pet_flows.properties.phonon.phonon import phonon
@@ -79,7 +79,7 @@ def reference(phonopy: Phonopy, **result: Any) -> Side:
 
 
 def values(ours: Side, theirs: Side) -> dict[str, Value]:
-    return {value.name: value for value in compare(get_property("phonon"), ours, theirs)}
+    return {value.name: value for value in get_property("phonon").compare(ours, theirs)}
 
 
 def supercell_of(outcome: Outcome, other: Atoms) -> np.ndarray:

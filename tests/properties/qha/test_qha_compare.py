@@ -4,7 +4,7 @@ import pytest
 from ase.build import bulk
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from pet_flows.properties.comparison import NotComparable, Side, compare
+from pet_flows.properties.comparison import NotComparable, Side
 from pet_flows.properties.registry import get_property
 
 COPPER = AseAtomsAdaptor.get_structure(bulk("Cu"))
@@ -27,7 +27,7 @@ THEIRS = {
 
 def values(ours: dict, theirs: dict) -> dict:
     sides = Side(ours, COPPER), Side(theirs, COPPER)
-    return {value.name: value for value in compare(get_property("qha"), *sides)}
+    return {value.name: value for value in get_property("qha").compare(*sides)}
 
 
 def test_what_both_have_at_300_kelvin_is_compared() -> None:

@@ -6,7 +6,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from pet_flows.properties.comparison import NotComparable, Side, Value, compare
+from pet_flows.properties.comparison import NotComparable, Side, Value
 from pet_flows.properties.registry import get_property
 from pet_flows.properties.relax.compare import LARGE
 from tests.crystallography.test_alignment import perovskite, quartz, written_otherwise
@@ -15,7 +15,7 @@ RELAX = get_property("relax")
 
 
 def values(ours: Structure, theirs: Structure, **about: object) -> dict[str, Value]:
-    found = compare(RELAX, Side({}, ours, **about), Side({}, theirs))
+    found = RELAX.compare(Side({}, ours, **about), Side({}, theirs))
     assert all(value.document()["name"] for value in found)
     return {value.name: value for value in found}
 
@@ -97,8 +97,7 @@ def test_a_fixed_cell_has_no_volume_error_and_pressures_must_be_one() -> None:
     assert "volume_per_atom" not in shaped
     with pytest.raises(NotComparable, match="10 GPa"):
         values(quartz(), quartz(), settings={"pressure": 10.0})
-    same = compare(
-        RELAX,
+    same = RELAX.compare(
         Side({"energy_per_atom": -1.0}, quartz(), {"pressure": 10.0}),
         Side({"energy_per_atom": -1.5, "pressure": 9.9}, quartz()),
     )

@@ -12,7 +12,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.spatial.transform import Rotation
 
-from pet_flows.properties.comparison import Side, Value, compare
+from pet_flows.properties.comparison import Side, Value
 from pet_flows.properties.registry import get_property
 
 
@@ -38,7 +38,7 @@ def side(atoms: Atoms, wrong: float = 0.0, calls: list[str] | None = None) -> Si
 
 
 def values(ours: Side, theirs: Side) -> dict[str, Value]:
-    return {value.name: value for value in compare(get_property("static"), ours, theirs)}
+    return {value.name: value for value in get_property("static").compare(ours, theirs)}
 
 
 @pytest.fixture
