@@ -158,6 +158,7 @@ def test_a_phonon_document_gives_our_mesh_of_its_force_constants(all_of_them, em
     n = document["temperatures"].index(300)
     assert at_300["f"] == pytest.approx(document["free_energies"][n] / 4000, abs=0.1)
     assert at_300["s"] == pytest.approx(document["entropies"][n] / 4, abs=0.3)
+    assert not reference["problems"]
     assert found["has_imaginary_modes"] is False
     assert found["max_frequency"] == pytest.approx(np.max(arrays["mesh_frequencies"]))
 
@@ -279,6 +280,20 @@ def test_damaged_documents_are_problems_and_stop_no_other(emt_jobs, job_store, r
     for n, (_, _, reason) in enumerate(DAMAGE):
         assert reason in said[str(n)]
     assert len(found.problems) == len(DAMAGE)
+
+
+@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
+def test_force_constants_in_another_order_are_noticed(emt_jobs, job_store, results):
+    jobs, data = copy.deepcopy(emt_jobs[0]), copy.deepcopy(emt_jobs[1])
+    (document,) = [j["output"] for j in jobs if j["name"].startswith("generate_frequencies")]
+    (blob,) = [one for one in data if one["blob_uuid"] == document["force_constants"]["blob_uuid"]]
+    constants = np.array(blob["data"]["force_constants"])
+    order = np.roll(np.arange(len(constants)), 8)  # gold where copper is
+    blob["data"]["force_constants"] = constants[order][:, order].tolist()
+    fill(job_store, jobs, data)
+    bring_in(results, job_store)
+    (problem,) = only(results, "phonon")["problems"]
+    assert "in another order" in problem
 
 
 @pytest.mark.parametrize("job_store", ["embedded"], indirect=True)

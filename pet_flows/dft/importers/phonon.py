@@ -28,6 +28,8 @@ FIELDS = (
 
 #: Å; what atomate2 and phonopy take two positions for equal by
 _SYMPREC = 1e-3
+#: by how much the ends of two spectra on different meshes, broadened or not, may differ
+_ALIKE = 0.1
 
 
 def references(found: Found) -> Iterator[Reference]:
@@ -53,6 +55,7 @@ def references(found: Found) -> Iterator[Reference]:
     if constants is not None:
         result, held = phonon_result(_phonopy(found, structure, np.array(constants, dtype=float)))
         arrays = {"phonon": held}
+        problems += _disagreement(result["max_frequency"], _density(found))
     else:
         result = _of_curves(found, structure)
         problems.append("It has no force constants: only what its curves say.")
@@ -97,6 +100,26 @@ def _phonopy(found: Found, structure: Structure, constants: np.ndarray) -> Phono
     return phonopy
 
 
+def _density(found: Found) -> list[float]:
+    """Frequencies (THz) at which a document's density of states is not zero."""
+    dos = found.blob(found.at("phonon_dos"))
+    if not isinstance(dos, Mapping):
+        return []
+    there = np.asarray(dos["densities"]) > 1e-6 * np.max(dos["densities"])
+    return list(np.asarray(dos["frequencies"], dtype=float)[there])
+
+
+def _disagreement(highest: float, theirs: list[float]) -> list[str]:
+    """Say so where force constants are not in the order in which phonopy has the atoms now."""
+    if not theirs or abs(highest - max(theirs)) < _ALIKE * max(theirs):
+        return []
+    return [
+        f"Its force constants give frequencies up to {highest:.2f} THz here, and its own density "
+        f"of states ends at {max(theirs):.2f} THz: the atoms of its supercell may be in another "
+        "order, or its cell another one."
+    ]
+
+
 def _of_curves(found: Found, structure: Structure) -> dict[str, Any]:
     """What the density of states, the bands and the thermal properties of a document say."""
     dos = found.blob(found.at("phonon_dos"))
@@ -104,9 +127,8 @@ def _of_curves(found: Found, structure: Structure) -> dict[str, Any]:
     frequencies: list[float] = []
     if isinstance(bands, Mapping):
         frequencies = list(np.ravel(bands.get("bands", bands.get("frequencies", []))))
-    elif isinstance(dos, Mapping):
-        there = np.asarray(dos["densities"]) > 1e-6 * np.max(dos["densities"])
-        frequencies = list(np.asarray(dos["frequencies"])[there])
+    else:
+        frequencies = _density(found)
     if not frequencies:
         raise PetFlowsError(
             "The document has neither force constants nor a density of states: run the flow with "
