@@ -204,6 +204,8 @@ class Shelf:
 
     def put(self, documents: Sequence[Document]) -> None:
         """Write comparisons, in place of those with the same ``_id``."""
+        if not documents:
+            return  # a transaction takes as long as the disk needs
         if self.keep:
             self.store.put_comparisons(documents)
         else:

@@ -150,7 +150,7 @@ def test_a_corrected_hull_takes_gga_and_gga_u_together_and_counts_refusals(store
     with_u = made(rocksalt(4.3, "Fe"), run_type="GGA+U", hubbards=u)
     put_pair(store, rocksalt(4.3, "Fe"), -6.5, -6.6, with_u, u=u)
     wrong = made(rocksalt(4.2, "Mg"), titles={"Mg": "PAW_PBE Mg 13Apr2007"})
-    put_pair(store, rocksalt(), -6.0, -6.1, wrong)
+    magnesia = put_pair(store, rocksalt(), -6.0, -6.1, wrong)
     for symbol, prototype, dft, pet in (
         ("Fe", "bcc", -8.3, -8.4), ("O", "sc", -4.9, -4.9), ("Mg", "hcp", -1.5, -1.6)
     ):  # fmt: skip
@@ -165,6 +165,8 @@ def test_a_corrected_hull_takes_gga_and_gga_u_together_and_counts_refusals(store
     (reason,) = found.references.refused
     assert reason.startswith("POTCARs are {")
     assert dict(found.refused) == {reason: 1}
+    # an energy that is not corrected has no place on a corrected hull
+    assert found.missing == {magnesia: f"not corrected: {reason}"}
     correction = adjust(with_u).total
     ours, theirs = -6.6 - (-8.4 - 4.9) / 2 + correction, -6.5 - (-8.3 - 4.9) / 2 + correction
     iron = next(key for key, value in found.above.items() if abs(value) > 1e-9)

@@ -15,7 +15,7 @@ from pet_flows.compare.above import above_hull, e_above_hull
 from pet_flows.compare.build import build
 from pet_flows.compare.hull import Hull, Phase
 from pet_flows.compare.stability import stability
-from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import (
     OAM,
@@ -192,6 +192,9 @@ def test_energies_of_another_zero_are_not_on_the_hull(store):
     oxides(store)
     other = LevelOfTheory(functional="PBE", spin=True, pseudopotentials="all-electron")
     put_reference(store, "static", rocksalt(), level=other, energy_per_atom=-1000.0)
+    # nor are those of another potential, whatever it was trained on
+    trained = LevelOfTheory(functional="PBE", spin=True, code=FORCE_FIELD)
+    put_reference(store, "static", rocksalt(), level=trained, energy_per_atom=-9.0)
     (found,) = above_hull(store, "first", "dft")
     assert found.references.refused == {"of another method": 1}
     assert len(found.references.phases) == 4
