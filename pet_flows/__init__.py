@@ -20,7 +20,7 @@ _PUBLIC = {
     "build_prototypes": "pet_flows.inputs.prototypes",
     "read_inputs": "pet_flows.inputs.sources",
     "compare_campaign": "pet_flows.compare.campaign",
-    "comparison_table": "pet_flows.compare.table",
+    "comparison_table": "pet_flows.compare.tables.table",
     "force_field": "pet_flows.jobs.force_field",
     "GPAWMaker": "pet_flows.jobs.gpaw",
     "ScreenMaker": "pet_flows.flows.screen",

@@ -22,8 +22,8 @@ from pymatgen.core import Composition, Lattice, Structure
 from rich.console import Console
 
 import pet_flows
-from pet_flows.compare import above
-from pet_flows.compare.hull import Hull, Phase
+from pet_flows.compare.energies import above
+from pet_flows.compare.energies.hull import Hull, Phase
 from pet_flows.dft.documents import reference_of
 from pet_flows.dft.importers.importing import import_references
 from pet_flows.dft.importers.options import Options, parse_level

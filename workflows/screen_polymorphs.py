@@ -14,7 +14,7 @@ from jobflow import run_locally
 from rich.console import Console
 
 import pet_flows
-from pet_flows.compare.parity import draw_parity
+from pet_flows.compare.tables.parity import draw_parity
 from pet_flows.dft.importers.importing import import_references
 from pet_flows.dft.importers.options import Options, parse_level
 

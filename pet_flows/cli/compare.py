@@ -73,10 +73,10 @@ def command(
     of state of the elements. What was compared before and has not changed is not compared again.
     """
     from pet_flows.compare.campaign import compare_campaign
-    from pet_flows.compare.data import as_dict
-    from pet_flows.compare.energy_table import energy_lines, energy_summaries
     from pet_flows.compare.force_fields import known
-    from pet_flows.compare.table import comparison_table
+    from pet_flows.compare.tables.data import as_dict
+    from pet_flows.compare.tables.energy_table import energy_lines, energy_summaries
+    from pet_flows.compare.tables.table import comparison_table
     from pet_flows.properties.registry import get_property
 
     check_file(picture, PICTURES, "--picture")
@@ -105,7 +105,7 @@ def command(
         for line in energy_lines(summaries):
             console.print(line)
     if picture is not None:
-        from pet_flows.compare.parity import draw_parity
+        from pet_flows.compare.tables.parity import draw_parity
 
         draw_parity(compared.rows(), picture)
         typer.echo(f"Picture in {picture}", err=True)

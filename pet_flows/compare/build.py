@@ -19,8 +19,8 @@ from pet_flows.compare.documents import (
     unreadable,
 )
 from pet_flows.compare.heads import Place, RecordHeads, by_place, record_heads
-from pet_flows.compare.match import Candidates, partners
-from pet_flows.compare.same import Distances
+from pet_flows.compare.matching.match import Candidates, partners
+from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Theirs
 from pet_flows.store.results import ResultStore

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pet_flows.compare import force_fields
 from pet_flows.compare.build import Built, build
 from pet_flows.compare.documents import Document
-from pet_flows.compare.row import Published, Row
-from pet_flows.compare.rows import rows_of
 from pet_flows.compare.shelf import Shelf
+from pet_flows.compare.tables.row import Published, Row
+from pet_flows.compare.tables.rows import rows_of
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
 

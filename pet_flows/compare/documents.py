@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pet_flows.compare.match import Choice, Partners
+from pet_flows.compare.matching.match import Choice, Partners
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.comparison import NotComparable, Value

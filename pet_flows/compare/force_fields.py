@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from pet_flows.compare.documents import Document, values_of
-from pet_flows.compare.match import Candidates, crystals_of
-from pet_flows.compare.same import Distances
+from pet_flows.compare.matching.match import Candidates, crystals_of
+from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.dft.level import FORCE_FIELD

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pet_flows.compare.row import COMPARED, UNITS, Pair, Row
+from pet_flows.compare.tables.row import COMPARED, UNITS, Pair, Row
 
 GROUPS: dict[str, Callable[[Row], bool]] = {
     "ground states": lambda row: row.ground_state is True,

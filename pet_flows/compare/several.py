@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pet_flows.compare import force_fields
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.documents import Document
-from pet_flows.compare.lines import dft_lines, number, short, without_dft
 from pet_flows.compare.statistics import Summary, is_pair, summarize
+from pet_flows.compare.tables.lines import dft_lines, number, short, without_dft
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pet_flows.compare.row import Published
 from pet_flows.compare.sides import Ours, ReadBlob, Theirs
+from pet_flows.compare.tables.row import Published
 from pet_flows.dft import sources
 from pet_flows.dft.documents import document_of
 from pet_flows.records.keys import digest

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
-from pet_flows.compare.corrections import SCHEME, Refused, adjust
+from pet_flows.compare.energies.corrections import SCHEME, Refused, adjust
 from pet_flows.compare.potential import level_of
 from pet_flows.dft.documents import primitive_structure
 from pet_flows.dft.level import LevelOfTheory

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
 
-from pet_flows.compare.above import Kind, above_hull
+from pet_flows.compare.energies.above import Kind, above_hull
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.registry import properties
 from pet_flows.report.fields import value_at

@@ -88,7 +88,7 @@ def test_a_changed_reference_leaves_other_crystals_of_its_formula_as_they_are(st
 
 
 def test_what_is_clearly_one_crystal_is_not_set_beside_others(store, monkeypatch):
-    from pet_flows.compare import same
+    from pet_flows.compare.matching import same
 
     asked = []
     real = same._matcher()

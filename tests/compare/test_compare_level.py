@@ -13,11 +13,11 @@ from pymatgen.core import Lattice, Structure
 from rich.console import Console
 
 from pet_flows.compare.campaign import compare_campaign
-from pet_flows.compare.data import as_dict
+from pet_flows.compare.matching.unmatched import unmatched
 from pet_flows.compare.metrics import measure
 from pet_flows.compare.potential import level_of
-from pet_flows.compare.table import comparison_table
-from pet_flows.compare.unmatched import unmatched
+from pet_flows.compare.tables.data import as_dict
+from pet_flows.compare.tables.table import comparison_table
 from pet_flows.dft import acwf
 from pet_flows.dft.differences import differences
 from pet_flows.dft.functionals import functional_name

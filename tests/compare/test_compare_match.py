@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.compare.campaign import compare_campaign
-from pet_flows.compare.identify import identify
+from pet_flows.compare.matching.identify import identify
 from pet_flows.compare.metrics import measure
 from pet_flows.dft import acwf
 from pet_flows.errors import PetFlowsError

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pet_flows.compare.identify import identify
+from pet_flows.compare.matching.identify import identify
 from pet_flows.dft import acwf
 from pet_flows.dft.documents import document_of, reference_of
 

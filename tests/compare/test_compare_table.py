@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from pet_flows.compare.campaign import compare_campaign
-from pet_flows.compare.data import as_dict
-from pet_flows.compare.identify import Crystal
+from pet_flows.compare.matching.identify import Crystal
 from pet_flows.compare.metrics import measure, worst
-from pet_flows.compare.parity import draw_parity
-from pet_flows.compare.row import Pair, Published, Row
-from pet_flows.compare.table import comparison_table
+from pet_flows.compare.tables.data import as_dict
+from pet_flows.compare.tables.parity import draw_parity
+from pet_flows.compare.tables.row import Pair, Published, Row
+from pet_flows.compare.tables.table import comparison_table
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError

@@ -9,9 +9,9 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from pet_flows.compare.above import above_hull
 from pet_flows.compare.build import build
-from pet_flows.compare.corrections import Refused, adjust
+from pet_flows.compare.energies.above import above_hull
+from pet_flows.compare.energies.corrections import Refused, adjust
 from pet_flows.dft.level import MATERIALS_PROJECT_U, LevelOfTheory
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import OAM, element, put_record, put_reference, rocksalt

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pet_flows.compare.energies import (
+from pet_flows.compare.energies.methods import methods
+from pet_flows.compare.energies.shift import (
     Material,
     fit_shift,
     formation_energies,
@@ -13,7 +14,6 @@ from pet_flows.compare.energies import (
     materials,
     shifted_errors,
 )
-from pet_flows.compare.methods import methods
 from pet_flows.dft.level import LevelOfTheory
 from tests.compare.comparisons import comparison, value
 

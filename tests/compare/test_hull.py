@@ -11,10 +11,10 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from pet_flows.compare.above import above_hull, e_above_hull
 from pet_flows.compare.build import build
-from pet_flows.compare.hull import Hull, Phase
-from pet_flows.compare.stability import stability
+from pet_flows.compare.energies.above import above_hull, e_above_hull
+from pet_flows.compare.energies.hull import Hull, Phase
+from pet_flows.compare.energies.stability import stability
 from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import (

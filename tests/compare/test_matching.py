@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from pet_flows.compare import same
 from pet_flows.compare.build import build
-from pet_flows.compare.match import ANOTHER_CRYSTAL, NOT_THERE
+from pet_flows.compare.matching import same
+from pet_flows.compare.matching.match import ANOTHER_CRYSTAL, NOT_THERE
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import (

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from pet_flows.cli import main
 from pet_flows.compare.campaign import compare_campaign
-from pet_flows.compare.data import as_dict
-from pet_flows.compare.table import comparison_table
+from pet_flows.compare.tables.data import as_dict
+from pet_flows.compare.tables.table import comparison_table
 from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError

@@ -6,8 +6,8 @@ from scipy.stats import bootstrap, spearmanr
 
 from pet_flows.compare.calibration import calibrate, calibration, spreads
 from pet_flows.compare.classification import Classification, symmetry_kept, verdicts
-from pet_flows.compare.lines import agreement_lines
 from pet_flows.compare.statistics import interval, summarize
+from pet_flows.compare.tables.lines import agreement_lines
 from tests.compare.comparisons import comparison, value
 
 PET, DFT = [-1.0, -2.1, -3.3, -3.9], [-1.1, -2.0, -3.0, -4.0]

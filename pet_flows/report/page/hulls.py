@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pet_flows.compare.above import AboveHull, above_hull
-from pet_flows.compare.hull import Hull, Phase
-from pet_flows.compare.phases import Energies, energies_of, reference_energies
+from pet_flows.compare.energies.above import AboveHull, above_hull
+from pet_flows.compare.energies.hull import Hull, Phase
+from pet_flows.compare.energies.phases import Energies, energies_of, reference_energies
 from pet_flows.errors import PetFlowsError
 from pet_flows.report.table import Row
 from pet_flows.store.results import ResultStore

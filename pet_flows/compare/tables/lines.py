@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.classification import symmetry_kept, verdicts
-from pet_flows.compare.row import Published
+from pet_flows.compare.matching.unmatched import said, unmatched
 from pet_flows.compare.statistics import Document
-from pet_flows.compare.unmatched import said, unmatched
+from pet_flows.compare.tables.row import Published
 
 _ABSENT = "–"
 #: no quantity in any of our units can be told from zero by less

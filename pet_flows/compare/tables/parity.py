@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pet_flows.compare.metrics import worst
-from pet_flows.compare.row import COMPARED, Row
+from pet_flows.compare.tables.row import COMPARED, Row
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pet_flows.compare.corrections import Refused
-from pet_flows.compare.hull import Hull, Phase
-from pet_flows.compare.phases import (
+from pet_flows.compare.energies.corrections import Refused
+from pet_flows.compare.energies.hull import Hull, Phase
+from pet_flows.compare.energies.phases import (
     Crystal,
     Energies,
     ReferenceEnergies,
@@ -17,8 +17,8 @@ from pet_flows.compare.phases import (
     energies_of,
     reference_energies,
 )
+from pet_flows.compare.energies.stability import Stability, stability
 from pet_flows.compare.shelf import Shelf
-from pet_flows.compare.stability import Stability, stability
 from pet_flows.store.results import ResultStore
 
 #: whose hull: the potential's own, or DFT's, to which no potential adds anything

@@ -78,7 +78,7 @@ def materials(
         Of ``pet_comparisons``, of one potential. Left out are those of other levels of theory than
         the potential's. Taken is the property, static or relaxation, that has more of them.
     energies
-        Key of a reference → eV/atom: those of one method (`pet_flows.compare.methods`).
+        Key of a reference → eV/atom: those of one method (`pet_flows.compare.energies.methods`).
     """
     found: dict[str, list[Material]] = {name: [] for name in ENERGIES}
     for document in documents:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pet_flows.compare.same import Distances
+from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.dft.differences import differences
 

@@ -11,9 +11,9 @@ from ase.data import atomic_numbers
 from pymatgen.core import Structure
 
 from pet_flows.compare.documents import label
-from pet_flows.compare.identify import PROTOTYPES, Crystal, identify
-from pet_flows.compare.row import COMPARED, Pair, Phases, Published, Row
+from pet_flows.compare.matching.identify import PROTOTYPES, Crystal, identify
 from pet_flows.compare.shelf import Shelf
+from pet_flows.compare.tables.row import COMPARED, Pair, Phases, Published, Row
 from pet_flows.dft import acwf, sources
 from pet_flows.models.catalogue import card_of
 

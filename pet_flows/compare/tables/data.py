@@ -8,11 +8,11 @@ from typing import Any
 
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.classification import Classification, symmetry_kept, verdicts
+from pet_flows.compare.matching.unmatched import unmatched
 from pet_flows.compare.metrics import measure, worst
-from pet_flows.compare.row import COMPARED, Row
 from pet_flows.compare.several import columns_of, rows_of_several
 from pet_flows.compare.statistics import summarize
-from pet_flows.compare.unmatched import unmatched
+from pet_flows.compare.tables.row import COMPARED, Row
 
 
 def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
-from pet_flows.compare.above import above_hull
 from pet_flows.compare.campaign import Compared
-from pet_flows.compare.energies import (
+from pet_flows.compare.energies.above import above_hull
+from pet_flows.compare.energies.phases import energies_of, reference_energies
+from pet_flows.compare.energies.shift import (
     Shift,
     fit_shift,
     formation_energies,
     materials,
     shifted_errors,
 )
-from pet_flows.compare.phases import energies_of, reference_energies
-from pet_flows.compare.stability import Stability
+from pet_flows.compare.energies.stability import Stability
 
 
 @dataclass(frozen=True)

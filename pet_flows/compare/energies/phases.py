@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations
 from typing import Any
 
-from pet_flows.compare.corrections import Refused, adjust
-from pet_flows.compare.energies import ENERGIES
-from pet_flows.compare.hull import Phase
-from pet_flows.compare.methods import methods
+from pet_flows.compare.energies.corrections import Refused, adjust
+from pet_flows.compare.energies.hull import Phase
+from pet_flows.compare.energies.methods import methods
+from pet_flows.compare.energies.shift import ENERGIES
 from pet_flows.compare.potential import is_force_field, level_of
 from pet_flows.compare.shelf import Shelf
 from pet_flows.dft.differences import differences

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pet_flows.compare.identify import Crystal
+from pet_flows.compare.matching.identify import Crystal
 from pet_flows.dft import acwf
 from pet_flows.dft.level import LevelOfTheory
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pet_flows.compare.campaign import Compared
-from pet_flows.compare.lines import agreement_lines, dft_lines, number, short, without_dft
 from pet_flows.compare.metrics import Metrics, measure, worst
-from pet_flows.compare.row import COMPARED, Row
 from pet_flows.compare.several import side_by_side
 from pet_flows.compare.statistics import Summary, summarize
+from pet_flows.compare.tables.lines import agreement_lines, dft_lines, number, short, without_dft
+from pet_flows.compare.tables.row import COMPARED, Row
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,0 +1,1 @@
+"""Energies of different materials beside DFT's: shifts, formation, hulls, corrections."""

@@ -1,0 +1,1 @@
+"""Which record and which reference are of one crystal."""

@@ -1,0 +1,1 @@
+"""What was compared, for a terminal, for programs and as a picture."""
