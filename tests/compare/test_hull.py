@@ -170,6 +170,17 @@ def test_the_own_hull_and_dfts_are_two_things(store):
     assert len(own) == len(fixed) == 8
 
 
+@pytest.mark.parametrize("gone", ["state", "potential", "property", "reason"])
+def test_a_damaged_record_stops_no_hull(store, gone):
+    keys = oxides(store)
+    # without the static of one phase there are more relaxations, whose energies then count
+    broken = {"parent": keys["MgO CsCl"]}
+    store.records.update_one(broken, {"$unset": {gone: ""}})
+    own = e_above_hull(store, "first")
+    assert own[keys["MgO"]] == 0.0
+    assert len(own) == (8 if gone == "reason" else 7)
+
+
 def test_stability_of_a_campaign_and_what_is_missing_is_unstable(store):
     keys = oxides(store, MgO="failed")
     (found,) = above_hull(store, "first", "dft")

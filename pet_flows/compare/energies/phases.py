@@ -88,7 +88,9 @@ def energies_of(where: ResultStore | Shelf, campaign: str) -> list[Energies]:
         "potential",
     ]  # fmt: skip
     shelf = where if isinstance(where, Shelf) else Shelf(where)
-    records = list(shelf.store.query({"sources.campaign": campaign}, names))
+    # damaged ones are named where records and references are compared
+    whole = {name: {"$exists": True} for name in ("state", "property", "potential.sha256")}
+    records = list(shelf.store.query({"sources.campaign": campaign, **whole}, names))
     if not records:
         raise PetFlowsError(
             f"No record in this store belongs to a campaign {campaign!r}; list the records there "
@@ -109,7 +111,7 @@ def energies_of(where: ResultStore | Shelf, campaign: str) -> list[Energies]:
             continue
         energy = (record.get("result") or {}).get("energy_per_atom")
         if record["state"] != "ok":
-            crystal.reason = f"its {chosen} is {record['state']} ({record['reason']})"
+            crystal.reason = f"its {chosen} is {record['state']} ({record.get('reason')})"
         elif energy is not None:
             crystal.phase = Phase(key, record["formula_pretty"], float(energy))
     _find_twins(shelf, campaign, chosen, found.values())
