@@ -124,11 +124,12 @@ class Evaluator:
 
     def _join(self, bounds: list[Bound]) -> BatchBound:
         """The structures as one; most batches are the one before, moved."""
-        if self._last is None or len(self._last[0]) != len(bounds) or not all(
-            one is two for one, two in zip(self._last[0], bounds, strict=True)
+        last = self._last
+        if last is None or len(last[0]) != len(bounds) or not all(
+            one is two for one, two in zip(last[0], bounds, strict=True)
         ):  # fmt: skip
-            self._last = (bounds, join(bounds))
-        return self._last[1]
+            last = self._last = (bounds, join(bounds))
+        return last[1]
 
     def _graphs(self, batch: Batch, plan: BatchPlan) -> Graphs:
         """What is evaluated of each structure, with its neighbours."""

@@ -1,5 +1,6 @@
 """The evaluator against ASE's way of doing the same: rotate, call metatomic, rotate back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,20 @@ def test_batch_composition_does_not_matter(make):
         alone = evaluator.evaluate([system])[0]
         assert alone.energy == pytest.approx(result.energy, abs=1e-10)
         np.testing.assert_allclose(alone.forces, result.forces, atol=1e-10)
+
+
+def test_threads_may_share_an_evaluator():
+    """What is kept of the last batch is not taken for that of another thread."""
+    evaluator = Evaluator(PETRaw(rough_model()), Plain())
+    batches = [
+        [System.of(a, Fixed(rotations(k), len(a))) for a in structures()[:k]] for k in (1, 2, 3)
+    ]
+    expected = [[r.energy for r in evaluator.evaluate(batch)] for batch in batches]
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(5):
+            found = pool.map(evaluator.evaluate, batches)
+            for results, energies in zip(found, expected, strict=True):
+                np.testing.assert_allclose([r.energy for r in results], energies, atol=1e-10)
 
 
 def test_float32_agrees_to_its_round_off():
