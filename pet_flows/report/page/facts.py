@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pet_flows.properties.registry import properties
 from pet_flows.records.provenance import versions
-from pet_flows.report.fields import number_text
+from pet_flows.report.page.again import Inputs, campaign_file
 from pet_flows.report.page.rows import states
 from pet_flows.report.page.series import Beside
 from pet_flows.report.table import Report
 from pet_flows.store.results import ResultStore
-
-#: paths of inputs that are listed
-_LISTED = 12
 
 
 def facts(store: ResultStore, table: Report, beside: Beside) -> dict[str, Any]:
@@ -27,13 +23,14 @@ def facts(store: ResultStore, table: Report, beside: Beside) -> dict[str, Any]:
     dict
         ``name``, ``created``, ``written``, ``n_structures``, ``n_comparisons``, ``potentials``,
         ``states``, ``levels``, ``matched`` (way → structures), ``manifest`` and its ``digest``,
-        ``versions``, ``devices``, ``hosts``, ``wall_time`` (s), ``evaluations``, ``inputs``,
+        ``versions``, ``devices``, ``hosts``, ``wall_time`` (s), ``evaluations``,
         ``campaign_file`` (text), ``writer`` (versions of today).
     """
     name = table.campaign
     campaign = _campaign(store, name)
     found = _computed(store, name)
     manifest = campaign.get("manifest") or {}
+    inputs: Inputs = found.pop("inputs")
     return {
         "name": name,
         "created": campaign.get("created"),
@@ -45,7 +42,7 @@ def facts(store: ResultStore, table: Report, beside: Beside) -> dict[str, Any]:
         "matched": Counter(beside.matched.values()),
         "manifest": {key: value for key, value in manifest.items() if key != "name"},
         "digest": campaign.get("digest"),
-        "campaign_file": _campaign_file(name, manifest, found["potentials"], found["inputs"]),
+        "campaign_file": campaign_file(name, manifest, found["potentials"], inputs),
         "writer": versions(),
         **found,
     }
@@ -64,7 +61,7 @@ def _computed(store: ResultStore, name: str) -> dict[str, Any]:
     used: dict[str, Counter[str]] = {}
     devices: Counter[str] = Counter()
     hosts: Counter[str] = Counter()
-    paths: Counter[str] = Counter()
+    inputs = Inputs()
     seconds, evaluations = 0.0, 0
     for record in store.query({"sources.campaign": name}, fields):
         if potential := record.get("potential"):
@@ -76,7 +73,9 @@ def _computed(store: ResultStore, name: str) -> dict[str, Any]:
         hosts[about.get("host") or "unknown"] += 1
         seconds += about.get("wall_time") or 0.0
         evaluations += record.get("n_evaluations") or 0
-        paths.update(_inputs(record["sources"], name))
+        for source in record["sources"]:
+            if source.get("campaign") == name:
+                inputs.add(source)
     return {
         "potentials": list(potentials.values()),
         "versions": {package: list(found) for package, found in used.items()},
@@ -84,64 +83,5 @@ def _computed(store: ResultStore, name: str) -> dict[str, Any]:
         "hosts": dict(hosts),
         "wall_time": seconds,
         "evaluations": evaluations,
-        "inputs": list(paths)[:_LISTED],
-        "n_inputs_more": max(0, len(paths) - _LISTED),
+        "inputs": inputs,
     }
-
-
-def _inputs(sources: Iterable[Mapping[str, Any]], name: str) -> set[str]:
-    """Files, or collections of a database, that a record's structure came from, else its name."""
-    found = set()
-    for source in sources:
-        if source.get("campaign") != name:
-            continue
-        place = (
-            source.get("path")
-            or "/".join(
-                str(source[part]) for part in ("database", "collection") if source.get(part)
-            )
-            or source.get("material_id")
-        )
-        if place:
-            found.add(str(place))
-    return found
-
-
-def _campaign_file(
-    name: str, manifest: Mapping[str, Any], potentials: list[Mapping[str, Any]], inputs: list[str]
-) -> str:
-    """Campaign file (see ``pet-flows init``) with the settings that are not the default."""
-    lines = [f"name: {_quoted(name)}", "inputs:"]
-    lines += [f"  - {_quoted(path)}" for path in inputs] or ["  # the structures of this campaign"]
-    models = list(dict.fromkeys(potential["name"] for potential in potentials))
-    lines += [f"potentials: [{', '.join(_quoted(model) for model in models)}]", "properties:"]
-    known = properties()
-    for which in manifest.get("properties", ()):
-        lines.append(f"  {which}:")
-        prop = known.get(which)
-        defaults: Mapping[str, Any] = {}
-        if prop is not None:
-            try:
-                defaults = prop.settings(**prop.in_campaign).model_dump(mode="json")
-            except ValueError:  # some of it has no default
-                defaults = {}
-        for key, value in (manifest.get("settings", {}).get(which) or {}).items():
-            if defaults.get(key) != value and isinstance(value, int | float | str | list):
-                lines.append(f"    {key}: {_value(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_value(item) for item in value)}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _quoted(value) if isinstance(value, str) else number_text(value, 12)
-
-
-def _quoted(text: str) -> str:
-    """Text as YAML reads it back, whatever is in it."""
-    plain = text.replace("-", "").replace("_", "").replace("/", "").replace(".", "")
-    if plain.isalnum() and not plain.isdigit():
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -13,7 +13,6 @@
         PF.command("pet-flows screen campaign.yaml"), PF.command(`pet-flows compare ${quoted(about.name)}`),
         PF.command(`pet-flows report ${quoted(about.name)} -o report`),
         PF.facts([
-          ["inputs", [...about.inputs, about.n_inputs_more && `and ${about.n_inputs_more} more`].filter(Boolean).join(", ")],
           ["structures", `${about.n_structures}, digest ${about.manifest.inputs_digest || "unknown"}`],
           ["campaign", about.digest && mono(about.digest)], ["begun", about.created && about.created.slice(0, 16).replace("T", " ")],
           ["report written", about.written.slice(0, 16).replace("T", " ") + " UTC"],
