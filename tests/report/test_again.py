@@ -107,3 +107,20 @@ def test_settings_and_potentials_are_written_with_all_digits(here):
         "model": "pet-mvl", "symmetrization": "grid:icosahedral", "dtype": "float32",
         "sha256": "1" * 64,
     }  # fmt: skip
+
+
+def test_the_symmetrization_is_the_one_that_was_given(here):
+    """A property that compares phases, or is a long run, has one made of it."""
+    spec = {"sha256": "1" * 64, "dtype": "float64"}
+    records = [{**spec, "name": "pet-mvl", "symmetrization": "crystal", "digest": "x"}]
+    for used, given in [
+        (["crystal:icosahedral", "crystal"], "crystal"),
+        (["crystal:icosahedral"], "crystal:icosahedral"),
+        (["crystal:icosahedral", "crystal:orientation"], "crystal"),
+        (["none", "none"], "none"),
+    ]:
+        potentials = {str(n): {**spec, "symmetrization": one} for n, one in enumerate(used)}
+        manifest = {"properties": ["relax"], "potentials": potentials}
+        (found,) = read_back(here, campaign_file("x", manifest, records, Inputs())).potentials
+        assert found.symmetrization == given
+        assert found.model == "pet-mvl"

@@ -11,6 +11,7 @@ from typing import Any
 
 from pet_flows.inputs.prototypes import PROTOTYPES
 from pet_flows.properties.registry import properties
+from pet_flows.symmetrization.spec import serving
 
 #: files that are named one by one; more of them by their folders
 _FILES = 200
@@ -90,11 +91,7 @@ def campaign_file(
     inputs
         Of all records.
     """
-    lines = [f"name: {text(name)}", *inputs.lines(), *(["potentials:"] if potentials else [])]
-    parts = ("symmetrization", "dtype", "sha256")
-    for potential in potentials:
-        lines.append(f"  - model: {text(str(potential['name']))}")
-        lines += [f"    {part}: {value(potential[part])}" for part in parts if potential.get(part)]
+    lines = [f"name: {text(name)}", *inputs.lines(), *_potentials(manifest, potentials)]
     lines.append("properties:")
     known = properties()
     for which in manifest.get("properties", ()):
@@ -112,6 +109,46 @@ def campaign_file(
             if key in own or key not in defaults or defaults[key] != given:
                 lines.append(f"    {key}: {value(given)}")
     return "\n".join(lines) + "\n"
+
+
+def _potentials(manifest: Mapping[str, Any], potentials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of the potentials, each as it was given, before properties took what serves them.
+
+    A potential given as ``crystal`` is ``crystal:icosahedral`` where phases are compared.
+    """
+    asked = manifest.get("potentials") or []
+    groups = [list(one.values()) for one in ([asked] if isinstance(asked, Mapping) else asked)]
+    if not groups:  # of a campaign without a manifest, what its records say
+        by_weights: dict[str, list[Any]] = {}
+        for potential in potentials:
+            by_weights.setdefault(f"{potential['sha256']} {potential['dtype']}", []).append(
+                potential
+            )
+        groups = list(by_weights.values())
+    names = {potential["sha256"]: str(potential["name"]) for potential in potentials}
+    lines = []
+    for group in groups:
+        sha256 = group[0]["sha256"]
+        used = list(dict.fromkeys(str(one["symmetrization"]) for one in group))
+        given = _given(used)
+        lines.append(f"  - model: {text(names.get(sha256, 'unknown'))}")
+        if given is None:
+            lines.append(f"    # properties have symmetrizations of their own: {', '.join(used)}")
+        lines += [
+            f"    symmetrization: {text(given or used[0])}",
+            f"    dtype: {text(str(group[0]['dtype']))}",
+            f"    sha256: {text(str(sha256))}",
+        ]
+    return ["potentials:", *lines] if lines else []
+
+
+def _given(used: Sequence[str]) -> str | None:
+    """The spec of which all that were used came; None where there is none."""
+    for spec in (*used, "crystal"):
+        served = {serving(spec, purpose) for purpose in ("derivatives", "dynamics", "phases")}
+        if served | {spec} >= set(used):
+            return spec
+    return None
 
 
 def value(given: Any) -> str:
