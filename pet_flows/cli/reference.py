@@ -164,11 +164,11 @@ def _progress() -> Iterator[Callable[[Imported], None] | None]:
 
 def _wanted(names: list[str], criteria: dict[str, Any] | None) -> dict[str, Any]:
     """Query for the references that were named."""
-    from pet_flows.dft.material_ids import normalized
+    from pet_flows.dft.material_ids import spellings
 
     parts: list[dict[str, Any]] = [] if criteria is None else [criteria]
     if names:
-        identifiers = [normalized(name) for name in names]
+        identifiers = [way for name in names for way in spellings(name)]
         fields = {"material_ids": identifiers, "formula_pretty": names}
         either: list[dict[str, Any]] = [{name: {"$in": held}} for name, held in fields.items()]
         # a table shows the beginnings of keys
@@ -247,4 +247,10 @@ def _remove(wanted: dict[str, Any]) -> None:
             "Nothing says which references to remove: name them, or give --query '{}' for all."
         )
     with ResultStore.open() as store:
-        typer.echo(f"Removed {counted(store.references.remove(wanted), 'reference')}.")
+        removed = store.references.remove(wanted)
+    if not removed:
+        raise PetFlowsError(
+            "There is no such reference, and none was removed: name others, of those that "
+            "pet-flows reference list shows."
+        )
+    typer.echo(f"Removed {counted(removed, 'reference')}.")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pymatgen.core import Structure
 
 from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.plausible import refuse_impossible_numbers
 from pet_flows.properties.registry import get_property
 from pet_flows.records.results import check_result
 
@@ -97,6 +98,7 @@ class Reference(_Frozen):
     @model_validator(mode="after")
     def _result_is_one(self) -> Reference:
         check_result(self.property, self.result, complete=False)
+        refuse_impossible_numbers(self.property, self.result)
         return self
 
     @cached_property

@@ -11,6 +11,7 @@ import numpy as np
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.blobs import Arrays, BlobStore
+from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
 from pet_flows.store.writes import blob_ids, refuse_large
 
@@ -63,8 +64,16 @@ class References:
     def find(
         self, criteria: Mapping[str, Any] | None = None, properties: Sequence[str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """References that match a MongoDB query, with all of their fields or those named."""
-        yield from self.collection.find(dict(criteria or {}), list(properties or ()) or None)
+        """References that match a MongoDB query, with all of their fields or those named.
+
+        Raises
+        ------
+        PetFlowsError
+            The query is no MongoDB query.
+        """
+        with refusals_said():
+            refuse_impossible(criteria, properties)
+            yield from self.collection.find(dict(criteria or {}), list(properties or ()) or None)
 
     @patient
     def get(self, key: str) -> dict[str, Any] | None:
@@ -89,8 +98,8 @@ class References:
 
     @patient
     def remove(self, criteria: Mapping[str, Any]) -> int:
-        """Remove references and their arrays; says how many."""
-        found = list(self.collection.find(dict(criteria), ["blobs"]))
+        """Remove references and their arrays; says how many. PetFlowsError if it is no query."""
+        found = list(self.find(criteria, ["blobs"]))
         for document in found:
             self.collection.delete_many({"_id": document["_id"]})
             self.blobs.remove(blob_ids(document))

@@ -79,7 +79,7 @@ def test_flows_give_references_and_their_parts_none(imported, results):
         "left out 6 scaled cells"
     )
     for found in results.references.find():
-        assert found["material_ids"][0] == "mp-149"  # of the job, written mp-ft
+        assert found["material_ids"][0] == "mp-ft"  # of the job, as it wrote it
         assert found["records"] == [LINKS["pet_record"]]
         assert found["formula_pretty"] == "Cu3Au"
         assert found["level"]["functional"] == "EMT"

@@ -211,3 +211,24 @@ def test_a_map_of_a_column_that_is_not_there(store, tmp_path):
         import_references(store, str(file), options=Options(PBE, columns={"G": "elastic.g_vrh"}))
     with pytest.raises(PetFlowsError, match="does not say with which functional"):
         import_references(store, str(file))
+
+
+def test_identifiers_are_kept_as_they_are_written(store, tmp_path, capsys):
+    """``mp-neg`` could be a number to the base 26, and is a name of somebody's own."""
+    file = tmp_path / "a.csv"
+    file.write_text("material_id,element,prototype,b0\nmp-neg,Si,diamond,88\nmp-ft,Cu,fcc,140\n")
+    import_references(store, str(file), options=Options(level=PBE))
+    ids = {d["formula_pretty"]: d["material_ids"] for d in store.references.find({})}
+    assert ids == {"Si": ["mp-neg"], "Cu": ["mp-ft"]}
+    for name, formula in (("mp-neg", "diamond"), ("mp-149", "fcc"), ("mp-aaaaaaft", "fcc")):
+        with pytest.raises(SystemExit):
+            main(["reference", "list", name, "--format", "json"])
+        printed = json.loads(capsys.readouterr().out)
+        assert [one["formula_pretty"] for one in printed] == [
+            {"diamond": "Si", "fcc": "Cu"}[formula]
+        ], name
+
+
+def test_nothing_to_remove_is_said(store):
+    with pytest.raises(SystemExit, match="There is no such reference, and none was removed"):
+        main(["reference", "remove", "nosuch"])

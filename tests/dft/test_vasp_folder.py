@@ -92,7 +92,7 @@ def test_what_the_user_says_of_the_level_counts(store, folder):
     found = the_one(store)
     assert (found["level"]["functional"], found["level"]["spin"]) == ("PBEsol", True)
     assert found["level"]["cutoff"] == 300
-    assert found["material_ids"] == ["mp-149"]
+    assert found["material_ids"] == ["mp-ft"]
     assert import_references(store, str(folder), options=options).same == 1
     # read with its own level, it takes the place of the first
     assert import_references(store, str(folder), options=Options(doi="10.1/x")).changed == 1

@@ -79,3 +79,15 @@ def test_no_number_that_is_none_is_stored(results):
         results.references.put(document, blobs)
     assert not list(results.references.find())
     assert results.blobs.data.count({}) == 0
+
+
+@pytest.mark.parametrize(
+    "query", [{"result.b0": {"$above": 3}}, {"$or": {}}, {"property": {"$regex": "("}}]
+)
+def test_a_query_that_is_none_is_a_sentence(results, query):
+    results.references.put(*document_of(reference()))
+    with pytest.raises(PetFlowsError, match="The query must be one that MongoDB understands"):
+        list(results.references.find(query))
+    with pytest.raises(PetFlowsError, match="The query must be one that MongoDB understands"):
+        results.references.remove(query)
+    assert len(list(results.references.find())) == 1

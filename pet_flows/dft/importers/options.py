@@ -10,7 +10,7 @@ import yaml
 
 from pet_flows.dft.documents import level_of
 from pet_flows.dft.level import LevelOfTheory
-from pet_flows.dft.material_ids import normalized
+from pet_flows.dft.material_ids import normalized, shown
 from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError
 from pet_flows.validate import Place, validated
@@ -81,14 +81,16 @@ class Options:
         return Origin(**{**found, **{name: said for name, said in given.items() if said}})
 
     def identifiers(self, found: Iterable[Any] = ()) -> tuple[str, ...]:
-        """Identifiers of an entry in one spelling, each once; one that was given comes first."""
-        every = [self.material_id, *found]
-        return tuple(dict.fromkeys(normalized(str(one)) for one in every if one))
+        """Identifiers of an entry as they are written, each once; one given comes first."""
+        once: dict[str, str] = {}
+        for one in filter(None, [self.material_id, *found]):
+            once.setdefault(normalized(str(one)), shown(str(one)))
+        return tuple(once.values())
 
     def are_in(self, document: Mapping[str, Any]) -> bool:
         """Whether a stored reference was read with these same options."""
         source = document["source"]
-        if self.material_id and normalized(self.material_id) not in document["material_ids"]:
+        if self.material_id and shown(self.material_id) not in document["material_ids"]:
             return False
         given = {"citation": self.citation, "doi": self.doi, "licence": self.licence}
         if any(said and source.get(name) != said for name, said in given.items()):
