@@ -133,6 +133,36 @@ def test_statistics_are_those_of_the_series(browser, written):
         fits_a_telephone(page)
 
 
+def test_raw_energies_are_not_what_a_reader_sees_first(browser, written):
+    with opened(browser, written, "index.html") as page:
+        select = page.locator("select[name=quantity]")
+        assert select.input_value() == "eos.v0_per_atom"
+        heads = page.locator("#table .tabulator-col-title").all_inner_texts()
+        assert any(head.startswith("Δ v0") for head in heads)
+        assert not any(head.startswith("Δ energy") for head in heads)
+        last = select.locator("optgroup").last
+        assert last.get_attribute("label") == "raw, zeros differ"
+        assert [text.split(" (")[0] for text in last.locator("option").all_inner_texts()] == [
+            "relax energy per atom", "static energy per atom"
+        ]  # fmt: skip
+        select.select_option("static.energy_per_atom")
+        assert "%" not in page.locator(".strip").inner_text().replace("95 %", "")
+        assert "R²" not in page.locator(".strip").inner_text()
+        assert "zeros" in page.locator("main").inner_text()
+
+
+def test_values_of_two_properties_are_told_apart_and_no_row_is_both_extremes(browser, written):
+    with opened(browser, written, "index.html") as page:
+        value = page.locator("label:has(span:text-is('value')) select")
+        texts = value.locator("option").all_inner_texts()
+        assert len(set(texts)) == len(texts)
+        assert "relax energy per atom (eV)" in texts
+        value.select_option("relax.energy_per_atom")
+        names = page.locator("#extremes td:first-child").all_inner_texts()
+        assert len(names) > 1
+        assert len(set(names)) == len(names)
+
+
 def test_text_of_a_campaign_stays_text(browser, written):
     with opened(browser, written, "index.html") as page:
         page.locator("input[type=search]").fill("script")
@@ -171,6 +201,9 @@ def test_the_page_of_a_structure(browser, written):
         assert float(pet) - float(dft) == pytest.approx(difference, abs=0.01)
         href = page.locator("a[href^='documents/']").first.get_attribute("href")
         assert json.loads((written / href).read_text("utf-8"))["_id"] in href
+        doi = page.locator("a:text-is('10.1000/182')").first
+        assert doi.get_attribute("href") == "https://doi.org/10.1000/182"
+        assert "noopener" in doi.get_attribute("rel")
         fits_a_telephone(page)
 
 

@@ -61,6 +61,8 @@ def draw_series(series: Series) -> Figure:
     _parity(left, series)
     _errors(right, series)
     title = f"{series.property} {series.name.replace('_', ' ')} · {series.potential}"
+    if series.raw:
+        title += " · raw, zeros differ"
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, color=INK, parse_math=False)
     return figure
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
-from pet_flows.dft.level import LevelOfTheory
+from pet_flows.compare.statistics import WITHOUT_SCALE
 from pet_flows.properties.registry import properties
 from pet_flows.report.damage import SYMPTOMS
+from pet_flows.report.page.levels import Levels
 from pet_flows.report.table import Row
 from pet_flows.store.results import ResultStore
 
 logger = logging.getLogger(__name__)
 
+#: energies whose zeros each potential and code chooses: two sides differ by a constant of theirs
+RAW = frozenset(("energy_per_atom", "e0_per_atom", "potential_energy_per_atom"))
 #: what is loaded of each comparison
 _NEEDED = (
     "record", "reference", "property", "matched_by", "level_differs", "level", "values", "reason",
@@ -45,6 +46,11 @@ class Series:
     matched_by: list[str] = field(default_factory=list)
     differs: list[int] = field(default_factory=list)
     """places of structures in these lists whose levels of theory are not the same"""
+
+    @property
+    def raw(self) -> bool:
+        """Whether the zeros of both sides are different ones, so that only spreads say something."""
+        return self.name in RAW
 
 
 @dataclass
@@ -118,7 +124,7 @@ class _Reader:
         spreads: Mapping[str, float | None],
     ):
         self._rows, self._places, self._spreads = rows, places, spreads
-        self._levels = _Levels(store)
+        self._levels = Levels(store)
         self._series: dict[tuple[str, ...], Series] = {}
         self._found = Beside([], {}, {}, [], 0)
 
@@ -130,7 +136,7 @@ class _Reader:
             if place is not None:
                 found.matched.setdefault(place, "unmatched")
             return
-        level = self._levels.short(document.get("level") or {})
+        level = self._levels.add(document.get("level") or {})
         values = [
             ((document["property"], value["name"], level, self._rows[place].potential), value)
             for value in document.get("values") or ()
@@ -150,29 +156,40 @@ class _Reader:
             if document.get("level_differs"):
                 series.differs.append(len(series.row))
             series.row.append(place)
-            for name in ("pet", "dft", "difference", "relative"):
+            for name in ("pet", "dft", "difference"):
                 getattr(series, name).append(_number(value.get(name)))
+            series.relative.append(relative_of(value))
             series.spread.append(self._spreads.get(document["record"]))
             series.matched_by.append(way)
 
     def found(self) -> Beside:
+        short, self._found.levels = self._levels.named()
+        for series in self._series.values():
+            series.level = short[series.level]
         self._found.series = sorted(self._series.values(), key=_order)
-        self._found.levels = self._levels.said
         return self._found
 
 
 def _order(series: Series) -> tuple[Any, ...]:
-    """As properties are computed, then as their tables begin; the larger of two levels first."""
+    """As properties are computed, then as their tables begin; the larger of two levels first.
+
+    Raw energies are the last.
+    """
     known = properties()
     names = list(known)
     place = names.index(series.property) if series.property in known else len(names)
     table: list[Any] = list(known[series.property].table) if series.property in known else []
     told = table.index(series.name) if series.name in table else len(table)
-    return place, told, series.name, -len(series.row)
+    return series.raw, place, told, series.name, -len(series.row)
 
 
 def _rank(way: str) -> int:
     return _WAYS.index(way) if way in _WAYS else len(_WAYS)
+
+
+def relative_of(value: Mapping[str, Any]) -> float | None:
+    """Difference of a value relative to DFT's; None where zero is a convention, or belongs."""
+    return None if value.get("name") in WITHOUT_SCALE | RAW else _number(value.get("relative"))
 
 
 def _number(value: Any) -> float | None:
@@ -195,42 +212,6 @@ def _alone(document: Mapping[str, Any], place: int | None) -> dict[str, Any]:
         "material": document.get("material_id"),
         "reason": document.get("reason") or "no value is in both",
     }
-
-
-class _Levels:
-    """Short names of levels: the functional, with a number where one has several."""
-
-    def __init__(self, store: ResultStore):
-        self._store = store
-        self._by_digest: dict[str, str] = {}
-        self.said: dict[str, str] = {}
-
-    def short(self, level: Mapping[str, Any]) -> str:
-        digest = str(level.get("digest"))
-        if digest not in self._by_digest:
-            name = str(level.get("functional") or "unknown functional")
-            same = sum(short.split(" #")[0] == name for short in self._by_digest.values())
-            self._by_digest[digest] = f"{name} #{same + 1}" if same else name
-            self.said[self._by_digest[digest]] = self._whole(digest) or name
-        return self._by_digest[digest]
-
-    def _whole(self, digest: str) -> str:
-        """All that is known of a level, from one of its references."""
-        for document in self._references(digest):
-            return level_text(document["level"])
-        return ""
-
-    def _references(self, digest: str) -> Iterator[dict[str, Any]]:
-        return self._store.references.find({"level.digest": digest}, ["level"])
-
-
-def level_text(level: Mapping[str, Any]) -> str:
-    """Level of theory of a document on one line."""
-    try:
-        return str(LevelOfTheory(**{k: v for k, v in level.items() if k != "digest"}))
-    except (ValidationError, TypeError):
-        logger.warning("A reference has a level of theory that cannot be read: %s.", level)
-        return str(level.get("functional") or "unknown functional")
 
 
 def series_csv(beside: Beside, rows: Sequence[Row]) -> str:

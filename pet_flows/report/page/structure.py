@@ -6,14 +6,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pet_flows.compare.energies.corrections import SCHEME
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.registry import properties
 from pet_flows.report.damage import SYMPTOMS, damage
 from pet_flows.report.fields import fields_of
 from pet_flows.report.listing import headline
 from pet_flows.report.page.curves import equation_of_state, phonons
+from pet_flows.report.page.levels import level_text
 from pet_flows.report.page.rows import page_of, state_of
-from pet_flows.report.page.series import level_text
+from pet_flows.report.page.series import RAW, relative_of
 from pet_flows.report.page.viewer import viewed
 from pet_flows.report.table import Row
 from pet_flows.store.results import ResultStore
@@ -225,4 +227,15 @@ def _pair(pair: Document) -> dict[str, Any]:
         "record", "reference", "property", "matched_by", "rmsd", "level_differs", "values",
         "corrections", "warnings",
     )  # fmt: skip
-    return {name: pair.get(name) for name in names}
+    found = {name: pair.get(name) for name in names}
+    found["values"] = [
+        {**value, "relative": relative_of(value), "raw": value.get("name") in RAW}
+        for value in pair.get("values") or ()
+    ]
+    corrected = pair.get("corrections") or {}
+    if not (corrected.get("pet") or corrected.get("dft")):
+        # a scheme that nobody asked for, and that changes nothing, needs no words
+        found["warnings"] = [
+            text for text in pair.get("warnings") or () if not text.startswith(f"{SCHEME}:")
+        ]
+    return found

@@ -30,7 +30,7 @@ def summary(series: Series, materials: Sequence[str]) -> dict[str, Any]:
     -------
     dict
         ``n``, ``mae`` with its 95 % ``interval``, ``bias``, ``rmse``, ``median`` and ``largest`` of
-        |difference|, ``mape``, ``r2``, ``calibration``.
+        |difference|, ``mape``, ``r2`` (None of raw energies), ``calibration``.
     """
     differences = np.array(series.difference)
     absolute = np.abs(differences)
@@ -49,7 +49,7 @@ def summary(series: Series, materials: Sequence[str]) -> dict[str, Any]:
         "median": np.median(absolute),
         "largest": absolute.max(),
         "mape": np.mean(relative) if relative else None,
-        "r2": r_squared(*zip(*pairs, strict=True)) if len(pairs) > 1 else None,
+        "r2": r_squared(*zip(*pairs, strict=True)) if len(pairs) > 1 and not series.raw else None,
         "calibration": _calibration(series),
     }
 

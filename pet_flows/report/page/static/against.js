@@ -121,18 +121,17 @@
   function options() {
     const groups = new Map();
     for (const [key, [series]] of PF.quantities) {
-      if (!groups.has(series.property)) groups.set(series.property, []);
+      const group = series.raw ? "raw, zeros differ" : series.property;
+      if (!groups.has(group)) groups.set(group, []);
       const n = PF.quantities.get(key).reduce((sum, one) => sum + one.row.length, 0);
-      groups.get(series.property).push([key, `${series.name.replaceAll("_", " ")} (${n})`]);
+      groups.get(group).push([key, `${nameOf(series)} (${n})`]);
     }
     return [...groups];
   }
 
   PF.against = function (main) {
     if (!SERIES.length) return;
-    const most = Math.max(...SERIES.map((s) => s.row.length));
-    // where many are compared, and both sides are numbers, the first that is declared
-    const first = SERIES.find((s) => 2 * s.row.length >= most && s.dft.some((v) => v !== null)) || SERIES[0];
+    const first = PF.quantities.get(PF.telling[0])[0];
     const chosen = { key: `${first.property}.${first.name}`, level: first.level, potential: first.potential, relative: false };
     const selects = PF.el("div", { class: "choices" });
     const numbers = PF.el("div", { class: "strip" });
@@ -172,8 +171,9 @@
       selects.replaceChildren(...[quantity.whole, choose("level of theory", "level", several("level")),
         choose("potential", "potential", several("potential")), measure && measure.whole].filter(Boolean));
       numbers.replaceChildren(...strip(series));
+      const raw = series.raw ? " Raw energies: PET and DFT have different zeros, and their difference is no error." : "";
       const across = series.differs.length ? ` Open circles: ${series.differs.length} whose levels of theory are not the same.` : "";
-      note.replaceChildren(`DFT: ${window.CAMPAIGN.levels[series.level] || series.level}.${across} All of them with all digits: `,
+      note.replaceChildren(`DFT: ${window.CAMPAIGN.levels[series.level] || series.level}.${raw}${across} All of them with all digits: `,
         PF.el("a", { href: "comparisons.csv", text: "comparisons.csv" }));
 
       const errors = errorsOf(series, chosen.relative && hasRelative);

@@ -115,6 +115,14 @@ window.PF = {};
     return { whole, node };
   };
 
+  /** A DOI as a link, which only a click follows; what is none stays text. */
+  PF.doi = function (text) {
+    const [doi] = String(text || "").match(/10\.\d{4,9}\/\S+$/) || [];
+    if (!doi) return text;
+    const href = `https://doi.org/${doi.split("/").map(encodeURIComponent).join("/")}`;
+    return PF.el("a", { href, rel: "noopener noreferrer", text: doi });
+  };
+
   PF.section = (title, note, ...children) =>
     PF.el("section", {}, PF.el("h2", { text: title }), note && PF.el("p", { class: "note" }, note),
       ...children);

@@ -94,7 +94,7 @@
     const order = places(h).sort((a, b) => h.above[a] - h.above[b]);
     const compound = h.elements.length > 1, beside = h.above_dft.some((value) => value !== null);
     const head = [["structure"], compound && ["formula"], ["space group"], compound && ["formation, eV/atom", "number"],
-      [compound ? "above hull, meV/atom" : "above lowest, meV/atom", "number"], beside && ["above DFT's hull", "number"]].filter(Boolean);
+      [compound ? "above hull, meV/atom" : "above lowest, meV/atom", "number"], beside && ["above DFT's hull, meV/atom", "number"]].filter(Boolean);
     const meV = (value) => (value === null ? "–" : PF.number(1000 * value, 4));
     return PF.el("table", { class: "plain" },
       PF.el("thead", {}, PF.el("tr", {}, head.map(([text, kind]) => PF.el("th", { text, class: kind || null })))),

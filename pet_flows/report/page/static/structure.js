@@ -87,7 +87,9 @@
     for (const pair of pairs) for (const value of pair.values || []) {
       if (!known.has(value.name)) known.set(value.name, { name: value.name, unit: value.unit, value: value.pet, meaning: "" });
     }
-    const levels = pairs.map((pair) => S.references.find((r) => r.key === pair.reference).functional);
+    const short = new Map(Object.entries(window.CAMPAIGN.levels).map(([name, whole]) => [whole, name]));
+    const levels = pairs.map((pair) => S.references.find((r) => r.key === pair.reference))
+      .map((r) => short.get(r.level) || r.functional);
     const head = PF.el("tr", {}, PF.el("th", { text: "" }), PF.el("th", { class: "number", text: "PET" }),
       levels.map((level) => [PF.el("th", { class: "number", text: `DFT ${level}` }), PF.el("th", { class: "number", text: "error" })]),
       PF.el("th", { text: "" }));
@@ -108,8 +110,8 @@
 
   function error(found) {
     if (!found || found.difference === null) return "";
-    const relative = found.relative === null ? "" : ` (${PF.percent(found.relative)})`;
-    return PF.signed(found.difference, 3) + relative;
+    const more = found.raw ? "zeros differ" : found.relative === null ? null : PF.percent(found.relative);
+    return [PF.signed(found.difference, 3), more && PF.el("span", { class: "more" }, ` (${more})`)];
   }
 
   function link(S, key, text) {
@@ -122,11 +124,11 @@
     const ways = { link: "the link in its own document", identifier: "its identifier", structure: "its structure" };
     return panel("half", `${r.property}, ${r.level}`, PF.facts([
       ["from", where], ["calculated by", from.uuid && `${from.uuid}${from.index === null ? "" : `, run ${from.index}`}`],
-      ["folder", from.dir_name], ["cited as", from.citation], ["doi", from.doi], ["licence", from.licence],
+      ["folder", from.dir_name], ["cited as", from.citation], ["doi", PF.doi(from.doi)], ["licence", from.licence],
       ["completed", day(from.completed_at)], ["matched by", ways[pair.matched_by] || pair.matched_by],
       ["rmsd", pair.rmsd !== null ? PF.number(pair.rmsd, 3) : null], ["levels differ", pair.level_differs.join("; ")],
       ["known as", r.materials.join(", ")], ["document", link(S, r.key, r.key)],
-    ]), [...r.problems, ...(pair.warnings || [])].map((text) => PF.el("div", { class: "warning", text })));
+    ]), [...new Set([...r.problems, ...(pair.warnings || [])])].map((text) => PF.el("div", { class: "warning", text })));
   }
 
   function provenance(S, record) {

@@ -11,6 +11,16 @@
   }
   PF.quantities = quantities;
 
+  /** What says most about a potential, if it is there for half as many as anything else. */
+  const TELLING = ["eos.v0_per_atom", "elastic.k_vrh", "relax.volume_per_atom", "phonon.spectrum_w1"];
+  PF.telling = (function () {
+    const weighed = SERIES.filter((s) => !s.raw), most = Math.max(0, ...weighed.map((s) => s.row.length));
+    const many = (key) => quantities.get(key).some((s) => 2 * s.row.length >= most);
+    const chosen = TELLING.filter((key) => quantities.has(key));
+    const others = weighed.filter((s) => s.dft.some((v) => v !== null)).map((s) => `${s.property}.${s.name}`);
+    return [...new Set([...chosen.filter(many), ...others.filter(many), ...chosen, ...quantities.keys()])];
+  })();
+
   const meV = (value) => (value === null ? null : 1000 * value);
 
   /** Rows as Tabulator takes them: columns by number, errors of the first level that a row has. */
@@ -72,7 +82,7 @@
       }
     });
     [...quantities.entries()].forEach(([key, [series]], k) => {
-      if (view === series.property || (view === "" && k < 2)) {
+      if (view === series.property || (view === "" && PF.telling.slice(0, 2).includes(key) && !series.raw)) {
         columns.push({ ...numeric(`e${k}`, `Δ ${shortName(series.name)}`, series.unit, 3, true),
           headerTooltip: () => PF.tip(`${key}: PET minus DFT`) });
       }

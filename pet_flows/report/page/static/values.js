@@ -11,7 +11,7 @@
     const groups = new Map();
     for (const head of heads) {
       if (!groups.has(head.property)) groups.set(head.property, []);
-      groups.get(head.property).push([head.key, `${head.name.replaceAll("_", " ")}${head.unit ? ` (${head.unit})` : ""}`]);
+      groups.get(head.property).push([head.key, axisOf(head)]);
     }
     return [...groups];
   }
@@ -55,8 +55,10 @@
       const order = rows.filter((n) => ys[n] !== null).sort((a, b) => ys[a] - ys[b]);
       const list = (title, picked) => [PF.el("h3", { text: title }), PF.el("table", { class: "plain" }, picked.map((n) =>
         PF.el("tr", {}, PF.el("td", {}, PF.rowLink(n)), PF.el("td", { class: "number", text: PF.number(ys[n], 5) }))))];
-      document.getElementById("extremes").replaceChildren(
-        ...list(`Largest${one.unit ? ` (${one.unit})` : ""}`, order.slice(-5).reverse()), ...list("Smallest", order.slice(0, 5)));
+      const unit = one.unit ? ` (${one.unit})` : "", n = Math.min(5, Math.ceil(order.length / 2));
+      const smallest = order.slice(0, Math.min(5, order.length - n));  // none of the largest again
+      document.getElementById("extremes").replaceChildren(...list(`Largest${unit}`, order.slice(order.length - n).reverse()),
+        ...(smallest.length ? list(`Smallest${unit}`, smallest) : []));
     }
     update();
   };
