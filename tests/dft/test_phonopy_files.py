@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,15 +15,18 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from phonopy import Phonopy
 from phonopy.file_IO import write_BORN, write_FORCE_CONSTANTS, write_FORCE_SETS
+from phonopy.interface.vasp import write_vasp
 from phonopy.structure.atoms import PhonopyAtoms
 
 from pet_flows.dft.importers.importing import import_references
 from pet_flows.dft.importers.kinds import kind_of
 from pet_flows.dft.importers.options import Options
+from pet_flows.errors import PetFlowsError
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
 from pet_flows.store.results import ResultStore
 
 PBE = Options(level={"functional": "PBE"}, material_id="mp-30")
+VASPRUN = Path(__file__).parent / "data" / "Si64_displaced.vasprun.xml.gz"
 QPOINTS = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.1, 0.2, 0.3]]
 
 
@@ -225,3 +230,64 @@ def test_one_damaged_folder_stops_no_other(store, tmp_path, copper):
     assert set(said) == {"without", "cut", "other"}
     for name in ("cut", "other"):
         assert said[name].startswith("It is damaged or of another kind"), said[name]
+
+
+def write_bare(made, folder, cell="POSCAR-unitcell"):
+    """FORCE_SETS beside a POSCAR, and no YAML."""
+    write_vasp(folder / cell, made.unitcell)
+    write_FORCE_SETS(made.dataset, filename=folder / "FORCE_SETS")
+
+
+@pytest.mark.parametrize("cell", ["POSCAR-unitcell", "POSCAR"])
+def test_forces_beside_a_poscar(store, tmp_path, copper, cell):
+    write_bare(copper, tmp_path, cell)
+    # of the displaced supercell; it is no static calculation of a crystal
+    shutil.copy(VASPRUN, tmp_path / "vasprun_disp-001.xml.gz")
+    assert kind_of(str(tmp_path)) == kind_of(str(tmp_path / "FORCE_SETS")) == "phonopy"
+    assert import_references(store, str(tmp_path), options=PBE).new == 1
+    (document,) = store.references.find({})
+    assert np.linalg.det(document["result"]["supercell_matrix"]) == pytest.approx(32)
+    ours = to_phonopy(store.references.blob(document, "phonon")).run_qpoints(QPOINTS).frequencies
+    assert ours == pytest.approx(copper.run_qpoints(QPOINTS).frequencies, abs=1e-4)
+    found = import_references(store, str(tmp_path), "vasp", PBE)
+    assert (found.new, found.left_out) == (0, {"displaced cell": 1})
+
+
+def test_a_supercell_that_could_be_several_is_asked_for(store, tmp_path, copper):
+    cell = copper.unitcell
+    long = PhonopyAtoms(
+        numbers=cell.numbers, cell=cell.cell * [1, 1, 1.1], scaled_positions=cell.scaled_positions
+    )
+    made = Phonopy(long, np.diag([2, 2, 2]), primitive_matrix="auto")
+    made.generate_displacements(distance=0.02)
+    made.forces = [forces_of(one) for one in made.supercells_with_displacements]
+    write_bare(made, tmp_path)
+    (problem,) = import_references(store, str(tmp_path), options=PBE).problems
+    assert problem.reason == (
+        "The supercell of 32 atoms could be 1x1x8 or 2x2x2 of the 4 in POSCAR-unitcell: give it "
+        "with --map dim=2x2x2, as it was for phonopy."
+    )
+    given = Options(level=PBE.level, columns={"dim": "2 2 2"})
+    assert import_references(store, str(tmp_path), options=given).new == 1
+    # phonopy's own supercell says it as well
+    write_vasp(tmp_path / "SPOSCAR", made.supercell)
+    assert import_references(store, str(tmp_path), options=PBE).changed == 1
+    for wrong in ("2x2", "0x2x2", "a"):
+        bad = Options(level=PBE.level, columns={"dim": wrong})
+        (problem,) = import_references(store, str(tmp_path), options=bad, again=True).problems
+        assert "--map dim must be three whole numbers" in problem.reason
+
+
+def test_forces_without_a_cell_of_theirs(store, tmp_path, copper):
+    write_bare(copper, tmp_path)
+    (tmp_path / "POSCAR-unitcell").unlink()
+    (problem,) = import_references(store, str(tmp_path), options=PBE).problems
+    assert "neither a YAML file of phonopy nor POSCAR-unitcell or POSCAR" in problem.reason
+    write_vasp(tmp_path / "POSCAR", copper.supercell)
+    (problem,) = import_references(store, str(tmp_path), options=PBE).problems
+    assert "is of 32 atoms, and POSCAR holds 32, which make no supercell" in problem.reason
+
+
+def test_a_folder_without_phonopy_says_so(store, tmp_path):
+    with pytest.raises(PetFlowsError, match="holds nothing of phonopy at any depth"):
+        import_references(store, str(tmp_path), "phonopy", PBE)

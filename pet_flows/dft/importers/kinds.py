@@ -62,10 +62,10 @@ KINDS: dict[str, Kind] = {
         called=("jobflow",),
     ),
     "phonopy": Kind(
-        "phonopy or phono3py: YAML with forces or force constants, or a folder with it",
+        "phonopy or phono3py: YAML or FORCE_SETS, or a folder with one",
         f"{_PACKAGE}.phonopy_files:read",
-        names=("phonopy*.yaml", "phono3py*.yaml"),
-        below=("phonopy*.yaml", "phono3py*.yaml"),
+        names=("phonopy*.yaml", "phono3py*.yaml", "force_sets"),
+        below=("phonopy*.yaml", "phono3py*.yaml", "force_sets"),
     ),
     "materials-project": Kind(
         "materials-project:mp-149,mp-13, downloaded with mp-api",

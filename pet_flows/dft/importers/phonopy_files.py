@@ -1,4 +1,4 @@
-"""Folders of phonopy and phono3py: cells in YAML, with forces or force constants beside them."""
+"""Folders of phonopy and phono3py: cells, with forces or force constants beside them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.importers.phonon_result import phonon_result
+from pet_flows.dft.importers.phonopy_cells import (
+    DIM,
+    FORCES,
+    SUPERCELL,
+    UNIT_CELLS,
+    phonopy_of_forces,
+)
 from pet_flows.dft.importers.read import Read, Unchanged
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.errors import PetFlowsError
@@ -33,7 +40,7 @@ _PHONO3PY = ("phono3py_params.yaml", "phono3py.yaml", "phono3py_disp.yaml")
 #: what phonopy finds beside them
 _BESIDE = (
     "FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5", "BORN", "FORCES_FC2", "FORCES_FC3",
-    "fc2.hdf5",
+    "fc2.hdf5", SUPERCELL, *UNIT_CELLS,
 )  # fmt: skip
 _CONDUCTIVITY = "kappa-m*.hdf5"
 
@@ -47,16 +54,29 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     Parameters
     ----------
     source
-        A YAML file of phonopy or phono3py, a folder with one, or a folder of such folders.
+        A YAML file of phonopy or phono3py, FORCE_SETS beside a POSCAR of the unit cell, a folder
+        with one of these, or a folder of such folders.
+    options
+        ``columns`` may say the supercell where there is no YAML: ``{"dim": "2x2x2"}``.
 
     Raises
     ------
     PetFlowsError
-        No level is given.
+        No level is given, or there is no such file.
     """
     options.level_of(None)  # these files do not say theirs: once for all
+    if wrong := sorted(options.columns.keys() - {DIM}):
+        raise PetFlowsError(
+            f"--map names {wrong[0]!r}, of which phonopy knows nothing: give {DIM} alone."
+        )
     given = Path(source).expanduser()
     origins = {file: _origin(file) for file in ([given] if given.is_file() else _files(given))}
+    if not origins:
+        listed = ", ".join([*_PHONOPY, *_PHONO3PY])
+        raise PetFlowsError(
+            f"{source} holds nothing of phonopy at any depth, neither YAML ({listed}) nor "
+            f"{FORCES}: name another folder."
+        )
     unchanged = known.unchanged(origins.values())
     for file, origin in origins.items():
         if origin.identity in unchanged:
@@ -68,7 +88,7 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
 def _files(folder: Path) -> list[Path]:
     """In each folder the file that says most, of phonopy before phono3py."""
     found: dict[Path, Path] = {}
-    for name in (*_PHONOPY, *_PHONO3PY):
+    for name in (*_PHONOPY, *_PHONO3PY, FORCES):
         for file in sorted(folder.rglob(f"{name}*")):
             found.setdefault(file.parent, file)
     return [found[place] for place in sorted(found)]
@@ -90,7 +110,13 @@ def _references(file: Path, origin: Origin, options: Options) -> Iterator[Refere
     found = Found({}, origin.name, options, origin=where)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        phonopy = _of_phono3py(file) if "phono3py" in file.name.lower() else _of_phonopy(file)
+        if "phono3py" in file.name.lower():
+            phonopy = _of_phono3py(file)
+        elif file.name == FORCES:
+            with chdir(file.resolve().parent):  # phonopy looks for BORN where it is
+                phonopy = phonopy_of_forces(Path(FORCES), options.columns.get(DIM))
+        else:
+            phonopy = _of_phonopy(file)
     phonopy = _in_electronvolts(phonopy)
     structure = _structure(phonopy.primitive)
     for conductivity in sorted(file.resolve().parent.glob(_CONDUCTIVITY)):

@@ -13,12 +13,14 @@ from pet_flows.dft.importers.found import Found
 from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
-from pet_flows.dft.importers.read import Read, Unchanged
+from pet_flows.dft.importers.read import LeftOut, Read, Unchanged
 from pet_flows.dft.importers.vasp_task import references
 from pet_flows.dft.reference import Origin, Reference
 
 #: what is read with a vasprun.xml, where it is there
 _BESIDE = ("OUTCAR", "CONTCAR")
+#: of phonopy, made of calculations beside it or in folders such as disp-001 below it
+_FORCES = "FORCE_SETS"
 
 
 def read(source: str, options: Options, known: Known) -> Iterator[Read]:
@@ -27,12 +29,16 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     Parameters
     ----------
     source
-        A vasprun.xml, a folder with one, or a folder of such folders.
+        A vasprun.xml, a folder with one, or a folder of such folders. Displaced cells of a phonon
+        calculation, which lie beside its FORCE_SETS, are left out.
     """
     given = Path(source).expanduser()
     files = [given] if given.is_file() else sorted(given.rglob("vasprun*.xml*"))
     groups: dict[Path, list[Path]] = {}
     for file in files:
+        if given.is_dir() and _is_displaced(file):
+            yield LeftOut(str(file), "displaced cell")
+            continue
         # several runs of one calculation lie side by side, each with an OUTCAR of its own;
         # without one they are calculations of their own
         place = file.parent if _is_whole(file.parent) and given.is_dir() else file
@@ -54,6 +60,14 @@ def _origin(place: Path, files: list[Path]) -> Origin:
         dir_name=str(path if path.is_dir() else path.parent),
         completed_at=datetime.fromtimestamp(changed, UTC),
     )
+
+
+def _is_displaced(file: Path) -> bool:
+    """Whether it is one of the calculations that FORCE_SETS were made of."""
+    folder = file.resolve().parent
+    if (folder / _FORCES).exists():
+        return True
+    return folder.name.lower().startswith("disp") and (folder.parent / _FORCES).exists()
 
 
 def _is_whole(folder: Path) -> bool:
