@@ -23,7 +23,6 @@ from pet_flows.report.page.curves import bands, density, equation_of_state
 from pet_flows.report.page.figures import write_figures
 from pet_flows.report.page.folder import write_report
 from pet_flows.report.page.hulls import hulls
-from pet_flows.report.page.levels import told_apart
 from pet_flows.report.page.scripts import script
 from pet_flows.report.page.series import beside_dft
 from pet_flows.report.table import report
@@ -80,30 +79,6 @@ def test_series_are_the_comparisons(folder):
     copper = next(n for n, row in enumerate(rows) if row.material == "mp-30")
     assert copper not in ours["eos", "b0"].row
     assert copper in beside.matched
-
-
-def test_raw_energies_come_last_and_have_neither_percent_nor_r2(written):
-    series = data(written, "series")
-    raw = [s for s in series if s["name"] == "energy_per_atom"]
-    assert {s["property"] for s in raw} == {"relax", "static"}
-    assert series[-2:] == raw
-    for one in series:
-        assert one["raw"] == (one in raw)
-        if one["raw"] or one["name"] in ("min_frequency", "max_force"):
-            assert set(one["relative"]) == {None}
-            assert one["summary"]["mape"] is None
-    assert {one["summary"]["r2"] for one in raw} == {None}
-    assert next(s for s in series if s["name"] == "b0")["summary"]["r2"] > 0
-
-
-def test_levels_of_one_functional_are_told_apart():
-    said = {
-        "a": "PBE, all-electron, non-magnetic", "b": "PBE, 520 eV, non-magnetic",
-        "c": "PBE, non-magnetic", "d": "PBE, non-magnetic",
-    }  # fmt: skip
-    assert told_apart("PBE", said) == {
-        "a": "PBE, all-electron", "b": "PBE, 520 eV", "c": "PBE", "d": "PBE #2"
-    }  # fmt: skip
 
 
 def entry(name: str, formula: str, energy: float) -> tuple[dict, dict]:

@@ -129,7 +129,7 @@ def _write_tables(
     series = []
     for one in beside.series:
         shown = {name: value for name, value in vars(one).items() if name != "matched_by"}
-        series.append({**shown, "raw": one.raw, "summary": summary(one, materials)})
+        series.append({**shown, "summary": summary(one, materials)})
     write_script(data / "series.js", "SERIES", series)
     told = {"hulls": found, "stability": stabilities(store, table.campaign) if found else []}
     write_script(data / "hulls.js", "HULLS", told)

@@ -46,11 +46,12 @@ class Series:
     matched_by: list[str] = field(default_factory=list)
     differs: list[int] = field(default_factory=list)
     """places of structures in these lists whose levels of theory are not the same"""
+    raw: bool = field(init=False)
+    """whether the zeros of both sides are different ones, so that differences say nothing"""
 
-    @property
-    def raw(self) -> bool:
-        """Whether the zeros of both sides are different ones, so that only spreads say something."""
-        return self.name in RAW
+    def __post_init__(self) -> None:
+        """A name says it."""
+        self.raw = self.name in RAW
 
 
 @dataclass

@@ -234,7 +234,7 @@ def _pair(pair: Document) -> dict[str, Any]:
     ]
     corrected = pair.get("corrections") or {}
     if not (corrected.get("pet") or corrected.get("dft")):
-        # a scheme that nobody asked for, and that changes nothing, needs no words
+        # nobody asked for this scheme, and it changes nothing: what it says is left out
         found["warnings"] = [
             text for text in pair.get("warnings") or () if not text.startswith(f"{SCHEME}:")
         ]

@@ -1,0 +1,30 @@
+"""Which series come first, what is said of them, and what their levels of theory are called."""
+
+from __future__ import annotations
+
+from pet_flows.report.page.levels import told_apart
+from tests.report.test_page_data import data
+
+
+def test_raw_energies_come_last_and_have_neither_percent_nor_r2(written):
+    series = data(written, "series")
+    raw = [s for s in series if s["name"] == "energy_per_atom"]
+    assert {s["property"] for s in raw} == {"relax", "static"}
+    assert series[-2:] == raw
+    for one in series:
+        assert one["raw"] == (one in raw)
+        if one["raw"] or one["name"] in ("min_frequency", "max_force"):
+            assert set(one["relative"]) == {None}
+            assert one["summary"]["mape"] is None
+    assert {one["summary"]["r2"] for one in raw} == {None}
+    assert next(s for s in series if s["name"] == "b0")["summary"]["r2"] > 0
+
+
+def test_levels_of_one_functional_are_told_apart():
+    said = {
+        "a": "PBE, all-electron, non-magnetic", "b": "PBE, 520 eV, non-magnetic",
+        "c": "PBE, non-magnetic", "d": "PBE, non-magnetic",
+    }  # fmt: skip
+    assert told_apart("PBE", said) == {
+        "a": "PBE, all-electron", "b": "PBE, 520 eV", "c": "PBE", "d": "PBE #2"
+    }  # fmt: skip
