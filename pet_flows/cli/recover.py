@@ -9,7 +9,7 @@ import typer
 
 from pet_flows.cli.arguments import counted
 from pet_flows.cli.submit import LaunchpadFile
-from pet_flows.launch.recovery import LONG_ENOUGH
+from pet_flows.launch.heartbeat import LONG_ENOUGH
 
 Seconds = Annotated[
     float,
@@ -32,10 +32,13 @@ def command(launchpad: LaunchpadFile = None, seconds: Seconds = LONG_ENOUGH) -> 
         f"{counted(len(ids), 'firework')} {what} ({', '.join(map(str, ids))})"
         for what, ids in (
             ("of dead workers", found.dead),
+            ("that were given up", found.interrupted),
             ("reserved by nobody", found.stuck),
             ("that had ended", found.ended),
             ("whose workflow was locked", found.locked),
         )
         if ids
     ]
+    if not parts and seconds < LONG_ENOUGH:
+        parts = [f"nothing yet; whether a worker is dead shows after {LONG_ENOUGH:.0f} s"]
     typer.echo(f"Brought back: {'; '.join(parts) or 'nothing, all is well'}.")

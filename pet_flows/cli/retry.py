@@ -11,12 +11,12 @@ from pet_flows.cli.submit import LaunchpadFile
 
 Reason = Annotated[
     str | None,
-    typer.Option(help="Also let records that failed for this reason be computed again."),
+    typer.Option(help="Let records that failed for this reason be computed again instead."),
 ]
 
 
 def command(campaign: CampaignName, reason: Reason = None, launchpad: LaunchpadFile = None) -> None:
-    """Make a campaign's fizzled fireworks ready again, and its failed records missing.
+    """Make a campaign's fizzled fireworks ready again, or its failed records missing.
 
     For example: pet-flows retry oxides --reason out_of_memory
 
@@ -28,11 +28,12 @@ def command(campaign: CampaignName, reason: Reason = None, launchpad: LaunchpadF
     from pet_flows.store.results import ResultStore
     from pet_flows.store.writes import allow_again
 
-    rerun = rerun_fizzled(load_launchpad(launchpad), campaign)
-    typer.echo(f"Campaign {campaign}: {counted(rerun, 'fizzled firework')} ready again.")
     if reason is None:
+        rerun = rerun_fizzled(load_launchpad(launchpad), campaign)
+        typer.echo(f"Campaign {campaign}: {counted(rerun, 'fizzled firework')} ready again.")
         return
     with ResultStore.open() as store:
+        store.campaigns.manifest(campaign)  # says which there are, if it is none
         allowed = allow_again(store.records, {"sources.campaign": campaign, "reason": reason})
     typer.echo(
         f"{counted(allowed, 'record')} that failed for {reason} may be computed again: submit the "

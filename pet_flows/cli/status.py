@@ -37,9 +37,11 @@ def command(
 
     Without a LaunchPad only the records are counted, as of a campaign of screen.
     """
+    from pymongo.errors import PyMongoError
     from rich.console import Console
     from rich.live import Live
 
+    from pet_flows.store.patience import brief
     from pet_flows.store.results import ResultStore
 
     pad = _launchpad(launchpad)
@@ -54,7 +56,10 @@ def command(
                     time.sleep(every)
                 except KeyboardInterrupt:
                     return
-                live.update(_shown(store, pad, campaign), refresh=True)
+                try:
+                    live.update(_shown(store, pad, campaign), refresh=True)
+                except PyMongoError as error:
+                    console.print(f"MongoDB does not answer ({brief(error)}); trying again")
 
 
 def _launchpad(file: Path | None) -> Any:
@@ -123,7 +128,7 @@ def of_one(found: Status) -> RenderableType:
         said = ", ".join(f"{n} {state}" for state, n in sorted(found.fireworks.items()))
         tail.append(f"[bold]fireworks[/bold] {said}")
     for one in found.running:
-        silent = f", no sign of life for {one.silent:.0f} s" if one.silent > 100 else ""
+        silent = "" if one.silent is None else f", no sign of life for {one.silent:.0f} s"
         tail.append(
             f"  {one.fw_id} {escape(one.name)} on {escape(one.host)} for "
             f"{one.minutes:.0f} min{silent}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def command(
     Needs a MongoDB: a jobflow.yaml for the results and a my_launchpad.yaml for the fireworks.
     """
     from pet_flows.launch.launchpad import check_set_up, load_launchpad, shared_job_store
-    from pet_flows.launch.live import one_submission
+    from pet_flows.launch.live import one_submission, remove_unfinished
     from pet_flows.launch.submit import nothing_submitted, submit
 
     asked_for = read_campaign(asked)
@@ -40,8 +41,10 @@ def command(
         pad = load_launchpad(launchpad)
         check_set_up(pad)
     name = asked_for.name
-    with one_submission(pad, name):
+    with ExitStack() as alone:
         with nothing_submitted():
+            alone.enter_context(one_submission(pad, name))
+            remove_unfinished(pad, name)
             campaign = build_campaign(asked_for, launchpad=pad)
         there = _there(campaign)
         if campaign.flow is None:

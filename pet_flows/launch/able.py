@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,15 +36,31 @@ def refuse_unable(firework: Firework, folder: Path) -> None:
     Raises
     ------
     PetFlowsError
-        The weights of its potential are not here or are others, its DFT code is not installed, or
-        the folder cannot be written.
+        Its class or the weights of its potential are not here or are others, its DFT code is not
+        installed, or the folder cannot be written.
     """
     _refuse_full(folder)
-    makers = [getattr(task.get("job"), "maker", None) for task in firework.tasks]
+    jobs = [task.get("job") for task in firework.tasks]
+    for job in jobs:
+        _refuse_unknown(job)
+    makers = [getattr(job, "maker", None) for job in jobs]
     if any(isinstance(maker, GPAWMaker) for maker in makers):
         require_gpaw()
     for spec in _potentials(makers):
         find(spec.model, spec.sha256)
+
+
+def _refuse_unknown(job: object) -> None:
+    """Refuse a job whose maker or function could not be imported: it stayed as it was stored."""
+    for part in (job, getattr(job, "maker", None), getattr(job, "function", None)):
+        while isinstance(part, Mapping) and isinstance(part.get("@bound"), Mapping):
+            part = part["@bound"]  # a method is as unknown as its class
+        if isinstance(part, Mapping) and "@module" in part:
+            name = part.get("@class") or part.get("@callable")
+            raise PetFlowsError(
+                f"The firework needs {name} of {part['@module']}, which cannot be imported here: "
+                "install what its flow was made with."
+            )
 
 
 def _refuse_full(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.settings import absolute
 from pet_flows.store.locate import configured_job_store, connect_configured, data_store
 from pet_flows.store.patience import brief, check_server
@@ -51,6 +52,7 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
             "like configs/my_launchpad.yaml of pet-flows."
         ) from None
     check_server(launchpad.connection, str(file))
+    use_workflow_lock()
     return launchpad
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -19,6 +20,8 @@ from pet_flows.records.schema import SOURCE_IDENTITY
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
+
+logger = logging.getLogger(__name__)
 
 #: states of fireworks that will be run, or will be when somebody lets them
 LIVE = ("READY", "RESERVED", "RUNNING", "PAUSED", "DEFUSED")
@@ -52,15 +55,40 @@ def live_structures(launchpad: LaunchPad, campaign: str) -> dict[str, set[str]]:
     What waits for a firework that fizzled will not be run, and does not count.
     """
     found: dict[str, set[str]] = {}
-    query = {"metadata.campaign": campaign, "state": {"$nin": ["COMPLETED", "ARCHIVED"]}}
-    for workflow in launchpad.workflows.find(query, {"nodes": 1, "fw_states": 1, "metadata": 1}):
-        states, metadata = workflow["fw_states"], workflow["metadata"]
-        counted = LIVE if "FIZZLED" in states.values() else (*LIVE, "WAITING")
-        order = zip(sorted(workflow["nodes"]), metadata["properties"], strict=False)
-        alive = {of for fw_id, of in order if states.get(str(fw_id)) in counted}
+    states = {
+        firework["fw_id"]: firework["state"]
+        for firework in launchpad.fireworks.find(
+            {"spec.campaign": campaign}, {"fw_id": 1, "state": 1}
+        )
+    }
+    for workflow in _open(launchpad, campaign):
+        metadata, nodes = workflow["metadata"], sorted(workflow["nodes"])
+        fizzled = any(states.get(fw_id) == "FIZZLED" for fw_id in nodes)
+        counted = LIVE if fizzled else (*LIVE, "WAITING")
+        order = zip(nodes, metadata["properties"], strict=False)
+        alive = {of for fw_id, of in order if states.get(fw_id) in counted}
         for mark in metadata["structures"] if alive else ():
             found.setdefault(mark, set()).update(alive)
     return found
+
+
+def remove_unfinished(launchpad: LaunchPad, campaign: str) -> None:
+    """Remove workflows whose fireworks never arrived, because whoever submitted them died.
+
+    For whoever has the campaign to itself (`one_submission`): others may be submitting.
+    """
+    for workflow in list(_open(launchpad, campaign)):
+        nodes = {"fw_id": {"$in": workflow["nodes"]}}
+        there = list(launchpad.fireworks.find(nodes, {"state": 1}))
+        begun = any(firework["state"] not in ("READY", "WAITING") for firework in there)
+        if len(there) < len(workflow["nodes"]) and not begun:
+            launchpad.workflows.delete_one({"_id": workflow["_id"]})
+            launchpad.fireworks.delete_many(nodes)
+
+
+def _open(launchpad: LaunchPad, campaign: str) -> Iterator[dict[str, Any]]:
+    query = {"metadata.campaign": campaign, "state": {"$nin": ["COMPLETED", "ARCHIVED"]}}
+    yield from launchpad.workflows.find(query, {"nodes": 1, "metadata": 1})
 
 
 def states_of(launchpad: LaunchPad, campaign: str) -> Counter[str]:
@@ -79,7 +107,7 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[None]:
     launchpad.workflows.create_index("metadata.campaign")
     mine = {"_id": campaign, "owner": uuid.uuid4().hex}
     seen: Any = None
-    since = time.monotonic()
+    since, told = time.monotonic(), False
     while True:
         try:
             claims.insert_one({**mine, "beat": 0})
@@ -93,6 +121,14 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[None]:
             elif time.monotonic() - since > _DEAD:
                 claims.delete_one(now)
                 continue
+            if not told:
+                logger.warning(
+                    "another process is submitting to %s, or died doing so: waiting until it has, "
+                    "or for %.0f s",
+                    campaign,
+                    _DEAD,
+                )
+                told = True
             time.sleep(0.2)
     ended = threading.Event()
 
@@ -110,4 +146,5 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        claims.delete_one(mine)
+        with suppress(PyMongoError):  # it has no sign of life any more, and is taken in time
+            claims.delete_one(mine)

@@ -8,6 +8,7 @@ import platform
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 EXPIRES = 15.0
 #: s between attempts, at most
 _LONGEST_PAUSE = 0.5
+#: fireworks of a workflow that is refreshed as a whole; a batch has as many as properties
+MOST_REFRESHED = 50
 
 
 class WorkflowLock:
@@ -36,13 +39,16 @@ class WorkflowLock:
     """
 
     def __init__(self, launchpad: Any, fw_id: int, expires: float | None = None):
+        self.launchpad = launchpad
         self.workflows = launchpad.workflows
+        self._was_taken = False
         self.fw_id = fw_id
         self.expires = EXPIRES if expires is None else expires
         self.mark = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> None:
         """Wait for the lock."""
+        self._was_taken = False
         seen: Any = None
         since, pause = time.monotonic(), 0.02
         while not self._take({"locked": {"$exists": False}}):
@@ -60,6 +66,7 @@ class WorkflowLock:
                         self.fw_id,
                         now["locked"],
                     )
+                    self._was_taken = True
                     return
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(1.5 * pause, _LONGEST_PAUSE)
@@ -70,12 +77,25 @@ class WorkflowLock:
         self.workflows.update_one(
             {"nodes": self.fw_id, "locked": {"$in": [self.mark, True]}}, {"$unset": {"locked": ""}}
         )
+        if self._was_taken:
+            found = self.workflows.find_one({"nodes": self.fw_id}, {"nodes": 1})
+            refresh_all(self.launchpad, found["nodes"] if found else [])
 
     def _take(self, state: dict[str, Any]) -> bool:
         taken = self.workflows.update_one(
             {"nodes": self.fw_id, **state}, {"$set": {"locked": self.mark}}
         )
         return bool(taken.matched_count)
+
+
+def refresh_all(launchpad: Any, nodes: Sequence[int]) -> None:
+    """Bring every firework of a workflow to where those before it are.
+
+    Whoever died inside the lock may have written the end of one, and not that the next is ready.
+    """
+    if len(nodes) <= MOST_REFRESHED:
+        for fw_id in sorted(nodes):
+            launchpad._refresh_wf(fw_id)
 
 
 def use_workflow_lock() -> None:

@@ -4,69 +4,68 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from pet_flows.launch.lock import EXPIRES
+from pet_flows.launch.heartbeat import HEARTBEAT_SAID, MISSED
+from pet_flows.launch.interrupted import (
+    CLAIM,
+    DEAD,
+    FIELDS,
+    MOST_DEATHS,
+    deaths,
+    is_to_be_rerun,
+    rerun_once,
+)
+from pet_flows.launch.lock import EXPIRES, refresh_all
+from pet_flows.store.patience import patient
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
 logger = logging.getLogger(__name__)
 
-#: name in the ``env`` of a worker of ours: s between heartbeats of its jobs
-HEARTBEAT_SAID = "pet_flows_heartbeat"
-#: heartbeats that may fail to come before its worker counts as dead
-MISSED = 4
-#: s in which a worker with the usual heartbeat has shown whether it is alive
-LONG_ENOUGH = 100.0
-#: a checkout takes some tens of milliseconds; what is reserved so long without a launch is stuck
-STUCK_AFTER = timedelta(minutes=1)
-#: exceptions of a job that say nothing about the job
-_CONNECTION_ERRORS = (
-    "pymongo.errors.AutoReconnect",
-    "pymongo.errors.NetworkTimeout",
-    "pymongo.errors.ServerSelectionTimeoutError",
-    "pymongo.errors.NotPrimaryError",
-    "pet_flows.store.patience.ServerAwayError",
-)
-_GIVEN_UP = ("pet_flows.launch.stopping.Stopped",)
-#: launches after which a firework whose connection always breaks is left fizzled
-_MOST_LAUNCHES = 5
+#: s; a checkout takes some tens of milliseconds: what is reserved so long without a launch is stuck
+STUCK_AFTER = 45.0
+
+#: kind of what is looked at, and its id
+_Key = tuple[str, int]
 
 
 @dataclass
 class Recovered:
     """Ids of fireworks that were brought back, by what had happened to them."""
 
+    locked: list[int] = field(default_factory=list)
+    """first of a workflow that a dead process had locked"""
     stuck: list[int] = field(default_factory=list)
     """reserved and never launched"""
     ended: list[int] = field(default_factory=list)
     """their launch had ended, and they did not say so"""
     dead: list[int] = field(default_factory=list)
     """their worker is dead"""
-    locked: list[int] = field(default_factory=list)
-    """first of a workflow that a dead process had locked"""
+    interrupted: list[int] = field(default_factory=list)
+    """their worker gave them up, or its connection broke, and it died before they were ready"""
 
     @property
     def count(self) -> int:
         """How many."""
-        return len(self.stuck) + len(self.ended) + len(self.dead) + len(self.locked)
+        return sum(len(getattr(self, one.name)) for one in fields(self))
 
     def add(self, other: Recovered) -> None:
         """Add what was found later."""
-        for name in ("stuck", "ended", "dead", "locked"):
-            getattr(self, name).extend(getattr(other, name))
+        for one in fields(self):
+            getattr(self, one.name).extend(getattr(other, one.name))
 
 
 class Recovery:
     """Looks after fireworks of ours, again and again: what does not change is dead.
 
     Clocks of machines differ. Whether a heartbeat has stopped is therefore seen here, by our own
-    clock: between looks that find the same. Several at once are harmless; of other codes' fireworks
-    and workflows nothing is touched.
+    clock: between looks that find the same. Several at once are harmless, because one of them alone
+    gets a launch (`pet_flows.launch.interrupted.rerun_once`); of other codes' fireworks and
+    workflows nothing is touched.
 
     Parameters
     ----------
@@ -79,65 +78,143 @@ class Recovery:
     def __init__(self, launchpad: LaunchPad, categories: Sequence[str]):
         self.launchpad = launchpad
         self.categories = list(categories)
-        self._seen: dict[Hashable, tuple[Any, float]] = {}
+        self._seen: dict[_Key, tuple[Any, float]] = {}
 
     def look(self) -> Recovered:
         """Bring back what has been found the same for too long."""
-        release = self._release_locks()  # first: the others need them
-        return Recovered(
-            locked=release,
-            stuck=release_stuck(self.launchpad, self.categories),
-            ended=finish_ended(self.launchpad, self.categories),
-            dead=self._rerun_dead(),
-        )
+        found = Recovered(locked=self._release_locks())  # first: the others need them
+        found.stuck = self._release_stuck()
+        over, found.ended = self._ended()
+        dead = self._dead()
+        for fw_id, launch_id in [*over.items(), *dead.items()]:
+            if self._rerun(fw_id, launch_id):
+                said = "is dead" if fw_id in dead else "died before it was ready again"
+                logger.warning("the worker of firework %d %s; it is ready for others", fw_id, said)
+                (found.dead if fw_id in dead else found.interrupted).append(fw_id)
+        return found
 
-    def _rerun_dead(self) -> list[int]:
+    def _dead(self) -> dict[int, int]:
         """Fireworks whose launch is one of a worker of ours that does not beat any more."""
+        from fireworks import FWAction
+
         pad = self.launchpad
         running = self._ours(
             {"state": {"$in": ["RUNNING", "RESERVED"]}}, {"fw_id": 1, "launches": 1}
         )
         by_launch = {fw["launches"][-1]: fw["fw_id"] for fw in running if fw["launches"]}
-        beats: dict[Hashable, tuple[Any, float]] = {}
-        fields = {"launch_id": 1, "state_history": 1, "fworker.env": 1}
+        beats: dict[_Key, tuple[Any, float]] = {}
+        names = {"launch_id": 1, "state_history": 1, "fworker.env": 1}
         query = {"launch_id": {"$in": list(by_launch)}, "state": "RUNNING"}
-        for launch in pad.launches.find(query, fields):
+        for launch in pad.launches.find(query, names):
             env = (launch.get("fworker") or {}).get("env") or {}
             if (beat := env.get(HEARTBEAT_SAID)) is not None:
                 stamps = [str(h.get("updated_on")) for h in launch["state_history"]]
                 beats["launch", launch["launch_id"]] = (max(stamps), MISSED * float(beat))
-        dead = []
+        dead = {}
         for (_, launch_id), _ in self._unchanged("launch", beats):
             fw_id = by_launch[launch_id]
-            logger.warning("the worker of firework %d is dead, and it is ready again", fw_id)
-            pad.mark_fizzled(launch_id)
-            pad.rerun_fw(fw_id)
-            dead.append(fw_id)
+            ended = {"state": "FIZZLED", DEAD: True}
+            pad.launches.update_one({"launch_id": launch_id, "state": "RUNNING"}, {"$set": ended})
+            if deaths(pad, fw_id) < MOST_DEATHS:
+                dead[fw_id] = launch_id
+                continue
+            said = f"Its worker died on it {MOST_DEATHS} times: it is left to you (lpad rerun_fws)."
+            action = FWAction(stored_data={"_exception": {"_stacktrace": said}}, exit=True)
+            end = {"$set": {"action": action.to_dict()}}
+            pad.launches.update_one({"launch_id": launch_id}, end)
+            logger.warning("firework %d: %s", fw_id, said)
+            pad._refresh_wf(fw_id)
         return dead
+
+    def _ended(self) -> tuple[dict[int, int], list[int]]:
+        """Fireworks to be run again whose launch ended badly; those brought to a launch's end.
+
+        A worker writes the end of a launch first, and then, inside the lock of the workflow, that
+        of the firework; one that is killed in between leaves this, and ``detect_lostruns`` never
+        sees it. Who is alive and about to do the same is not harmed.
+        """
+        pad = self.launchpad
+        fireworks = {
+            fw["launches"][-1]: fw
+            for fw in self._ours(
+                {"state": {"$in": ["RUNNING", "FIZZLED"]}}, {"fw_id": 1, "launches": 1, "state": 1}
+            )
+            if fw["launches"]
+        }
+        query = {"launch_id": {"$in": list(fireworks)}, "state": {"$in": ["COMPLETED", "FIZZLED"]}}
+        over, ended = {}, []
+        for launch in list(pad.launches.find(query, FIELDS)):
+            firework = fireworks[launch["launch_id"]]
+            fw_id = firework["fw_id"]
+            if is_to_be_rerun(pad, launch):
+                over[fw_id] = launch["launch_id"]
+            elif firework["state"] == "RUNNING":
+                pad._refresh_wf(fw_id)  # what `lpad admin refresh` calls
+                now = pad.fireworks.find_one({"fw_id": fw_id}, {"state": 1})
+                if now is not None and now["state"] == launch["state"]:
+                    logger.warning("firework %d had ended and says so now", fw_id)
+                    ended.append(fw_id)
+        return over, ended
+
+    def _rerun(self, fw_id: int, launch_id: int) -> bool:
+        """Make one ready again; of somebody who has begun to and died, it is taken over."""
+        launch = self.launchpad.launches.find_one({"launch_id": launch_id}, {CLAIM: 1}) or {}
+        key = ("claim", launch_id)
+        if (claim := launch.get(CLAIM)) is not None:
+            before, since = self._seen.setdefault(key, (claim, time.monotonic()))
+            if before != claim or time.monotonic() - since < EXPIRES:
+                if before != claim:
+                    self._seen[key] = (claim, time.monotonic())
+                return False
+        self._seen.pop(key, None)
+        return rerun_once(self.launchpad, fw_id, launch_id, claim)
+
+    def _release_stuck(self) -> list[int]:
+        """Make fireworks of ours ready again that are reserved without any launch.
+
+        A server or a worker that ends between reserving and launching leaves this; FireWorks'
+        ``detect_lostruns`` and ``detect_unreserved`` look at launches only, and never see it.
+        """
+        stuck = {"state": "RESERVED", "launches": []}
+        stamps: dict[_Key, tuple[Any, float]] = {
+            ("stuck", fw["fw_id"]): (fw.get("updated_on"), STUCK_AFTER)
+            for fw in self._ours(stuck, {"fw_id": 1, "updated_on": 1})
+        }
+        released = []
+        for (_, fw_id), stamp in self._unchanged("stuck", stamps):
+            same = {"fw_id": fw_id, **stuck, "updated_on": stamp}
+            ready = {"$set": {"state": "READY"}}
+            if self.launchpad.fireworks.update_one(same, ready).modified_count:
+                logger.warning("firework %d was stuck and is ready again", fw_id)
+                released.append(fw_id)
+        return released
 
     def _release_locks(self) -> list[int]:
         """Unlock workflows of ours whose lock nobody alive has, and nobody waits for."""
         workflows = self.launchpad.workflows
-        locks: dict[Hashable, tuple[Any, float]] = {}
+        locks: dict[_Key, tuple[Any, float]] = {}
+        nodes: dict[int, list[int]] = {}
         locked = {"locked": {"$exists": True}}
         for found in workflows.find(locked, {"nodes": 1, "locked": 1, "updated_on": 1}):
             if next(self._ours({"fw_id": {"$in": found["nodes"]}}, {"fw_id": 1}), None):
                 stamp = (found["locked"], found.get("updated_on"))
                 locks["lock", found["nodes"][0]] = (stamp, EXPIRES)
+                nodes[found["nodes"][0]] = found["nodes"]
         released = []
         for (_, fw_id), (mark, updated_on) in self._unchanged("lock", locks):
             same = {"nodes": fw_id, "locked": mark, "updated_on": updated_on}
             if workflows.update_one(same, {"$unset": {"locked": ""}}).modified_count:
                 logger.warning("the workflow of firework %d is not locked any more", fw_id)
+                refresh_all(self.launchpad, nodes[fw_id])
                 released.append(fw_id)
         return released
 
     def _unchanged(
-        self, kind: str, found: dict[Hashable, tuple[Any, float]]
-    ) -> Iterator[tuple[Any, Any]]:
+        self, kind: str, found: dict[_Key, tuple[Any, float]]
+    ) -> Iterator[tuple[_Key, Any]]:
         """What has been found the same for its time, s; the rest is remembered."""
         now = time.monotonic()
-        for key in [key for key in self._seen if key[0] == kind and key not in found]:  # type: ignore[index]
+        for key in [key for key in self._seen if key[0] == kind and key not in found]:
             del self._seen[key]
         for key, (stamp, patience) in found.items():
             before, since = self._seen.get(key, (None, now))
@@ -147,98 +224,9 @@ class Recovery:
                 del self._seen[key]
                 yield key, stamp
 
-    def _ours(self, query: dict[str, Any], fields: dict[str, int]) -> Iterator[dict[str, Any]]:
+    def _ours(self, query: dict[str, Any], names: dict[str, int]) -> Iterator[dict[str, Any]]:
         ours = {"spec._category": {"$in": self.categories}}
-        yield from self.launchpad.fireworks.find({**query, **ours}, fields)
-
-
-def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
-    """Make what a worker could not end ready again; records that exist stay.
-
-    These are launches in the worker's own folder that the LaunchPad believes to be running
-    (their end could not be reported), fizzled ones whose exception is a broken connection, and
-    those that it gave up when it had to stop.
-
-    Parameters
-    ----------
-    launchpad
-        One whose database answers.
-    folder
-        Launch directory that no other worker uses.
-
-    Returns
-    -------
-    list of int
-        Ids of the fireworks.
-    """
-    rerun = []
-    query = {"launch_dir": folder, "state": {"$in": ["RUNNING", "FIZZLED"]}}
-    for launch in launchpad.launches.find(query):
-        fw_id, launch_id = launch["fw_id"], launch["launch_id"]
-        firework = launchpad.fireworks.find_one({"fw_id": fw_id, "launches": launch_id})
-        if firework is None or firework["state"] not in ("RUNNING", "FIZZLED"):
-            continue  # it was run again since
-        if not _ended_with(launch, _GIVEN_UP):
-            tries = len(firework["launches"]) + len(firework.get("archived_launches", []))
-            broke = launch["state"] == "RUNNING" or _ended_with(launch, _CONNECTION_ERRORS)
-            if tries > _MOST_LAUNCHES or not broke:
-                continue
-        logger.warning("firework %d was interrupted and is ready again", fw_id)
-        launchpad.rerun_fw(fw_id)
-        rerun.append(fw_id)
-    return rerun
-
-
-def release_stuck(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
-    """Make fireworks of ours ready again that are reserved without any launch.
-
-    A server or a worker that ends between reserving and launching leaves this; FireWorks'
-    ``detect_lostruns`` and ``detect_unreserved`` look at launches only, and never see it.
-
-    Returns
-    -------
-    list of int
-        Ids of the fireworks.
-    """
-    stuck = {
-        "state": "RESERVED",
-        "launches": [],
-        "spec._category": {"$in": list(categories)},
-        "updated_on": {"$lt": (datetime.now(UTC) - STUCK_AFTER).replace(tzinfo=None)},
-    }
-    released = []
-    for firework in launchpad.fireworks.find(stuck, {"fw_id": 1}):
-        logger.warning("firework %d was stuck and is ready again", firework["fw_id"])
-        launchpad.rerun_fw(firework["fw_id"])
-        released.append(firework["fw_id"])
-    return released
-
-
-def finish_ended(launchpad: LaunchPad, categories: Sequence[str]) -> list[int]:
-    """Bring fireworks of ours that are RUNNING to the end that their launch has had.
-
-    A worker writes the end of a launch first, and then, inside the lock of the workflow, that of
-    the firework; one that is killed in between leaves this, and ``detect_lostruns`` never sees it.
-    Who is alive and about to do the same is not harmed.
-
-    Returns
-    -------
-    list of int
-        Ids of the fireworks.
-    """
-    finished = []
-    running = {"state": "RUNNING", "spec._category": {"$in": list(categories)}}
-    for firework in list(launchpad.fireworks.find(running, {"fw_id": 1, "launches": 1})):
-        ended = {
-            "launch_id": {"$in": firework["launches"]},
-            "state": {"$in": ["COMPLETED", "FIZZLED"]},
-        }
-        if launchpad.launches.find_one(ended, {"launch_id": 1}) is None:
-            continue
-        logger.warning("firework %d had ended and says so now", firework["fw_id"])
-        launchpad._refresh_wf(firework["fw_id"])  # what `lpad admin refresh` calls
-        finished.append(firework["fw_id"])
-    return finished
+        yield from list(self.launchpad.fireworks.find({**query, **ours}, names))
 
 
 def watch(
@@ -260,17 +248,9 @@ def watch(
     found = Recovered()
     end = time.monotonic() + seconds
     while True:
-        found.add(recovery.look())
+        found.add(patient(recovery.look)())
         left = end - time.monotonic()
         if left <= 0:
             return found
         told(left)
         time.sleep(min(pause, left))
-
-
-def _ended_with(launch: dict, errors: Iterable[str]) -> bool:
-    """Whether the exception of a launch is one of these."""
-    stored = (launch.get("action") or {}).get("stored_data") or {}
-    trace = str((stored.get("_exception") or {}).get("_stacktrace", "")).strip()
-    last = trace.splitlines()[-1] if trace else ""
-    return last.startswith(tuple(errors))

@@ -84,7 +84,10 @@ def remaining(
         waits = [(live or {}).get(str(mark_of(given, sha256)), set()) for sha256 in hashes]
         if not any(gaps):
             n_done += 1
-        elif all(gap <= alive for gap, alive in zip(gaps, waits, strict=True)):
+        # what starts from a relaxation that runs is submitted when that is done
+        elif all(
+            gap <= alive or FIRST in gap & alive for gap, alive in zip(gaps, waits, strict=True)
+        ):
             n_live += 1
         else:
             left.append(given)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.flows.screen import FIRST
+from pet_flows.launch.heartbeat import HEARTBEAT_SAID, MISSED
 from pet_flows.launch.live import states_of
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Running:
     host: str
     minutes: float
     """since it was begun"""
-    silent: float
-    """s since its last sign of life, by the clocks of both machines"""
+    silent: float | None
+    """s without a sign of life, by the clocks of both machines, where there should be one"""
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Status:
     reasons: Counter[str] = field(default_factory=Counter)
     """of records that failed or did not converge"""
     per_hour: float | None = None
-    """records in the last half hour; None where there are none"""
+    """records, since the first of the last half hour; None where there are none"""
     fireworks: Counter[str] = field(default_factory=Counter)
     running: list[Running] = field(default_factory=list)
     fizzled: Counter[str] = field(default_factory=Counter)
@@ -77,7 +78,9 @@ class Status:
     @property
     def hours_left(self) -> float | None:
         """What the rate says; None without one, or where nothing is known of what is to come."""
-        if self.expected is None or not self.per_hour:
+        works = self.fireworks
+        ended = works and not any(works[s] for s in ("READY", "RESERVED", "RUNNING", "WAITING"))
+        if self.expected is None or not self.per_hour or ended:
             return None
         return max(0, self.expected - self.without_start - self.done) / self.per_hour
 
@@ -125,8 +128,11 @@ def status_of(results: ResultStore, campaign: str, launchpad: LaunchPad | None =
         for record in results.query(bad, ["property", "reason"])
     )
     now = datetime.now(UTC).replace(tzinfo=None)
-    recent = results.count({**ours, "last_updated": {"$gte": now - RECENT}})
-    found.per_hour = recent / (RECENT / timedelta(hours=1)) if recent else None
+    recent = {**ours, "last_updated": {"$gte": now - RECENT}}
+    first = next(results.query(recent, ["last_updated"], {"last_updated": 1}, 1), None)
+    if first is not None:
+        hours = max((now - first["last_updated"]) / timedelta(hours=1), 1 / 60)
+        found.per_hour = results.count(recent) / hours
     if launchpad is not None:
         found.fireworks = states_of(launchpad, campaign)
         found.running = _running(launchpad, campaign)
@@ -142,7 +148,8 @@ def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
     launches = {
         launch["fw_id"]: launch
         for launch in launchpad.launches.find(
-            {"launch_id": {"$in": last}}, {"fw_id": 1, "host": 1, "state_history": 1}
+            {"launch_id": {"$in": last}},
+            {"fw_id": 1, "host": 1, "state_history": 1, "fworker.env": 1},
         )
     }
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -151,13 +158,15 @@ def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
         launch = launches.get(firework["fw_id"], {})
         history: list[dict[str, Any]] = launch.get("state_history") or [{}]
         began, beat = (_time(history[-1].get(name)) for name in ("created_on", "updated_on"))
+        said = ((launch.get("fworker") or {}).get("env") or {}).get(HEARTBEAT_SAID)
+        silent = (now - (beat or now)).total_seconds()
         found.append(
             Running(
                 firework["fw_id"],
                 firework["name"],
                 str(launch.get("host") or "?"),
                 (now - (began or now)).total_seconds() / 60,
-                (now - (beat or now)).total_seconds(),
+                silent if said and silent > MISSED * float(said) else None,
             )
         )
     return found

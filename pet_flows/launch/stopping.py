@@ -97,12 +97,11 @@ class Stopping:
                 self.asked.set()
                 return
         if number == signal.SIGALRM and self._urgent:  # it had its time
-            if self._in_job:
-                signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-                raise Stopped
-            return
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            raise Stopped
         said = "the time limit is near" if number == signal.SIGALRM else name
-        logger.warning("%s: the worker gives up its job, which is ready for others", said)
+        does = "gives up its job, which is for others" if self._in_job else "ends"
+        logger.warning("%s: the worker %s", said, does)
         self.asked.set()
         self._urgent = True
         signal.setitimer(signal.ITIMER_REAL, self.grace)

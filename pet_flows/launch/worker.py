@@ -22,10 +22,12 @@ from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.able import refuse_unable
+from pet_flows.launch.heartbeat import HEARTBEAT_SAID, set_heartbeat
+from pet_flows.launch.interrupted import rerun_interrupted
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker, load_launchpad, shared_job_store
 from pet_flows.launch.lock import use_workflow_lock
-from pet_flows.launch.recovery import HEARTBEAT_SAID, Recovery, rerun_interrupted
-from pet_flows.launch.stopping import Stopping
+from pet_flows.launch.recovery import Recovery
+from pet_flows.launch.stopping import Stopped, Stopping
 from pet_flows.settings import get_settings
 from pet_flows.store.patience import brief, patient
 
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: s between heartbeats of a running job, where FW_config.yaml does not say otherwise
-HEARTBEAT = 20
-_DEFAULT_HEARTBEAT = 3600
 #: s between two looks at the LaunchPad: first, and at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 #: s between two looks for fireworks that others have left behind
@@ -102,6 +101,13 @@ class Worker:
         PetFlowsError
             The server stayed away for ``reconnect_seconds`` of the settings.
         """
+        try:
+            self._run()
+        except Stopped:  # wherever it was: others bring back what it had
+            logger.warning("the worker did not come to an end in its time, and ends here")
+        return WorkDone(self.done, self.fizzled, self._problem())
+
+    def _run(self) -> None:
         idle_since, pause, recovered = time.monotonic(), _FIRST_PAUSE, -_RECOVER_EVERY
         recovery = Recovery(self.launchpad, self.fworker.category)
         while not self.stopping.asked.is_set():
@@ -121,7 +127,6 @@ class Worker:
             left = float("inf") if self.idle_timeout is None else self.idle_timeout - idle
             self.stopping.asked.wait(min(pause, left))
             pause = min(1.5 * pause, _LONGEST_PAUSE)
-        return WorkDone(self.done, self.fizzled, self._problem())
 
     def _launch(self) -> bool:
         """Run one firework if one is ready; says whether there was anything to do."""
@@ -245,8 +250,8 @@ def run_worker(
     stopping = Stopping()
     pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
     shared_job_store().close()
-    who.env = {**who.env, HEARTBEAT_SAID: _set_heartbeat()}
     use_workflow_lock()
+    who.env = {**who.env, HEARTBEAT_SAID: set_heartbeat()}
     get_settings()  # relative paths in them start here
     start = Path.cwd()
     own = start / folder / f"{platform.node()}-{os.getpid()}"
@@ -266,19 +271,3 @@ def run_worker(
         with suppress(OSError):  # jobs may have left something there
             own.rmdir()
             own.parent.rmdir()
-
-
-def _set_heartbeat() -> float:
-    """Let a dead worker be noticed within minutes, unless FW_config.yaml has its own number.
-
-    Returns
-    -------
-    float
-        s between heartbeats.
-    """
-    from fireworks import fw_config
-    from fireworks.core import rocket
-
-    if fw_config.PING_TIME_SECS == _DEFAULT_HEARTBEAT:
-        rocket.PING_TIME_SECS = HEARTBEAT
-    return float(rocket.PING_TIME_SECS)

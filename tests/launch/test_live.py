@@ -102,3 +102,21 @@ def test_a_submission_waits_for_the_living_and_not_for_the_dead(launchpad, monke
     with one_submission(launchpad, "c"):
         assert 0.5 < time.monotonic() - start < 10
     assert claims.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("arrived", [0, 1])
+def test_what_a_submission_that_died_left_behind_is_removed(said, launchpad, arrived):
+    said(*WORDS)
+    gone = [1, 2] if not arrived else [2]
+    launchpad.fireworks.delete_many({"fw_id": {"$in": gone}})
+    again = said(*WORDS)
+    assert "4 structures in 2 fireworks (7 to 8); 6 of 10 structures wait or run" in again
+    assert launchpad.fireworks.count_documents({}) == 6
+    assert launchpad.workflows.count_documents({}) == 3
+
+
+def test_what_starts_from_a_relaxation_that_runs_waits_for_it(said, launchpad):
+    said(*WORDS)
+    launchpad.fireworks.update_many({"fw_id": {"$in": [2, 4, 6]}}, {"$set": {"state": "ARCHIVED"}})
+    assert "10 of 10 structures wait or run" in said(*WORDS)
+    assert launchpad.fireworks.count_documents({}) == 6

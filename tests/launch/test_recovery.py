@@ -1,22 +1,30 @@
 """What dead workers leave behind is brought back, and what the living have is left to them."""
 
 import signal
+import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from fireworks import FWAction, FWorker
+from jobflow import Flow
+from pymongo.errors import AutoReconnect
 
-from pet_flows.launch import lock
+from pet_flows.launch import heartbeat, lock
+from pet_flows.launch.heartbeat import HEARTBEAT_SAID
+from pet_flows.launch.interrupted import CLAIM
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker
-from pet_flows.launch.recovery import HEARTBEAT_SAID, Recovery, finish_ended, release_stuck, watch
+from pet_flows.launch.recovery import Recovery, watch
 from pet_flows.launch.submit import submit
+from tests.launch.makers import FakeMaker
 from tests.launch.test_worker import foreign, state, states, wait_until
+from tests.store.examples import crystal
 
 #: heartbeats of 0.2 s: a worker counts as dead after 0.8
 QUICK = """
 import pet_flows.launch.worker as w
-w.HEARTBEAT = 0.2
+import pet_flows.launch.heartbeat as h
+h.HEARTBEAT = 0.2
 """
 
 
@@ -24,18 +32,23 @@ def quiet(left):
     pass
 
 
-def test_stuck_reservations_are_released_and_others_left_to_their_owners(site, launchpad, here):
+def test_stuck_reservations_are_released_and_others_left_to_their_owners(
+    site, launchpad, here, monkeypatch
+):
+    monkeypatch.setattr("pet_flows.launch.recovery.STUCK_AFTER", 0.5)
     ids = [*submit(site.flow(3)), *launchpad.add_wf(foreign("vasp")).values()]
-    now = datetime.now(UTC).replace(tzinfo=None)
-    ages = [timedelta(minutes=5), timedelta(seconds=5), timedelta(0), timedelta(minutes=5)]
-    for fw_id, age in zip(ids, ages, strict=True):
-        if age:
-            launchpad.fireworks.update_one(
-                {"fw_id": fw_id}, {"$set": {"state": "RESERVED", "updated_on": now - age}}
-            )
-    assert release_stuck(launchpad, ["pet-gpu", "pet-cpu"]) == [ids[0]]
+
+    def reserve(*chosen):
+        now = {"state": "RESERVED", "updated_on": datetime.now(UTC)}
+        launchpad.fireworks.update_many({"fw_id": {"$in": chosen}}, {"$set": now})
+
+    reserve(ids[0], ids[3])
+    recovery = Recovery(launchpad, CATEGORIES)
+    assert recovery.look().count == 0
+    time.sleep(0.6)
+    reserve(ids[1])  # what another worker has just reserved must not be run twice
+    assert recovery.look().stuck == [ids[0]]
     assert [state(launchpad, n) for n in ids] == ["READY", "RESERVED", "READY", "RESERVED"]
-    # what another worker has just reserved must not be run twice
     assert here() == 2
     assert [state(launchpad, n) for n in ids] == ["COMPLETED", "RESERVED", "COMPLETED", "RESERVED"]
 
@@ -53,9 +66,10 @@ def test_a_launch_that_ended_while_its_firework_runs_is_finished(site, launchpad
     launchpad.fireworks.update_one(
         {"fw_id": other}, {"$set": {"state": "RUNNING", "launches": [99]}}
     )
-    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == [ours]
+    recovery = Recovery(launchpad, CATEGORIES)
+    assert recovery.look().ended == [ours]
     assert [state(launchpad, n) for n in (ours, running, other)] == [end, "RUNNING", "RUNNING"]
-    assert finish_ended(launchpad, ["pet-gpu", "pet-cpu"]) == []
+    assert recovery.look().count == 0
 
 
 def test_a_killed_worker_is_noticed_by_whoever_looks(site, launchpad):
@@ -83,7 +97,7 @@ def test_an_idle_worker_does_what_a_killed_one_had(site, launchpad):
     dead.wait()
     other = site.worker(before=QUICK + "w._RECOVER_EVERY = 0.5", idle_timeout=6.0)
     said, _ = other.communicate(timeout=60)
-    assert "is dead, and it is ready again" in said
+    assert "is dead; it is ready for others" in said
     assert states(launchpad) == ["COMPLETED"], said
 
 
@@ -164,3 +178,107 @@ def test_the_first_interrupt_lets_the_job_finish(site, launchpad):
     assert "ran 1" in said
     assert "SIGINT: the worker ends after this job" in said
     assert states(launchpad) == ["COMPLETED", "READY"]
+
+
+def fizzled(launchpad, fw_id, last_line):
+    """End a launch of a firework with an exception."""
+    _, launch_id = launchpad.checkout_fw(FWorker("w", "pet-gpu"), "/gone", fw_id)
+    data = {"_exception": {"_stacktrace": f"Traceback\n{last_line}"}}
+    launchpad.complete_launch(launch_id, FWAction(stored_data=data), "FIZZLED")
+    return launch_id
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("pet_flows.launch.stopping.Stopped", 1),
+        ("pymongo.errors.AutoReconnect: gone", 1),
+        ("ValueError: of the job", 0),
+    ],
+)
+def test_what_a_worker_gave_up_before_it_died_is_run_again(site, launchpad, said, found):
+    (fw_id,) = submit(site.flow(1))
+    fizzled(launchpad, fw_id, said)
+    assert states(launchpad) == ["FIZZLED"]
+    assert len(Recovery(launchpad, CATEGORIES).look().interrupted) == found
+    assert states(launchpad) == ["READY" if found else "FIZZLED"]
+
+
+def test_many_interruptions_do_not_count_as_broken_connections(site, launchpad):
+    (fw_id,) = submit(site.flow(1))
+    recovery = Recovery(launchpad, CATEGORIES)
+    for _ in range(7):
+        fizzled(launchpad, fw_id, "pet_flows.launch.stopping.Stopped")
+        assert recovery.look().interrupted == [fw_id]
+    for n in range(6):
+        fizzled(launchpad, fw_id, "pymongo.errors.AutoReconnect: gone")
+        assert recovery.look().count == (n < 5)
+
+
+def test_several_that_recover_at_once_run_nothing_twice(site, launchpad):
+    ids = submit(site.flow(4))
+    for fw_id in ids:
+        fizzled(launchpad, fw_id, "pet_flows.launch.stopping.Stopped")
+    one, other = Recovery(launchpad, CATEGORIES), Recovery(launchpad, CATEGORIES)
+    over, _ = one._ended()  # what one has seen, the other does before it acts
+    assert sorted(other.look().interrupted) == ids
+    launchpad.checkout_fw(FWorker("w", "pet-gpu"), "/new", ids[0])
+    assert not any(one._rerun(fw_id, launch_id) for fw_id, launch_id in over.items())
+    assert states(launchpad) == ["RUNNING", "READY", "READY", "READY"]
+
+
+def test_who_dies_while_it_recovers_is_followed_by_another(site, launchpad, monkeypatch):
+    monkeypatch.setattr("pet_flows.launch.recovery.EXPIRES", 0.4)
+    (fw_id,) = submit(site.flow(1))
+    launch_id = fizzled(launchpad, fw_id, "pet_flows.launch.stopping.Stopped")
+    launchpad.launches.update_one({"launch_id": launch_id}, {"$set": {CLAIM: "died"}})
+    recovery = Recovery(launchpad, CATEGORIES)
+    assert recovery.look().count == 0
+    time.sleep(0.5)
+    assert recovery.look().interrupted == [fw_id]
+    assert states(launchpad) == ["READY"]
+
+
+def test_a_job_that_kills_its_workers_is_left_fizzled(site, launchpad):
+    (fw_id,) = submit(site.flow(1))
+    worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.02})
+    recovery = Recovery(launchpad, CATEGORIES)
+    for deaths in (1, 2, 3):
+        launchpad.checkout_fw(worker, "/gone", fw_id)
+        recovery.look()
+        time.sleep(0.2)
+        assert recovery.look().dead == ([fw_id] if deaths < 3 else [])
+    assert states(launchpad) == ["FIZZLED"]
+    launch = launchpad.launches.find_one({}, sort=[("launch_id", -1)])
+    assert "died on it 3 times" in launch["action"]["stored_data"]["_exception"]["_stacktrace"]
+    assert recovery.look().count == 0
+
+
+def test_a_child_whose_parent_ended_inside_a_lock_is_let_go(site, launchpad, monkeypatch):
+    monkeypatch.setattr("pet_flows.launch.recovery.EXPIRES", 0.3)
+    parent = FakeMaker(log=str(site.log)).make([crystal()])
+    ids = submit(Flow([parent, FakeMaker(log=str(site.log)).make(parent.output)]))
+    _, launch_id = launchpad.checkout_fw(FWorker("w", "pet-gpu"), "/gone", ids[0])
+    launchpad.complete_launch(launch_id, FWAction(), "COMPLETED")
+    launchpad.fireworks.update_one({"fw_id": ids[1]}, {"$set": {"state": "WAITING"}})
+    launchpad.workflows.update_one({"nodes": ids[1]}, {"$set": {"locked": "gone"}})
+    recovery = Recovery(launchpad, CATEGORIES)
+    recovery.look()
+    time.sleep(0.4)
+    assert len(recovery.look().locked) == 1
+    assert states(launchpad) == ["COMPLETED", "READY"]
+
+
+def test_a_heartbeat_outlives_a_server_that_is_away(monkeypatch):
+    beats, stop = [], threading.Event()
+
+    def ping(launchpad, launch_id):
+        beats.append(launch_id)
+        if len(beats) < 3:
+            raise AutoReconnect("gone")
+        stop.set()
+
+    monkeypatch.setattr("fireworks.core.rocket.do_ping", ping)
+    monkeypatch.setattr("fireworks.core.rocket.PING_TIME_SECS", 0.01)
+    heartbeat._beat(None, 7, stop, threading.current_thread())
+    assert beats == [7, 7, 7]

@@ -12,9 +12,9 @@ from fireworks import Firework, LaunchPad, PyTask
 
 from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
+from pet_flows.launch.interrupted import rerun_interrupted
 from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.lock import WorkflowLock
-from pet_flows.launch.recovery import rerun_interrupted
 from pet_flows.launch.submit import submit
 from pet_flows.launch.worker import WorkDone, run_worker
 from pet_flows.models.spec import PotentialSpec
@@ -269,3 +269,14 @@ def test_my_fworker_gives_name_and_query_but_not_its_category(tmp_path):
     assert (fworker.name, fworker.category) == ("node7", ["pet-cpu"])
     assert fworker.query["spec.campaign"] == "x"
     assert fworker.query["spec._category"] == {"$in": ["pet-cpu"]}
+
+
+def test_a_class_that_is_not_installed_here_is_left_to_others(site, launchpad, work):
+    submit(site.flow(3))
+    for firework in list(launchpad.fireworks.find()):
+        maker = "spec._tasks.0.job.function.@bound.@module"
+        launchpad.fireworks.update_one({"_id": firework["_id"]}, {"$set": {maker: "not.installed"}})
+    done = work()
+    assert (done.run, done.fizzled) == (0, 0)
+    assert "needs FakeMaker of not.installed, which cannot be imported here" in done.problem
+    assert states(launchpad) == ["READY"] * 3

@@ -1,0 +1,121 @@
+"""Launches that ended for what says nothing about their job, and how it is made ready again."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad
+
+logger = logging.getLogger(__name__)
+
+#: exceptions of a job that say nothing about the job
+_CONNECTION_ERRORS = (
+    "pymongo.errors.AutoReconnect",
+    "pymongo.errors.NetworkTimeout",
+    "pymongo.errors.ServerSelectionTimeoutError",
+    "pymongo.errors.NotPrimaryError",
+    "pet_flows.store.patience.ServerAwayError",
+)
+_GIVEN_UP = ("pet_flows.launch.stopping.Stopped",)
+#: launches that a broken connection, or the death of a worker, may end of one firework; after that
+#: it is left fizzled
+MOST_BROKEN, MOST_DEATHS = 5, 3
+#: field of a launch whose worker died; field of one whose firework somebody is making ready
+DEAD, CLAIM = "pet_flows_dead", "pet_flows_rerun"
+#: what is needed of a launch to judge it
+FIELDS = {
+    "launch_id": 1, "fw_id": 1, "state": 1, DEAD: 1, CLAIM: 1,
+    "action.stored_data._exception._stacktrace": 1,
+}  # fmt: skip
+_OVER = ("RUNNING", "RESERVED", "FIZZLED")
+
+
+def is_to_be_rerun(launchpad: LaunchPad, launch: Mapping[str, Any]) -> bool:
+    """Whether a launch that ended badly says nothing about its job, and was not so too often."""
+    if launch["state"] != "FIZZLED":
+        return False
+    if launch.get(DEAD):
+        return deaths(launchpad, launch["fw_id"]) < MOST_DEATHS
+    if _ended_with(launch, _GIVEN_UP):  # however often: it is the queue that ends them
+        return True
+    return _ended_with(launch, _CONNECTION_ERRORS) and _broken(launchpad, launch["fw_id"])
+
+
+def deaths(launchpad: LaunchPad, fw_id: int) -> int:
+    """How many workers died on a firework."""
+    return int(launchpad.launches.count_documents({"fw_id": fw_id, DEAD: True}))
+
+
+def _broken(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Whether broken connections ended a firework's launches not too often."""
+    launches = launchpad.launches.find({"fw_id": fw_id}, FIELDS)
+    return sum(_ended_with(launch, _CONNECTION_ERRORS) for launch in launches) <= MOST_BROKEN
+
+
+def rerun_once(launchpad: LaunchPad, fw_id: int, launch_id: int, stale: str | None = None) -> bool:
+    """Make a firework ready whose last launch is this one, unless somebody else does.
+
+    Parameters
+    ----------
+    launchpad
+        Where it is.
+    fw_id, launch_id
+        The firework, and the launch that it has to have had last.
+    stale
+        Claim of somebody who died before it was ready.
+    """
+    mine = uuid.uuid4().hex
+    free = {CLAIM: {"$exists": False}} if stale is None else {CLAIM: stale}
+    claimed = launchpad.launches.update_one(
+        {"launch_id": launch_id, **free}, {"$set": {CLAIM: mine}}
+    )
+    if not claimed.modified_count:
+        return False
+    firework = launchpad.fireworks.find_one({"fw_id": fw_id}, {"state": 1, "launches": 1})
+    there = firework or {"state": None, "launches": []}
+    if there["state"] not in _OVER or there["launches"][-1:] != [launch_id]:
+        return False  # it was run again since
+    launchpad.rerun_fw(fw_id)
+    return True
+
+
+def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
+    """Make what a worker could not end ready again; records that exist stay.
+
+    These are launches in the worker's own folder that the LaunchPad believes to be running
+    (their end could not be reported), fizzled ones whose exception is a broken connection, and
+    those that it gave up when it had to stop.
+
+    Parameters
+    ----------
+    launchpad
+        One whose database answers.
+    folder
+        Launch directory that no other worker uses.
+
+    Returns
+    -------
+    list of int
+        Ids of the fireworks.
+    """
+    rerun = []
+    query = {"launch_dir": folder, "state": {"$in": ["RUNNING", "FIZZLED"]}}
+    for launch in list(launchpad.launches.find(query, FIELDS)):
+        fw_id, running = launch["fw_id"], launch["state"] == "RUNNING"
+        again = _broken(launchpad, fw_id) if running else is_to_be_rerun(launchpad, launch)
+        if again and rerun_once(launchpad, fw_id, launch["launch_id"]):
+            logger.warning("firework %d was interrupted and is ready again", fw_id)
+            rerun.append(fw_id)
+    return rerun
+
+
+def _ended_with(launch: Mapping[str, Any], errors: Iterable[str]) -> bool:
+    """Whether the exception of a launch is one of these."""
+    stored = (launch.get("action") or {}).get("stored_data") or {}
+    trace = str((stored.get("_exception") or {}).get("_stacktrace", "")).strip()
+    last = trace.splitlines()[-1] if trace else ""
+    return last.startswith(tuple(errors))
