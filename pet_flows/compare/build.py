@@ -121,8 +121,9 @@ def _is_current(there: Sequence[Document], made_of: str, across_levels: bool) ->
     """Whether a record's comparisons are what would be made now."""
     if not there or any(head["made_of"] != made_of for head in there):
         return False
-    differing = [head for head in there if head["level_differs"]]
-    return all((head["reference"] is not None) == across_levels for head in differing)
+    if across_levels:
+        return not any(head["of_other_levels"] for head in there)
+    return not any(head["level_differs"] and head["reference"] is not None for head in there)
 
 
 def _build_some(
@@ -189,6 +190,7 @@ def _list_alone(
 ) -> None:
     """List the references that could stand beside records of a campaign, and do not."""
     beside: dict[str, set[str]] = defaultdict(set)
+    aside: dict[str, list[str]] = {}
     listed: dict[str, Document] = {}
     for head in shelf.heads(campaigns):
         if head["record"] is None:
@@ -197,6 +199,8 @@ def _list_alone(
         for key in (head["reference"], *head["alternatives"]):
             if key is not None:
                 beside[key] |= set(head["campaigns"])
+        for one in head["of_other_levels"]:
+            aside.setdefault(one["reference"], one["level_differs"])
     changed, known = [], set()
     for place, found in references.items():
         for key, head in found.items():
@@ -206,7 +210,7 @@ def _list_alone(
             if not without | others:
                 continue
             known.add(key)
-            document = alone(head, without | others, built.problems.get(key))
+            document = alone(head, without | others, built.problems.get(key), aside.get(key, ()))
             same_as_before = key in listed and listed[key]["made_of"] == document["made_of"]
             if not same_as_before or key in built.problems:
                 changed.append(document)

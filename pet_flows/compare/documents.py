@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pet_flows.compare.matching.match import Choice, Partners
+from pet_flows.compare.matching.choose import Choice
+from pet_flows.compare.matching.match import ANOTHER_LEVEL, SAME_VOLUME, Partners
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.comparison import NotComparable, Value
@@ -16,9 +17,12 @@ from pet_flows.records.build import plain
 from pet_flows.records.keys import digest
 
 #: of these documents; with another one all of them are made again
-VERSION = 1
+VERSION = 2
 #: a reference that no record of these campaigns stands beside
 NO_RECORD = "no record stands beside it"
+
+#: how a warning begins about volumes that are more than `SAME_VOLUME` apart
+VOLUMES_DIFFER = "volumes differ"
 
 #: what a function raises that cannot read a damaged document, or whose arrays are gone
 DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, PetFlowsError)
@@ -34,7 +38,8 @@ def documents_of(ours: Ours, found: Partners, made_of: str) -> list[Document]:
     ours
         The record.
     found
-        The references beside it.
+        The references beside it. Of several at the potential's level of theory those that are found
+        in the surest way win: of the others only values are taken that these do not have.
     made_of
         Digest of what all of it was made of.
     """
@@ -42,11 +47,25 @@ def documents_of(ours: Ours, found: Partners, made_of: str) -> list[Document]:
         alone = _of_record(ours, made_of)
         alone["_id"] = digest([ours.record["_id"]])
         alone["reason"] = found.reason
-        alone["level_differs"] = list(found.level_differs)
-        alone["alternatives"] = sorted({match.theirs.key for match in found.left})
+        alone["level_differs"] = list(found.aside[0].level_differs) if found.aside else []
+        alone["of_other_levels"] = _aside(found)
         alone["warnings"] = list(found.notes)
         return [alone]
-    return [_pair(ours, found, choice, made_of) for choice in found.choices]
+    documents: list[Document] = []
+    had: set[str] = set()
+    for choice in found.choices:
+        document = _pair(ours, found, choice, made_of)
+        if not choice.level_differs:
+            if documents and documents[0]["matched_by"] != choice.match.way:
+                # who named the material wins; another source adds what there was not
+                document["values"] = [v for v in document["values"] if v["name"] not in had]
+                if not document["values"]:
+                    documents[0]["alternatives"] += choice.keys
+                    documents[0]["alternatives"].sort()
+                    continue
+            had |= {value["name"] for value in document["values"]}
+        documents.append(document)
+    return documents
 
 
 def _pair(ours: Ours, found: Partners, choice: Choice, made_of: str) -> Document:
@@ -59,17 +78,41 @@ def _pair(ours: Ours, found: Partners, choice: Choice, made_of: str) -> Document
         "reference": theirs.key,
         "matched_by": choice.match.way,
         "rmsd": choice.match.rmsd,
-        "level_differs": list(choice.match.level_differs),
+        "level_differs": list(choice.level_differs),
         "material_id": document["material_id"] or next(iter(theirs.document["material_ids"]), None),
         "level": _level(theirs),
         "values": values,
         "corrections": corrections,
-        "warnings": [*found.notes, *choice.notes, *theirs.document["problems"], *notes],
+        "warnings": [
+            *found.notes, *choice.notes, *_volumes(ours, theirs), *theirs.document["problems"],
+            *notes,
+        ],
         "reference_updated": theirs.updated,
         "reason": reason,
-        "alternatives": sorted({match.theirs.key for match in (*choice.others, *found.left)}),
-    }
+        "alternatives": sorted(match.theirs.key for match in choice.others),
+        "of_other_levels": _aside(found),
+    }  # fmt: skip
     return document
+
+
+def _aside(found: Partners) -> list[Document]:
+    """References of this crystal that stand aside because of their level, and what differs."""
+    return [
+        {"reference": key, "level_differs": list(choice.level_differs)}
+        for choice in found.aside
+        for key in choice.keys
+    ]
+
+
+def _volumes(ours: Ours, theirs: Theirs) -> list[str]:
+    """Say it where one crystal has two volumes; a match is no statement on them."""
+    one, other = ours.structure, theirs.structure
+    if one is None or not (all(one.lattice.pbc) and all(other.lattice.pbc)):
+        return []
+    relative = (one.volume / len(one)) / (other.volume / len(other)) - 1
+    if abs(relative) <= SAME_VOLUME:
+        return []
+    return [f"{VOLUMES_DIFFER}: the record's is {100 * relative:+.0f} % from the reference's"]
 
 
 def damaged(record: Mapping[str, Any], reason: str, made_of: str) -> Document:
@@ -123,7 +166,10 @@ def _is_finite(value: Value) -> bool:
 
 
 def alone(
-    theirs: Mapping[str, Any], campaigns: Iterable[str], problem: str | None = None
+    theirs: Mapping[str, Any],
+    campaigns: Iterable[str],
+    problem: str | None = None,
+    level_differs: Sequence[str] = (),
 ) -> Document:
     """Document of a reference that no record stands beside.
 
@@ -135,8 +181,12 @@ def alone(
         Whose records were looked at.
     problem
         Why it cannot stand beside any.
+    level_differs
+        From the potentials of the records of its crystal.
     """
     names = sorted(campaigns)
+    aside = ANOTHER_LEVEL.format("; ".join(level_differs)) if level_differs else None
+    reason = problem or aside or NO_RECORD
     return {
         **_EMPTY,
         "_id": digest([theirs["_id"]]),
@@ -147,9 +197,10 @@ def alone(
         "formula_pretty": theirs["formula_pretty"],
         "spacegroup": theirs["spacegroup"],
         "level": {name: theirs["level"][name] for name in ("functional", "digest")},
-        "reason": problem or NO_RECORD,
+        "level_differs": list(level_differs),
+        "reason": reason,
         "reference_updated": theirs["last_updated"],
-        "made_of": state_of(theirs["last_updated"], " ".join(names)),
+        "made_of": state_of(theirs["last_updated"], " ".join([*names, reason])),
         "built_at": _now(),
     }
 
@@ -182,7 +233,7 @@ _EMPTY: Mapping[str, Any] = {
     "record": None, "reference": None, "campaigns": [], "property": None, "matched_by": None,
     "rmsd": None, "level_differs": [], "potential": None, "material_id": None,
     "formula_pretty": None, "spacegroup": None, "level": None, "values": [], "corrections": None,
-    "warnings": [], "reason": None, "alternatives": [], "record_state": None,
+    "warnings": [], "reason": None, "alternatives": [], "of_other_levels": [], "record_state": None,
     "record_updated": None, "reference_updated": None, "made_of": None, "built_at": None,
 }  # fmt: skip
 

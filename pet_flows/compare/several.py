@@ -37,7 +37,9 @@ class SideBySide:
     pet: dict[str, Any] = field(default_factory=dict)
     """by column; of a metric that is itself a distance, the distance"""
     error: dict[str, float | None] = field(default_factory=dict)
-    """relative, or the difference where there is no such thing"""
+    """potential minus DFT, or the distance"""
+    relative: dict[str, float | None] = field(default_factory=dict)
+    """0.01 is 1 %; None of distances, and of what has no scale, such as energies"""
 
 
 def columns_of(compared: Compared, properties: Sequence[str] = ()) -> dict[str, list[Document]]:
@@ -86,8 +88,8 @@ def rows_of_several(columns: Columns) -> list[SideBySide]:
                     ),
                 )  # fmt: skip
                 row.pet[column] = value["difference"] if value["pet"] is None else value["pet"]
-                relative = value["relative"]
-                row.error[column] = value["difference"] if relative is None else relative
+                row.error[column] = value["difference"]
+                row.relative[column] = value["relative"]
     return sorted(
         found.values(), key=lambda r: (-len(r.pet), r.property, r.formula, r.material, r.name)
     )
@@ -135,7 +137,7 @@ def _values(rows: Sequence[SideBySide], columns: Sequence[str]) -> Table:
     for row in rows:
         cells = []
         for column in columns:
-            relative = row.error.get(column) if isinstance(row.dft, float) else None
+            relative = row.relative.get(column)
             cells += [
                 _text(row.pet.get(column)),
                 number(None if relative is None else 100 * relative, 1, sign=True),

@@ -19,7 +19,10 @@ from pet_flows.store.writes import chunks
 Document = dict[str, Any]
 
 #: what of a comparison says whether it is still up to date
-_COMPARISON_HEAD = ("record", "reference", "campaigns", "level_differs", "alternatives", "made_of")
+_COMPARISON_HEAD = (
+    "record", "reference", "campaigns", "level_differs", "alternatives", "of_other_levels",
+    "made_of",
+)  # fmt: skip
 #: what of a reference says whether it can stand beside a record, and who it is
 _REFERENCE_HEAD = (
     "property", "formula_pretty", "last_updated", "material_ids", "spacegroup", "level", "package",
@@ -190,7 +193,8 @@ class Shelf:
     def heads(self, campaigns: Sequence[str]) -> Iterator[Document]:
         """What says of these comparisons whether they are up to date."""
         # documents of before, or of others, may lack what is looked at here
-        nothing = dict.fromkeys(_COMPARISON_HEAD) | {"level_differs": [], "alternatives": []}
+        lists = ("level_differs", "alternatives", "of_other_levels")
+        nothing = dict.fromkeys(_COMPARISON_HEAD) | {name: [] for name in lists}
         for head in self.comparisons(campaigns, _COMPARISON_HEAD):
             yield {**nothing, **head}
 

@@ -63,6 +63,13 @@ class Ours:
         return level_of(self.record["potential"])
 
     @property
+    def space_group(self) -> int | None:
+        """Number at the loose tolerance."""
+        groups = self.record["spacegroup"]
+        number: int | None = (groups["final"] or groups["input"] or {}).get("loose")
+        return number
+
+    @property
     def elements(self) -> list[str]:
         """Symbols."""
         if not self.record["elements"] and self.structure is not None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pet_flows.properties.comparison import WITHOUT_SCALE
+
 #: a document of ``pet_comparisons``
 Document = Mapping[str, Any]
 
@@ -15,14 +17,8 @@ Document = Mapping[str, Any]
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 SEED = 0
-#: quantities whose zero is a convention, or where they belong: parts of such a value say nothing
-WITHOUT_SCALE = frozenset(
-    {
-        "energy_per_atom", "potential_energy_per_atom", "pressure", "max_force", "f_300K",
-        "min_frequency", "min_eigenvalue", "alpha", "beta", "gamma", "operations_1e-2",
-        "operations_1e-5",
-    }
-)  # fmt: skip
+#: energies as they were calculated: of potential and DFT they have different zeros
+RAW_ENERGIES = frozenset({"energy_per_atom", "potential_energy_per_atom"})
 #: random numbers drawn at once
 _AT_ONCE = 5_000_000
 #: errors that a summary lists
@@ -102,6 +98,9 @@ class Quantity:
 def summarize(documents: Iterable[Document], *, worst: int = WORST) -> list[Summary]:
     """Mean errors of every quantity in comparisons, for each potential by itself.
 
+    Total energies are left out, whose differences are those of two zeros: `energies.shift` compares
+    them.
+
     Parameters
     ----------
     documents
@@ -123,6 +122,7 @@ def summarize(documents: Iterable[Document], *, worst: int = WORST) -> list[Summ
     return [
         _summary(quantity, found, missing.get((quantity.digest, quantity.property), 0), worst)
         for quantity, found in errors(documents).items()
+        if quantity.name not in RAW_ENERGIES
     ]
 
 

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 
+#: quantities whose zero is a convention, or where they belong: parts of such a value say nothing
+WITHOUT_SCALE = frozenset(
+    {
+        "energy_per_atom", "potential_energy_per_atom", "pressure", "max_force", "f_300K",
+        "min_frequency", "min_eigenvalue", "alpha", "beta", "gamma", "operations_1e-2",
+        "operations_1e-5",
+    }
+)  # fmt: skip
+
+
 def _no_arrays(name: str) -> Mapping[str, np.ndarray]:
     raise KeyError(name)
 
@@ -67,7 +77,9 @@ class Value:
 
     @property
     def relative(self) -> float | None:
-        """Difference over reference; 0.01 is 1 %. None where that is zero or no number."""
+        """Difference over reference; 0.01 is 1 %. None of zero, labels, and what has no scale."""
+        if self.name in WITHOUT_SCALE:
+            return None
         if self.difference is None or not isinstance(self.dft, int | float) or not self.dft:
             return None
         return self.difference / abs(self.dft)

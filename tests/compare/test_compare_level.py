@@ -264,9 +264,10 @@ def test_the_table_says_how_many_are_not_compared_and_why(store):
     text = drawn(compare_campaign(store, "first"))
     assert "level differs in" not in text
     assert (
-        "without DFT 1 eos: of another level of theory (spin-polarized against non-magnetic); "
-        "--across-levels compares levels of theory that differ" in text
+        "without DFT 1 eos: of another level of theory (spin-polarized against non-magnetic)"
+        in text
     )
+    assert "--across-levels compares levels of theory that differ" in text
     text = drawn(compare_campaign(store, "first", across_levels=True))
     assert "without DFT" not in text.replace("without DFT value", "")
     assert "n = 2, 1 across levels of theory" in text
@@ -303,16 +304,26 @@ def test_levels_that_differ_stand_apart_with_one_line_why(store, changes, said):
     level = known.model_copy(update=changes)
     put_reference(store, "static", IRON_OXIDE, "mp-1", level=level, energy_per_atom=-6.0)
     key = put_record(store, "static", IRON_OXIDE, "mp-1", potential=OAM)
-    (document,) = compare_campaign(store, "first").documents()
-    assert (document["record"], document["reference"], document["values"]) == (key, None, [])
-    assert document["reason"] == f"of another level of theory ({said})"
+    reason = f"of another level of theory ({said})"
+    found = {d["record"]: d for d in compare_campaign(store, "first").documents()}
+    document, other = found[key], found[None]["reference"]
+    assert (document["reference"], document["values"], document["reason"]) == (None, [], reason)
+    assert document["of_other_levels"] == [{"reference": other, "level_differs": [said]}]
+    assert found[None]["reason"] == reason
     (document,) = compare_campaign(store, "first", across_levels=True).documents()
-    assert document["level_differs"] == [said]
+    assert (document["reference"], document["level_differs"]) == (other, [said])
     assert document["values"][0]["dft"] == -6.0
-    # the same level needs no asking, and the other one is not without a record
-    other = document["reference"]
-    put_reference(store, "static", IRON_OXIDE, "mp-1", level=known, energy_per_atom=-6.5)
-    for across in (False, True):
-        (pair,) = compare_campaign(store, "first", across_levels=across).documents()
-        assert (pair["level_differs"], pair["values"][0]["dft"]) == ([], -6.5)
-        assert pair["alternatives"] == [other]
+    # beside one of the same level the other one is listed, and compared when asked for
+    same = put_reference(store, "static", IRON_OXIDE, "mp-1", level=known, energy_per_atom=-6.5)
+    for _ in range(2):
+        found = {d["reference"]: d for d in compare_campaign(store, "first").documents()}
+        assert found.keys() == {same, other}
+        assert (found[same]["record"], found[same]["level_differs"]) == (key, [])
+        assert found[same]["alternatives"] == []
+        assert (found[other]["record"], found[other]["reason"]) == (None, reason)
+        compared = compare_campaign(store, "first", across_levels=True)
+        found = {d["reference"]: d for d in compared.documents()}
+        assert {r: (d["record"], d["level_differs"]) for r, d in found.items()} == {
+            same: (key, []), other: (key, [said]),
+        }  # fmt: skip
+    assert compare_campaign(store, "first", across_levels=True).built.looked_at == 0

@@ -145,10 +145,15 @@ def test_the_demo_by_hand(compared):
     }  # fmt: skip
     assert data["unmatched"]["records"] == {"no reference with this structure": {"eos": ["Si-hcp"]}}
     assert data["unmatched"]["pairs"] == {"failed: max_steps": {"eos": ["Si-fcc"]}}
-    # of the built-in references none stands beside these: ours come first
+    # ours come first; of the built-in references is only what ours do not have
     assert {(r["level"], r["doi"]) for r in data["references"]} == {
-        ("PBE, all-electron, non-magnetic", "10.1/2")
+        ("PBE, all-electron, non-magnetic", "10.1/2"),
+        ("PBE, all-electron, scalar relativistic, non-magnetic", "10.1038/s42254-023-00655-3"),
     }
+    built_in = [d for d in compared.documents() if d["matched_by"] == "structure"]
+    assert {v["name"] for d in built_in for v in d["values"]} == {
+        "b0_prime", "nu", "epsilon",
+    }  # fmt: skip
     # the same numbers as the means of every quantity
     means = {s["name"]: s for s in data["properties"]}
     volume = means["v0_per_atom"]
@@ -177,19 +182,22 @@ def test_other_properties_are_listed_by_quantity(compared):
     store = compared.shelf.store
     for n, (metal, prototype) in enumerate([("Al", "fcc"), ("Ag", "fcc"), ("W", "bcc")]):
         structure = element(metal, prototype)
-        put_reference(store, "static", structure, metal, level=LEVEL, energy_per_atom=-3.0)
-        put_record(store, "static", structure, metal, energy_per_atom=-3.0 + 0.1 * n)
+        put_reference(
+            store, "static", structure, metal, level=LEVEL, pressure=0.0, energy_per_atom=-3.0
+        )
+        put_record(store, "static", structure, metal, pressure=0.1 * n, energy_per_atom=-9.0)
     compared = compare_campaign(store, "first")
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(comparison_table(compared))
     text = " ".join(console.export_text().split())
     assert "Si diamond* 20.40" in text
-    assert "static energy_per_atom eV 3 0 0.1 – +0.1 W W +0.2" in text
+    assert "static pressure GPa 3 0 0.1 – +0.1 W W +0.2" in text
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(comparison_table(compared, ["static"]))
     text = console.export_text()
     assert "diamond" not in text
-    assert "energy_per_atom" in text
+    assert "volume_per_atom" in text
+    assert "energy_per_atom" not in text  # of two zeros
 
 
 def test_picture(rows, tmp_path):

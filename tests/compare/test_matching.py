@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -10,6 +12,7 @@ from pet_flows.compare.build import build
 from pet_flows.compare.matching import same
 from pet_flows.compare.matching.match import ANOTHER_CRYSTAL, NOT_THERE
 from pet_flows.dft.level import LevelOfTheory
+from pet_flows.dft.reference import Origin
 from pet_flows.store.results import ResultStore
 from tests.compare.stored import (
     caesium_chloride,
@@ -80,7 +83,7 @@ def test_one_crystal_in_any_form_is_one_match(store, form):
     assert document["level_differs"] == []
     (value,) = [v for v in document["values"] if v["name"] == "energy_per_atom"]
     assert (value["pet"], value["dft"], value["difference"]) == (-1.0, -5.0, 4.0)
-    assert value["relative"] == pytest.approx(0.8)
+    assert value["relative"] is None  # its zero is a convention
 
 
 def test_rock_salt_and_caesium_chloride_are_no_match(store):
@@ -182,6 +185,73 @@ def test_calculations_of_one_crystal_are_alternatives_and_the_lowest_is_taken(st
         "3 references are of this crystal and level of theory; the lowest in energy is taken"
     ]
     assert None not in found  # they are not alone
+
+
+def test_volumes_that_differ_are_values_and_a_warning(store):
+    put_reference(store, "static", rocksalt(4.2), "mp-1", energy_per_atom=-5.0)
+    put_reference(store, "static", rocksalt(4.8, "Ca"), "mp-2", energy_per_atom=-5.0)
+    wide = put_record(store, "static", rocksalt(4.2 * 1.1), "mp-1")
+    near = put_record(store, "static", rocksalt(4.9, "Ca"), "mp-2")
+    found = compared(store)
+    (document,) = found[wide]
+    assert document["warnings"] == ["volumes differ: the record's is +33 % from the reference's"]
+    (volume,) = [v for v in document["values"] if v["name"] == "volume_per_atom"]
+    assert volume["relative"] == pytest.approx(1.1**3 - 1)
+    assert found[near][0]["warnings"] == []
+
+
+def tetragonal(ratio: float) -> Structure:
+    """Rock salt with this c/a at one volume."""
+    structure = rocksalt()
+    structure.apply_strain([ratio ** (-1 / 3) - 1, ratio ** (-1 / 3) - 1, ratio ** (2 / 3) - 1])
+    return structure
+
+
+#: from c/a of 1.15 to the cubic cell, along c
+STRAIN = f"{100 * (1 - 1.15 ** (-2 / 3)):.1f} %"
+
+
+def test_a_distorted_cell_is_another_calculation_however_low_its_energy(store):
+    """All RMSDs are zero: the atoms are at the same places of cells of other shapes."""
+    put_reference(store, "static", tetragonal(1.15), "mp-1", energy_per_atom=-6.0)
+    cubic = put_reference(store, "static", rocksalt(), "mp-1", energy_per_atom=-5.0)
+    key = put_record(store, "static", rocksalt(), "mp-1")
+    (document,) = compared(store)[key]
+    assert (document["reference"], document["alternatives"]) == (cubic, [])
+    (warning,) = document["warnings"]
+    assert f"its cell is distorted by {STRAIN}" in warning
+    assert "it is lower in energy, but not as near" in warning
+
+
+def test_a_distorted_cell_alone_is_taken_with_a_warning(store):
+    put_reference(store, "static", tetragonal(1.15), energy_per_atom=-6.0)
+    key = put_record(store, "static", rocksalt())
+    (document,) = compared(store)[key]
+    assert document["matched_by"] == "structure"
+    assert document["warnings"] == [
+        f"the shapes of the cells of record and reference differ by {STRAIN}"
+    ]
+
+
+@pytest.mark.parametrize("latest", [0, 1, 2])
+def test_without_energies_the_fewest_problems_then_the_latest_is_taken(store, latest):
+    ids = []
+    for n in range(3):
+        day = datetime(2026, 1, 9 if n == latest else n + 1)
+        source = Origin(name=f"run {n}", database="tests", completed_at=day)
+        ids.append(put_reference(store, "eos", rocksalt(), source=source, b0=150.0 + n))
+    last = Origin(name="newest", database="tests", completed_at=datetime(2026, 2, 1))
+    bad = put_reference(store, "eos", rocksalt(), source=last, b0=99.0, problems=("no POTCAR",))
+    key = put_record(store, "eos", rocksalt())
+    (document,) = compared(store)[key]
+    assert document["reference"] == ids[latest]
+    assert document["warnings"] == [
+        "4 references are of this crystal and level of theory; the latest is taken"
+    ]
+    store.references.remove({"_id": {"$in": [i for i in ids if i != ids[latest]]}})
+    (document,) = compared(store)[key]
+    assert (document["reference"], document["alternatives"]) == (ids[latest], [bad])
+    assert "the one with the fewest problems is taken" in document["warnings"][0]
 
 
 def test_each_level_of_theory_that_suits_has_its_comparison(store):

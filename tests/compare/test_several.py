@@ -28,36 +28,44 @@ def store():
     with ResultStore.open() as store:
         for n, (metal, energy) in enumerate(DFT.items()):
             structure = element(metal, "fcc")
-            put_reference(store, "static", structure, metal, energy_per_atom=energy)
+            put_reference(store, "static", structure, metal, energy_per_atom=energy, pressure=1.0)
             for campaign, error in (("first", 0.1), ("second", -0.2)):
                 put_record(
                     store, "static", structure, metal, campaign=campaign,
                     potential=potential(campaign), energy_per_atom=energy + error * n,
+                    pressure=1.0 + error * n,
                 )  # fmt: skip
         for metal in ("Cu", "Ag"):
             put_reference(
                 store, "static", element(metal, "fcc"), level=EMT,
                 source=Origin(name=f"EMT {metal}"), energy_per_atom=DFT[metal] + 0.5,
+                pressure=1.5,
             )  # fmt: skip
         yield store
+
+
+def energies(compared):
+    rows = as_dict(compared)["side_by_side"]
+    return {row["material"]: row for row in rows if row["name"] == "energy_per_atom"}
 
 
 def test_a_column_for_each_campaign_beside_the_same_reference(store):
     compared = compare_campaign(store, "first", "second", "first")
     assert compared.campaigns == ("first", "second")
-    rows = {row["material"]: row for row in as_dict(compared)["side_by_side"]}
+    rows = energies(compared)
     assert set(rows) == {"Cu", "Ag", "Al"}
     assert rows["Al"]["dft"] == -3.6
     assert rows["Al"]["pet"] == {
         "first": pytest.approx(-3.6 + 0.2), "second": pytest.approx(-3.6 - 0.4),
     }  # fmt: skip
-    assert rows["Al"]["error"]["first"] == pytest.approx(0.2 / 3.6)
+    assert rows["Al"]["error"]["first"] == pytest.approx(0.2)
+    assert rows["Al"]["relative"]["first"] is None  # its zero is a convention
 
 
 def test_documents_of_another_potential_are_a_further_column(store):
     compared = compare_campaign(store, "first", "EMT")
     assert (compared.campaigns, compared.force_fields) == (("first",), ("EMT",))
-    rows = {row["material"]: row for row in as_dict(compared)["side_by_side"]}
+    rows = energies(compared)
     assert rows["Cu"]["pet"] == {"first": -3.7, "EMT": pytest.approx(-3.2)}
     assert set(rows["Al"]["pet"]) == {"first"}
     # it is no DFT: never in the place of a reference, not across levels either
@@ -71,8 +79,9 @@ def test_drawn_side_by_side(store):
     console.print(comparison_table(compare_campaign(store, "first", "second", "EMT")))
     text = " ".join(console.export_text().split())
     assert "property quantity unit MAE first n MAE second n MAE EMT n" in text
-    assert "static energy_per_atom eV 0.1 3 0.2 3 0.5 2" in text
-    assert "Cu Cu static energy_per_atom -3.7 -3.7 +0.0 -3.7 +0.0 -3.2 +13.5" in text
+    assert "static pressure GPa 0.1 3 0.2 3 0.5 2" in text
+    assert "energy_per_atom eV" not in text  # of several zeros: in no mean
+    assert "Cu Cu static energy_per_atom -3.7 -3.7 – -3.7 – -3.2 –" in text
 
 
 def test_who_is_neither_a_campaign_nor_a_force_field_is_named(store):

@@ -14,25 +14,33 @@ PET, DFT = [-1.0, -2.1, -3.3, -3.9], [-1.1, -2.0, -3.0, -4.0]
 
 
 def four(**changes):
-    return [comparison(n, value(PET[n], DFT[n]), **changes) for n in range(4)]
+    return [comparison(n, value(PET[n], DFT[n], "pressure", "GPa"), **changes) for n in range(4)]
 
 
 def test_means_are_those_of_numpy_and_r2_is_that_of_its_definition() -> None:
     (found,) = summarize(four())
     pet, dft = np.array(PET), np.array(DFT)
     wrong = pet - dft
-    assert (found.property, found.name, found.unit) == ("static", "energy_per_atom", "eV")
+    assert (found.property, found.name, found.unit) == ("static", "pressure", "GPa")
     assert (found.n, found.materials, found.missing, found.across) == (4, 4, 0, 0)
     assert found.mae == pytest.approx(np.abs(wrong).mean())
     assert found.rmse == pytest.approx(np.sqrt((wrong**2).mean()))
     assert found.bias == pytest.approx(wrong.mean())
     assert found.median == pytest.approx(np.median(np.abs(wrong)))
-    assert found.mape is None  # of an energy
+    assert found.mape is None  # a pressure has no scale
     volumes = [comparison(n, value(PET[n], DFT[n], "volume_per_atom", "Å³")) for n in range(4)]
     assert summarize(volumes)[0].mape == pytest.approx(np.mean(np.abs(wrong / dft)))
     assert found.r2 == pytest.approx(1 - (wrong**2).sum() / (4 * dft.var()))
     assert found.worst[0].record == "record-2"
     assert found.largest == pytest.approx(0.3)
+
+
+def test_total_energies_are_in_no_mean() -> None:
+    """Potential and DFT have different zeros: their difference says nothing of either."""
+    energies = [comparison(n, value(PET[n], DFT[n] - 30.0)) for n in range(4)]
+    assert summarize(energies) == []
+    runs = [comparison(0, value(-1.0, -9.0, "potential_energy_per_atom"), property="md")]
+    assert summarize([*energies, *runs, *four()])[0].name == "pressure"
 
 
 def test_potentials_are_never_averaged_together() -> None:
@@ -44,7 +52,7 @@ def test_potentials_are_never_averaged_together() -> None:
 def test_what_has_no_values_is_counted_and_in_no_mean() -> None:
     documents = [
         *four(),
-        comparison(7, value(5.0, -1.0), record_state="unconverged"),
+        comparison(7, value(5.0, -1.0, "pressure", "GPa"), record_state="unconverged"),
         comparison(8, record_state="failed"),
         comparison(9, warnings=["clamped"]),
         comparison(10, record=None, reason="no such record"),
@@ -162,9 +170,9 @@ def test_spreads_of_records_stand_beside_their_errors() -> None:
     ]
     assert spreads(records) == {"record-0": 0.05, "record-1": 0.06, "record-3": 0.04}
     assert spreads(records, "forces") == {}
-    found = calibrate(four(), spreads(records), "static", "energy_per_atom")["a" * 16]
+    found = calibrate(four(), spreads(records), "static", "pressure")["a" * 16]
     assert found.n == 3
-    assert calibrate(four(), {}, "static", "energy_per_atom") == {}
+    assert calibrate(four(), {}, "static", "pressure") == {}
 
 
 def test_lines_below_a_table_say_what_is_no_number() -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from pet_flows.compare.matching.choose import WAYS, Choice, Match, Way, choose
 from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.dft.differences import differences
-
-Way = Literal["link", "identifier", "structure"]
-
-SAME_CRYSTAL = 0.01
-"""RMSD within which references are as near as the nearest: calculations of one crystal in several
-cells or with several orders of moments differ by less, two different crystals by more."""
+from pet_flows.dft.level import LevelOfTheory
 
 CLEAR = 0.03
 """RMSD below which a reference with the record's space group is its crystal without any doubt, and
@@ -31,50 +26,24 @@ ANOTHER_LEVEL = "of another level of theory ({})"
 
 
 @dataclass(frozen=True)
-class Match:
-    """A reference of a record's crystal."""
-
-    theirs: Theirs
-    way: Way
-    rmsd: float | None
-    """None where structures did not need to be compared, or are not alike"""
-    notes: tuple[str, ...] = ()
-    level_differs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The reference that is taken of those at one level of theory."""
-
-    match: Match
-    others: tuple[Match, ...]
-    """of the same crystal and level"""
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Partners:
     """What stands beside a record.
 
     Parameters
     ----------
     choices
-        One for each level of theory; of several levels that differ from the potential's only the
-        nearest.
+        One for each level of theory, those of the potential's first.
     reason
         Why there is none.
-    left
-        References of the same crystal that are not taken.
-    level_differs
-        What keeps them away.
+    aside
+        Those of other levels of theory, the nearest first, where these are not to be compared.
     notes
         What else a person should know.
     """
 
     choices: tuple[Choice, ...] = ()
     reason: str | None = None
-    left: tuple[Match, ...] = ()
-    level_differs: tuple[str, ...] = ()
+    aside: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -82,16 +51,19 @@ class Candidates:
     """References of one property and reduced formula, found by what they are known by."""
 
     def __init__(self, references: Iterable[Theirs] = ()) -> None:
-        self.all: list[Theirs] = []
+        self.levels: dict[str, Candidates] = {}
         self._by_record: dict[str, list[Theirs]] = {}
         self._by_id: dict[str, list[Theirs]] = {}
         self._by_size: dict[int, list[Theirs]] = {}
         for theirs in references:
-            self.add(theirs)
+            self._index(theirs)
 
     def add(self, theirs: Theirs) -> None:
-        """Take one more."""
-        self.all.append(theirs)
+        """Take one more, also among those of its level of theory."""
+        self._index(theirs)
+        self.levels.setdefault(theirs.level.digest, Candidates())._index(theirs)
+
+    def _index(self, theirs: Theirs) -> None:
         for key in theirs.document["records"]:
             self._by_record.setdefault(key, []).append(theirs)
         for name in theirs.ids:
@@ -119,7 +91,7 @@ def _each(index: Mapping[str, list[Theirs]], keys: Iterable[str]) -> list[Theirs
 def partners(
     ours: Ours, candidates: Candidates, distances: Distances, *, across_levels: bool = False
 ) -> Partners:
-    """Find the references of a record's crystal and level of theory.
+    """Find the references of a record's crystal, one for each level of theory.
 
     Parameters
     ----------
@@ -130,38 +102,45 @@ def partners(
     distances
         Shared by all records of that formula.
     across_levels
-        Where no reference is of the potential's level, take the nearest; it says what differs.
+        Also take those of other levels than the potential's; they say what differs.
     """
-    if not candidates.all:
+    if not candidates.levels:
         return Partners(reason=NOT_THERE)
     notes: list[str] = []
-    differing: list[Match] = []
+    found: list[tuple[LevelOfTheory, Choice]] = []
+    for of_level in candidates.levels.values():
+        matches = _first(ours, of_level, distances, notes)
+        if matches:
+            level = matches[0].theirs.level
+            differs = tuple(differences(ours.level, level, ours.elements))
+            choice = choose(ours, matches, distances)
+            found.append((level, replace(choice, level_differs=differs)))
+    found.sort(key=lambda pair: _distance(ours, *pair))
+    choices = tuple(choice for _, choice in found)
+    if not choices:
+        unlike = NO_STRUCTURE if ours.primitive is None else ANOTHER_CRYSTAL
+        return Partners(reason=unlike, notes=tuple(notes))
+    if across_levels:
+        return Partners(choices, notes=tuple(notes))
+    alike = tuple(choice for choice in choices if not choice.level_differs)
+    aside = tuple(choice for choice in choices if choice.level_differs)
+    reason = None if alike else ANOTHER_LEVEL.format("; ".join(aside[0].level_differs))
+    return Partners(alike, reason, aside, tuple(notes))
+
+
+def _first(
+    ours: Ours, candidates: Candidates, distances: Distances, notes: list[str]
+) -> list[Match]:
+    """References of the same crystal, by the first way that finds some."""
     for find in (_by_link, _by_identifier, _by_structure):
-        found = [_leveled(ours, match) for match in find(ours, candidates, distances, notes)]
-        known = {match.theirs.key for match in differing}
-        differing += [m for m in found if m.level_differs and m.theirs.key not in known]
-        alike = [match for match in found if not match.level_differs]
-        if alike:
-            return Partners(tuple(_choices(alike)), left=tuple(differing), notes=tuple(notes))
-    if not differing:
-        reason = NO_STRUCTURE if ours.primitive is None else ANOTHER_CRYSTAL
-        return Partners(reason=reason, notes=tuple(notes))
-    nearest = min(differing, key=lambda match: _distance(ours, match))
-    if not across_levels:
-        reason = ANOTHER_LEVEL.format("; ".join(nearest.level_differs))
-        return Partners((), reason, tuple(differing), nearest.level_differs, tuple(notes))
-    level = nearest.theirs.level.digest
-    of_level = [match for match in differing if match.theirs.level.digest == level]
-    rest = tuple(match for match in differing if match not in of_level)
-    return Partners(tuple(_choices(of_level)), None, rest, nearest.level_differs, tuple(notes))
+        if found := find(ours, candidates, distances, notes):
+            return found
+    return []
 
 
 def crystals_of(ours: Ours, candidates: Candidates, distances: Distances) -> list[Match]:
     """References of the same crystal, of whatever level of theory, by the first way that finds."""
-    for find in (_by_link, _by_identifier, _by_structure):
-        if found := find(ours, candidates, distances, []):
-            return found
-    return []
+    return _first(ours, candidates, distances, [])
 
 
 def _by_link(
@@ -184,7 +163,7 @@ def _by_structure(
     """References with the record's structure, those with its space group first."""
     if ours.primitive is None:
         return []
-    group = _space_group(ours)
+    group = ours.space_group
     alike: list[Theirs] = []
     others: list[Theirs] = []
     for theirs in candidates.of_size(len(ours.primitive)):
@@ -233,7 +212,7 @@ def _still_there(
 
 def _looks_alike(ours: Ours, theirs: Theirs) -> bool:
     """Whether space group and volume are the reference's, so that no one needs to look closer."""
-    group = _space_group(ours)
+    group = ours.space_group
     other = (theirs.document["spacegroup"] or {}).get("loose")
     if group is None or group != other or ours.structure is None:
         return False
@@ -241,48 +220,14 @@ def _looks_alike(ours: Ours, theirs: Theirs) -> bool:
     return abs(volumes[0] / volumes[1] - 1) < SAME_VOLUME
 
 
-def _space_group(ours: Ours) -> int | None:
-    """At the loose tolerance."""
-    groups = ours.record["spacegroup"]
-    number: int | None = (groups["final"] or groups["input"] or {}).get("loose")
-    return number
+def _distance(
+    ours: Ours, level: LevelOfTheory, choice: Choice
+) -> tuple[bool, int, bool, int, float]:
+    """How far a choice is: at the potential's level by its way, else by what levels share.
 
-
-def _leveled(ours: Ours, match: Match) -> Match:
-    differs = tuple(differences(ours.level, match.theirs.level, ours.elements))
-    return Match(match.theirs, match.way, match.rmsd, match.notes, differs)
-
-
-def _distance(ours: Ours, match: Match) -> tuple[bool, int, float]:
-    """How far a level of theory is; one of the same functional is nearer than any other."""
-    same = ours.level.same_functional(match.theirs.level)
-    return not same, len(match.level_differs), match.rmsd or 0.0
-
-
-def _choices(found: Sequence[Match]) -> Iterable[Choice]:
-    """Of each level the crystal nearest to the record's, in its calculation of lowest energy."""
-    levels: dict[str, list[Match]] = {}
-    for match in found:
-        levels.setdefault(match.theirs.level.digest, []).append(match)
-    for matches in levels.values():
-        least = min(match.rmsd or 0.0 for match in matches)
-        near = [m for m in matches if (m.rmsd or 0.0) <= least + SAME_CRYSTAL]
-        near.sort(key=_preference)
-        taken = near[0]
-        notes = list(taken.notes)
-        if near[1:]:
-            notes.append(
-                f"{len(near)} references are of this crystal and level of theory; the lowest in "
-                "energy is taken"
-            )
-        for other in sorted((m for m in matches if m not in near), key=lambda m: m.rmsd or 0.0):
-            notes.append(
-                f"ambiguous: {other.theirs.name} is also alike (RMSD {other.rmsd or 0.0:.3f}, the "
-                f"taken {taken.theirs.name} {least:.3f})"
-            )
-        yield Choice(taken, tuple(near[1:]), tuple(notes))
-
-
-def _preference(match: Match) -> tuple[float, float, str]:
-    energy = match.theirs.energy
-    return (float("inf") if energy is None else energy, match.rmsd or 0.0, match.theirs.key)
+    One of the same functional is nearer than any other.
+    """
+    differ = len(choice.level_differs)
+    way = 0 if differ else WAYS.index(choice.match.way)
+    other = not ours.level.same_functional(level)
+    return bool(differ), way, other, differ, choice.match.rmsd or 0.0

@@ -36,6 +36,7 @@ class Distances:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], float | None] = {}
+        self._strains: dict[tuple[str, str], float | None] = {}
 
     def rmsd(self, ours: Structure, theirs: Structure) -> float | None:
         """Root mean square displacement in units of (volume/atom)^(1/3), at one volume.
@@ -59,6 +60,19 @@ class Distances:
             large = len(ours) > LARGE
             self._known[pair] = _of_large(ours, theirs) if large else _of_small(ours, theirs)
         return self._known[pair]
+
+    def strain(self, ours: Structure, theirs: Structure) -> float | None:
+        """Largest strain between two primitive cells at one volume, which no RMSD shows.
+
+        None where one cannot be laid onto the other.
+        """
+        pair = (structure_digest(ours), structure_digest(theirs))
+        if pair not in self._strains:
+            from pet_flows.crystallography.alignment import PrimitiveCell, align
+
+            laid = align(PrimitiveCell.of(ours), PrimitiveCell.of(theirs))
+            self._strains[pair] = None if laid is None else laid.strain
+        return self._strains[pair]
 
 
 def _of_small(ours: Structure, theirs: Structure) -> float | None:

@@ -23,7 +23,7 @@ class Unmatched:
     references
         That have no record.
     across_levels
-        Whether references of another level of theory are there for some of the records.
+        Whether references stand aside because of their level of theory.
     """
 
     records: ByReason = field(default_factory=dict)
@@ -52,6 +52,7 @@ def unmatched(documents: Iterable[Mapping[str, Any]], properties: Sequence[str] 
             kind = found.references
         elif document["reference"] is None:
             kind = found.records
+        if kind is not found.pairs:
             across = across or bool(document["level_differs"])
         name = document["material_id"] or document["record"] or document["reference"]
         of_reason = kind.setdefault(document["reason"], {})

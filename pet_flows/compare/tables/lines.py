@@ -20,14 +20,13 @@ def without_dft(compared: Compared, properties: Sequence[str] = ()) -> list[str]
     found = unmatched(compared.documents(), properties)
     lines = []
     if found.records:
-        listed = said(found.records)
-        if found.across_levels and not compared.across_levels:
-            listed += "; --across-levels compares levels of theory that differ"
-        lines.append(f"[bold]{'without DFT':<18}[/bold] {listed}")
+        lines.append(f"[bold]{'without DFT':<18}[/bold] {said(found.records)}")
     if found.pairs:
         lines.append(f"[bold]{'not compared':<18}[/bold] {said(found.pairs)}")
     if found.references:
         lines.append(f"[bold]{'DFT alone':<18}[/bold] {said(found.references)}")
+    if found.across_levels and not compared.across_levels:
+        lines.append("--across-levels compares levels of theory that differ.")
     return lines
 
 

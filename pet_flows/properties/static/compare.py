@@ -17,7 +17,7 @@ _ROWS, _COLUMNS = np.array([0, 1, 2, 1, 0, 0]), np.array([0, 1, 2, 2, 2, 1])
 
 
 def values(ours: Side, theirs: Side) -> list[Value]:
-    """Compare energy, pressure and largest force, and of one geometry all forces and stresses.
+    """Compare energy, pressure, largest force, volume; of one geometry all forces and stresses.
 
     The energy is per atom, as it was calculated, with DFT's zero of energy. Forces (MAE and RMSE
     over the components, the largest difference of two vectors) and the stress (MAE over six
@@ -28,12 +28,21 @@ def values(ours: Side, theirs: Side) -> list[Value]:
         one("energy_per_atom", "eV"),
         one("pressure", "GPa"),
         one("max_force", "eV/Å"),
+        _volume(ours, theirs),
     ]
     return [value for value in found if value] + _vectors(ours, theirs)
 
 
 def _number(ours: Side, theirs: Side, name: str, unit: str) -> Value | None:
     return number(name, unit, ours.result.get(name), theirs.result.get(name))
+
+
+def _volume(ours: Side, theirs: Side) -> Value | None:
+    """Of two crystals: one structure does not mean one volume."""
+    both = ours.structure, theirs.structure
+    if not all(all(structure.lattice.pbc) for structure in both):
+        return None
+    return number("volume_per_atom", "Å³", *(s.volume / len(s) for s in both))
 
 
 def _vectors(ours: Side, theirs: Side) -> list[Value]:

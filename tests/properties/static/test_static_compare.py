@@ -85,7 +85,7 @@ def test_another_geometry_has_an_energy_but_no_force_errors(rattled: Atoms) -> N
     other = rattled.copy()
     other.positions[0, 0] += 0.05
     found = values(side(other), side(rattled))
-    assert set(found) == {"energy_per_atom", "pressure", "max_force"}
+    assert set(found) == {"energy_per_atom", "pressure", "max_force", "volume_per_atom"}
     squeezed = rattled.copy()
     squeezed.set_cell(0.99 * rattled.cell.array, scale_atoms=True)
     assert "stress_mae" not in values(side(squeezed), side(rattled))
@@ -101,15 +101,19 @@ def test_references_without_forces_or_stress_are_compared_by_what_they_have(
 ) -> None:
     structure = AseAtomsAdaptor.get_structure(rattled)
     found = values(side(rattled), Side({"energy_per_atom": -1.0}, structure))
-    assert set(found) == {"energy_per_atom"}
+    assert set(found) == {"energy_per_atom", "volume_per_atom"}
+    assert found["volume_per_atom"].dft == pytest.approx(structure.volume / len(structure))
     stress: dict[str, Any] = {"stress": side(rattled).result["stress"]}
-    assert set(values(side(rattled), Side(stress, structure))) == {"stress_mae"}
+    assert set(values(side(rattled), Side(stress, structure))) == {
+        "stress_mae", "volume_per_atom",
+    }  # fmt: skip
     wrong_size = Side({}, structure, {}, lambda name: {"forces": np.zeros((3, 3))})
-    assert values(side(rattled), wrong_size) == {}
+    assert set(values(side(rattled), wrong_size)) == {"volume_per_atom"}
 
 
 def test_molecules_have_an_energy() -> None:
     box = Structure(np.eye(3) * 9, ["N", "N"], [[0, 0, 0], [0, 0, 0.12]])
     box.lattice = type(box.lattice)(box.lattice.matrix, pbc=(False, False, False))
     both = Side({"energy_per_atom": -8.0}, box), Side({"energy_per_atom": -8.5}, box)
+    assert set(values(*both)) == {"energy_per_atom"}
     assert values(*both)["energy_per_atom"].difference == pytest.approx(0.5)
