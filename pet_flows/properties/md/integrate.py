@@ -146,11 +146,20 @@ class Integration:
             verlet.momentum_step(state, self._time / 2)
             if self.settings.ensemble == "nvt_nose_hoover":
                 self._chained(self._phases(state))
-        for phase in self._phases(state):
+        phases = self._phases(state)
+        for phase in phases:
             phase.run.step += 1
             self._watch(phase)
-            if self.on_step is not None:
+        if self.on_step is None:
+            return
+        try:
+            for phase in phases:
                 self.on_step(phase.run)
+        except BaseException:  # the process has to stop: it goes on from this very step
+            for phase in phases:
+                if phase.run.error is None:
+                    self._save(phase)
+            raise
 
     def _phases(self, state: verlet.MDState) -> list[Phase]:
         """Views of the runs in a state; made again after each of torch-sim's steps, which copy."""
@@ -226,11 +235,17 @@ class Integration:
             run.error = self._exploded(run, f"{hot:.0f} K")
         self._observe(run, phase, last or run.error is not None)
         if run.error is None and (run.step % self.checkpoint_every == 0 or last):
-            try:
-                run.save(phase.positions, phase.cell, phase.momenta)
-            except StructureError as error:
-                if not last or error.reason != "storage_error":  # the result holds all of it
-                    run.error = error
+            self._save(phase)
+
+    def _save(self, phase: Phase) -> None:
+        """Make a checkpoint; a run that cannot is stopped."""
+        run = phase.run
+        try:
+            run.save(phase.positions, phase.cell, phase.momenta)
+        except StructureError as error:
+            last = run.step == self.settings.steps
+            if not last or error.reason != "storage_error":  # the result holds all of it
+                run.error = error
 
     def _exploded(self, run: Run, what: str) -> StructureError:
         return StructureError(

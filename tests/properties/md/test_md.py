@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +108,27 @@ def test_a_broken_run_goes_on(tmp_path: Path, ensemble: str, killed_after: int) 
             assert np.array_equal(rest.blobs[name][key], values), (name, key)
     assert rest.result == whole.result
     assert rest.n_evaluations >= 61
+
+
+@pytest.mark.parametrize("ensemble", ["nve", "npt_langevin"])
+def test_a_process_that_is_told_to_stop_loses_no_step(tmp_path: Path, ensemble: str) -> None:
+    settings = MDSettings(**{**LANGEVIN.model_dump(), "ensemble": ensemble, "steps": 30})
+    law, folder = Springs(copper()), tmp_path / "runs"
+    whole = next(md([copper()], LawPotential(law), settings))
+
+    def stop(index: int, step: int, steps: int) -> None:
+        if step == 17:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"checkpoints": folder, "checkpoint_every": 1000}
+    with pytest.raises(KeyboardInterrupt):
+        list(md([copper()], LawPotential(law), settings, **options, progress=stop))
+    again = LawPotential(law)
+    rest = next(md([copper()], again, settings, **options))
+    assert again.evaluator.evaluated == 30 - 17 + 1  # and the step that it goes on from
+    for key, values in whole.blobs["trajectory"].items():
+        assert np.array_equal(rest.blobs["trajectory"][key], values), key
+    assert rest.result == whole.result
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
