@@ -25,8 +25,9 @@ import pet_flows
 from pet_flows.compare.energies import above
 from pet_flows.compare.energies.hull import Hull, Phase
 from pet_flows.dft.documents import reference_of
+from pet_flows.dft.importers.given_level import parse_level
 from pet_flows.dft.importers.importing import import_references
-from pet_flows.dft.importers.options import Options, parse_level
+from pet_flows.dft.importers.options import Options
 from pet_flows.dft.reference import Reference
 from pet_flows.inputs.prototypes import guess_volume
 

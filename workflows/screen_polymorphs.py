@@ -15,8 +15,9 @@ from rich.console import Console
 
 import pet_flows
 from pet_flows.compare.tables.parity import draw_parity
+from pet_flows.dft.importers.given_level import parse_level
 from pet_flows.dft.importers.importing import import_references
-from pet_flows.dft.importers.options import Options, parse_level
+from pet_flows.dft.importers.options import Options
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("elements", nargs="*")

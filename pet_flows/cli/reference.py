@@ -98,7 +98,8 @@ def command(
     """
     criteria = None if query is None else parse_query(query)
     if action is Action.add:
-        from pet_flows.dft.importers.options import Options, parse_columns, parse_level
+        from pet_flows.dft.importers.given_level import doubt_of, parse_level
+        from pet_flows.dft.importers.options import Options, parse_columns
 
         options = Options(
             level=parse_level(level),
@@ -109,6 +110,8 @@ def command(
             licence=licence,
             query=criteria,
         )
+        if doubt := doubt_of(options.level):
+            typer.echo(f"Warning: {doubt}", err=True)
         _add(names or [], kind, options, again)
         return
     wanted = _wanted(names or [], criteria)

@@ -33,6 +33,9 @@ def _bare(name: str) -> str:
     return re.sub(r"[\s_\-]", "", name).replace("²", "2").casefold()
 
 
+KNOWN = tuple(_SPELLINGS)
+"""Names in their one spelling."""
+
 _NAMES = {_bare(way): name for name, ways in _SPELLINGS.items() for way in ways}
 
 
@@ -54,6 +57,11 @@ def functional_name(written: str) -> tuple[str, str | None]:
     if found is None or _OWN_DISPERSION.match(written):
         return _NAMES.get(_bare(written), written), None
     return functional_name(found["base"])[0], dispersion_name(found["name"])
+
+
+def is_known(written: str) -> bool:
+    """Whether a functional, its dispersion correction aside, is one of `KNOWN`."""
+    return functional_name(written)[0] in KNOWN
 
 
 def dispersion_name(written: str) -> str | None:

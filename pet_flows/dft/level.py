@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
@@ -86,14 +86,21 @@ class LevelOfTheory(BaseModel):
             return _SPIN[value.casefold()]
         return value
 
+    @field_validator("u_with", mode="before")
+    @classmethod
+    def _one_element(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("u")
     @classmethod
     def _no_zeros(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        _refuse_other_names(value or ())
         return value and {element: value[element] for element in sorted(value) if value[element]}
 
     @field_validator("u_with")
     @classmethod
     def _sorted(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _refuse_other_names(value)
         return tuple(sorted(value))
 
     @property
@@ -151,7 +158,7 @@ class LevelOfTheory(BaseModel):
             content["u"] = dict(u)
         elif u is False:
             content["u"] = {}
-        elif _is_mixture(run_type):
+        elif is_mixture(run_type):
             content |= {"u": MATERIALS_PROJECT_U, "u_with": ("F", "O")}
         else:
             content["u"] = {} if run_type and "+U" not in run_type and u is None else None
@@ -192,7 +199,7 @@ class LevelOfTheory(BaseModel):
         families = {_FAMILIES.get(title.split()[0]) for title in titles or () if title.split()}
         base, with_u = written.removesuffix("+U"), written.endswith("+U")
         content: dict[str, Any] = {"code": "VASP", "cutoff": tags.get("ENCUT") or None}
-        if _is_mixture(written):
+        if is_mixture(written):
             base = "PBE"
             content |= {"u": MATERIALS_PROJECT_U, "u_with": ("F", "O")}
         elif "_" in base:
@@ -224,9 +231,17 @@ class LevelOfTheory(BaseModel):
         return cls(functional=base if name != "PBE" else name, **content)
 
 
-def _is_mixture(run_type: str) -> bool:
+def is_mixture(run_type: str) -> bool:
     """Whether it is the Materials Project's PBE, with U beside O and F."""
     return run_type.replace(" ", "") in ("GGA_GGA+U", "PBE_PBE+U")
+
+
+def _refuse_other_names(names: Iterable[str]) -> None:
+    from pymatgen.core import Element
+
+    for name in names:
+        if not Element.is_valid_symbol(name):
+            raise ValueError(f"there is no element {name!r}: write its symbol, such as Fe")
 
 
 def _hubbard(

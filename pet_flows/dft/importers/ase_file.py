@@ -12,7 +12,12 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa
 
-from pet_flows.dft.importers.energies import entry_of, static_arrays, static_result
+from pet_flows.dft.importers.energies import (
+    entry_of,
+    parameters_of,
+    static_arrays,
+    static_result,
+)
 from pet_flows.dft.importers.found import Found
 from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
@@ -128,7 +133,7 @@ def _references(
     identifier = material_id_of(said)
     content = {} if identifier is None else {"material_id": identifier}
     level = options.level_of(None)
-    parameters = {"run_type": level.functional}
+    parameters = parameters_of(level, structure)
     entry = entry_of(structure, result["energy_per_atom"], parameters, entry_id=identifier or name)
     arrays = static_arrays(structure, values.get("forces"))
     yield Found(content, name, options, origin=where).reference(

@@ -11,6 +11,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from pet_flows.crystallography.alignment import PrimitiveCell
 from pet_flows.dft.documents import primitive_structure
+from pet_flows.dft.level import LevelOfTheory
 
 #: GPa per kbar; VASP, and documents that follow it, count compression as positive
 KBAR = -0.1
@@ -90,3 +91,17 @@ def entry_of(
         entry_id=entry_id,
     ).as_dict()
     return found
+
+
+def parameters_of(level: LevelOfTheory, structure: Structure) -> dict[str, Any]:
+    """Parameters of an entry whose source says only its level: run type and U, eV by element.
+
+    A U that is not known is none of the run type; the comparison's corrections refuse an energy
+    on which one is expected.
+    """
+    u = level.u_of({element.symbol for element in structure.composition.elements}) or {}
+    return {
+        "run_type": f"{level.functional}{'+U' * bool(u)}",
+        "is_hubbard": bool(u),
+        "hubbards": dict(u),
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
+from pet_flows.dft.importers.given_level import doubt_of
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Reference
@@ -121,7 +122,7 @@ class Found:
             records=tuple(str(key) for key in several(records)),
             entry=entry,
             arrays={name: dict(held) for name, held in (arrays or {}).items()},
-            problems=tuple(problems),
+            problems=(*problems, *filter(None, [doubt_of(self.options.level)])),
         )
 
 

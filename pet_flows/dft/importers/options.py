@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from pet_flows.dft.documents import level_of
+from pet_flows.dft.importers.given_level import checked, completed
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.material_ids import normalized, shown
 from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError
-from pet_flows.validate import Place, validated
-
-_NULLS = ("null", "none", "unknown", "")
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,9 @@ class Options:
                 if "functional" not in self.level:
                     raise
                 found = None
-        fields = found.model_dump(mode="json") if found is not None else {"functional": None}
-        level = validated(LevelOfTheory, {**fields, **self.level}, _of_level)
+        # what a level that is given leaves out is unknown: a U as well
+        said = {"functional": None, "u": None} if found is None else found.model_dump(mode="json")
+        level = checked({**said, **completed(self.level)})
         if level.functional is None:
             raise PetFlowsError(
                 "It does not say with which functional it was calculated: give it, as with "
@@ -101,32 +98,6 @@ class Options:
         return self.level_of(stored) == stored
 
 
-def parse_level(text: str | None) -> dict[str, Any]:
-    """Fields of a level of theory from ``functional=PBE,spin=true,u.Fe=5.3,cutoff=520``.
-
-    Raises
-    ------
-    PetFlowsError
-        A part is not of this form, or a field is none of a level.
-    """
-    found: dict[str, Any] = {}
-    for part in text.split(",") if text else ():
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not name:
-            raise PetFlowsError(
-                f"--level holds {part.strip()!r}: write it like functional=PBE,spin=true,u.Fe=5.3."
-            )
-        field_name, dot, element = name.partition(".")
-        content = None if value.casefold() in _NULLS else yaml.safe_load(value)
-        if dot:
-            found.setdefault(field_name, {})[element] = content
-        else:
-            found[field_name] = content
-    if found:
-        validated(LevelOfTheory, {"functional": "PBE", **found}, _of_level)
-    return found
-
-
 def parse_columns(text: str | None) -> dict[str, str]:
     """Column → field from ``column=field,column=field``.
 
@@ -142,7 +113,3 @@ def parse_columns(text: str | None) -> dict[str, str]:
             raise PetFlowsError(f"--map holds {part.strip()!r}: write it like column=field.")
         found[column] = name
     return found
-
-
-def _of_level(place: Place) -> str:
-    return "In the level of theory "

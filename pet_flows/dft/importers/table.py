@@ -12,7 +12,7 @@ from typing import Any
 from pymatgen.core import Structure
 
 from pet_flows.dft.importers.columns import Column, results
-from pet_flows.dft.importers.energies import entry_of, lattice
+from pet_flows.dft.importers.energies import entry_of, lattice, parameters_of
 from pet_flows.dft.importers.found import Found
 from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
@@ -199,7 +199,7 @@ def _references(
     identifier = given.source.get("material_id")
     content = {"material_id": identifier} if identifier else {}
     level = options.level_of(None)
-    parameters = {"run_type": level.functional}
+    parameters = parameters_of(level, structure)
     for property, result in results(row, columns, len(structure)).items():
         entry, energy = None, result.get("energy_per_atom")
         if property in ("static", "relax") and energy is not None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
 from pet_flows.dft.importers.found import Found, JobFacts
+from pet_flows.dft.importers.given_level import completed
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
@@ -98,7 +99,8 @@ def level_of(found: Found) -> LevelOfTheory:
         element: float(value) for element, value in (given.get("hubbards") or {}).items() if value
     }
     if "functional" in found.options.level:
-        run_type = str(found.options.level["functional"]) + "+U" * run_type.endswith("+U")
+        named = str(completed(found.options.level)["functional"])
+        run_type = named + "+U" * run_type.endswith("+U")
     elif not run_type:
         raise PetFlowsError("The document has no run_type: give --level functional=PBE.")
     titles = [str(one["titel"]) for one in _potcars(found) if one["titel"]]
