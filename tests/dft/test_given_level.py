@@ -66,7 +66,7 @@ def test_one_element_is_a_list_of_one():
     [
         ("functional=PBE,u.Xx=4", "there is no element 'Xx'"),
         ("functional=PBE,u_with=Oxygen", "there is no element 'Oxygen'"),
-        ("functional=PBE,u=[1", r"--level holds u=\[1, which is no value"),
+        ("functional=PBE,u=[1", r"--level holds u=\[1, which is not a value"),
         ("functional=PBE,u=none,u.Fe=4,spin.Fe=1", "only u and pseudopotentials are by element"),
         ("functional=PBE,u=3,u.Fe=4", "says u twice"),
         ("functional", "--level holds 'functional'"),

@@ -88,7 +88,7 @@ def test_flows_give_references_and_their_parts_none(imported, results):
 
 def test_energies_forces_and_stress_are_those_of_the_calculator(all_of_them):
     found = only(all_of_them, "relax", **{"source.name": {"$regex": "^Force field relax"}})
-    assert found["material_ids"] == ["mp-149", "mine-7"]  # the latter of the structure itself
+    assert found["material_ids"] == ["mp-ft", "mine-7"]  # the latter of the structure itself
     structure = Structure.from_dict(found["structure"])
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     atoms.calc = EMT()
@@ -199,6 +199,29 @@ def test_an_equation_of_state_is_fitted_again(all_of_them, emt_jobs):
     assert len(found["volumes"]) == 7
     # the bulk modulus of another flow, over smaller strains
     assert found["b0"] == pytest.approx(only(all_of_them, "elastic")["result"]["k_vrh"], rel=0.03)
+
+
+def test_of_an_equation_of_state_the_cell_that_was_scaled_is_kept(all_of_them, emt_jobs):
+    (document,) = outputs(emt_jobs, "Forcefield EOS Maker postprocessing")
+    points = document["relax"]
+    folders = set(points["dir_name"])
+    assert len(folders) == 7
+    kept = [
+        one
+        for one in all_of_them.references.find({"property": "static"})
+        if one["source"]["dir_name"] in folders
+    ]
+    # the jobs themselves say which cell is whose: atomate2 sorts the volumes alone
+    volumes = {
+        job["output"]["dir_name"]: Structure.from_dict(job["output"]["structure"]).volume
+        for job in emt_jobs[0]
+        if isinstance(job["output"], dict) and job["output"].get("dir_name") in folders
+    }
+    unscaled = document["initial_relax"]["V0"]
+    assert len(volumes) == 7
+    nearest = min(volumes, key=lambda folder: abs(volumes[folder] - unscaled))
+    assert [one["source"]["dir_name"] for one in kept] == [nearest]
+    assert Structure.from_dict(kept[0]["structure"]).volume == pytest.approx(unscaled, rel=1e-4)
 
 
 def test_only_the_last_run_of_a_job_counts(emt_jobs, job_store, results):
@@ -321,7 +344,7 @@ class TestVasp:
         assert bring_in(results, job_store).new == 2
         for found in results.references.find():
             assert found["records"] == [LINKS["pet_record"]]
-            assert found["material_ids"] == ["mp-149"]
+            assert found["material_ids"] == ["mp-ft"]
             assert found["source"]["completed_at"] == datetime(2026, 3, 1, 12, 0, 0, 123000)
             assert found["source"]["dir_name"] == document["output"]["dir_name"]
             assert found["entry"]["data"]["oxide_type"] == "None"

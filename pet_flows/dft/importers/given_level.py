@@ -112,7 +112,9 @@ def _content(field: str, value: str) -> Any:
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:
-        raise PetFlowsError(f"--level holds {field}={value}, which is no value: {_LIKE}.") from None
+        raise PetFlowsError(
+            f"--level holds {field}={value}, which is not a value: {_LIKE}."
+        ) from None
 
 
 def _of_level(place: Place) -> str:
