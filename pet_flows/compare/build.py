@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pet_flows.compare.documents import (
     DAMAGE,
@@ -19,7 +19,7 @@ from pet_flows.compare.documents import (
     unreadable,
 )
 from pet_flows.compare.heads import Place, RecordHeads, by_place, record_heads
-from pet_flows.compare.matching.match import Candidates, partners
+from pet_flows.compare.matching.match import NOT_THERE, ONLY_OF, Candidates, partners
 from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Theirs
@@ -91,7 +91,7 @@ def build(
     heads = record_heads(shelf.store, campaigns)
     built = Built(records=len(heads.keys))
     shelf.take_packages(heads.elements, set(heads.by_formula))
-    references = by_place(shelf.reference_heads(heads.by_formula))
+    references = by_place(shelf.reference_heads(heads.by_formula), heads.force_fields)
     existing: dict[str, list[Document]] = defaultdict(list)
     for comparison in shelf.heads(campaigns):
         if comparison["record"] is not None:
@@ -102,7 +102,8 @@ def build(
         for record in records:
             place = (formula, record.property)
             if place not in stamps:
-                stamps[place] = stamp(references.get(place, {}))
+                names = sorted(heads.force_fields.get(place, ()))
+                stamps[place] = " ".join([stamp(references.get(place, {})), *names])
             made_of = state_of(record.updated, stamps[place])
             if not _is_current(existing.get(record.key, ()), made_of, across_levels):
                 todo[place][record.key] = made_of
@@ -154,6 +155,8 @@ def _build_some(
             place = place_of[key]
             try:
                 found = partners(ours, loaded[place], distances, across_levels=across_levels)
+                if found.reason == NOT_THERE and (names := heads.force_fields.get(place)):
+                    found = replace(found, reason=ONLY_OF.format(", ".join(sorted(names))))
                 documents += documents_of(ours, found, todo[place][key])
             except DAMAGE as error:
                 reason = built.problem(key, error)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from pet_flows.compare.documents import Document, values_of
+from pet_flows.compare.documents import DAMAGE, Document, unreadable, values_of
+from pet_flows.compare.matching.choose import choose
 from pet_flows.compare.matching.match import Candidates, crystals_of
 from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Ours, Theirs
 from pet_flows.dft.level import FORCE_FIELD
 from pet_flows.store.results import ResultStore
+
+logger = logging.getLogger(__name__)
 
 
 def known(store: ResultStore) -> set[str]:
@@ -42,22 +46,80 @@ def documents(shelf: Shelf, name: str, pairs: Iterable[Document]) -> list[Docume
     for pair in pairs:
         if pair["record"] is not None and pair["reference"] is not None:
             wanted[pair["formula_pretty"], pair["property"]][pair["reference"]] = pair
-    query = {"level.code": FORCE_FIELD, "level.functional": name}
-    heads = shelf.store.references.find(query, ["formula_pretty", "property"])
-    keys: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for head in heads:
-        keys[head["formula_pretty"], head["property"]].append(head["_id"])
+    keys = _places(shelf.store, name)
     found = []
     for place, there in wanted.items():
         if place not in keys:
             continue
         distances = Distances()
-        others = [_as_record(theirs) for theirs in shelf.references(keys[place])]
+        others = [_as_record(theirs) for theirs in _readable(shelf, keys[place])]
         for theirs in shelf.references(list(there)):
             document = _nearest(others, theirs, distances, there[theirs.key], name)
             if document is not None:
                 found.append(document)
     return found
+
+
+def beside_records(shelf: Shelf, name: str, documents: Iterable[Document]) -> list[Document]:
+    """What a potential's documents give beside records themselves, whether DFT is there or not.
+
+    Parameters
+    ----------
+    shelf
+        Where they were imported.
+    name
+        Of the potential.
+    documents
+        Comparisons of a campaign, those of records alone included.
+
+    Returns
+    -------
+    list of dict
+        Like comparisons; the ``reference`` is the potential's document, and so is ``dft`` of the
+        values. These are not stored.
+    """
+    wanted: dict[tuple[str, str], dict[str, Document]] = defaultdict(dict)
+    for document in documents:
+        if document["record"] is not None and document["record_state"] == "ok":
+            place = document["formula_pretty"], document["property"]
+            wanted[place][document["record"]] = document
+    keys = _places(shelf.store, name)
+    found = []
+    for place, there in wanted.items():
+        if place not in keys:
+            continue
+        distances = Distances()
+        candidates = Candidates(_readable(shelf, keys[place]))
+        for ours in shelf.records(list(there), {}):
+            matches = crystals_of(ours, candidates, distances)
+            if not matches:
+                continue
+            theirs = choose(ours, matches, distances).match.theirs
+            values, reason = values_of(ours, theirs)
+            found.append({
+                **there[ours.record["_id"]], "_id": f"{ours.record['_id']} {theirs.key}",
+                "reference": theirs.key, "values": values, "reason": reason,
+            })  # fmt: skip
+    return found
+
+
+def _places(store: ResultStore, name: str) -> dict[tuple[str, str], list[str]]:
+    """Formula and property → keys of a potential's documents."""
+    query = {"level.code": FORCE_FIELD, "level.functional": name}
+    keys: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for head in store.references.find(query, ["formula_pretty", "property"]):
+        keys[head["formula_pretty"], head["property"]].append(head["_id"])
+    return keys
+
+
+def _readable(shelf: Shelf, keys: Sequence[str]) -> Iterator[Theirs]:
+    for theirs in shelf.references(keys):
+        try:
+            theirs.check()
+        except DAMAGE as error:
+            logger.warning("%s %s", theirs.key, unreadable(error))
+        else:
+            yield theirs
 
 
 def _nearest(

@@ -48,12 +48,15 @@ class RecordHeads:
         Of all of them.
     campaigns
         Place → campaigns with such records.
+    force_fields
+        Place → other potentials, whose documents are no references of DFT.
     """
 
     by_formula: dict[str, list[RecordHead]] = field(default_factory=lambda: defaultdict(list))
     groups: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     elements: set[str] = field(default_factory=set)
     campaigns: dict[Place, set[str]] = field(default_factory=lambda: defaultdict(set))
+    force_fields: dict[Place, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @property
     def keys(self) -> set[str]:
@@ -93,11 +96,19 @@ def record_heads(store: ResultStore, campaigns: Sequence[str]) -> RecordHeads:
     return found
 
 
-def by_place(heads: Iterable[Document]) -> dict[Place, dict[str, Document]]:
-    """Heads of references: place → id → head."""
+def by_place(
+    heads: Iterable[Document], force_fields: dict[Place, set[str]]
+) -> dict[Place, dict[str, Document]]:
+    """Heads of references: place → id → head.
+
+    Those of other potentials, which stand beside DFT and not in its place, are left out; their
+    names are added to `force_fields`.
+    """
     found: dict[Place, dict[str, Document]] = defaultdict(dict)
     for head in heads:
         if is_force_field(head):
-            continue  # of another potential: it stands beside DFT, not in its place
+            place = head["formula_pretty"], head["property"]
+            force_fields[place].add(str(head["level"]["functional"]))
+            continue
         found[head["formula_pretty"], head["property"]][head["_id"]] = head
     return found

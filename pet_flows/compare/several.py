@@ -21,11 +21,16 @@ SHOWN = 60
 
 #: name of a column → pairs with DFT
 Columns = Mapping[str, Sequence[Document]]
+#: columns of a campaign and of another potential → what both have of one crystal
+Beside = Mapping[tuple[str, str], Sequence[Document]]
 
 
 @dataclass
 class SideBySide:
-    """One quantity of one reference, with what each potential gives for it."""
+    """One quantity of one crystal, with what each potential gives for it.
+
+    ``dft`` is None where there is no reference; ``reference`` is then another potential's document.
+    """
 
     reference: str
     material: str
@@ -52,27 +57,55 @@ def columns_of(compared: Compared, properties: Sequence[str] = ()) -> dict[str, 
     properties
         Only these, if any are named.
     """
-    found: dict[str, list[Document]] = {}
-    everything: list[Document] = []
-    for campaign in compared.campaigns:
-        pairs = [
-            document
-            for document in compared.documents(campaign)
-            if is_pair(document) and (not properties or document["property"] in properties)
-        ]
-        several = len({document["potential"]["name"] for document in pairs}) > 1
-        for document in pairs:
-            name = f"{campaign} {document['potential']['name']}" if several else campaign
-            found.setdefault(name, []).append(document)
-        everything += pairs
+    found = {
+        name: [document for document in documents if is_pair(document)]
+        for name, documents in _campaign_columns(compared, properties).items()
+    }
+    everything = [document for documents in found.values() for document in documents]
     for name in compared.force_fields:
         found[name] = force_fields.documents(compared.shelf, name, everything)
     return found
 
 
-def rows_of_several(columns: Columns) -> list[SideBySide]:
-    """Quantities by reference, those of most columns first."""
+def _campaign_columns(compared: Compared, properties: Sequence[str]) -> dict[str, list[Document]]:
+    """Comparisons of records, those that stand alone included."""
+    found: dict[str, list[Document]] = {}
+    for campaign in compared.campaigns:
+        documents = [
+            document
+            for document in compared.documents(campaign)
+            if document["potential"] and (not properties or document["property"] in properties)
+        ]
+        several = len({document["potential"]["name"] for document in documents}) > 1
+        for document in documents:
+            name = f"{campaign} {document['potential']['name']}" if several else campaign
+            found.setdefault(name, []).append(document)
+    return found
+
+
+def beside_of(
+    compared: Compared, properties: Sequence[str] = ()
+) -> dict[tuple[str, str], list[Document]]:
+    """Records beside documents of other potentials, whether DFT is there or not."""
+    return {
+        (column, name): force_fields.beside_records(compared.shelf, name, documents)
+        for column, documents in _campaign_columns(compared, properties).items()
+        for name in compared.force_fields
+    }
+
+
+def rows_of_several(columns: Columns, beside: Beside | None = None) -> list[SideBySide]:
+    """Quantities by crystal, those of most columns first.
+
+    Parameters
+    ----------
+    columns
+        Pairs with DFT.
+    beside
+        Of `beside_of`: quantities that DFT does not have are rows too.
+    """
     found: dict[tuple[str, str, str], SideBySide] = {}
+    with_dft: dict[tuple[str, str], SideBySide] = {}
     for column, documents in columns.items():
         for document in documents:
             if document["record_state"] != "ok":
@@ -90,6 +123,22 @@ def rows_of_several(columns: Columns) -> list[SideBySide]:
                 row.pet[column] = value["difference"] if value["pet"] is None else value["pet"]
                 row.error[column] = value["difference"]
                 row.relative[column] = value["relative"]
+                with_dft[document["record"], value["name"]] = row
+    for (column, other), documents in (beside or {}).items():
+        for document in documents:
+            for value in document["values"]:
+                if value["pet"] is None:
+                    continue  # how far the two potentials are from each other
+                row = with_dft.get((document["record"], value["name"])) or found.setdefault(
+                    (document["property"], document["reference"], value["name"]),
+                    SideBySide(
+                        document["reference"], str(document["material_id"]),
+                        str(document["formula_pretty"]), document["property"], value["name"],
+                        value["unit"], None,
+                    ),
+                )  # fmt: skip
+                row.pet.setdefault(column, value["pet"])
+                row.pet.setdefault(other, value["dft"])
     return sorted(
         found.values(), key=lambda r: (-len(r.pet), r.property, r.formula, r.material, r.name)
     )
@@ -98,8 +147,10 @@ def rows_of_several(columns: Columns) -> list[SideBySide]:
 def side_by_side(compared: Compared, properties: Sequence[str] = ()) -> list[RenderableType]:
     """Draw mean errors with each potential, then the values beside each other."""
     columns = columns_of(compared, properties)
-    rows = rows_of_several(columns)
-    parts: list[RenderableType] = [_means(columns), "", _values(rows[:SHOWN], list(columns))]
+    rows = rows_of_several(columns, beside_of(compared, properties))
+    parts: list[RenderableType] = [_means(columns), ""] if any(columns.values()) else []
+    if rows:
+        parts.append(_values(rows[:SHOWN], list(columns)))
     if len(rows) > SHOWN:
         parts.append(f"{len(rows) - SHOWN} more rows: --format json has all of them.")
     parts += without_dft(compared, properties)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -10,11 +12,12 @@ from pet_flows.compare.campaign import compare_campaign
 from pet_flows.compare.matching.identify import identify
 from pet_flows.compare.metrics import measure
 from pet_flows.dft import acwf
+from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.prototypes import PROTOTYPES, build_prototype
 from pet_flows.models.catalogue import find
 from pet_flows.store.results import ResultStore
-from tests.compare.stored import element, potential, put_record, rocksalt
+from tests.compare.stored import element, potential, put_record, put_reference, rocksalt
 
 # which crystal ------------------------------------------------------------------------------------
 
@@ -119,6 +122,25 @@ def test_a_crystal_without_tags_meets_its_reference(store):
     pair = row.comparisons["v0_per_atom"]
     assert pair.difference == pytest.approx(20.5 - reference)
     assert pair.relative == pytest.approx(20.5 / reference - 1)
+
+
+def test_a_partial_reference_hides_no_other_ones_quantity(store):
+    copper = element("Cu", "fcc")
+    put_reference(store, "eos", copper, "mine", v0_per_atom=11.5)
+    put_record(store, "eos", copper, "mine", v0_per_atom=12.0, b0=140.0)
+    compared = compare_campaign(store, "first")
+    (row,) = compared.rows()
+    published = acwf.find("Cu", "fcc").result
+    assert row.references == {"v0_per_atom": 11.5, "b0": published["b0"]}
+    assert set(row.comparisons) == {"v0_per_atom", "b0"}
+    assert {one.doi is None for one in row.published} == {True, False}
+    found = {v["name"]: v["dft"] for d in compared.documents() for v in d["values"]}
+    assert found["v0_per_atom"] == 11.5
+    # of two of one level, the one that is not taken
+    later = Origin(name="later", database="tests", completed_at=datetime(2026, 1, 1))
+    put_reference(store, "eos", copper, "mine", source=later, b0=99.0)
+    (row,) = compare_campaign(store, "first").rows()
+    assert row.references == {"v0_per_atom": 11.5, "b0": 99.0}
 
 
 def test_compounds_have_rows_and_what_has_no_reference_says_why(store):

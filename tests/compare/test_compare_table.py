@@ -44,7 +44,7 @@ def make_row(element, prototype, pairs, **changes):
         values=values,
         references=references,
         comparisons={n: Pair(v, references[n]) for n, v in values.items()},
-        published=SOMEBODY,
+        published=(SOMEBODY,),
         **content,
     )
 

@@ -74,6 +74,39 @@ def test_documents_of_another_potential_are_a_further_column(store):
         assert {d["level"]["functional"] for d in found} == {"PBE"}
 
 
+def test_documents_of_another_potential_are_shown_where_dft_has_nothing(store):
+    lead = element("Pb", "fcc")
+    put_record(store, "static", lead, "Pb", potential=potential("first"), pressure=3.0)
+    put_reference(store, "static", lead, level=EMT, source=Origin(name="EMT Pb"), pressure=4.0)
+    copper = element("Cu", "fcc")
+    for name, b0 in (("first", 140.0), ("second", 150.0)):
+        put_record(store, "eos", copper, "Cu", campaign=name, potential=potential(name), b0=b0)
+    put_reference(store, "eos", copper, level=EMT, source=Origin(name="EMT eos"), b0=130.0)
+    compared = compare_campaign(store, "first", "second", "EMT")
+    rows = {(r["material"], r["name"]): r for r in as_dict(compared)["side_by_side"]}
+    assert (rows["Pb", "pressure"]["dft"], rows["Pb", "pressure"]["error"]) == (None, {})
+    assert rows["Pb", "pressure"]["pet"] == {"first": 3.0, "EMT": 4.0}
+    # ACWF has Cu's bulk modulus: the potential is a further column of its row
+    assert rows["Cu", "b0"]["pet"] == {"first": 140.0, "second": 150.0, "EMT": 130.0}
+    alone = {d["record"]: d["reason"] for d in compared.documents() if d["reference"] is None}
+    assert list(alone.values()) == [
+        "no reference of DFT, but of EMT: pet-flows compare CAMPAIGN EMT shows it"
+    ]
+    assert compare_campaign(store, "first", "EMT").built.looked_at == 0
+
+
+def test_without_any_dft_two_potentials_stand_side_by_side(store, capsys):
+    store.references.remove({"level.code": {"$ne": "force field"}})
+    compared = compare_campaign(store, "first", "EMT")
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(comparison_table(compared))
+    text = " ".join(console.export_text().split())
+    assert "MAE" not in text
+    assert "Cu Cu static energy_per_atom – -3.7 – -3.2 –" in text
+    assert "2 static: no reference of DFT, but of EMT" in text
+    assert "1 static: no reference of this property and formula" in text
+
+
 def test_drawn_side_by_side(store):
     console = Console(width=110, record=True, file=io.StringIO())
     console.print(comparison_table(compare_campaign(store, "first", "second", "EMT")))

@@ -21,6 +21,7 @@ reference is looked at whether it is still the same."""
 
 NO_STRUCTURE = "no structure to be matched"
 NOT_THERE = "no reference of this property and formula"
+ONLY_OF = "no reference of DFT, but of {0}: pet-flows compare CAMPAIGN {0} shows it"
 ANOTHER_CRYSTAL = "no reference with this structure"
 ANOTHER_LEVEL = "of another level of theory ({})"
 

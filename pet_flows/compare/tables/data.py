@@ -10,7 +10,7 @@ from pet_flows.compare.campaign import Compared
 from pet_flows.compare.classification import Classification, symmetry_kept, verdicts
 from pet_flows.compare.matching.unmatched import unmatched
 from pet_flows.compare.metrics import measure, worst
-from pet_flows.compare.several import columns_of, rows_of_several
+from pet_flows.compare.several import beside_of, columns_of, rows_of_several
 from pet_flows.compare.statistics import summarize
 from pet_flows.compare.tables.row import COMPARED, Row
 
@@ -66,8 +66,8 @@ def as_dict(compared: Compared, properties: Sequence[str] = ()) -> dict[str, Any
         ],
     }  # fmt: skip
     if compared.is_of_several:
-        columns = columns_of(compared, properties)
-        content["side_by_side"] = [asdict(row) for row in rows_of_several(columns)]
+        columns, beside = columns_of(compared, properties), beside_of(compared, properties)
+        content["side_by_side"] = [asdict(row) for row in rows_of_several(columns, beside)]
     return content
 
 

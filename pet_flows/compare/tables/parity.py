@@ -90,7 +90,7 @@ def _draw(axes: Axes, rows: Sequence[Row], name: str, labelled: int) -> None:
             fontsize=8,
         )
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    published = [row.published for row in rows if name in row.comparisons and row.published]
+    published = [one for row in rows if name in row.comparisons for one in row.published]
     functionals = sorted({str(source.level.functional) for source in published})
     axes.set_xlabel(f"{_TITLES[name]}, DFT ({', '.join(functionals)})")
     axes.set_ylabel(f"{_TITLES[name]}, PET")

@@ -73,7 +73,8 @@ class Row:
     """by name in `COMPARED`, where there is a result"""
     references: dict[str, float] = field(default_factory=dict)
     comparisons: dict[str, Pair] = field(default_factory=dict)
-    published: Published | None = None
+    published: tuple[Published, ...] = ()
+    """of each source that a DFT value is from"""
     level_differs: tuple[str, ...] = ()
     """what keeps the DFT values there are away from this row, or what it was asked to overlook"""
     alone: str | None = None

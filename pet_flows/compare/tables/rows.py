@@ -72,7 +72,7 @@ def rows_of(shelf: Shelf, campaign: str) -> list[Row]:
     for document in shelf.comparisons([campaign]):
         if document["property"] == "eos" and document["record"] is not None:
             beside.setdefault(document["record"], []).append(document)
-    wanted = {d["reference"] for found in beside.values() for d in found if d["reference"]}
+    wanted = {key for found in beside.values() for d in found for key in _keys(d)}
     references = {theirs.key: theirs.document for theirs in shelf.references(sorted(wanted))}
     hashes = {group.first["potential"]["sha256"] for group in groups.values()}
     training = _training_phases(hashes)
@@ -152,15 +152,18 @@ def _make_row(
     state, reason = _worst(group)
     crystal = group.crystal
     eos = group.records.get("eos", {})
-    found = min(documents, key=lambda d: _preference(d, references), default=None)
-    reference = references.get(found["reference"]) if found and found["reference"] else None
+    ordered = sorted(documents, key=lambda d: _preference(d, references))
     values = _numbers(eos.get("result"))
-    theirs = _numbers(reference["result"]) if reference else {}
-    differs = tuple(found["level_differs"]) if found else ()
+    theirs, origins = _first_of_each(ordered, references)
+    differing = [d for d, _ in origins.values()] or ordered[:1]
     pairs = {}
     # a value that did not converge is shown, but is nobody's error
-    if eos.get("state") == "ok" and found and found["values"]:
-        pairs = {n: Pair(values[n], theirs[n], differs) for n in values if n in theirs}
+    if eos.get("state") == "ok":
+        pairs = {
+            name: Pair(values[name], theirs[name], tuple(document["level_differs"]))
+            for name, (document, _) in origins.items()
+            if name in values and document["values"]
+        }
     phases = None if training is None else training.get(crystal.element, ())
     if crystal.element not in atomic_numbers:
         phases = None
@@ -178,11 +181,30 @@ def _make_row(
         values=values,
         references=theirs,
         comparisons=pairs,
-        published=Published.of(reference) if reference else None,
-        level_differs=differs,
-        alone=found["reason"] if found and reference is None else None,
+        published=tuple(dict.fromkeys(Published.of(one) for _, one in origins.values())),
+        level_differs=tuple(dict.fromkeys(one for d in differing for one in d["level_differs"])),
+        alone=ordered[0]["reason"] if ordered and not origins else None,
         energy=energy if static.get("state") == "ok" else None,
     )
+
+
+def _keys(document: Record) -> list[str]:
+    """References of a comparison: that which was taken, then those beside it."""
+    return [key for key in (document["reference"], *document["alternatives"]) if key]
+
+
+def _first_of_each(
+    ordered: Sequence[Record], references: Mapping[str, Record]
+) -> tuple[dict[str, float], dict[str, tuple[Record, Record]]]:
+    """Values, each of the first reference that has it, with the comparison and that reference."""
+    values: dict[str, float] = {}
+    origins: dict[str, tuple[Record, Record]] = {}
+    for document in ordered:
+        for key in _keys(document):
+            for name, value in _numbers(references.get(key, {}).get("result")).items():
+                if name not in values:
+                    values[name], origins[name] = value, (document, references[key])
+    return values, origins
 
 
 def _preference(document: Record, references: Mapping[str, Record]) -> tuple[int, int, bool, int]:

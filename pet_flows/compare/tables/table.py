@@ -46,7 +46,7 @@ def comparison_table(compared: Compared, properties: Sequence[str] = ()) -> Rend
     if summaries:
         parts += [""] * bool(parts) + [summary_table(summaries), *agreement_lines(documents)]
     parts += without_dft(compared, properties)
-    levels = {row.published for row in rows if row.published} | compared.published(others)
+    levels = {one for row in rows for one in row.published} | compared.published(others)
     return Group(*parts, *dft_lines(levels))
 
 
