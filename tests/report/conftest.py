@@ -43,7 +43,8 @@ def filled(tmp_path_factory) -> Path:
             store.put({**record, "formula_pretty": FORMULA}, blobs)
             put_comparisons(store, CAMPAIGN)
             # a name and a unit that are markup, of a value of another package
-            odd = store.comparisons.find_one({"property": "eos", "reference": {"$ne": None}})
+            both = {"record": {"$ne": None}, "reference": {"$ne": None}}
+            odd = store.comparisons.find_one({"property": "eos", **both})
             value = {"pet": 2.0, "dft": 1.0, "difference": 1.0, "relative": 1.0}
             values = [*odd["values"], {"name": ODD, "unit": ODD, **value}]
             store.put_comparisons([{**odd, "values": values}])

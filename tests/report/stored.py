@@ -103,6 +103,18 @@ def comparison(
     }
 
 
+def reference_alone(store: ResultStore, campaign: str) -> dict[str, Any]:
+    """A reference of a crystal that no record is of, as comparing notes it."""
+    record = next(store.query({"property": "eos", "sources.campaign": campaign}, sort={"_id": 1}))
+    found = reference_beside(store, record, 1.2)
+    source = found.source.model_copy(update={"name": "row 7 of a table"})
+    found = found.model_copy(update={"material_ids": ("agm-7", "mp-7"), "source": source})
+    document, blobs = document_of(found)
+    store.references.put(document, blobs)
+    alone = comparison(record, document, [], campaign, None, "no record stands beside it")
+    return {**alone, "record": None, "record_state": None, "material_id": None}
+
+
 def put_comparisons(store: ResultStore, campaign: str) -> int:
     """Set a reference beside every record of a campaign but some; says how many."""
     n = 0
@@ -124,5 +136,6 @@ def put_comparisons(store: ResultStore, campaign: str) -> int:
         )
         values = [v.document() for v in get_property(record["property"]).compare(*sides)]
         documents.append(comparison(record, document, values, campaign, WAYS[n % 3]))
+    documents.append(reference_alone(store, campaign))
     store.put_comparisons(documents)
     return len(documents)

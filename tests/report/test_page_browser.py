@@ -15,9 +15,9 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 @contextmanager
-def opened(browser, written, address):
+def opened(browser, written, address, size=WIDE):
     """A page, which must say nothing on the console and ask nothing but the disk."""
-    page = browser.new_page(viewport=WIDE)
+    page = browser.new_page(viewport=size)
     said, asked = [], []
     # what a software driver of OpenGL says of its own speed is not the page's
     page.on("console", lambda m: "GL Driver Message" in m.text or said.append(m.text))
@@ -194,7 +194,7 @@ def test_the_page_of_a_structure(browser, written):
         in_sight(page, "#plot-eos")
         in_sight(page, "#plot-phonon")
         assert page.locator("#plot-phonon .legendtext").count() == 2
-        row = page.locator("tr:has(td:text-is('b0'))")
+        row = page.locator("tr:has(span:text-is('b0'))")
         pet, dft, error = (row.locator("td").nth(n).inner_text() for n in (1, 2, 3))
         assert pet == "100"
         difference = float(error.split(" ")[0].replace("−", "-"))

@@ -13,6 +13,7 @@ from typing import Any
 from pet_flows.errors import PetFlowsError
 from pet_flows.report.damage import SYMPTOMS
 from pet_flows.report.formats import as_csv
+from pet_flows.report.page.alone import with_references
 from pet_flows.report.page.assets import copy_assets
 from pet_flows.report.page.facts import facts
 from pet_flows.report.page.figures import write_figures
@@ -99,6 +100,7 @@ def write_report(
         _write_tables(store, table, beside, folder, viewer)
         chosen = _chosen(table, beside, n_pages)
         n_pages = _write_pages(store, table, chosen, folder)
+        _write_alone(store, table, beside, folder)
         drawn = write_figures(beside.series, folder / "figures", figures) if figures else []
     except OSError as error:
         raise PetFlowsError(
@@ -133,7 +135,6 @@ def _write_tables(
     write_script(data / "series.js", "SERIES", series)
     told = {"hulls": found, "stability": stabilities(store, table.campaign) if found else []}
     write_script(data / "hulls.js", "HULLS", told)
-    write_script(data / "alone.js", "ALONE", beside.alone)
     (folder / "table.csv").write_text(as_csv(table), encoding="utf-8")
     (folder / "comparisons.csv").write_text(series_csv(beside, table.rows), encoding="utf-8")
 
@@ -199,6 +200,15 @@ def _write_pages(store: ResultStore, table: Report, chosen: list[int], folder: P
                 _write_document(folder / "documents" / f"{key}.json", document)
     write_script(folder / "data" / "pages.js", "PAGES", sorted(written))
     return len(written)
+
+
+def _write_alone(store: ResultStore, table: Report, beside: Beside, folder: Path) -> None:
+    """Write what has no partner, and documents of references that have none."""
+    most = DOCUMENTS if len(table.rows) <= DOCUMENTS else 0
+    told, documents = with_references(store, beside.alone, most)
+    write_script(folder / "data" / "alone.js", "ALONE", told)
+    for key, document in documents.items():
+        _write_document(folder / "documents" / f"{key}.json", document)
 
 
 def place(folder: Path, page: str) -> Path:

@@ -80,6 +80,7 @@
   }
 
   function worst(series) {
+    const digits = PF.narrow ? 4 : 5;
     const order = Array.from(series.row.keys()).sort((a, b) => Math.abs(series.difference[b]) - Math.abs(series.difference[a]));
     const [factor, unit] = PF.errorScale(series.unit);
     const pairs = series.dft.some((value) => value !== null);
@@ -88,7 +89,7 @@
       PF.el("thead", {}, PF.el("tr", {}, head.map((text, k) => PF.el("th", { text, class: k ? "number" : null })))),
       PF.el("tbody", {}, order.slice(0, WORST).map((n) => {
         const numbers = [
-          ...(pairs ? [PF.number(series.pet[n], 5), PF.number(series.dft[n], 5)] : []),
+          ...(pairs ? [PF.number(series.pet[n], digits), PF.number(series.dft[n], digits)] : []),
           PF.signed(factor * series.difference[n], 3), ...(pairs ? [PF.percent(series.relative[n])] : []),
         ];
         return PF.el("tr", {}, PF.el("td", {}, PF.rowLink(series.row[n]), " ",

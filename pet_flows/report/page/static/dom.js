@@ -1,7 +1,7 @@
 "use strict";
 /* Elements, numbers and names as all pages write them. Whatever comes from a campaign is put into
    the document as text, never as markup. */
-window.PF = {};
+window.PF = { narrow: innerWidth <= 640 };
 
 (function (PF) {
   /** An element: attributes by name, `text` for its text, `on` for what it listens to. */

@@ -31,21 +31,35 @@
     counts("Records and references without a partner", ALONE.map((one) => one.reason),
       window.CAMPAIGN.n_comparisons ? "All of them have one." : "Nothing was compared yet."))));
 
-  const structure = { title: "structure", field: "row", minWidth: 140, headerFilter: false, sorter: (a, b) =>
-    String(R.material[a] ?? "").localeCompare(String(R.material[b] ?? "")), formatter: (cell) => PF.rowLink(cell.getValue()) };
+  const formula = { title: "formula", field: "formula", widthGrow: 1, formatter: (cell) => PF.formula(cell.getValue()) };
+  const reason = { field: "reason", widthGrow: 4, minWidth: 150, formatter: "textarea" };
+  const narrow = { minWidth: 84 };
+  /** Where there is space for three columns, the formula is below the name. */
+  const named = (node, text) => (PF.narrow ? PF.el("div", {}, node, PF.el("div", { class: "small" }, PF.formula(text))) : node);
+  const structure = {
+    title: "structure", field: "row", minWidth: PF.narrow ? 100 : 140, headerFilter: false,
+    sorter: (a, b) => String(R.material[a] ?? "").localeCompare(String(R.material[b] ?? "")),
+    formatter: (cell) => named(PF.rowLink(cell.getValue()), cell.getData().formula),
+  };
+  const columns = (...all) => all.filter((one) => !PF.narrow || one !== formula);
   listed("Not ok", "Structures whose records failed, did not converge, or are not there yet.",
-    bad.map((n) => ({ row: n, formula: R.formula[n], state: R.state[n], problems: R.problems[n] })), [
-      structure, { title: "formula", field: "formula", formatter: (cell) => PF.formula(cell.getValue()) },
-      { title: "state", field: "state", formatter: (cell) => PF.state(cell.getValue()) },
-      { title: "what", field: "problems", widthGrow: 4, formatter: "textarea" },
-    ]);
-  listed("Records without DFT", "No reference was found, or the two are not comparable.", materials, [
-    structure, { title: "formula", field: "formula", formatter: (cell) => PF.formula(cell.getValue()) },
-    { title: "property", field: "property" }, { title: "reason", field: "reason", widthGrow: 4, formatter: "textarea" },
-  ]);
-  listed("References without a record", "They are in the store, and nothing of this campaign is beside them.", references, [
-    { title: "known as", field: "material" }, { title: "formula", field: "formula", formatter: (cell) => PF.formula(cell.getValue()) },
-    { title: "property", field: "property" }, { title: "reason", field: "reason", widthGrow: 3, formatter: "textarea" },
-    { title: "reference", field: "key", widthGrow: 2 },
-  ]);
+    bad.map((n) => ({ row: n, formula: R.formula[n], state: R.state[n], reason: R.problems[n] })), columns(
+      structure, formula, { title: "state", field: "state", ...narrow, formatter: (cell) => PF.state(cell.getValue()) },
+      { ...reason, title: "what" }));
+  listed("Records without DFT", "No reference was found, or the two are not comparable.", materials, columns(
+    structure, formula, { title: "property", field: "property", ...narrow }, { ...reason, title: "reason" }));
+  listed("References without a record", "They are in the store, and nothing of this campaign is beside them.", references, columns(
+    { title: "known as", field: "known", minWidth: PF.narrow ? 100 : 140, widthGrow: 2, formatter: (cell) => named(document_(cell.getData()), cell.getData().formula) },
+    formula, { title: "property", field: "property", ...narrow }, { title: "from", field: "from", widthGrow: 2, minWidth: 110, formatter: (cell) => source(cell.getData()) },
+    { ...reason, title: "reason", minWidth: 130 }));
+
+  /** What a reference is known as, linked to its document where that is in the folder. */
+  function document_(one) {
+    const text = one.known || one.key.slice(0, 12);
+    return one.document ? PF.el("a", { href: `documents/${one.key}.json`, text }) : PF.el("span", { text, title: one.key });
+  }
+
+  function source(one) {
+    return PF.el("span", {}, one.from || "", one.doi && PF.el("span", {}, one.from ? ", " : "", PF.doi(one.doi)));
+  }
 })(window.PF);

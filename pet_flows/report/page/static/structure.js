@@ -91,15 +91,15 @@
     const levels = pairs.map((pair) => S.references.find((r) => r.key === pair.reference))
       .map((r) => short.get(r.level) || r.functional);
     const head = PF.el("tr", {}, PF.el("th", { text: "" }), PF.el("th", { class: "number", text: "PET" }),
-      levels.map((level) => [PF.el("th", { class: "number", text: `DFT ${level}` }), PF.el("th", { class: "number", text: "error" })]),
-      PF.el("th", { text: "" }));
+      levels.map((level) => [PF.el("th", { class: "number", text: `DFT ${level}` }), PF.el("th", { class: "number", text: "error" })]));
+    const digits = PF.narrow ? 5 : 6;
     const rows = [...known.values()].map((value) => PF.el("tr", { title: value.meaning || null },
-      PF.el("td", { text: value.name.replaceAll("_", " ") }), PF.el("td", { class: "number", text: PF.number(value.value, 6) }),
+      PF.el("td", {}, PF.el("span", { text: value.name.replaceAll("_", " ") }), value.unit && PF.el("span", { class: "unit", text: value.unit })),
+      PF.el("td", { class: "number", text: PF.number(value.value, digits) }),
       pairs.map((pair) => {
         const found = (pair.values || []).find((one) => one.name === value.name);
-        return [PF.el("td", { class: "number", text: found ? PF.number(found.dft, 6) : "" }), PF.el("td", { class: "number" }, error(found))];
-      }),
-      PF.el("td", { class: "small", text: value.unit })));
+        return [PF.el("td", { class: "number", text: found ? PF.number(found.dft, digits) : "" }), PF.el("td", { class: "number" }, error(found))];
+      })));
     return panel("half", record.title,
       record.state !== "ok" && PF.el("div", { class: "warning" }, PF.state(record.state), ` ${record.reason}: ${record.message}`),
       record.warnings.map((text) => PF.el("div", { class: "warning", text })),

@@ -61,7 +61,7 @@
   function columnsOf(view) {
     const columns = [
       {
-        field: "material", title: "structure", frozen: innerWidth > 640, minWidth: 130, widthGrow: 2,
+        field: "material", title: "structure", frozen: !PF.narrow, minWidth: PF.narrow ? 110 : 130, widthGrow: 2,
         formatter: (cell) => PF.rowLink(cell.getData().id),
       },
       { field: "formula", title: "formula", minWidth: 90, formatter: (cell) => PF.formula(cell.getValue()) },
@@ -69,7 +69,7 @@
       { field: "state", title: "state", minWidth: 118, formatter: (cell) => PF.state(cell.getValue()),
         tooltip: (event, cell) => PF.tip(R.problems[cell.getData().id]) },
     ];
-    if (innerWidth <= 640) columns.splice(1, 0, columns.pop());  // the state, where there is space for two
+    const common = columns.length;
     if (new Set(R.potential).size > 1) columns.push({ field: "potential", title: "potential", minWidth: 150 });
     if (SERIES.length) columns.push({ field: "matched", title: "matched by", minWidth: 104 });
     const count = {};
@@ -81,17 +81,22 @@
         columns.push({ ...one, headerTooltip: () => PF.tip(head.meaning) });
       }
     });
-    [...quantities.entries()].forEach(([key, [series]], k) => {
-      if (view === series.property || (view === "" && PF.telling.slice(0, 2).includes(key) && !series.raw)) {
-        columns.push({ ...numeric(`e${k}`, `Δ ${shortName(series.name)}`, series.unit, 3, true),
-          headerTooltip: () => PF.tip(`${key}: PET minus DFT`) });
-      }
-    });
+    const keys = [...quantities.keys()], short = PF.telling.slice(0, 2).filter((key) => !quantities.get(key)[0].raw);
+    for (const key of view === "" ? short : keys.filter((one) => quantities.get(one)[0].property === view)) {
+      const [series] = quantities.get(key);
+      columns.push({ ...numeric(`e${keys.indexOf(key)}`, `Δ ${shortName(series.name)}`, series.unit, 3, true),
+        headerTooltip: () => PF.tip(`${key}: PET minus DFT`) });
+    }
     if (view === "" && R.above.some((value) => value !== null)) {
       columns.push({ ...numeric("above", "above hull", "meV/atom", 3), headerTooltip: "in this campaign's own energies" });
     }
     if (view === "" && R.above_dft.some((value) => value !== null)) {
       columns.push({ ...numeric("dft", "above DFT's", "meV/atom", 3), headerTooltip: "above DFT's hull, which stays fixed" });
+    }
+    if (PF.narrow) {  // where there is space for three columns: an error, and the state
+      const errors = columns.slice(common).filter((column) => column.field.startsWith("e"));
+      const first = errors.slice(0, 1), state = columns[common - 1];
+      return [columns[0], ...first, state, ...columns.filter((one, k) => k && one !== state && !first.includes(one))];
     }
     return columns;
   }
@@ -160,6 +165,7 @@
       else table.setFilter(accepts(chosen, levelOf));
     });
     const section = PF.section("Structures", null, PF.el("div", { class: "choices" }, asked.nodes), chips, count, holder,
+      PF.narrow && PF.el("p", { class: "note", text: "The table scrolls sideways: more columns are on its right." }),
       PF.el("p", { class: "note" }, "All columns, with all digits: ", PF.el("a", { href: "table.csv", text: "table.csv" })));
     main.append(section);
     const n = R.material.length;
