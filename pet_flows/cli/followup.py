@@ -75,11 +75,12 @@ def command(
     from pet_flows.store.results import ResultStore
 
     criteria = parse_query(filter) if filter is not None else None
+    with closing(open_job_store(read_only=True)) as there:
+        check_campaign(ResultStore.from_job_store(there, read_only=True), campaign)
     chosen = FollowUpMaker(maker=named_maker(maker), by=by, top=top)
     pad = None if local or dry_run else _launchpad(launchpad)
     with closing(open_job_store(read_only=dry_run)) as job_store:
         results = ResultStore.from_job_store(job_store, read_only=dry_run)
-        check_campaign(results, campaign)
         found = candidates(results, campaign, by, top, criteria)
         for candidate in found:
             typer.echo(

@@ -10,7 +10,14 @@ from pet_flows.compare import force_fields
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.documents import Document
 from pet_flows.compare.statistics import Summary, is_pair, summarize
-from pet_flows.compare.tables.lines import dft_lines, number, short, without_dft
+from pet_flows.compare.tables.lines import (
+    clipped,
+    dft_lines,
+    number,
+    short,
+    volume_lines,
+    without_dft,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -153,8 +160,8 @@ def side_by_side(compared: Compared, properties: Sequence[str] = ()) -> list[Ren
         parts.append(_values(rows[:SHOWN], list(columns)))
     if len(rows) > SHOWN:
         parts.append(f"{len(rows) - SHOWN} more rows: --format json has all of them.")
-    parts += without_dft(compared, properties)
-    everything = (document for documents in columns.values() for document in documents)
+    everything = [document for documents in columns.values() for document in documents]
+    parts += [*volume_lines(everything), *without_dft(compared, properties)]
     return [*parts, *dft_lines(compared.published(everything))]
 
 
@@ -162,8 +169,8 @@ def _means(columns: Columns) -> Table:
     """Mean errors: a row for each quantity."""
     table = _table("property", "quantity", "unit")
     for column in columns:
-        table.add_column(f"MAE {column}", justify="right")
-        table.add_column("n", justify="right")
+        table.add_column(f"MAE {column}", justify="right", no_wrap=True)
+        table.add_column("n", justify="right", no_wrap=True)
     found: dict[tuple[str, str, str], dict[str, Summary]] = {}
     for column, documents in columns.items():
         for summary in summarize(documents, worst=0):
@@ -174,17 +181,18 @@ def _means(columns: Columns) -> Table:
         for column in columns:
             one = by_column.get(column)
             cells += ["–", "0"] if one is None else [short(one.mae), str(one.n)]
-        table.add_row(*place, *cells)
+        property, name, unit = place
+        table.add_row(clipped(property), clipped(name), unit, *cells)
     return table
 
 
 def _values(rows: Sequence[SideBySide], columns: Sequence[str]) -> Table:
     """Values: a row for each quantity of each reference."""
     table = _table("material", "property", "quantity")
-    table.add_column("DFT", justify="right")
+    table.add_column("DFT", justify="right", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
-        table.add_column("err %", justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("err %", justify="right", no_wrap=True)
     for row in rows:
         cells = []
         for column in columns:
@@ -193,8 +201,8 @@ def _values(rows: Sequence[SideBySide], columns: Sequence[str]) -> Table:
                 _text(row.pet.get(column)),
                 number(None if relative is None else 100 * relative, 1, sign=True),
             ]
-        material = f"{row.formula} {row.material}"
-        table.add_row(material, row.property, row.name, _text(row.dft), *cells)
+        material = clipped(f"{row.formula} {row.material}")
+        table.add_row(material, clipped(row.property), clipped(row.name), _text(row.dft), *cells)
     return table
 
 
@@ -203,7 +211,7 @@ def _table(*heads: str) -> Table:
 
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(head, no_wrap=True)
+        table.add_column(head, no_wrap=head == "unit")
     return table
 
 

@@ -191,13 +191,41 @@ def test_other_properties_are_listed_by_quantity(compared):
     console.print(comparison_table(compared))
     text = " ".join(console.export_text().split())
     assert "Si diamond* 20.40" in text
-    assert "static pressure GPa 3 0 0.1 – +0.1 W W +0.2" in text
+    assert "static pressure GPa 3 0 0.1 – +0.1 +0.2 W W" in text
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(comparison_table(compared, ["static"]))
     text = console.export_text()
     assert "diamond" not in text
     assert "volume_per_atom" in text
     assert "energy_per_atom" not in text  # of two zeros
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_names_are_cut_before_numbers_are(width):
+    """Long identifiers, and a curve that ran away."""
+    with ResultStore.open() as store:
+        names = [f"prototypes/{metal}-fcc-from-a-long-path-0000" for metal in ("Al", "Ag")]
+        for name, metal, b0 in zip(names, ("Al", "Ag"), (80.0, 4e11), strict=True):
+            for prototype in ("fcc", "bcc"):
+                structure = element(metal, prototype)
+                ids = (name + prototype,)
+                put_reference(
+                    store, "eos", structure, *ids, level=LEVEL, v0_per_atom=16.48, b0=77.0
+                )
+                put_record(store, "eos", structure, *ids, v0_per_atom=16.51, b0=b0)
+            put_reference(store, "static", structure, *ids, level=LEVEL, pressure=-12.34)
+            put_record(store, "static", structure.copy().scale_lattice(99.0), *ids, pressure=-12.5)
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(comparison_table(compare_campaign(store, "first")))
+    lines = console.export_text().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    row = next(line for line in lines if line.startswith("Ag"))
+    for number in ("16.51", "16.48", "+0.2", "4e+11", "77.0", "+5.19e+11"):
+        assert number in row.split(), row
+    assert any("B0 MAE 2e+11 GPa" in line for line in lines)
+    static = next(line for line in lines if line.startswith("static"))
+    assert {"GPa", "2", "0", "0.16", "-0.16"} <= set(static.split())
+    assert any("volumes differ" in line and "in 2 pairs" in line for line in lines)
 
 
 def test_picture(rows, tmp_path):

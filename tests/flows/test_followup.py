@@ -274,3 +274,12 @@ def test_a_maker_without_a_structure_is_a_sentence(keys):
         FollowUpMaker(maker=WithoutMaker()).flows(found)
     with pytest.raises(PetFlowsError, match="needs a maker: give one"):
         FollowUpMaker().flows(found)
+
+
+def test_a_campaign_that_is_not_there_is_said_before_all_else(keys, capsys):
+    code, _, err = run(
+        capsys, "followup", "nosuch", "--maker", "nothing.at_all", "--by=-b0", "--top", 1
+    )
+    assert code == 1
+    assert "nosuch" in err
+    assert "nothing.at_all" not in err

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.classification import symmetry_kept, verdicts
+from pet_flows.compare.documents import VOLUMES_DIFFER
+from pet_flows.compare.matching.match import SAME_VOLUME
 from pet_flows.compare.matching.unmatched import said, unmatched
 from pet_flows.compare.statistics import Document
 from pet_flows.compare.tables.row import Published
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 _ABSENT = "–"
 #: no quantity in any of our units can be told from zero by less
 ROUND_OFF = 1e-12
+#: numbers above are written with an exponent
+LARGE = 1e5
 
 
 def without_dft(compared: Compared, properties: Sequence[str] = ()) -> list[str]:
@@ -53,6 +61,17 @@ def agreement_lines(documents: Sequence[Document]) -> list[str]:
     return lines
 
 
+def volume_lines(documents: Iterable[Document]) -> list[str]:
+    """A line about pairs whose volumes are far apart, which may be of two crystals."""
+    count = sum(
+        any(warning.startswith(VOLUMES_DIFFER) for warning in document["warnings"])
+        for document in documents
+    )
+    if not count:
+        return []
+    return [f"[bold]{VOLUMES_DIFFER:<18}[/bold] by more than {SAME_VOLUME:.0%} in {count} pairs"]
+
+
 def dft_lines(published: set[Published]) -> list[str]:
     """A line for each level of theory and where it was published."""
     lines = []
@@ -61,10 +80,22 @@ def dft_lines(published: set[Published]) -> list[str]:
     return lines
 
 
+def clipped(text: str, style: str = "") -> Text:
+    """Text of a column that may become narrower, before those of numbers do.
+
+    The column itself must not be ``no_wrap``: rich takes room from these last.
+    """
+    from rich.text import Text
+
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:
-    """Write a number, or the sign for none."""
+    """Write a number, or the sign for none; one that has no place in a column in short form."""
     if value is None:
         return _ABSENT
+    if abs(value) >= LARGE:
+        return short(value, sign=sign)
     return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}"  # + 0.0: no −0.0
 
 

@@ -9,7 +9,15 @@ from pet_flows.compare.campaign import Compared
 from pet_flows.compare.metrics import Metrics, measure, worst
 from pet_flows.compare.several import side_by_side
 from pet_flows.compare.statistics import Summary, summarize
-from pet_flows.compare.tables.lines import agreement_lines, dft_lines, number, short, without_dft
+from pet_flows.compare.tables.lines import (
+    agreement_lines,
+    clipped,
+    dft_lines,
+    number,
+    short,
+    volume_lines,
+    without_dft,
+)
 from pet_flows.compare.tables.row import COMPARED, Row
 
 if TYPE_CHECKING:
@@ -45,7 +53,7 @@ def comparison_table(compared: Compared, properties: Sequence[str] = ()) -> Rend
     summaries = summarize(others, worst=_WORST)
     if summaries:
         parts += [""] * bool(parts) + [summary_table(summaries), *agreement_lines(documents)]
-    parts += without_dft(compared, properties)
+    parts += [*volume_lines(documents), *without_dft(compared, properties)]
     levels = {one for row in rows for one in row.published} | compared.published(others)
     return Group(*parts, *dft_lines(levels))
 
@@ -53,13 +61,12 @@ def comparison_table(compared: Compared, properties: Sequence[str] = ()) -> Rend
 def _table(rows: Sequence[Row]) -> RenderableType:
     """Draw one line per crystal; a last column says what was compared across levels."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    table.add_column("crystal", no_wrap=True)
+    table.add_column("crystal")
     for head in ("V0 PET", "V0 DFT", "err %", "B0 PET", "B0 DFT", "err %", "E−E0"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True, overflow="ellipsis")
+    table.add_column("state")
     table.add_column("trained", no_wrap=True)
     several = len({row.crystal for row in rows}) < len(rows)
     element = None
@@ -83,10 +90,10 @@ def _table(rows: Sequence[Row]) -> RenderableType:
         name = f"{row.crystal}{mark}" + (f" {row.label}" if several else "")
         state = row.state if row.reason is None else f"{row.state}: {row.reason}"
         table.add_row(
-            Text(name, style="bold" if row.ground_state else "", overflow="ellipsis"),
+            clipped(name, "bold" if row.ground_state else ""),
             *cells,
             number(above, 1),
-            Text(state, style=_STATE_STYLES.get(row.state, "")),
+            clipped(state, _STATE_STYLES.get(row.state, "")),
             {True: "yes", False: "no", None: "?"}[row.in_training],
             *["; ".join(row.level_differs) if row.references else ""] * bool(compared_across),
         )
@@ -104,7 +111,8 @@ def _summary(rows: Sequence[Row]) -> list[str]:
         by_group.setdefault(metrics.group, []).append(metrics)
     for group, members in by_group.items():
         parts = [
-            f"{SYMBOLS[m.property]} MAE {m.mae:.{_DIGITS[m.property]}f} {m.unit} ({m.mape:.1f} %)"
+            f"{SYMBOLS[m.property]} MAE {number(m.mae, _DIGITS[m.property])} {m.unit} "
+            f"({number(m.mape, 1)} %)"
             for m in members
         ]
         n = f"n = {members[0].n}"
@@ -113,7 +121,9 @@ def _summary(rows: Sequence[Row]) -> list[str]:
         lines.append(f"[bold]{group:<18}[/bold] {', '.join(parts)}; {n}")
     for name in COMPARED:
         if found := worst(rows, name):
-            listed = ", ".join(f"{row.crystal} {100 * c.relative:+.1f} %" for row, c in found)
+            listed = ", ".join(
+                f"{row.crystal} {number(100 * c.relative, 1, sign=True)} %" for row, c in found
+            )
             lines.append(f"[bold]{'worst ' + SYMBOLS[name]:<18}[/bold] {listed}")
     return lines
 
@@ -124,32 +134,34 @@ def summary_table(summaries: Sequence[Summary]) -> RenderableType:
 
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
     table.add_column("property", no_wrap=True)
-    table.add_column("quantity", no_wrap=True)
+    table.add_column("quantity")
     table.add_column("unit", no_wrap=True)
     for head in ("n", "missing", "MAE", "MAE %", "bias"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("worst", no_wrap=True, overflow="ellipsis")
+    table.add_column("worst")
     several = len({summary.potential for summary in summaries}) > 1
     across = any(summary.across for summary in summaries)
     if several:
-        table.add_column("potential", no_wrap=True)
+        table.add_column("potential")
     if across:
         table.add_column("across levels", justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(
             summary.property,
-            summary.name,
+            clipped(summary.name),
             summary.unit,
             str(summary.n),
             str(summary.missing),
             short(summary.mae),
             number(None if summary.mape is None else 100 * summary.mape, 1),
             short(summary.bias, sign=True),
-            ", ".join(
-                f"{error.formula} {error.material} {short(error.difference, sign=True)}"
-                for error in summary.worst[:_WORST]
+            clipped(
+                ", ".join(
+                    f"{short(error.difference, sign=True)} {error.formula} {error.material}"
+                    for error in summary.worst[:_WORST]
+                )
             ),
-            *[summary.potential] * several,
+            *[clipped(summary.potential)] * several,
             *[str(summary.across)] * across,
         )
     return table

@@ -37,11 +37,15 @@ def values(ours: Side, theirs: Side) -> list[Value]:
     Raises
     ------
     NotComparable
-        Ions are clamped on one side and relaxed on the other.
+        Ions are clamped on one side and relaxed on the other; or one side is unstable, and the
+        other has no tensor.
     """
     pet, dft = _tensor(ours.result), _tensor(theirs.result)
     _refuse_clamped(ours, theirs)
     if pet is None or dft is None:
+        for tensor, whose in ((pet, "record"), (dft, "reference")):
+            if tensor is not None and np.linalg.eigvalsh(tensor)[0] <= 0:
+                raise NotComparable(f"the {whose} is unstable, and beside it are moduli alone")
         numbers = (number(n, _UNIT, ours.result.get(n), theirs.result.get(n)) for n in MODULI)
         return [value for value in numbers if value]
     eigenvalues = np.linalg.eigvalsh(pet), np.linalg.eigvalsh(dft)

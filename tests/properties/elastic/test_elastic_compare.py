@@ -170,6 +170,12 @@ def test_crystals_of_two_classes_have_eigenvalues_but_no_constants() -> None:
     assert not [name for name in found if name[0] == "c"]
 
 
+def test_an_unstable_crystal_is_said_to_be_one_beside_moduli_alone() -> None:
+    moduli_alone = Side({"k_vrh": 140.0}, COPPER)
+    with pytest.raises(NotComparable, match="the record is unstable"):
+        values(record(COPPER, cubic(100, 120, 75)), moduli_alone)
+
+
 def test_moduli_alone_are_compared() -> None:
     found = values(
         record(COPPER, cubic(170, 120, 75)), Side({"k_vrh": 140.0, "young": None}, COPPER)
