@@ -83,7 +83,7 @@ def dft_lines(published: set[Published]) -> list[str]:
 def clipped(text: str, style: str = "") -> Text:
     """Text of a column that may become narrower, before those of numbers do.
 
-    The column itself must not be ``no_wrap``: rich takes room from these last.
+    The column itself must not be ``no_wrap``: rich makes those narrower last.
     """
     from rich.text import Text
 
