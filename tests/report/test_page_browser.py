@@ -137,6 +137,7 @@ def test_raw_energies_are_not_what_a_reader_sees_first(browser, written):
     with opened(browser, written, "index.html") as page:
         select = page.locator("select[name=quantity]")
         assert select.input_value() == "eos.v0_per_atom"
+        assert "at 1e-2 Å" in page.locator(".card:has-text('Symmetry kept')").inner_text()
         heads = page.locator("#table .tabulator-col-title").all_inner_texts()
         assert any(head.startswith("Δ v0") for head in heads)
         assert not any(head.startswith("Δ energy") for head in heads)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pet_flows.compare.classification import symmetry_kept, verdicts
 from pet_flows.report.page.levels import told_apart
+from pet_flows.store.results import ResultStore
+from tests.cli.stored import CAMPAIGN
 from tests.report.test_page_data import data
 
 
@@ -28,3 +31,17 @@ def test_levels_of_one_functional_are_told_apart():
     assert told_apart("PBE", said) == {
         "a": "PBE, all-electron", "b": "PBE, 520 eV", "c": "PBE", "d": "PBE #2"
     }  # fmt: skip
+
+
+def test_the_first_page_says_how_often_both_agree(folder, written):
+    """The same as the statistics of the comparisons themselves."""
+    with ResultStore.open(read_only=True) as store:
+        documents = list(store.comparisons.find({"campaigns": CAMPAIGN}))
+    told = data(written, "campaign")["agreement"]
+    kept = symmetry_kept(documents)
+    assert [(one["tolerance"], one["n"], one["match"]) for one in told["symmetry"]] == [
+        (one.tolerance, one.n, one.match) for one in kept
+    ]
+    assert {one.tolerance for one in kept} == {"1e-2", "1e-5"}
+    stable = {one["of"]: (one["n"], one["f1"]) for one in told["stable"] if one["of"] != "hull"}
+    assert stable == {one.property: (one.counts.n, one.counts.f1) for one in verdicts(documents)}

@@ -13,6 +13,7 @@ from typing import Any
 from pet_flows.errors import PetFlowsError
 from pet_flows.report.damage import SYMPTOMS
 from pet_flows.report.formats import as_csv
+from pet_flows.report.page.agreement import agreement
 from pet_flows.report.page.alone import with_references
 from pet_flows.report.page.assets import copy_assets
 from pet_flows.report.page.facts import facts
@@ -123,7 +124,9 @@ def _write_tables(
             for number, value in zip(hull["row"], hull.get(name, ()), strict=False):
                 column[number] = value
         rows[name] = column
+    stable = stabilities(store, table.campaign) if found else []
     about = facts(store, table, beside)
+    about["agreement"] = agreement(store, table.campaign, stable)
     about["viewer"] = None if viewer else ABSENT
     write_script(data / "campaign.js", "CAMPAIGN", about)
     write_script(data / "rows.js", "ROWS", rows)
@@ -133,8 +136,7 @@ def _write_tables(
         shown = {name: value for name, value in vars(one).items() if name != "matched_by"}
         series.append({**shown, "summary": summary(one, materials)})
     write_script(data / "series.js", "SERIES", series)
-    told = {"hulls": found, "stability": stabilities(store, table.campaign) if found else []}
-    write_script(data / "hulls.js", "HULLS", told)
+    write_script(data / "hulls.js", "HULLS", {"hulls": found, "stability": stable})
     (folder / "table.csv").write_text(as_csv(table), encoding="utf-8")
     (folder / "comparisons.csv").write_text(series_csv(beside, table.rows), encoding="utf-8")
 

@@ -25,6 +25,23 @@
       PF.el("div", { class: "small", text: Object.keys(about.levels).join(", ") }));
   }
 
+  /** How often a potential calls stable what is stable in DFT, and keeps DFT's space group. */
+  function agreementCards() {
+    const { stable, symmetry } = about.agreement, several = about.potentials.length > 1;
+    const small = (one, text) => PF.el("div", { class: "small", text: (several ? `${one.potential}: ` : "") + text });
+    const cards = [];
+    if (stable.length) {
+      cards.push(card("Stable or not", [PF.number(stable[0].f1, 2), PF.el("small", { text: " F1" })],
+        stable.map((one) => small(one, `${one.of}: F1 ${PF.number(one.f1, 2)} of ${one.n}`))));
+    }
+    if (symmetry.length) {
+      const part = (one) => `${PF.number(Math.round(1000 * one.match) / 10)} %`;
+      cards.push(card("Symmetry kept", part(symmetry[0]),
+        symmetry.map((one) => small(one, `${part(one)} of ${one.n} at ${one.tolerance} Å`))));
+    }
+    return cards;
+  }
+
   const counts = {};
   for (const state of window.ROWS.state) counts[state] = (counts[state] || 0) + 1;
   const [time, unit] = hours(about.wall_time);
@@ -36,7 +53,7 @@
       const [ownBar, ownText, total] = PF.stateBar(states);
       return card(name, [String(states.ok || 0), PF.el("small", { text: ` of ${total}` })], ownBar, ownText);
     }),
-    dftCard(),
+    dftCard(), ...agreementCards(),
     card("Computed in", [time, PF.el("small", { text: ` ${unit}` })],
       PF.el("div", { class: "small", text: `${PF.number(about.evaluations)} evaluations on ${Object.keys(about.devices).join(", ")}` }),
       PF.el("div", { class: "small", text: models.join(" · ") }))));
