@@ -27,12 +27,12 @@
 
   /** How often a potential calls stable what is stable in DFT, and keeps DFT's space group. */
   function agreementCards() {
-    const { stable, symmetry } = about.agreement, several = about.potentials.length > 1;
+    const { stable, symmetry } = about.agreement, several = new Set(about.potentials.map((p) => p.name)).size > 1;
     const small = (one, text) => PF.el("div", { class: "small", text: (several ? `${one.potential}: ` : "") + text });
     const cards = [];
     if (stable.length) {
       cards.push(card("Stable or not", [PF.number(stable[0].f1, 2), PF.el("small", { text: " F1" })],
-        stable.map((one) => small(one, `${one.of}: F1 ${PF.number(one.f1, 2)} of ${one.n}`))));
+        stable.map((one) => small(one, `${one.of}: F1 ${PF.number(one.f1, 2)}, n = ${one.n}`))));
     }
     if (symmetry.length) {
       const part = (one) => `${PF.number(Math.round(1000 * one.match) / 10)} %`;
