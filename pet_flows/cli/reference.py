@@ -124,6 +124,7 @@ def command(
 def _add(sources: list[str], kind: str | None, options: Options, again: bool) -> None:
     from pet_flows.dft.importers.importing import import_references
     from pet_flows.dft.importers.kinds import other_kinds, reader_of
+    from pet_flows.store.patience import ServerAwayError
     from pet_flows.store.results import ResultStore
 
     if not sources:
@@ -139,10 +140,17 @@ def _add(sources: list[str], kind: str | None, options: Options, again: bool) ->
             for other in other_kinds(source) if kind is None else ():
                 said = f"{source} also holds some of kind {other}: add it with --as {other}."
                 typer.echo(said, err=True)
-            with _progress() as progress:
-                found = import_references(
-                    store, source, kind, options, again=again, progress=progress
-                )
+            try:
+                with _progress() as progress:
+                    found = import_references(
+                        store, source, kind, options, again=again, progress=progress
+                    )
+            except PetFlowsError as error:
+                if len(sources) == 1 or isinstance(error, ServerAwayError):
+                    raise
+                typer.echo(str(error), err=True)  # it stops none of the others
+                failed += 1
+                continue
             typer.echo(f"{source}: {found}")
             for problem in found.problems[:_SHOWN]:
                 typer.echo(f"  {problem.name}: {problem.reason}", err=True)

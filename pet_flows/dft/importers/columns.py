@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import UnionType
@@ -15,6 +16,7 @@ from pet_flows.validate import inner_model, unknown
 
 #: end of a field whose column is of the whole cell, while results are per atom
 PER_CELL = "/cell"
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ class Column:
         PetFlowsError
             It is no finite number.
         """
+        if isinstance(given, str) and _DECIMAL_COMMA.fullmatch(given.strip()):
+            raise PetFlowsError(
+                f"Its {self.name} is written with a decimal comma ({given.strip()!r:.40}): write "
+                f"{given.strip().replace(',', '.'):.40}."
+            )
         try:
             number = float(given)
         except (TypeError, ValueError):

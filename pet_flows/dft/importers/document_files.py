@@ -17,8 +17,10 @@ from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.materials_project import model_of, name_of, names_of, origin_of
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.importers.read import Problem, Read, Unchanged
+from pet_flows.dft.importers.unrecognized import DAMAGED
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.errors import PetFlowsError
+from pet_flows.inputs.text import first_line
 
 _EACH_LINE = (".jsonl", ".ndjson")
 #: documents that are looked up at once
@@ -159,9 +161,10 @@ def _documents(path: Path) -> Iterator[Any]:
                 except ValueError as error:
                     yield Problem(
                         f"{path.name}, line {number}",
-                        f"It is not JSON ({error}): write this line again.",
+                        f"It is not JSON ({first_line(error)}): write this line again.",
                     )
-    except (OSError, EOFError, ValueError) as error:
+    except DAMAGED as error:
         raise PetFlowsError(
-            f"{path} cannot be read as JSON ({error}): check the file, or download it again."
+            f"{path} cannot be read as JSON ({first_line(error)}): check the file, or "
+            "download it again."
         ) from None

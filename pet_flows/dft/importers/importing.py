@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from pet_flows.dft.documents import document_of
-from pet_flows.dft.importers.kinds import reader_of
+from pet_flows.dft.importers.kinds import kind_of, reader_of
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.importers.read import LeftOut, Problem, Read, Unchanged
@@ -97,7 +97,7 @@ def import_references(
     Raises
     ------
     PetFlowsError
-        The source as a whole cannot be read, or the database stays away.
+        The source as a whole cannot be read or holds nothing, or the database stays away.
 
     Examples
     --------
@@ -106,7 +106,13 @@ def import_references(
     """
     given = options or Options()
     known = Known(store.references, given, again=again)
-    return store_all(store, reader_of(source, kind)(source, given, known), progress)
+    found = store_all(store, reader_of(source, kind)(source, given, known), progress)
+    if not found.total and (kind or kind_of(source)) != "store":  # which may be new
+        raise PetFlowsError(
+            f"{source} holds nothing that a reference could be made of: name another, or say with "
+            "--as what it is."
+        )
+    return found
 
 
 def store_all(

@@ -12,11 +12,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from pet_flows.dft.importers.unrecognized import DAMAGED, fault_of
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.property import imported
 
 #: bytes at the beginning of a file that tell what it is
 _HEAD = 65536
+_PIECE = 1024
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -152,6 +154,8 @@ def kind_of(source: str) -> str:
     for name, kind in KINDS.items():
         if _is_of(path, kind):
             return name
+    if fault := fault_of(path):
+        raise PetFlowsError(f"{source} {fault}")
     listed = "; ".join(f"{name}: {kind.what}" for name, kind in KINDS.items())
     raise PetFlowsError(
         f"{source} is of no known kind: name another, or say with --as what it is ({listed})."
@@ -192,10 +196,12 @@ def opened(path: Path) -> Any:
 
 
 def head(path: Path) -> bytes:
-    """Give the beginning of a file, decompressed; empty where it is damaged."""
+    """Give the beginning of a file, decompressed; of a damaged one what can be read."""
+    found = b""
     try:
         with opened(path) as file:
-            found: bytes = file.read(_HEAD)
-            return found
-    except (OSError, EOFError, lzma.LZMAError):
-        return b""
+            while len(found) < _HEAD and (more := file.read(_PIECE)):
+                found += more
+    except DAMAGED:
+        pass
+    return found

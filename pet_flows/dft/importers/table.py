@@ -18,6 +18,7 @@ from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.importers.read import Problem, Read
+from pet_flows.dft.importers.unrecognized import DAMAGED
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.datasets import BrokenLineError, documents_of, documents_of_lines, parse
@@ -26,7 +27,7 @@ from pet_flows.inputs.files import read_file
 from pet_flows.inputs.identifiers import MATERIAL_KEYS, bare_name, is_name, name_of_file
 from pet_flows.inputs.prototypes import PROTOTYPES, build_prototype
 from pet_flows.inputs.structure import InputStructure, make_input, make_source
-from pet_flows.inputs.text import DamagedError, first_line, read_text, refuse_disguised
+from pet_flows.inputs.text import DamagedError, first_line, quoted, read_text, refuse_disguised
 
 #: keys of the benchmarks of matcalc and their units: GPa; J/mol/K of the cell; eV of the cell
 BENCHMARK = (
@@ -38,6 +39,8 @@ BENCHMARK = (
 )
 #: columns of a table that say which crystal a row is of
 STRUCTURE, ELEMENT, PROTOTYPE, IDENTIFIER = "structure", "element", "prototype", "material_id"
+#: columns that are named in a sentence
+_NAMED = 12
 _CRYSTAL = (STRUCTURE, ELEMENT, PROTOTYPE, IDENTIFIER)
 
 Row = tuple[str, "Mapping[str, Any] | str"]
@@ -70,6 +73,7 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     delimiter = max(",;\t", key=(lines[0] if lines else "").count)
     table = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     header = [name.strip() for name in table.fieldnames or ()]
+    _refuse_header(path, header)
     table.fieldnames = header
     names, columns = _columns(header, options.columns)
     rows: list[Row] = []
@@ -77,6 +81,8 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
         name = f"row {number}"
         if None in cells or None in cells.values():
             said = f"It has not as many cells as the header, {len(header)}: correct it."
+            if None in cells and delimiter == ",":
+                said = said.replace(": correct", " (are there decimal commas?): correct")
             rows.append((name, said))
             continue
         identifier = str(cells.get(names.get(IDENTIFIER, ""), "")).strip()
@@ -137,10 +143,26 @@ def _text(path: Path, kind: str) -> str:
         return read_text(path)
     except DamagedError as error:
         raise PetFlowsError(f"{path} {error}") from error
-    except (OSError, EOFError) as error:
+    except DAMAGED as error:
         raise PetFlowsError(
             f"{path} cannot be read ({first_line(error)}): correct or remove it."
         ) from error
+
+
+def _refuse_header(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise PetFlowsError(f"{path} is empty: restore it, or name another.")
+    if any(ord(letter) < 32 for name in header for letter in name):
+        raise PetFlowsError(f"{path} holds binary data instead of a table: restore or remove it.")
+    twice = [name for name in header if name and header.count(name) > 1]
+    if twice:
+        raise PetFlowsError(f"{path} has two columns {quoted(twice[0])}: rename one of them.")
+
+
+def _listed(header: list[str]) -> str:
+    """Name the columns, as many as a sentence can hold."""
+    more = f" and {len(header) - _NAMED} more" if len(header) > _NAMED else ""
+    return ", ".join(f"{name:.40}" for name in header[:_NAMED]) + more
 
 
 def _columns(header: list[str], mapped: Mapping[str, str]) -> tuple[dict[str, str], list[Column]]:
@@ -148,7 +170,7 @@ def _columns(header: list[str], mapped: Mapping[str, str]) -> tuple[dict[str, st
     missing = [name for name in mapped if name not in header]
     if missing:
         raise PetFlowsError(
-            f"The table has no column {missing[0]!r}, only {', '.join(header)}: correct --map."
+            f"The table has no column {missing[0]!r}, only {_listed(header)}: correct --map."
         )
     names = {name: name for name in _CRYSTAL if name in header}
     names |= {field: name for name, field in mapped.items() if field in _CRYSTAL}
@@ -162,7 +184,7 @@ def _columns(header: list[str], mapped: Mapping[str, str]) -> tuple[dict[str, st
             continue  # a column that nobody asked for
     if not columns:
         raise PetFlowsError(
-            f"No column of {', '.join(header)} is a number that is compared: name what they "
+            f"No column of {_listed(header)} is a number that is compared: name what they "
             "are, as with --map K=elastic.k_vrh."
         )
     return names, columns
@@ -227,11 +249,12 @@ def _structure_of_row(
         return _written(text, source, folder)
     element, prototype = cells.get(ELEMENT), cells.get(PROTOTYPE)
     if element and prototype:
-        if prototype not in PROTOTYPES:
+        named = {name.casefold(): name for name in PROTOTYPES}.get(prototype.casefold())
+        if named is None:
             raise PetFlowsError(
                 f"There is no prototype {prototype!r}: choose from {', '.join(PROTOTYPES)}."
             )
-        return make_input(build_prototype(element, prototype), source)
+        return make_input(build_prototype(element, named), source)
     raise PetFlowsError(
         "It does not say of which crystal it is: add a column structure with files, or element and "
         "prototype."
