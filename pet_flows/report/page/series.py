@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pet_flows.compare.statistics import WITHOUT_SCALE
+from pet_flows.compare.statistics import RAW_ENERGIES
+from pet_flows.properties.comparison import WITHOUT_SCALE
 from pet_flows.properties.registry import properties
 from pet_flows.report.damage import SYMPTOMS
 from pet_flows.report.page.levels import Levels
@@ -18,8 +19,6 @@ from pet_flows.store.results import ResultStore
 
 logger = logging.getLogger(__name__)
 
-#: energies whose zeros each potential and code chooses: two sides differ by a constant of theirs
-RAW = frozenset(("energy_per_atom", "e0_per_atom", "potential_energy_per_atom"))
 #: what is loaded of each comparison
 _NEEDED = (
     "record", "reference", "property", "matched_by", "level_differs", "level", "values", "reason",
@@ -51,7 +50,7 @@ class Series:
 
     def __post_init__(self) -> None:
         """A name says it."""
-        self.raw = self.name in RAW
+        self.raw = self.name in RAW_ENERGIES
 
 
 @dataclass
@@ -190,7 +189,7 @@ def _rank(way: str) -> int:
 
 def relative_of(value: Mapping[str, Any]) -> float | None:
     """Difference of a value relative to DFT's; None where zero is a convention, or belongs."""
-    return None if value.get("name") in WITHOUT_SCALE | RAW else _number(value.get("relative"))
+    return None if value.get("name") in WITHOUT_SCALE else _number(value.get("relative"))
 
 
 def _number(value: Any) -> float | None:

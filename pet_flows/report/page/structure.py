@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pet_flows.compare.energies.corrections import SCHEME
+from pet_flows.compare.statistics import RAW_ENERGIES
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.registry import properties
 from pet_flows.report.damage import SYMPTOMS, damage
@@ -15,7 +16,7 @@ from pet_flows.report.listing import headline
 from pet_flows.report.page.curves import equation_of_state, phonons
 from pet_flows.report.page.levels import level_text
 from pet_flows.report.page.rows import page_of, state_of
-from pet_flows.report.page.series import RAW, relative_of
+from pet_flows.report.page.series import relative_of
 from pet_flows.report.page.viewer import viewed
 from pet_flows.report.table import Row
 from pet_flows.store.results import ResultStore
@@ -229,7 +230,7 @@ def _pair(pair: Document) -> dict[str, Any]:
     )  # fmt: skip
     found = {name: pair.get(name) for name in names}
     found["values"] = [
-        {**value, "relative": relative_of(value), "raw": value.get("name") in RAW}
+        {**value, "relative": relative_of(value), "raw": value.get("name") in RAW_ENERGIES}
         for value in pair.get("values") or ()
     ]
     corrected = pair.get("corrections") or {}
