@@ -56,8 +56,8 @@ def static_arrays(structure: Structure, forces: Any) -> dict[str, dict[str, np.n
 
 
 def lattice(structure: Structure) -> dict[str, float]:
-    """Lattice parameters of the primitive cell, which is the one that is kept."""
-    found = primitive_structure(structure).lattice
+    """Lattice parameters of the primitive cell, of Niggli's choice among its vectors."""
+    found = primitive_structure(structure).lattice.get_niggli_reduced_lattice()
     names = ("a", "b", "c", "alpha", "beta", "gamma")
     return dict(zip(names, map(float, found.parameters), strict=True))
 

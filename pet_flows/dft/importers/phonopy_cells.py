@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import phonopy
 from phonopy.interface.vasp import read_vasp
 from phonopy.structure.atoms import PhonopyAtoms
 
+from pet_flows.crystallography.spacegroups import space_groups
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
@@ -138,12 +139,9 @@ def _diagonals(n: int) -> list[tuple[int, int, int]]:
 
 def _keeps_symmetry(cell: PhonopyAtoms, diagonal: tuple[int, int, int]) -> bool:
     """Whether rotations of the crystal map the lattice of the supercell onto itself."""
-    import spglib
-
-    crystal: Any = cell.totuple()
-    found = spglib.get_symmetry(crystal, symprec=1e-4)
+    (found,) = space_groups(cell.cell, cell.scaled_positions, cell.numbers, 1e-4)
     if found is None:
         return False
     d = np.array(diagonal)
-    moved = found["rotations"] * d[None, None, :] / d[None, :, None]
+    moved = found.rotations * d[None, :, None] / d[None, None, :]  # of rows
     return bool(np.abs(moved - np.rint(moved)).max() < 1e-6)
