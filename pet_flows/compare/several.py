@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pet_flows.compare import force_fields
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.documents import Document
+from pet_flows.compare.matching.unmatched import said, unmatched
 from pet_flows.compare.statistics import Summary, is_pair, summarize
 from pet_flows.compare.tables.lines import (
     clipped,
@@ -154,7 +155,8 @@ def rows_of_several(columns: Columns, beside: Beside | None = None) -> list[Side
 def side_by_side(compared: Compared, properties: Sequence[str] = ()) -> list[RenderableType]:
     """Draw mean errors with each potential, then the values beside each other."""
     columns = columns_of(compared, properties)
-    rows = rows_of_several(columns, beside_of(compared, properties))
+    beside = beside_of(compared, properties)
+    rows = rows_of_several(columns, beside)
     parts: list[RenderableType] = [_means(columns), ""] if any(columns.values()) else []
     if rows:
         parts.append(_values(rows[:SHOWN], list(columns)))
@@ -162,6 +164,9 @@ def side_by_side(compared: Compared, properties: Sequence[str] = ()) -> list[Ren
         parts.append(f"{len(rows) - SHOWN} more rows: --format json has all of them.")
     everything = [document for documents in columns.values() for document in documents]
     parts += [*volume_lines(everything), *without_dft(compared, properties)]
+    for (column, other), documents in beside.items():
+        if refused := unmatched(documents).pairs:
+            parts.append(f"[bold]{'not compared':<18}[/bold] {column}, {other}: {said(refused)}")
     return [*parts, *dft_lines(compared.published(everything))]
 
 

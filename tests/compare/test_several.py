@@ -6,6 +6,8 @@ import io
 import json
 
 import pytest
+from ase.build import bulk
+from pymatgen.io.ase import AseAtomsAdaptor
 from rich.console import Console
 
 from pet_flows.cli import main
@@ -16,7 +18,9 @@ from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.dft.reference import Origin
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
+from tests.cli.stored import made
 from tests.compare.stored import element, potential, put_record, put_reference
+from tests.plots.examples import EXAMPLES
 
 EMT = LevelOfTheory(functional="EMT", code=FORCE_FIELD)
 DFT = {"Cu": -3.7, "Ag": -2.7, "Al": -3.6}
@@ -93,6 +97,39 @@ def test_documents_of_another_potential_are_shown_where_dft_has_nothing(store):
         "no reference of DFT, but of EMT: pet-flows compare CAMPAIGN EMT shows it"
     ]
     assert compare_campaign(store, "first", "EMT").built.looked_at == 0
+
+
+@pytest.mark.parametrize("property", ["relax", "elastic"])
+def test_relaxations_and_moduli_stand_beside_another_potential_without_dft(store, property):
+    example = EXAMPLES[property]
+    silicon = bulk("Si")
+    record, blobs = made(example, "mp-149", silicon, "ok", "first")
+    store.put(record, blobs)
+    numbers = {
+        name: value
+        for name, value in record["result"].items()
+        if isinstance(value, float) and name in ("k_vrh", "energy_per_atom")
+    }
+    put_reference(
+        store, property, AseAtomsAdaptor.get_structure(silicon), "mp-149", level=EMT,
+        source=Origin(name=property), **{name: 1.1 * value for name, value in numbers.items()},
+    )  # fmt: skip
+    rows = as_dict(compare_campaign(store, "first", "EMT"), [property])["side_by_side"]
+    found = {row["name"]: (row["dft"], row["pet"]["EMT"] / row["pet"]["first"]) for row in rows}
+    for name in numbers:
+        assert found[name] == (None, pytest.approx(1.1))
+    assert numbers
+
+
+def test_what_cannot_stand_beside_another_potential_says_why(store):
+    """The arrays of this record lack what is compared."""
+    store.put(*made(EXAMPLES["phonon"], "mp-149", bulk("Si"), "ok", "first"))
+    structure = AseAtomsAdaptor.get_structure(bulk("Si"))
+    put_reference(store, "phonon", structure, "mp-149", level=EMT, max_frequency=15.0)
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(comparison_table(compare_campaign(store, "first", "EMT"), ["phonon"]))
+    text = " ".join(console.export_text().split())
+    assert "not compared first, EMT: 1 phonon: cannot be compared (" in text
 
 
 def test_without_any_dft_two_potentials_stand_side_by_side(store, capsys):
