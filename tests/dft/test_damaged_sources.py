@@ -13,7 +13,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
 
 PBE = Options(level={"functional": "PBE"})
-CUT_OFF = gzip.compress(b'{"a": "%s"}' % bytes(range(35, 90)))[:-20]
+CUT_OFF = gzip.compress(b'{"a": "%s"}' % bytes(range(35, 90)), mtime=0)[:-20]
 GOOD = "element,prototype,b0\nSi,Diamond,88\n"
 
 
