@@ -140,11 +140,10 @@ class NeighbourLists:
     def _found(
         self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, skin: float
     ) -> Found:
+        # first: it refuses cells that have no inverse
+        pairs = tuple(_pairs(positions, cell, pbc, r + skin, full) for r, full in self._searches)
         inverse = np.linalg.inv(cell) if pbc.all() else np.full((3, 3), np.nan)
-        return Found(
-            positions.copy(), cell.copy(), inverse, skin, self._searches,
-            tuple(_pairs(positions, cell, pbc, r + skin, full) for r, full in self._searches),
-        )  # fmt: skip
+        return Found(positions.copy(), cell.copy(), inverse, skin, self._searches, pairs)
 
     def _together(self, found: list[Found]) -> _Together:
         last = self._last
