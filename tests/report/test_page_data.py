@@ -25,6 +25,7 @@ from pet_flows.report.page.folder import write_report
 from pet_flows.report.page.hulls import hulls
 from pet_flows.report.page.scripts import script
 from pet_flows.report.page.series import beside_dft
+from pet_flows.report.page.shell import PAGES
 from pet_flows.report.table import report
 from pet_flows.store.results import ResultStore
 from pet_flows.yaml_file import read_yaml
@@ -176,8 +177,10 @@ def test_the_folder(written):
         assert name in licences
 
 
-def test_pages_ask_nothing_but_the_disk():
-    for page in assets.STATIC.glob("*.html"):
+def test_pages_ask_nothing_but_the_disk(written):
+    pages = list(written.glob("*.html"))
+    assert {f"{name}.html" for name in PAGES} < {page.name for page in pages}
+    for page in pages:
         text = page.read_text("utf-8")
         assert "default-src 'none'" in text
         assert "unsafe-eval" not in text

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.page.shell import PAGES, SHELL, page
 from pet_flows.report.page.viewer import chemiscope_script
 
 #: pages, scripts and styles of this package
@@ -44,7 +45,10 @@ def copy_assets(folder: Path) -> bool:
     assets = folder / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     for file in sorted(STATIC.iterdir()):
-        shutil.copyfile(file, (folder if file.suffix == ".html" else assets) / file.name)
+        if file != SHELL:
+            shutil.copyfile(file, (folder if file.suffix == ".html" else assets) / file.name)
+    for name in PAGES:
+        (folder / f"{name}.html").write_text(page(name), encoding="utf-8")
     shutil.copyfile(plotly_script(), assets / "plotly.min.js")
     viewer = chemiscope_script()
     if viewer is not None:
