@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
@@ -38,7 +38,30 @@ class System:
 
     def at(self, positions: np.ndarray, cell: np.ndarray) -> System:
         """The same atoms elsewhere: ``(N, 3)`` and ``(3, 3)`` Å."""
-        return System(self.numbers, positions, cell, self.pbc, self.bound, self.surroundings)
+        return replace(self, positions=positions, cell=cell)
+
+    def near(self, skin: float | None = None) -> System:
+        """The same, for displaced and strained copies that share its neighbours (`skin`, Å)."""
+        shared = Surroundings() if skin is None else Surroundings(skin)
+        return replace(self, surroundings=shared)
+
+    def displaced(self, positions: np.ndarray) -> System:
+        """A copy nearby, of positions ``(N, 3)`` Å."""
+        return replace(self, positions=positions, surroundings=self._nearby)
+
+    def strained(self, deformation: np.ndarray) -> System:
+        """A copy nearby, ``x → x F`` with ``(3, 3)`` F."""
+        return replace(
+            self,
+            positions=self.positions @ deformation,
+            cell=self.cell @ deformation,
+            surroundings=self._nearby,
+        )
+
+    @property
+    def _nearby(self) -> Surroundings | None:
+        kept = self.surroundings
+        return None if kept is None else Surroundings(kept.skin, kept)
 
     @property
     def atoms(self) -> Atoms:

@@ -35,11 +35,29 @@ Lists = tuple[tuple[float, bool], ...]
 
 @dataclass(eq=False)
 class Surroundings:
-    """What is kept of a structure that moves step by step; it travels with its systems."""
+    """What is kept of a structure that moves step by step; it travels with its systems.
+
+    Displaced and strained copies of one structure are `near` each other: whichever is searched
+    first serves all of them, until one moves too far from it and keeps its own.
+    """
 
     skin: float = SKIN
     """Å"""
+    near: Surroundings | None = field(default=None, repr=False)
     found: Found | None = field(default=None, repr=False)
+
+    @property
+    def known(self) -> Found | None:
+        """Its own, or what was found nearby."""
+        if self.found is None and self.near is not None:
+            return self.near.known
+        return self.found
+
+    def keep(self, found: Found) -> None:
+        """What was found of this very structure."""
+        self.found = found
+        if self.near is not None and self.near.known is None:
+            self.near.keep(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +122,6 @@ class NeighbourLists:
         """
         cells = np.where(pbc[:, :, None], cells, 0.0)
         owners = kept or [None] * len(sizes)
-        found: list[Found | None] = [
-            None if owner is None or owner.found is None
-            or len(owner.found.positions) != n or owner.found.searches != self._searches
-            else owner.found
-            for owner, n in zip(owners, sizes.tolist(), strict=True)
-        ]  # fmt: skip
         parts = np.split(positions, starts_of(sizes)[1:])
 
         def search(s: int) -> Found:
@@ -117,11 +129,14 @@ class NeighbourLists:
             skin = ROUNDING if owner is None else max(owner.skin, ROUNDING)
             new = self._found(parts[s], cells[s], pbc[s], skin)
             if owner is not None:
-                owner.found = new
+                owner.keep(new)
             return new
 
-        fresh = np.array([each is None for each in found])
-        all_found = [search(s) if each is None else each for s, each in enumerate(found)]
+        fresh, all_found = np.zeros(len(sizes), dtype=bool), []
+        for s, owner in enumerate(owners):
+            known = None if owner is None else owner.known
+            fresh[s] = not self._suits(known, len(parts[s]))
+            all_found.append(search(s) if known is None or fresh[s] else known)
         joined = self._together(all_found)
         if not fresh.all():
             moved = np.nonzero(~fresh & joined.moved(positions, cells, self._searches))[0]
@@ -135,6 +150,14 @@ class NeighbourLists:
             torch.from_numpy(pbc),
             sizes,
             joined.inside(self._lists, self._searches, positions, cells),
+        )
+
+    def _suits(self, found: Found | None, n_atoms: int) -> bool:
+        """Whether pairs are of as many atoms, and of the searches of this model."""
+        return (
+            found is not None
+            and len(found.positions) == n_atoms
+            and found.searches == self._searches
         )
 
     def _found(

@@ -106,6 +106,40 @@ def test_what_hardly_moves_is_not_searched_again(monkeypatch):
     assert len(searches) == kinds * len(kept)  # that one alone
 
 
+def test_displaced_and_strained_copies_share_one_search(monkeypatch):
+    searches = []
+
+    def counted(positions, *rest):
+        searches.append(len(positions))
+        return find_neighbours(positions, *rest)
+
+    monkeypatch.setattr("pet_flows.engines.surroundings.find_neighbours", counted)
+    rng = np.random.default_rng(0)
+    crystal = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    system = System.of(crystal, Fixed(None, len(crystal)))
+    near = system.near(0.1)
+    copies = []
+    for n in range(6):
+        positions = crystal.positions.copy()
+        positions[n] += 0.02 * rng.normal(size=3) / 2
+        copies.append(near.displaced(positions))
+    wide = system.near()
+    copies += [wide.strained(scale * np.eye(3)) for scale in (1.0, 0.97, 1.03, 0.7)]
+
+    def pairs(kept: bool):
+        return [
+            columns(graphs([each.atoms], [each.surroundings if kept else None])) for each in copies
+        ]
+
+    found = pairs(True)
+    kinds = 2  # full lists and half ones
+    assert len(searches) == kinds * 3  # the last is too far from the others of its kind
+    for one, other in zip(found, pairs(False), strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            for a, b in zip(mine, theirs, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
 def test_a_pure_strain_is_noticed():
     """A cell that shrinks, atoms with it, brings pairs inside though no atom moves against it."""
     kept = [Surroundings()]

@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.units import GPa
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.elastic.axes import in_ieee_axes
@@ -152,14 +152,13 @@ def _criteria(settings: ElasticSettings) -> RelaxSettings:
 
 def _ask(optimization: Optimization[_Cell], crystal: _Crystal, settings: ElasticSettings) -> None:
     """Queue the strained cells, each starting from the relaxed ions of the unstrained one."""
-    start = crystal.points[None].last.system.atoms
+    start = crystal.points[None].last.system
     for n, state in enumerate(crystal.plan.states):
         for sign in state.signs:
             for magnitude in settings.strain_magnitudes:
                 strain = (n, sign * magnitude)
-                atoms = state.strained(start, sign * magnitude)
+                system = start.strained(state.deformation(sign * magnitude))
                 crystal.waiting.add(strain)
-                system = System.of(atoms, crystal.specimen.bound)
                 optimization.add((crystal, strain), system, state.group)
 
 

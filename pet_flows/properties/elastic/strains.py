@@ -40,12 +40,9 @@ class StrainState:
         """Of the strains that must be computed."""
         return (1, -1) if self.mirror is None else (1,)
 
-    def strained(self, atoms: Atoms, magnitude: float) -> Atoms:
-        """Copy with the cell ``h (1 + magnitude strain)`` and the same fractional coordinates."""
-        copy = atoms.copy()
-        deform = np.eye(3) + magnitude * self.strain
-        copy.set_cell(atoms.cell.array @ deform, scale_atoms=True)
-        return copy
+    def deformation(self, magnitude: float) -> np.ndarray:
+        """``(3, 3)`` F = 1 + magnitude strain, for ``x → x F``."""
+        return np.eye(3) + magnitude * self.strain
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.eos import birch_murnaghan
 from pet_flows.properties.eos.declaration import EOSSettings
 from pet_flows.properties.outcome import Outcome, Progress, missing_points, spent
-from pet_flows.properties.prepare import require_crystal, scaled
+from pet_flows.properties.prepare import require_crystal
 from pet_flows.properties.relax.optimize import (
     Descent,
     Freedom,
@@ -34,6 +34,7 @@ class _Curve:
     """E(V) of one structure while it grows."""
 
     specimen: Specimen
+    given: System
     points: dict[int, _Point] = field(default_factory=dict)
     """by step on the volume grid, 0 the volume given, in the order in which they came"""
     waiting: set[int] = field(default_factory=set)
@@ -97,7 +98,12 @@ def eos(
         if isinstance(specimen, Outcome):
             yield specimen
             continue
-        _ask(optimization, _Curve(specimen), range(-half, settings.n_volumes - half), settings)
+        _ask(
+            optimization,
+            _Curve(specimen, specimen.system.near()),
+            range(-half, settings.n_volumes - half),
+            settings,
+        )
     for point in optimization:
         curve, step = point.owner
         curve.waiting.discard(step)
@@ -124,11 +130,10 @@ def _ratio(step: int, settings: EOSSettings) -> float:
 def _ask(
     optimization: Optimization[_Step], curve: _Curve, steps: Iterable[int], settings: EOSSettings
 ) -> None:
-    specimen = curve.specimen
     for step in steps:
         curve.waiting.add(step)
-        atoms = scaled(specimen.atoms, _ratio(step, settings))
-        optimization.add((curve, step), System.of(atoms, specimen.bound), specimen.group)
+        system = curve.given.strained(np.cbrt(_ratio(step, settings)) * np.eye(3))
+        optimization.add((curve, step), system, curve.specimen.group)
 
 
 def _volume(point: _Point) -> float:

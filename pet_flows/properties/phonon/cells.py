@@ -24,6 +24,8 @@ from pet_flows.symmetrization.strategy import Bound
 NOT_RELAXED = 0.02
 #: atoms of displaced cells evaluated together; the evaluator bounds memory by itself
 BATCH_ATOMS = 4000
+#: Å; round-off of displacements
+SPARE = 1e-4
 #: what phonopy, symfc and spglib raise for a cell that they cannot handle
 LIBRARY_ERRORS = (
     np.linalg.LinAlgError, ArithmeticError, AssertionError, LookupError, RuntimeError, ValueError,
@@ -100,8 +102,11 @@ def displaced_systems(
         Positions ``(N, 3)`` Å of each.
     """
     larger = potential.bind(supercell, inherited_by_supercell(bound.as_dict(), matrix))
-    perfect = System.of(supercell, larger)
-    return [perfect, *(perfect.at(positions, perfect.cell) for positions in displaced)]
+    perfect, cells = System.of(supercell, larger), list(displaced)
+    moved = [float(np.linalg.norm(x - perfect.positions, axis=1).max(initial=0.0)) for x in cells]
+    # any two of them are at most twice as far apart, and a pair's atoms move both
+    near = perfect.near(4.0 * max(moved, default=0.0) + SPARE)
+    return [perfect, *(near.displaced(positions) for positions in cells)]
 
 
 def primitive_of(atoms: Atoms) -> Atoms:

@@ -1,8 +1,8 @@
-"""Force constants of a crystal: supercell, displaced cells, symfc's projection."""
+"""Force constants of a crystal: supercell, displaced cells, least squares."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,17 @@ from ase.geometry import minkowski_reduce
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import get_primitive_matrix
-from symfc import Symfc
-from symfc.utils.utils import SymfcAtoms
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.standard import standard_cell
 from pet_flows.errors import StructureError
 from pet_flows.properties.phonon.displacements import displacements
+from pet_flows.properties.phonon.least_squares import solve
+from pet_flows.properties.phonon.pairs import Pairs
 from pet_flows.properties.phonon.supercells import supercell_matrix
 
 #: Å; the crystal has been made exact before
 _EXACT = 1e-5
-#: largest difference of two orthogonal matrices that are one operation
-_SAME = 1e-10
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,6 @@ class Harmonic:
         ``(d, 3)`` Å.
     phonopy
         With everything but the force constants.
-    bases
-        Of the force constants, the last that symfc made, with the Cartesian operations it belongs
-        to; filled by :func:`fit`. The same crystal at other volumes shares it.
     """
 
     primitive: Atoms
@@ -61,7 +56,6 @@ class Harmonic:
     moved: np.ndarray
     vectors: np.ndarray
     phonopy: Phonopy
-    bases: list[tuple[np.ndarray, Any]] = field(default_factory=list)
 
     def displaced(self) -> list[np.ndarray]:
         """Positions ``(N, 3)`` of each displaced supercell."""
@@ -115,8 +109,7 @@ def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmon
     """
     supercell = crystal.matrix @ primitive.cell.array
     shortest = float(np.linalg.norm(minkowski_reduce(supercell)[0], axis=1).min())
-    other = _displaced(primitive, crystal.matrix, shortest, crystal.group, displacement)
-    return replace(other, bases=crystal.bases)
+    return _displaced(primitive, crystal.matrix, shortest, crystal.group, displacement)
 
 
 def _displaced(
@@ -183,8 +176,7 @@ def _standard(primitive: Atoms) -> tuple[Atoms, np.ndarray]:
 def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Compact force constants, exact in the space group, permutation and acoustic sum rules.
 
-    Least squares in symfc's symmetry-adapted basis (A. Seko and A. Togo, Phys. Rev. B 110,
-    214302 (2024)).
+    See :func:`.least_squares.solve`.
 
     Parameters
     ----------
@@ -198,46 +190,12 @@ def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarr
     ndarray
         ``(n, N, 3, 3)`` eV/Å², first index the primitive cell's atoms.
     """
-    supercell = crystal.supercell
-    shifts = np.zeros((len(crystal.moved), len(supercell), 3))
-    shifts[np.arange(len(crystal.moved)), crystal.moved] = crystal.vectors
-    solver = Symfc(
-        SymfcAtoms(
-            cell=supercell.cell.array,
-            scaled_positions=supercell.get_scaled_positions(wrap=False),
-            numbers=supercell.numbers,
-        ),
-        spacegroup_operations=_supercell_operations(crystal),
+    primitive, n = crystal.primitive, len(crystal.primitive)
+    copies = len(crystal.supercell) // n
+    apart = crystal.supercell.positions - np.repeat(primitive.positions, copies, 0)
+    cells = np.rint(apart @ np.linalg.inv(primitive.cell.array)).astype(int)
+    pairs = Pairs.of(
+        crystal.group, primitive.cell.array, crystal.matrix, cells.reshape(n, copies, 3)
     )
-    solver.displacements = shifts
-    solver.forces = np.ascontiguousarray(forces - residual[None])
-    # half the time of a fit, and at other volumes only Cartesian operations could make it another
-    operations = crystal.group.operations(crystal.primitive.cell.array)
-    known = [basis for of, basis in crystal.bases if np.abs(of - operations).max() < _SAME]
-    if known:
-        solver.basis_set = known[0]
-    else:
-        solver.compute_basis_set(max_order=2)
-        crystal.bases[:] = [(operations, solver.basis_set)]
-    solver.solve(max_order=2, is_compact_fc=True)
-    return np.ascontiguousarray(solver.force_constants[2])
-
-
-def _supercell_operations(crystal: Harmonic) -> dict[str, np.ndarray]:
-    """Pure translations and one operation for each point operation, in the supercell's fractions.
-
-    symfc uses no others: all products with translations, which spglib would list, take it ten
-    times as long and change nothing.
-    """
-    matrix, (own, translations) = crystal.matrix, crystal.group.columns
-    copies = len(crystal.supercell) // len(crystal.primitive)
-    inverse = np.linalg.inv(matrix)
-    first = crystal.supercell.get_scaled_positions(wrap=False)[:copies]
-    rotations = np.rint(inverse.T @ own @ matrix.T).astype("intc")
-    translations = translations @ inverse
-    others = ~(own == np.eye(3, dtype=int)).all((1, 2))
-    unit = np.broadcast_to(np.eye(3, dtype="intc"), (copies, 3, 3))
-    return {
-        "rotations": np.ascontiguousarray(np.concatenate([unit, rotations[others]])),
-        "translations": np.concatenate([first - first[0], translations[others]]),
-    }
+    independent = crystal.group.orbits()
+    return solve(pairs, independent, crystal.moved // copies, crystal.vectors, forces - residual)

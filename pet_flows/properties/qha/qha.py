@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 from phonopy.phonon.grid import length2mesh
 
-from pet_flows.engines.evaluation import Evaluation, System
+from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import evaluate_each
@@ -26,7 +26,7 @@ from pet_flows.properties.phonon.cells import (
 )
 from pet_flows.properties.phonon.force_constants import fit, strained
 from pet_flows.properties.phonon.modes import ZERO, mesh_modes
-from pet_flows.properties.prepare import FIXED_CELL, require_crystal, scaled, snapped
+from pet_flows.properties.prepare import FIXED_CELL, require_crystal, snapped
 from pet_flows.properties.qha.declaration import QHASettings
 from pet_flows.properties.qha.result import outcome
 from pet_flows.properties.qha.volumes import (
@@ -104,9 +104,9 @@ def qha(
             yield specimen.failure(no_phonons(error))
             continue
         primitive = series.primitive
+        given = primitive.system.near()
         for step in steps:
-            atoms = scaled(primitive.atoms, 1.0 + step * settings.volume_step)
-            start = System.of(atoms, primitive.bound)
+            start = given.strained(np.cbrt(1.0 + step * settings.volume_step) * np.eye(3))
             optimization.add((series, step), start, primitive.group)
     batch: list[VolumeSeries] = []
     waiting = 0
