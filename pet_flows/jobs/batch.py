@@ -12,6 +12,7 @@ from pet_flows.jobs.observe import tell_result
 from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import PropertySettings
+from pet_flows.store.writer import Writer
 
 if TYPE_CHECKING:
     from pet_flows.jobs.base import PropertyMaker
@@ -52,11 +53,14 @@ def run_batch(
             asked.setdefault(entry.key, []).append(entry)
     missing = set(store.needs(list(asked), retry_failed=maker.retry_failed))
     todo = [entries for key, entries in asked.items() if key in missing]
-    for entry, record, blobs in compute_records(maker, todo, settings, potential):
-        store.put(record, blobs)
-        tell_result(maker.property_name, slim_result(record, entry), True)
+    with Writer(store) as writer:
+        for entry, record, blobs in compute_records(maker, todo, settings, potential):
+            writer.put(record, blobs)
+            tell_result(maker.property_name, slim_result(record, entry), True)
 
-    done = store.existing(list(asked))
+    done = store.heads(list(asked))
+    known = [entry for entry in entries if entry.key is not None and entry.key not in missing]
+    store.add_sources([(str(entry.key), maker.source(entry.given.source)) for entry in known])
     computed = {id(entries[0]) for entries in todo}
     results: list[dict[str, Any]] = []
     for entry in entries:
@@ -65,8 +69,6 @@ def run_batch(
             slim = {"key": None, "state": "failed", "reason": reason, "message": message,
                     "energy_per_atom": None, "source": entry.given.source}  # fmt: skip
         else:
-            if entry.key not in missing:
-                store.add_source(entry.key, maker.source(entry.given.source))
             slim = slim_result(done[entry.key], entry)
         if id(entry) not in computed:
             tell_result(maker.property_name, slim, False)

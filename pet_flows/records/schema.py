@@ -10,7 +10,8 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 from pet_flows.properties.result import Strict
 from pet_flows.records.results import check_result
 
-SCHEMA_VERSION = 1
+#: 2: small arrays are in `blobs` themselves
+SCHEMA_VERSION = 2
 
 
 class Source(Strict):
@@ -116,7 +117,9 @@ class Record(Strict):
     n_evaluations: int
     spread: Spread
     provenance: Provenance
-    blobs: dict[str, str] = Field(description="name → blob_uuid in the store `data`")
+    blobs: dict[str, str | dict[str, Any]] = Field(
+        description="name → small arrays, or the blob_uuid of large ones in the store `data`"
+    )
     result: dict[str, Any]
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Large arrays in the additional store ``data``, one immutable document per blob."""
+"""Arrays: small ones within the document they belong to, larger ones in the store ``data``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from maggma.core import Store
 from pet_flows.errors import PetFlowsError
 
 Arrays = Mapping[str, np.ndarray]
+#: what a document's ``blobs`` hold by name: the id of a blob, or the arrays themselves
+Blob = str | Mapping[str, Any]
+#: bytes of a blob that stays in its document; bytes of all that stay in one
+INLINE, ALL_INLINE = 16_384, 65_536
 #: kind of numbers and texts that a blob may hold: no Python objects
 _KINDS = "biufcUS"
 
@@ -26,10 +30,7 @@ def encode(arrays: Arrays) -> dict[str, Any]:
     dict
         ``format``, ``arrays`` (name → shape and dtype, to look at), ``npz``.
     """
-    converted = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in converted.items():
-        if array.dtype.kind not in _KINDS:
-            raise TypeError(f"array {name!r} of a blob has dtype {array.dtype}, not numbers")
+    converted = _converted(arrays)
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **converted)
     return {
@@ -42,8 +43,38 @@ def encode(arrays: Arrays) -> dict[str, Any]:
     }
 
 
+def encode_inline(arrays: Arrays) -> dict[str, Any]:
+    """Give small arrays as they stand in a document, their numbers as BSON's binary data.
+
+    Returns
+    -------
+    dict
+        ``format``, ``arrays`` (name → shape, dtype and the bytes, C order).
+    """
+    return {
+        "format": "bytes",
+        "arrays": {
+            name: {"shape": list(a.shape), "dtype": a.dtype.str, "bytes": a.tobytes()}
+            for name, a in _converted(arrays).items()
+        },
+    }
+
+
+def _converted(arrays: Arrays) -> dict[str, np.ndarray]:
+    converted = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in converted.items():
+        if array.dtype.kind not in _KINDS:
+            raise TypeError(f"array {name!r} of a blob has dtype {array.dtype}, not numbers")
+    return converted
+
+
 def decode(content: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Inverse of `encode`."""
+    """Inverse of `encode` and of `encode_inline`."""
+    if content["format"] == "bytes":
+        return {
+            name: np.frombuffer(about["bytes"], about["dtype"]).reshape(about["shape"]).copy()
+            for name, about in content["arrays"].items()
+        }
     stream = io.BytesIO(base64.b64decode(content["npz"]))
     with np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
@@ -61,8 +92,8 @@ class BlobStore:
     def __init__(self, data: Store):
         self.data = data
 
-    def write(self, key: str, blobs: Mapping[str, Arrays]) -> dict[str, str]:
-        """Write the blobs of one record.
+    def write(self, key: str, blobs: Mapping[str, Arrays]) -> dict[str, Blob]:
+        """Write the large ones among the blobs of one document; give all for its ``blobs``.
 
         The id of a blob is a digest of its content: writing the same again changes nothing, and
         two processes that computed the same record do not overwrite each other's.
@@ -70,41 +101,54 @@ class BlobStore:
         Returns
         -------
         dict
-            Name → id, for the record's ``blobs``.
+            Name → the arrays, of small blobs; name → id, of those that were written.
         """
-        ids = {}
+        found: dict[str, Blob] = {}
+        inside = 0
         for name, arrays in blobs.items():
+            size = sum(np.asarray(array).nbytes for array in arrays.values())
+            if size <= INLINE and inside + size <= ALL_INLINE:
+                inside += size
+                found[name] = encode_inline(arrays)
+                continue
             content = encode(arrays)
             digest = hashlib.sha256(f"{key}\n{name}\n{content['npz']}".encode()).hexdigest()
-            ids[name] = digest[:32]
-            document = {"blob_uuid": ids[name], "record": key, "name": name, "data": content}
+            found[name] = digest[:32]
+            document = {"blob_uuid": digest[:32], "record": key, "name": name, "data": content}
             self.data.update(document, key="blob_uuid")
-        return ids
+        return found
 
-    def read(self, blob_id: str) -> dict[str, np.ndarray]:
+    def read(self, blob: Blob) -> dict[str, np.ndarray]:
         """Arrays of one blob.
+
+        Parameters
+        ----------
+        blob
+            As it stands in a document's ``blobs``.
 
         Raises
         ------
         PetFlowsError
             It is not there.
         """
-        return decode(self._document(blob_id))
+        return decode(self._content(blob))
 
-    def _document(self, blob_id: str) -> dict[str, Any]:
-        document = self.data.query_one({"blob_uuid": blob_id})
+    def _content(self, blob: Blob) -> Mapping[str, Any]:
+        if not isinstance(blob, str):
+            return blob
+        document = self.data.query_one({"blob_uuid": blob})
         if document is None:
             raise PetFlowsError(
-                f"Blob {blob_id} is not in the additional store 'data'; use the jobflow.yaml with "
+                f"Blob {blob} is not in the additional store 'data'; use the jobflow.yaml with "
                 "which its record was written."
             )
         content: dict[str, Any] = document["data"]
         return content
 
-    def shapes(self, blob_id: str) -> dict[str, tuple[int, ...]]:
+    def shapes(self, blob: Blob) -> dict[str, tuple[int, ...]]:
         """Shape of each array of one blob, without decoding it; PetFlowsError as `read`."""
         return {
-            name: tuple(about["shape"]) for name, about in self._document(blob_id)["arrays"].items()
+            name: tuple(about["shape"]) for name, about in self._content(blob)["arrays"].items()
         }
 
     def remove(self, blob_ids: Iterable[str]) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
-from pymongo.errors import DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.records.structures import structure_of_arrays
 from pet_flows.settings import get_settings
 from pet_flows.store.batches import Batches
@@ -22,21 +19,13 @@ from pet_flows.store.collections import Connected, connect, ensure_indexes
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
+from pet_flows.store.put import Computed, add_sources, put_records
 from pet_flows.store.references import References
 from pet_flows.store.structures import Structures
-from pet_flows.store.writes import (
-    blob_ids,
-    chunks,
-    distinct_sources,
-    is_to_be_repeated,
-    refuse_large,
-    replace_all,
-)
+from pet_flows.store.writes import chunks, is_to_be_repeated, replace_all
 
 if TYPE_CHECKING:
     from jobflow import JobStore
-
-_RANK = {"failed": 0, "unconverged": 1, "ok": 2}
 
 
 class ResultStore:
@@ -130,69 +119,47 @@ class ResultStore:
         }
 
     @patient
-    def put(self, record: Mapping[str, Any], blobs: Mapping[str, Arrays] | None = None) -> None:
-        """Store a record: new, or in place of a worse one. Otherwise only its sources are added.
+    def heads(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """State, reason, message and energy of records that are there, by key."""
+        fields = {"state": 1, "reason": 1, "message": 1, "result.energy_per_atom": 1}
+        return {
+            record["_id"]: record
+            for chunk in chunks(list(dict.fromkeys(keys)))
+            for record in self.records.find({"_id": {"$in": chunk}}, fields)
+        }
 
-        The blobs are written first, so that no document names what is not there.
+    def put(self, record: Mapping[str, Any], blobs: Mapping[str, Arrays] | None = None) -> None:
+        """Store one record; see `put_all`."""
+        self.put_all([(record, blobs or {})])
+
+    @patient
+    def put_all(self, computed: Sequence[Computed]) -> None:
+        """Store records: new, or in place of worse ones. Of others only the sources are added.
+
+        Their blobs are written first, so that no document names what is not there. However many
+        records are new, two commands ask for and insert them.
 
         Parameters
         ----------
-        record
-            As `pet_flows.records.build.build_record` makes it, with ``_id``.
-        blobs
-            Name → arrays.
+        computed
+            Records, as `pet_flows.records.build.build_record` makes them, with ``_id``, and their
+            blobs by name.
 
         Raises
         ------
         PetFlowsError
-            It is above 1 MB, or MongoDB stays away.
+            One is above 1 MB (none is stored then), or MongoDB stays away.
         """
-        key = record["_id"]
-        sources = distinct_sources([Source(**source).model_dump() for source in record["sources"]])
-        refuse_large(record, f"Record {key}")
-        # a record without any of the known states is damaged, and replaced by whatever there is
-        lasting = [s for s, rank in _RANK.items() if rank >= max(1, _RANK[record["state"]])]
-        old = self.records.find_one({"_id": key}, {"state": 1, "blobs": 1})
-        if old is None or old.get("state") not in lasting:
-            ids = self.blobs.write(key, blobs or {})
-            if self._put_document({**record, "sources": sources, "blobs": ids}, lasting):
-                self.blobs.remove(blob_ids(old) - set(ids.values()))
-                return
-            # another process was faster with a result as good: its blobs stay, not ours
-            kept = self.records.find_one({"_id": key}, {"blobs": 1})
-            self.blobs.remove(set(ids.values()) - blob_ids(kept))
-        for source in sources:
-            self._add_source(key, source)
+        put_records(self.records, self.blobs, computed)
 
-    def _put_document(self, record: dict[str, Any], lasting: list[str]) -> bool:
-        """Insert, or replace where the state allows it; says whether everything is in now."""
-        try:
-            self.records.insert_one(record)
-        except DuplicateKeyError:
-            content = {k: v for k, v in record.items() if k not in ("_id", "sources", "attempts")}
-            replaced = self.records.update_one(
-                {"_id": record["_id"], "state": {"$nin": lasting}},
-                {"$set": content, "$inc": {"attempts": 1}},
-            )
-            if not replaced.matched_count:
-                return False
-            for source in record["sources"]:
-                self._add_source(record["_id"], source)
-        return True
-
-    @patient
     def add_source(self, key: str, source: Mapping[str, Any]) -> None:
         """Let one more campaign or identifier refer to a record; the same again changes nothing."""
-        self._add_source(key, Source(**source).model_dump())
+        self.add_sources([(key, source)])
 
-    def _add_source(self, key: str, source: dict[str, Any]) -> None:
-        # one atomic step: looking first and adding then would add twice under two writers
-        same = {"$elemMatch": {name: source[name] for name in SOURCE_IDENTITY}}
-        now = datetime.now(UTC).replace(tzinfo=None)
-        self.records.update_one(
-            {"_id": key, "sources": {"$not": same}},
-            {"$push": {"sources": source}, "$set": {"last_updated": now}},
-        )
+    @patient
+    def add_sources(self, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Let more campaigns or identifiers refer to records, by key; see `add_source`."""
+        add_sources(self.records, given)
 
     @patient
     def get(self, key: str) -> dict[str, Any] | None:

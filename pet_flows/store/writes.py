@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import bson
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
@@ -58,21 +59,30 @@ def insert_missing(collection: Any, documents: Iterable[Mapping[str, Any]]) -> N
         for chunk in chunks(list(wanted))
         for document in collection.find({"_id": {"$in": chunk}}, {"_id": 1})
     }
-    new = [document for key, document in wanted.items() if key not in known]
+    insert_new(collection, [document for key, document in wanted.items() if key not in known])
+
+
+def insert_new(collection: Any, documents: Iterable[Mapping[str, Any]]) -> set[Any]:
+    """Insert documents; gives each ``_id`` that was there by then, whose document stayed out."""
+    there: set[Any] = set()
+    new = list(documents)
     if not isinstance(collection, SqliteCollection):
         for chunk in chunks(new):
             try:
                 collection.insert_many(chunk, ordered=False)
             except BulkWriteError as error:
-                if any(failed["code"] != _DUPLICATE for failed in error.details["writeErrors"]):
+                failed = error.details["writeErrors"]
+                if any(one["code"] != _DUPLICATE for one in failed):
                     raise
-        return
+                there.update(chunk[one["index"]]["_id"] for one in failed)
+        return there
     with at_once(collection):
         for document in new:
             try:
                 collection.insert_one(document)
             except DuplicateKeyError:
-                continue
+                there.add(document["_id"])
+    return there
 
 
 def replace_all(collection: Any, documents: Iterable[Mapping[str, Any]]) -> None:
@@ -82,14 +92,28 @@ def replace_all(collection: Any, documents: Iterable[Mapping[str, Any]]) -> None
             collection.replace_one({"_id": document["_id"]}, document, upsert=True)
 
 
+def update_all(
+    collection: Any, updates: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> None:
+    """Update one document by each pair of criteria and operators, in their order."""
+    if not isinstance(collection, SqliteCollection):
+        if operations := [UpdateOne(which, change) for which, change in updates]:
+            collection.bulk_write(operations)
+        return
+    with at_once(collection):
+        for which, change in updates:
+            collection.update_one(which, change)
+
+
 def chunks[T](items: list[T], size: int = 1000) -> Iterable[list[T]]:
     """Parts of a list that are small enough for one query."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def blob_ids(record: Mapping[str, Any] | None) -> set[str]:
-    """Ids of the blobs that a record names, if it is there and names any."""
-    return set(((record or {}).get("blobs") or {}).values())
+    """Ids of the blobs in the store ``data`` that a document names, if it is there."""
+    named = ((record or {}).get("blobs") or {}).values()
+    return {blob for blob in named if isinstance(blob, str)}
 
 
 def distinct_sources(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,9 @@ class NoServer(Exception):
 
 
 @contextmanager
-def running(file: Path | None = None, port: int = 0) -> Iterator[tuple[str, subprocess.Popen]]:
+def running(
+    file: Path | None = None, port: int = 0, memory: str = "512m"
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """Start the Java server; yields its URI and its process, and stops it at the end.
 
     Parameters
@@ -30,9 +32,11 @@ def running(file: Path | None = None, port: int = 0) -> Iterator[tuple[str, subp
         Where it keeps its data, so that it can be killed and started again; None: in memory.
     port
         0 takes a free one.
+    memory
+        That Java may take.
     """
     folder = built()
-    command = ["java", "-Xmx512m", "-cp", f"{folder}:{folder}/lib/*", "Main", str(port)]
+    command = ["java", f"-Xmx{memory}", "-cp", f"{folder}:{folder}/lib/*", "Main", str(port)]
     process = subprocess.Popen(
         [*command, *([str(file)] if file else [])],
         stdout=subprocess.PIPE,

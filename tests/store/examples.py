@@ -51,3 +51,9 @@ def record(
         "sources": [{"campaign": "first", "material_id": f"m-{number}", "job_uuid": "u1"}],
     }  # fmt: skip
     return build_record(outcome(state, energy), **{**known, **changes})
+
+
+def large(document: dict[str, Any], blobs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A record whose arrays have no place in its document."""
+    forces = np.full((1000, 3), document["result"]["energy"])
+    return document, {**blobs, "static": {"forces": forces}}

@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.keys import structure_digest
 from pet_flows.store.results import ResultStore
-from tests.store.examples import crystal, record
+from tests.store.examples import crystal, large, record
 
 
 def test_a_record_comes_back_as_it_was(results):
@@ -26,7 +26,7 @@ def test_a_record_comes_back_as_it_was(results):
 
 
 def test_writing_twice_changes_nothing(results):
-    document, blobs = record()
+    document, blobs = large(*record())
     results.put(document, blobs)
     before = results.get(document["_id"])
     later = {**document["sources"][0], "job_uuid": "another run", "fw_id": 7}
@@ -36,12 +36,48 @@ def test_writing_twice_changes_nothing(results):
     assert results.blobs.data.count() == 1
 
 
+def test_small_arrays_are_in_their_document_and_large_ones_are_not(results):
+    document, blobs = record()
+    mixed = {
+        **blobs,
+        "text": {"species": np.array(["Si", "O"]), "pbc": np.array([True, False]),
+                 "z": np.array(1 + 2j), "none": np.zeros((0, 3), dtype=np.float32)},
+        "large": {"x": np.arange(5000.0)},
+    }  # fmt: skip
+    results.put(document, mixed)
+    assert results.blobs.data.count() == 1
+    for name, arrays in mixed.items():
+        found = results.blob(document["_id"], name)
+        assert found.keys() == arrays.keys()
+        for key, array in arrays.items():
+            assert (found[key].dtype, found[key].shape) == (array.dtype, array.shape)
+            np.testing.assert_array_equal(found[key], array)
+    blob = results.get(document["_id"])["blobs"]["text"]
+    assert results.blobs.shapes(blob)["none"] == (0, 3)
+
+
+def test_many_at_once_new_known_better_and_worse(results):
+    results.put(*record(0, energy=-1.0))
+    results.put(*record(1, "failed"))
+    results.put(*record(2))
+    given = [record(0, energy=-9.0), record(1), record(2, "failed"), record(3), record(4, "failed")]
+    for document, _ in given:
+        document["sources"] = [{"campaign": "second"}]
+    results.put_all([large(*given[0]), *given[1:]])
+    found = [results.get(document["_id"]) for document, _ in given]
+    assert [one["state"] for one in found] == ["ok", "ok", "ok", "ok", "failed"]
+    assert found[0]["result"]["energy"] == -1.0
+    assert [one["attempts"] for one in found] == [1, 2, 1, 1, 1]
+    assert [len(one["sources"]) for one in found] == [2, 2, 2, 1, 1]
+    assert results.blobs.data.count() == 0  # the better one stayed, and has none there
+
+
 def test_an_ok_record_stays(results):
-    results.put(*record(energy=-1.0))
+    results.put(*large(*record(energy=-1.0)))
     key = record()[0]["_id"]
-    results.put(*record(energy=-2.0))
+    results.put(*large(*record(energy=-2.0)))
     results.put(*record(state="failed"))
-    results.put(*record(state="unconverged", energy=-3.0))
+    results.put(*large(*record(state="unconverged", energy=-3.0)))
     found = results.get(key)
     assert (found["state"], found["result"]["energy"], found["attempts"]) == ("ok", -1.0, 1)
     assert results.blob(key, "static")["forces"][0, 0] == -1.0
@@ -72,9 +108,9 @@ def test_a_failed_record_is_replaced_and_counted(results):
         assert results.get(key)["attempts"] == attempt
     assert results.needs([key]) == []
     assert results.needs([key], retry_failed=True) == [key]
-    results.put(*record(state="unconverged"))
+    results.put(*large(*record(state="unconverged")))
     assert results.needs([key], retry_failed=True) == []
-    results.put(*record())
+    results.put(*large(*record()))
     found = results.get(key)
     assert (found["state"], found["reason"], found["attempts"]) == ("ok", None, 5)
     assert results.blobs.data.count() == 1
