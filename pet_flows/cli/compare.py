@@ -56,6 +56,21 @@ AcrossLevels = Annotated[
         "differ; each comparison says in what.",
     ),
 ]
+Frames = Annotated[
+    int,
+    typer.Option(
+        "--frames",
+        min=0,
+        help="Evaluate the potential of each md record on so many frames of the ab-initio "
+        "trajectory beside it, for its errors of forces and energies.",
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", help="Of --frames: the checkpoint of a campaign whose model was given by path."
+    ),
+]
 
 
 def command(
@@ -66,6 +81,8 @@ def command(
     across_levels: AcrossLevels = False,
     energies: Energies = False,
     corrections: Corrections = False,
+    frames: Frames = 0,
+    models: Models = None,
 ) -> None:
     """Set the records of campaigns next to DFT.
 
@@ -90,7 +107,12 @@ def command(
     for name in names:
         if name not in others:
             check_campaign(store, name)
-    compared = compare_campaign(store, *names, across_levels=across_levels, keep=keep)
+    compared = compare_campaign(
+        store, *names, across_levels=across_levels, keep=keep, frames=frames, models=models or ()
+    )
+    if compared.frames is not None:
+        for reason in dict.fromkeys(compared.frames.problems.values()):
+            typer.echo(f"Not evaluated on frames: {reason}.", err=True)
     summaries = energy_summaries(compared, corrected=corrections) if energies else []
     if shape is Format.json:
         content = as_dict(compared, wanted)

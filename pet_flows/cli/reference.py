@@ -59,6 +59,14 @@ Level = Annotated[
 Map = Annotated[
     str | None, typer.Option("--map", help="Columns of a table: column=field,column=field.")
 ]
+Dynamics = Annotated[
+    str | None,
+    typer.Option(
+        "--md",
+        help="The frames of a file are molecular dynamics, made like this: timestep=1,stride=10,"
+        "temperature=300,equilibration=1000 (fs, steps, K, steps).",
+    ),
+]
 MaterialId = Annotated[str | None, typer.Option(help="Identifier of the material, if it is one.")]
 Citation = Annotated[str | None, typer.Option(help="Who published it, and where.")]
 Doi = Annotated[str | None, typer.Option(help="DOI of that publication.")]
@@ -82,6 +90,7 @@ def command(
     kind: As = None,
     level: Level = None,
     columns: Map = None,
+    md: Dynamics = None,
     material_id: MaterialId = None,
     citation: Citation = None,
     doi: Doi = None,
@@ -98,12 +107,14 @@ def command(
     """
     criteria = None if query is None else parse_query(query)
     if action is Action.add:
+        from pet_flows.dft.importers.dynamics import parse_run
         from pet_flows.dft.importers.given_level import doubt_of, parse_level
         from pet_flows.dft.importers.options import Options, parse_columns
 
         options = Options(
             level=parse_level(level),
             columns=parse_columns(columns),
+            md=parse_run(md),
             material_id=material_id,
             citation=citation,
             doi=doi,

@@ -18,6 +18,7 @@ from pet_flows.compare.documents import (
     state_of,
     unreadable,
 )
+from pet_flows.compare.frames import with_frames
 from pet_flows.compare.heads import Place, RecordHeads, by_place, record_heads
 from pet_flows.compare.matching.match import NOT_THERE, ONLY_OF, Candidates, partners
 from pet_flows.compare.matching.same import Distances
@@ -162,7 +163,12 @@ def _build_some(
                 reason = built.problem(key, error)
                 documents.append(damaged(ours.record, reason, todo[place][key]))
         old = {document["_id"]: document for document in shelf.of_records(part)}
-        new = {document["_id"]: document for document in documents}
+        new = {
+            document["_id"]: with_frames(document, old[document["_id"]].get("frames"))
+            if document["property"] == "md" and document["_id"] in old
+            else document
+            for document in documents
+        }
         confirmed = [id_ for id_ in new if id_ in old and same(old[id_], new[id_])]
         changed = [new[id_] for id_ in new if id_ not in confirmed]
         shelf.put([{**old[id_], "made_of": new[id_]["made_of"]} for id_ in confirmed])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pet_flows.compare import force_fields
 from pet_flows.compare.build import Built, build
 from pet_flows.compare.documents import Document
+from pet_flows.compare.frames import FrameErrors, evaluate_frames
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.tables.row import Published, Row
 from pet_flows.compare.tables.rows import rows_of
@@ -31,6 +32,8 @@ class Compared:
         Whether values of other levels of theory are among them.
     force_fields
         Other potentials, whose documents were imported, to be set beside them.
+    frames
+        What was done to evaluate potentials on frames, where that was wanted.
     """
 
     campaigns: tuple[str, ...]
@@ -38,6 +41,7 @@ class Compared:
     built: Built
     across_levels: bool
     force_fields: tuple[str, ...] = ()
+    frames: FrameErrors | None = None
 
     @property
     def is_of_several(self) -> bool:
@@ -59,7 +63,12 @@ class Compared:
 
 
 def compare_campaign(
-    store: ResultStore, *names: str, across_levels: bool = False, keep: bool = True
+    store: ResultStore,
+    *names: str,
+    across_levels: bool = False,
+    keep: bool = True,
+    frames: int = 0,
+    models: Sequence[str] = (),
 ) -> Compared:
     """Set the records of campaigns beside the references there are.
 
@@ -75,6 +84,11 @@ def compare_campaign(
     keep
         Whether comparisons, and the references of packages that they use, are written into the
         store.
+    frames
+        On how many frames of each ab-initio trajectory beside an ``md`` record its potential is
+        evaluated, if it was not before.
+    models
+        Paths of the checkpoints of these potentials, where they are neither bundled nor of the hub.
 
     Raises
     ------
@@ -96,4 +110,5 @@ def compare_campaign(
         raise PetFlowsError("No campaign is named: give at least one.")
     shelf = Shelf(store, keep)
     built = build(shelf, campaigns, across_levels=across_levels)
-    return Compared(tuple(campaigns), shelf, built, across_levels, tuple(others))
+    evaluated = evaluate_frames(shelf, campaigns, frames, models=models) if frames else None
+    return Compared(tuple(campaigns), shelf, built, across_levels, tuple(others), evaluated)

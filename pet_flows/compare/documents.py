@@ -9,7 +9,7 @@ from typing import Any
 
 from pet_flows.compare.matching.choose import Choice
 from pet_flows.compare.matching.match import ANOTHER_LEVEL, SAME_VOLUME, Partners
-from pet_flows.compare.sides import Ours, Theirs
+from pet_flows.compare.sides import Ours, Theirs, space_group_of
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.comparison import NotComparable, Value
 from pet_flows.properties.registry import properties
@@ -17,7 +17,7 @@ from pet_flows.records.build import plain
 from pet_flows.records.keys import digest
 
 #: of these documents; with another one all of them are made again
-VERSION = 2
+VERSION = 3
 #: a reference that no record of these campaigns stands beside
 NO_RECORD = "no record stands beside it"
 
@@ -235,6 +235,7 @@ _EMPTY: Mapping[str, Any] = {
     "formula_pretty": None, "spacegroup": None, "level": None, "values": [], "corrections": None,
     "warnings": [], "reason": None, "alternatives": [], "of_other_levels": [], "record_state": None,
     "record_updated": None, "reference_updated": None, "made_of": None, "built_at": None,
+    "frames": None,
 }  # fmt: skip
 
 
@@ -252,7 +253,7 @@ def _of_record(ours: Ours, made_of: str) -> Document:
         "potential": {name: record["potential"][name] for name in ("digest", "name")},
         "material_id": label(record),
         "formula_pretty": formula,
-        "spacegroup": record["spacegroup"]["final"] or record["spacegroup"]["input"],
+        "spacegroup": space_group_of(record),
         "record_state": record["state"],
         "record_updated": record["last_updated"],
         "made_of": made_of,

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from pymatgen.core import Structure
 
-from pet_flows.compare.sides import Ours, ReadBlob, Theirs
+from pet_flows.compare.sides import Ours, ReadBlob, Theirs, begins_with_its_crystal
 from pet_flows.compare.tables.row import Published
 from pet_flows.dft import sources
 from pet_flows.dft.documents import document_of
@@ -166,12 +167,18 @@ class Shelf:
                 structure = None
                 for one in (record, parents.get(record.get("parent") or "")):
                     if structure is None and one is not None and _has_structure(one):
-                        structure = self.store.final_structure(one)
+                        structure = self._crystal(record, one)
                 group = groups.get(record.get("parent") or record["_id"], set())
                 yield Ours(
                     record, structure, frozenset({record["_id"], *group}),
                     partial(self._arrays, record),
                 )  # fmt: skip
+
+    def _crystal(self, record: Document, one: Document) -> Structure:
+        """Structure that says of which crystal a record is, in itself or in its relaxation."""
+        if one is record and begins_with_its_crystal(record):
+            return self.store.input_structure(one)
+        return self.store.final_structure(one)
 
     def _arrays(self, record: Document, name: str) -> Mapping[str, np.ndarray]:
         return self.store.blobs.read(record["blobs"][name])

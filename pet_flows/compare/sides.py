@@ -17,6 +17,7 @@ from pet_flows.dft.documents import primitive_structure
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.material_ids import normalized
 from pet_flows.properties.comparison import Side
+from pet_flows.properties.registry import properties
 from pet_flows.records.structures import structure_of_arrays
 
 Arrays = Mapping[str, np.ndarray]
@@ -33,8 +34,8 @@ class Ours:
     record
         Whole.
     structure
-        Its final one, else its input, else that of the relaxation it starts from; None where
-        there is none.
+        Its final one (of a property that ends in a snapshot its input), else its input, else that
+        of the relaxation it starts from; None where there is none.
     keys
         Of the records of its relaxed crystal, which a reference may have been calculated for.
     read_blob
@@ -65,8 +66,7 @@ class Ours:
     @property
     def space_group(self) -> int | None:
         """Number at the loose tolerance."""
-        groups = self.record["spacegroup"]
-        number: int | None = (groups["final"] or groups["input"] or {}).get("loose")
+        number: int | None = (space_group_of(self.record) or {}).get("loose")
         return number
 
     @property
@@ -169,6 +169,20 @@ class Theirs:
     def side(self) -> Side:
         """As its property compares it."""
         return Side(self.document["result"], self.structure, {}, self.read_blob)
+
+
+def begins_with_its_crystal(record: Mapping[str, Any]) -> bool:
+    """Whether the input of a record says of which crystal it is, and not where it ended."""
+    declared = properties().get(record["property"])
+    return declared is not None and declared.crystal == "input"
+
+
+def space_group_of(record: Mapping[str, Any]) -> Mapping[str, int | None] | None:
+    """Space group of a record's crystal, at both tolerances."""
+    groups = record["spacegroup"]
+    final = None if begins_with_its_crystal(record) else groups["final"]
+    found: Mapping[str, int | None] | None = final or groups["input"]
+    return found
 
 
 def _is_crystal(structure: Structure) -> bool:

@@ -36,6 +36,9 @@ class Origin(_Frozen):
     doi: str | None = None
     licence: str | None = None
     completed_at: datetime | None = None
+    reading: list[str] = Field(
+        default_factory=list, description="what was said of how to read it: --map, and --md"
+    )
 
     @property
     def identity(self) -> str:

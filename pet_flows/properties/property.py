@@ -90,6 +90,9 @@ class Property:
         ``module:function`` of two `~pet_flows.properties.comparison.Side`, ours and DFT's, which
         gives the list of their `~pet_flows.properties.comparison.Value`. Without it, all single
         numbers of the result that both sides have are compared.
+    crystal
+        Which structure of a record says of what crystal it is: dynamics ends in a snapshot, and is
+        of the one that it began with.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Property:
     order: int = 100
     extra: str | None = None
     compared: str | None = None
+    crystal: Literal["final", "input"] = "final"
 
     def compare(self, ours: Side, theirs: Side) -> list[Value]:
         """Set two results beside each other.

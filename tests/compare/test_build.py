@@ -310,7 +310,7 @@ def test_the_whole_document(store):
         "warnings": ["old"],
         "reason": None,
         "alternatives": [],
-        "of_other_levels": [],
+        "of_other_levels": [], "frames": None,
         "record_state": "ok",
         "record_updated": record["last_updated"],
         "reference_updated": reference["last_updated"],

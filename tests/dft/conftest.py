@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 from jobflow import JobStore
 
+from pet_flows.dft.importers.importing import Imported
 from pet_flows.store.locate import embedded_job_store
 from pet_flows.store.results import ResultStore
-from tests.dft.jobs import documents, run_flows
+from tests.dft.jobs import bring_in, documents, fill, run_flows
 from tests.store.conftest import mongodb_job_store
 
 
@@ -35,3 +36,10 @@ def job_store(request: pytest.FixtureRequest) -> Iterator[JobStore]:
 def results(job_store: JobStore) -> Iterator[ResultStore]:
     with ResultStore.from_job_store(job_store) as store:
         yield store
+
+
+@pytest.fixture
+def imported(emt_jobs, job_store: JobStore, results: ResultStore) -> Imported:
+    """What reading a store with those documents did."""
+    fill(job_store, *emt_jobs)
+    return bring_in(results, job_store)

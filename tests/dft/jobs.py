@@ -15,6 +15,12 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.vasp import Poscar, Vasprun
 
+from pet_flows.dft.importers.importing import Imported, store_all
+from pet_flows.dft.importers.jobflow_store import read_job_store
+from pet_flows.dft.importers.known import Known
+from pet_flows.dft.importers.options import Options
+from pet_flows.store.results import ResultStore
+
 RECORDED = Path(__file__).parent / "data" / "Si64_displaced.vasprun.xml.gz"
 #: what emmet reads of an OUTCAR, as VASP writes it
 OUTCAR = """\
@@ -136,3 +142,16 @@ def fill(store: JobStore, jobs: list[dict], data: list[dict]) -> None:
     """Put documents into another store, as jobflow does."""
     store.docs_store.update(copy.deepcopy(jobs), key=["uuid", "index"])
     store.additional_stores["data"].update(copy.deepcopy(data), key="blob_uuid")
+
+
+def bring_in(results: ResultStore, job_store: JobStore, options: Options | None = None) -> Imported:
+    """References of everything in a jobflow store."""
+    options = options or Options()
+    known = Known(results.references, options)
+    return store_all(results, read_job_store(job_store, options, known))
+
+
+def only(results: ResultStore, property: str, **more: Any) -> dict[str, Any]:
+    """The one reference of a property."""
+    (found,) = results.references.find({"property": property, **more})
+    return found

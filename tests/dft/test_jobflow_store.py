@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 
-import bson
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
@@ -20,28 +17,11 @@ from pymatgen.core.elasticity.elastic import ElasticTensor
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.phonopy import get_phonopy_structure
 
-from pet_flows.cli import main
-from pet_flows.dft.importers import jobflow_store, vasp_task
-from pet_flows.dft.importers.importing import Imported, store_all
-from pet_flows.dft.importers.jobflow_store import read_job_store
-from pet_flows.dft.importers.known import Known
-from pet_flows.dft.importers.options import Options
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
-from pet_flows.store.locate import BLOBS, OUTPUTS, embedded_job_store
+from pet_flows.store.locate import BLOBS, OUTPUTS
 from pet_flows.store.results import ResultStore
 from pet_flows.store.sqlite import SqliteStore
-from tests.dft.jobs import LINKS, fill, vasp_document
-
-
-def bring_in(results, job_store, options: Options = Options()) -> Imported:  # noqa: B008
-    known = Known(results.references, options)
-    return store_all(results, read_job_store(job_store, options, known))
-
-
-@pytest.fixture
-def imported(emt_jobs, job_store, results) -> Imported:
-    fill(job_store, *emt_jobs)
-    return bring_in(results, job_store)
+from tests.dft.jobs import LINKS, bring_in, fill, only
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +40,6 @@ def all_of_them(emt_jobs, tmp_path_factory) -> Iterator[ResultStore]:
 
 def outputs(emt_jobs, name: str) -> list[dict]:
     return [job["output"] for job in emt_jobs[0] if job["name"].startswith(name)]
-
-
-def only(results, property: str, **more) -> dict:
-    (found,) = results.references.find({"property": property, **more})
-    return found
 
 
 def test_flows_give_references_and_their_parts_none(imported, results):
@@ -222,237 +197,3 @@ def test_of_an_equation_of_state_the_cell_that_was_scaled_is_kept(all_of_them, e
     nearest = min(volumes, key=lambda folder: abs(volumes[folder] - unscaled))
     assert [one["source"]["dir_name"] for one in kept] == [nearest]
     assert Structure.from_dict(kept[0]["structure"]).volume == pytest.approx(unscaled, rel=1e-4)
-
-
-def test_only_the_last_run_of_a_job_counts(emt_jobs, job_store, results):
-    (first,) = [job for job in emt_jobs[0] if job["name"] == "Force field relax"][:1]
-    again = copy.deepcopy(first)
-    again["index"] = 2
-    again["output"]["output"]["energy"] += 4.0
-    fill(job_store, [again, first], [])
-    bring_in(results, job_store)
-    found = only(results, "relax")
-    assert found["source"]["index"] == 2
-    expected = first["output"]["output"]["energy"] / 4 + 1.0
-    assert found["result"]["energy_per_atom"] == pytest.approx(expected)
-
-
-def test_a_job_may_give_a_list_of_documents(emt_jobs, job_store, results):
-    """As atomate2's force fields do of several structures."""
-    (first, second) = [
-        job for job in emt_jobs[0] if job["name"].startswith("Force field relax de")
-    ][:2]
-    several = {**copy.deepcopy(first), "output": [first["output"], second["output"], None]}
-    fill(job_store, [several], [])
-    assert bring_in(results, job_store).new == 2
-    pressures = [
-        found["result"]["pressure"] for found in results.references.find({"property": "static"})
-    ]
-    expected = [np.trace(job["output"]["output"]["stress"]) / 30 for job in (first, second)]
-    assert sorted(pressures) == pytest.approx(sorted(expected))
-    assert bring_in(results, job_store).same == 2
-
-
-def test_what_has_not_changed_is_not_read_again(
-    imported, emt_jobs, job_store, results, monkeypatch
-):
-    read = []
-    original = jobflow_store._Documents.read
-
-    def counted(self, kind, heads):
-        read.extend(head.uuid for head in heads)
-        return original(self, kind, heads)
-
-    monkeypatch.setattr(jobflow_store._Documents, "read", counted)
-    before = {one["_id"]: one for one in results.references.find()}
-    assert bring_in(results, job_store).same == imported.new
-    assert not read
-    later = copy.deepcopy(next(j for j in emt_jobs[0] if j["name"] == "Force field relax"))
-    later["completed_at"] = datetime(2030, 1, 1).isoformat()
-    fill(job_store, [later], [])
-    assert bring_in(results, job_store).changed == 2  # its static and its relaxation
-    assert read == [later["uuid"]]
-    now = {one["_id"]: one for one in results.references.find()}
-    assert sum(before[key] != now[key] for key in before) == 2
-
-
-#: beginning of a job's name, what of its output is replaced, what is said then
-DAMAGE = (
-    ("Force field relax", {"structure": None}, "no structure"),
-    ("Force field relax", {"output": {"energy": "high"}}, "damaged"),
-    ("Force field relax", {"is_force_converged": False}, "did not converge"),
-    ("fit_elastic_tensor", {"elastic_tensor": {"raw": [[1.0, 2.0]]}}, "not 6×6 numbers"),
-    ("fit_elastic_tensor", {"elastic_tensor": None}, "no elastic_tensor.raw"),
-    ("generate_frequencies", {"supercell_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}, "shape"),
-    ("Forcefield EOS", {"relax": {"energy": [1.0], "volume": [9.0]}}, "no structures"),
-)
-
-
-@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
-def test_damaged_documents_are_problems_and_stop_no_other(emt_jobs, job_store, results):
-    jobs = copy.deepcopy(emt_jobs[0])
-    for n, (name, damage, _) in enumerate(DAMAGE):
-        (damaged,) = [copy.deepcopy(job) for job in jobs if job["name"].startswith(name)][:1]
-        damaged["uuid"] = f"damaged {n}"
-        damaged["output"] = {**damaged["output"], **damage}
-        jobs.append(damaged)
-    fill(job_store, jobs, emt_jobs[1])
-    found = bring_in(results, job_store)
-    assert found.new == 9
-    said = {problem.name[-1]: problem.reason for problem in found.problems}
-    for n, (_, _, reason) in enumerate(DAMAGE):
-        assert reason in said[str(n)]
-    assert len(found.problems) == len(DAMAGE)
-
-
-@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
-def test_force_constants_in_another_order_are_noticed(emt_jobs, job_store, results):
-    jobs, data = copy.deepcopy(emt_jobs[0]), copy.deepcopy(emt_jobs[1])
-    (document,) = [j["output"] for j in jobs if j["name"].startswith("generate_frequencies")]
-    (blob,) = [one for one in data if one["blob_uuid"] == document["force_constants"]["blob_uuid"]]
-    constants = np.array(blob["data"]["force_constants"])
-    order = np.roll(np.arange(len(constants)), 8)  # gold where copper is
-    blob["data"]["force_constants"] = constants[order][:, order].tolist()
-    fill(job_store, jobs, data)
-    bring_in(results, job_store)
-    (problem,) = only(results, "phonon")["problems"]
-    assert "in another order" in problem
-
-
-@pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
-def test_missing_blobs_are_a_problem(emt_jobs, job_store, results):
-    fill(job_store, emt_jobs[0], [])
-    (problem,) = bring_in(results, job_store).problems
-    assert "additional store 'data' has no" in problem.reason
-
-
-def test_parts_that_a_query_leaves_out_still_say_the_level(emt_jobs, job_store, results):
-    fill(job_store, *emt_jobs)
-    query = {"output.@class": "ElasticDocument"}
-    assert str(bring_in(results, job_store, Options(query=query))) == "1 new, 0 changed, 0 the same"
-    assert only(results, "elastic")["level"]["functional"] == "EMT"
-
-
-class TestVasp:
-    @pytest.fixture
-    def document(self, tmp_path):
-        return vasp_document(tmp_path / "run")
-
-    def test_a_relaxation_is_a_relax_reference_too(self, document, job_store, results):
-        document["output"]["task_type"] = "Structure Optimization"
-        fill(job_store, [document], [])
-        assert bring_in(results, job_store).new == 2
-        for found in results.references.find():
-            assert found["records"] == [LINKS["pet_record"]]
-            assert found["material_ids"] == ["mp-ft"]
-            assert found["source"]["completed_at"] == datetime(2026, 3, 1, 12, 0, 0, 123000)
-            assert found["source"]["dir_name"] == document["output"]["dir_name"]
-            assert found["entry"]["data"]["oxide_type"] == "None"
-        assert only(results, "relax")["result"]["lattice"]["a"] == pytest.approx(10.9, abs=0.1)
-
-    def test_a_document_of_years_ago(self, document, job_store, results):
-        """emmet kept the types of a calculation in its runs, PBEsol in another spelling."""
-        output = document["output"]
-        for name in ("run_type", "task_type", "calc_type"):
-            output.pop(name)
-        output["entry"]["parameters"]["run_type"] = "PBESol"
-        run = output["calcs_reversed"][0]
-        run["run_type"], run["task_type"] = "PBESol", "Structure Optimization"
-        fill(job_store, [document], [])
-        assert bring_in(results, job_store).new == 2
-        found = only(results, "relax")
-        assert found["level"]["functional"] == "PBEsol"
-        assert found["entry"]["parameters"]["run_type"] == "PBESol"
-        # or it is not said at all
-        run.pop("task_type")
-        run["input"]["incar"] |= {"NSW": 99, "IBRION": 2, "ISIF": 3}
-        document["index"] = 2
-        fill(job_store, [document], [])
-        assert bring_in(results, job_store).changed == 2
-
-    def test_the_last_run_of_a_folder_says_the_level(self, document, job_store, results):
-        """``input`` is that of the first, here of a cheaper one without U."""
-        output = document["output"]
-        last = copy.deepcopy(output["input"])
-        last["hubbards"] = {"Si": 2.0}
-        last["incar"] |= {"ISPIN": 2, "ENCUT": 520.0, "IVDW": 12}
-        output["calcs_reversed"][0]["input"] = last
-        output["run_type"] = "GGA+U"
-        fill(job_store, [document], [])
-        bring_in(results, job_store)
-        level = only(results, "static")["level"]
-        assert (level["u"], level["spin"], level["cutoff"]) == ({"Si": 2.0}, True, 520.0)
-        assert level["dispersion"] == "D3(BJ)"
-
-    @pytest.mark.parametrize("job_store", ["embedded"], indirect=True)
-    @pytest.mark.parametrize(
-        ("change", "reason"),
-        [
-            ({"state": "failed"}, "did not end successfully"),
-            ({"task_type": "NSCF Line"}, "NSCF Line"),
-            ({"task_type": "Molecular Dynamics"}, "Molecular Dynamics"),
-            ({"run_type": "LDA"}, "LDA"),
-            ({"run_type": None, "calcs_reversed": [], "entry": None}, "no run_type"),
-        ],
-    )
-    def test_what_is_no_reference_is_a_problem(self, change, reason, document, job_store, results):
-        document["output"] |= change
-        fill(job_store, [document], [])
-        found = bring_in(results, job_store)
-        assert found.new == 0
-        assert reason in found.problems[0].reason
-
-    def test_a_functional_that_is_given_counts(self, document, job_store, results):
-        document["output"]["run_type"] = None
-        for run in (document["output"], document["output"]["calcs_reversed"][0]):
-            run["input"]["incar"]["IVDW"] = 12
-        fill(job_store, [document], [])
-        options = Options(level={"functional": "r2SCAN"})
-        assert bring_in(results, job_store, options).new == 1
-        level = only(results, "static")["level"]
-        assert (level["functional"], level["cutoff"]) == ("r2SCAN", 300.0)
-        assert level["dispersion"] == "D3(BJ)"  # the calculation still says the rest
-        assert bring_in(results, job_store, options).same == 1
-
-
-def test_the_store_of_ones_own_is_read_and_written_by_one_command(emt_jobs, capsys):
-    """Without a jobflow.yaml: job outputs and references lie in the same file."""
-    own = embedded_job_store()
-    own.connect()
-    fill(own, *emt_jobs)
-    own.close()
-    with pytest.raises(SystemExit) as ended:
-        main(["reference", "add", "jobflow"])
-    assert ended.value.code == 0
-    assert "jobflow: 9 new" in capsys.readouterr().out
-
-
-def test_little_of_a_vasp_document_is_read(tmp_path, job_store):
-    """Of what VASP writes, a part that does not grow with its steps and k-points."""
-    document = vasp_document(tmp_path / "run")
-    fill(job_store, [document], [])
-    fields = [f"output.{name}" for name in vasp_task.FIELDS]
-    (found,) = job_store.docs_store.query({}, fields)
-    whole, read = len(bson.encode(document)), len(bson.encode(found))
-    structure = len(bson.encode(found["output"]["structure"]))
-    assert read - structure < 0.2 * whole
-    assert "eigenvalues" not in json.dumps(found, default=str)
-
-
-def test_a_store_of_a_server_is_read_by_the_command(
-    mongodb_uri, mongodb_database, tmp_path, capsys
-):
-    from tests.store.conftest import mongodb_job_store
-
-    store = mongodb_job_store(mongodb_uri, mongodb_database)
-    store.connect()
-    fill(store, [vasp_document(tmp_path / "run")], [])
-    store.close()
-    (tmp_path / "theirs.yaml").write_text(
-        f"JOB_STORE:\n  docs_store:\n    type: MongoURIStore\n    uri: {mongodb_uri}\n"
-        f"    database: {mongodb_database}\n    collection_name: outputs\n"
-    )
-    with pytest.raises(SystemExit) as ended:
-        main(["reference", "add", str(tmp_path / "theirs.yaml")])
-    assert ended.value.code == 0
-    assert "1 new, 0 changed, 0 the same" in capsys.readouterr().out

@@ -1,8 +1,8 @@
-"""ASE databases, trajectories and extended XYZ with energies, forces and stresses."""
+"""ASE databases, trajectories and extended XYZ with energies, forces and stresses; dynamics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa
 
+from pet_flows.dft.importers.dynamics import measure, run_of
 from pet_flows.dft.importers.energies import (
     entry_of,
     parameters_of,
@@ -19,6 +20,7 @@ from pet_flows.dft.importers.energies import (
     static_result,
 )
 from pet_flows.dft.importers.found import Found
+from pet_flows.dft.importers.frames import Frames
 from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
@@ -40,14 +42,15 @@ _Frame = tuple[str, "partial[tuple[Atoms, Mapping[str, Any]]] | str"]
 
 
 def read(source: str, options: Options, known: Known) -> Iterator[Read]:
-    """References of ``static``, one for each frame or row.
+    """References of ``static``, one for each frame or row, or one of ``md`` of all of them.
 
     Parameters
     ----------
     source
         A file that ASE writes.
     options
-        ``columns`` names keys with other names: ``{"REF_energy": "energy"}``.
+        ``columns`` names keys with other names: ``{"REF_energy": "energy"}``. With ``md`` the
+        frames are those of one run.
     known
         Unused: frames have no dates, and what is the same is not stored again.
 
@@ -66,6 +69,9 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
         )
     path = Path(source).expanduser()
     where = {"database": str(path.resolve())}
+    if options.md:
+        yield from attempt(name_of_file(path), partial(_dynamics, path, where, options))
+        return
     for name, frame in _frames(path):
         if isinstance(frame, str):
             yield Problem(name, frame)
@@ -141,6 +147,53 @@ def _references(
     )
 
 
+def _dynamics(path: Path, where: Mapping[str, Any], options: Options) -> Iterator[Reference]:
+    """Reference of the run whose frames a file has, in their order."""
+    run = run_of(options.md)
+    steps: list[tuple[Atoms, dict[str, Any]]] = []
+    for name, frame in _frames(path):
+        if isinstance(frame, str):
+            raise PetFlowsError(f"Its frame {name} cannot be read: {frame}")
+        atoms, said = frame()
+        values = _values(atoms, said, options.columns)
+        if "forces" not in values:
+            raise PetFlowsError(f"Its frame {name} has no forces: write them with each frame.")
+        if steps and not np.array_equal(atoms.numbers, steps[0][0].numbers):
+            raise PetFlowsError(
+                f"Its frame {name} has other atoms than the first: give the frames of one run, in "
+                "one order of the atoms."
+            )
+        if not atoms.pbc.all():
+            raise PetFlowsError(
+                "It is not periodic along three axes, which dynamics is compared of: leave it out."
+            )
+        steps.append((atoms, values))
+    if not steps:
+        raise PetFlowsError("It holds no frames: name another file.")
+    every = [atoms for atoms, _ in steps]
+    stresses = [values.get("stress") for _, values in steps]
+    frames = Frames(
+        every[0].numbers,
+        np.array([atoms.cell.array for atoms in every]),
+        np.array([atoms.positions for atoms in every]),
+        np.array([values["energy"] for _, values in steps], dtype=float),
+        np.array([values["forces"] for _, values in steps], dtype=float),
+        None if any(one is None for one in stresses) else _matrices(stresses),
+        np.array([atoms.get_momenta() for atoms in every])
+        if all(atoms.has("momenta") for atoms in every)
+        else None,
+    )
+    measured = measure(frames, run)
+    yield Found({}, name_of_file(path), options, origin=where).reference(
+        "md",
+        measured.result,
+        measured.structure,
+        options.level_of(None),
+        arrays=measured.arrays,
+        problems=measured.problems,
+    )
+
+
 def _values(atoms: Atoms, said: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
     """Energy, forces and stress by ASE's names, from the calculator or from the user's keys."""
     results = {} if atoms.calc is None else atoms.calc.results
@@ -162,6 +215,11 @@ def _values(atoms: Atoms, said: Mapping[str, Any], columns: Mapping[str, str]) -
             f"each of {len(atoms)} atoms: correct or remove it."
         )
     return found
+
+
+def _matrices(stresses: Iterable[Any]) -> np.ndarray:
+    """``(T, 3, 3)`` eV/Å³."""
+    return GPa * np.array([_stress(stress) for stress in stresses])
 
 
 def _stress(given: Any) -> np.ndarray | None:

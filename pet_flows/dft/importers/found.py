@@ -60,6 +60,9 @@ class Found:
         Of the job, where links to records and materials are.
     blob
         Where the document has ``{"blob_uuid": ..., "store": ...}``, gives what that stands for.
+    further
+        Gives more fields of the document, which are large and read only of some; of a document
+        that is whole there are none.
     jobs
         What the first of these jobs, named by uuid or folder, says whose document is there.
     """
@@ -70,6 +73,7 @@ class Found:
     origin: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     blob: Callable[[Any], Any] = _as_it_is
+    further: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     jobs: Callable[[Sequence[str], Sequence[str]], JobFacts | None] = _unknown
 
     def at(self, path: str) -> Any:
@@ -88,6 +92,10 @@ class Found:
         if value is None:
             raise PetFlowsError(f"The document has no {path}: export or compute it again.")
         return value
+
+    def more(self, fields: Sequence[str]) -> Mapping[str, Any]:
+        """Document with these fields, where it has them."""
+        return self.content if self.further is None else self.further(fields)
 
     def structure(self, path: str = "structure") -> Structure:
         """Structure at a path."""

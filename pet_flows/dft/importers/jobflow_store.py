@@ -74,7 +74,7 @@ def read_job_store(store: JobStore, options: Options, known: Known) -> Iterator[
     changed = [head for head in wanted if documents.origin(head, options).identity not in unchanged]
     for kind in KINDS:
         for chunk in chunks([head for head in changed if head.kind is kind], _AT_ONCE):
-            contents = documents.read(kind, chunk)
+            contents = documents.read(kind.fields, chunk)
             for head in chunk:
                 found = documents.found(head, contents.get(head.key, {}), options)
                 yield from attempt(head.title, partial(kind.references, found))
@@ -156,9 +156,9 @@ class _Documents:
             "completed_at": head.completed_at,
         }
 
-    def read(self, kind: DocumentKind, heads: Sequence[_Head]) -> dict[Any, Mapping[str, Any]]:
+    def read(self, names: Sequence[str], heads: Sequence[_Head]) -> dict[Any, Mapping[str, Any]]:
         """Documents by key, only those of their fields that are wanted."""
-        fields = ["uuid", "index", *(f"output.{name}" for name in kind.fields)]
+        fields = ["uuid", "index", *(f"output.{name}" for name in names)]
         criteria = {"uuid": {"$in": list({head.uuid for head in heads})}}
         outputs = {
             (document["uuid"], int(document.get("index") or 1)): document.get("output") or {}
@@ -178,6 +178,7 @@ class _Documents:
             origin=self._where(head),
             metadata=head.metadata,
             blob=self.blob,
+            further=lambda names: self.read(names, [head])[head.key],
             jobs=partial(self.facts, options),
         )
 
@@ -194,7 +195,7 @@ class _Documents:
         if head is None or head.kind.facts is None:
             return None
         if head.key not in self.seen:
-            content = self.read(head.kind, [head])[head.key]
+            content = self.read(head.kind.fields, [head])[head.key]
             self.seen[head.key] = head.kind.facts(self.found(head, content, options))
         return self.seen[head.key]
 

@@ -31,6 +31,9 @@ class Options:
         Of the data.
     query
         MongoDB's, for sources that are databases.
+    md
+        How trajectories were made: fields of :class:`~pet_flows.dft.importers.dynamics.Run`, which
+        take the place of what the source says.
     """
 
     level: Mapping[str, Any] = field(default_factory=dict)
@@ -40,6 +43,13 @@ class Options:
     doi: str | None = None
     licence: str | None = None
     query: Mapping[str, Any] | None = None
+    md: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> list[str]:
+        """What was said of how entries are to be read, as it is kept with each."""
+        said = {"map": self.columns, "md": self.md}
+        return sorted(f"{of} {name}={v}" for of, held in said.items() for name, v in held.items())
 
     def level_of(self, found: Callable[[], LevelOfTheory] | LevelOfTheory | None) -> LevelOfTheory:
         """Level of an entry, completed by what was given.
@@ -74,7 +84,12 @@ class Options:
 
     def origin(self, **found: Any) -> Origin:
         """Where an entry comes from, with what was given of its publication."""
-        given = {"citation": self.citation, "doi": self.doi, "licence": self.licence}
+        given: dict[str, Any] = {
+            "citation": self.citation,
+            "doi": self.doi,
+            "licence": self.licence,
+        }
+        given |= {"reading": self.reading}
         return Origin(**{**found, **{name: said for name, said in given.items() if said}})
 
     def identifiers(self, found: Iterable[Any] = ()) -> tuple[str, ...]:
@@ -87,6 +102,8 @@ class Options:
     def are_in(self, document: Mapping[str, Any]) -> bool:
         """Whether a stored reference was read with these same options."""
         source = document["source"]
+        if self.reading != list(source.get("reading") or ()):
+            return False
         if self.material_id and shown(self.material_id) not in document["material_ids"]:
             return False
         given = {"citation": self.citation, "doi": self.doi, "licence": self.licence}

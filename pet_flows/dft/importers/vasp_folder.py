@@ -102,6 +102,7 @@ def _of_vasprun(file: Path) -> dict[str, Any]:
     given = CalculationInput.from_vasprun(vasprun).model_dump()
     last = vasprun.ionic_steps[-1]
     return {
+        "ionic_steps": vasprun.ionic_steps,
         "structure": vasprun.final_structure,
         "output": {
             "energy": float(vasprun.final_energy),

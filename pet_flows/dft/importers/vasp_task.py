@@ -1,4 +1,4 @@
-"""A VASP task document (emmet's ``TaskDoc``) → references of ``static`` and ``relax``."""
+"""A VASP task document (emmet's ``TaskDoc``) → references of ``static``, ``relax`` or ``md``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pet_flows.dft.importers import vasp_dynamics
 from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
 from pet_flows.dft.importers.found import Found, JobFacts
 from pet_flows.dft.importers.given_level import completed
@@ -20,8 +21,8 @@ CLASSES = ("TaskDoc", "CoreTaskDoc", "TaskDocument", "ValidationTaskDoc")
 _INPUT = (
     "incar", "hubbards", "is_hubbard", "potcar_spec.titel", "potcar_spec.hash", *(
         f"parameters.{tag}" for tag in (
-            "GGA", "METAGGA", "ISPIN", "IVDW", "ENMAX", "LNONCOLLINEAR", "LSORBIT", "LASPH", "NSW",
-            "IBRION", "ISIF", "PSTRESS",
+            "GGA", "METAGGA", "ISPIN", "IVDW", "ENMAX", "LNONCOLLINEAR", "LSORBIT", "LASPH",
+            "IBRION", "ISIF", "PSTRESS", *vasp_dynamics.TAGS,
         )
     ),
 )  # fmt: skip
@@ -34,12 +35,13 @@ FIELDS = (
 """What is read of it. POTCARs are their titles and hashes, not their statistics."""
 
 #: beginnings of emmet's names for what is neither a static calculation nor a relaxation
-_OTHERS = ("NSCF", "Molecular Dynamics", "Optic", "NMR")
+_OTHERS = ("NSCF", "Optic", "NMR")
+_DYNAMICS = "Molecular Dynamics"
 _RELAXATION = "Structure Optimization"
 
 
 def references(found: Found) -> Iterator[Reference]:
-    """References of one document: ``static``, and ``relax`` of a relaxation of the cell.
+    """References of one document: ``static``, and ``relax`` of a relaxation of the cell; ``md``.
 
     Raises
     ------
@@ -48,7 +50,8 @@ def references(found: Found) -> Iterator[Reference]:
     """
     kind = _kind(found)
     state = found.at("state")
-    if state is not None and _value(state) != "successful":
+    # dynamics that was stopped is shorter, and no worse
+    if kind != _DYNAMICS and state is not None and _value(state) != "successful":
         raise PetFlowsError(
             f"VASP did not end successfully (state {_value(state)}): run it again, or leave it out."
         )
@@ -62,6 +65,10 @@ def references(found: Found) -> Iterator[Reference]:
             f"It was calculated under a pressure of {pressure:g} kbar (PSTRESS): leave it out, "
             "because records are compared without one."
         )
+    if kind == _DYNAMICS:
+        level = found.options.level_of(partial(level_of, found))
+        yield from vasp_dynamics.references(found, tags, level)
+        return
     structure = found.structure()
     stress = found.at("output.stress")
     result = static_result(

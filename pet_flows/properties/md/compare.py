@@ -1,4 +1,4 @@
-"""Molecular dynamics beside ab-initio trajectories: structure, vibrations, averages, forces."""
+"""Molecular dynamics beside ab-initio trajectories: structure, vibrations, averages."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from pet_flows.properties.md.structure import RadialDistribution
 
 #: relative; runs whose mean temperatures differ by more are not of one state
 SAME_TEMPERATURE = 0.1
-#: Å; frames that coincide within this are one geometry
-SAME_PLACE = 1e-3
 #: averages of the result that are compared
 AVERAGES = {"pressure": "GPa", "volume_per_atom": "Å³", "potential_energy_per_atom": "eV"}
 
@@ -27,9 +25,9 @@ def values(ours: Side, theirs: Side) -> list[Value]:
     ``rdf``, ∫ |g − g'| dr / ∫ |g' − 1| dr of all pairs together, at most 1, as in
     matbench-discovery: 0 is the same structure, 1 as far from it as an ideal gas; ``rdf_A-B`` the
     same of each pair of elements. ``vdos_w1_A``, Wasserstein's distance of the vibrational
-    spectra of an element. Means of pressure, volume and energy, diffusion coefficients. Errors of
-    the forces on the frames that both begin with, as far as these coincide: runs part after that,
-    so that forces on other frames of DFT are compared as ``static``.
+    spectra of an element. Means of pressure, volume and energy, diffusion coefficients. Two runs
+    part after their first frames: errors of forces are those of the potential on DFT's frames
+    (:func:`pet_flows.compare.frames.evaluate_frames`).
 
     Raises
     ------
@@ -45,7 +43,6 @@ def values(ours: Side, theirs: Side) -> list[Value]:
         found.append(number(f"diffusion_{element}", "cm²/s", pet[element], dft[element]))
     found += _structure(ours, theirs)
     found += _vibrations(_arrays(ours, "observables"), _arrays(theirs, "observables"))
-    found += _forces(_arrays(ours, "trajectory"), _arrays(theirs, "trajectory"))
     return [value for value in found if value]
 
 
@@ -156,26 +153,3 @@ def _vibrations(mine: Arrays, yours: Arrays) -> list[Value]:
         )  # fmt: skip
         found.append(distance(f"vdos_w1_{element}", "THz", float(apart)))
     return found
-
-
-def _forces(mine: Arrays, yours: Arrays) -> list[Value]:
-    """On the frames from the first on that are the same geometry."""
-    needed = {"positions", "cell", "numbers", "forces"}
-    if not all(needed <= arrays.keys() for arrays in (mine, yours)):
-        return []
-    if not np.array_equal(mine["numbers"], yours["numbers"]):
-        return []
-    wrong = []
-    for n in range(min(len(mine["positions"]), len(yours["positions"]))):
-        cell = yours["cell"][n]
-        apart = (mine["positions"][n] - yours["positions"][n]) @ np.linalg.inv(cell)
-        apart = (apart - np.rint(apart)) @ cell
-        if max(np.abs(apart).max(), np.abs(mine["cell"][n] - cell).max()) > SAME_PLACE:
-            break
-        wrong.append(mine["forces"][n] - yours["forces"][n])
-    if not wrong:
-        return []
-    return [
-        distance("forces_mae", "eV/Å", float(np.abs(wrong).mean())),
-        distance("forces_rmse", "eV/Å", float(np.sqrt(np.square(wrong).mean()))),
-    ]

@@ -209,6 +209,7 @@ PROPERTY = Property(
     purpose=lambda settings: "dynamics",
     takes=("checkpoints", "checkpoint_every"),
     compared="pet_flows.properties.md.compare:values",
+    crystal="input",
     plots={
         "run": "pet_flows.properties.md.plot:run",
         "rdf": "pet_flows.properties.md.plot:rdf",
