@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def load_potential(
     model: str | PathLike[str] | None = None,
     *,
+    variant: str | None = None,
     symmetrization: str | None = None,
     dtype: str | None = None,
     device: str | None = None,
@@ -41,8 +42,10 @@ def load_potential(
     Parameters
     ----------
     model
-        Bundled name, upet name, or the path of a metatrain checkpoint or metatomic model; that of
-        the user's settings without one (``pet-mvl``).
+        Bundled name, upet name, the path of a metatrain checkpoint or metatomic model, or another
+        family's, such as ``sevenn:7net-0``; that of the user's settings without one (``pet-mvl``).
+    variant
+        Which of the levels of theory that the model knows, such as ``pbesol``.
     symmetrization
         ``crystal``, ``ecse``, ``none``, ``grid:icosahedral``, ... (docs: symmetrization).
     dtype
@@ -66,7 +69,12 @@ def load_potential(
     from pet_flows.engines.potential import get_potential
     from pet_flows.models.choose import with_settings
 
-    wanted = {"symmetrization": symmetrization, "dtype": dtype, "device": device}
+    wanted = {
+        "variant": variant,
+        "symmetrization": symmetrization,
+        "dtype": dtype,
+        "device": device,
+    }
     spec = with_settings(model).with_(**{k: v for k, v in wanted.items() if v is not None})
     return get_potential(spec, trust=trust)
 

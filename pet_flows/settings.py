@@ -32,7 +32,11 @@ class Settings(BaseSettings):
         "starts in the working directory",
     )
     model: str = Field("pet-mvl", description="potential that is used when none is named")
-    symmetrization: str = Field("crystal", description="strategy string, as in PotentialSpec")
+    symmetrization: str | None = Field(
+        None,
+        description="strategy string, as in PotentialSpec; without it crystal, and none for the "
+        "equivariant potentials of other families",
+    )
     dtype: Literal["float32", "float64"] = Field("float64", description="precision of the model")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     trusted: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -11,8 +11,8 @@ HOUSE = Path(pet_flows.__file__).parent
 #: each imports only from those before it
 LAYERS = (
     "errors", "yaml_file", "validate", "settings", "locks", "geometry", "crystallography",
-    "symmetrization", "audit", "models", "engines", "export", "properties", "records", "store",
-    "inputs", "dft", "compare", "report", "jobs", "flows", "launch", "api_result", "api",
+    "symmetrization", "audit", "models", "engines", "families", "export", "properties", "records",
+    "store", "inputs", "dft", "compare", "report", "jobs", "flows", "launch", "api_result", "api",
     "cli",
 )  # fmt: skip
 

@@ -42,12 +42,19 @@ Set = Annotated[
 Model = Annotated[
     list[str] | None,
     typer.Option(
-        help="Bundled name, upet name, or a .ckpt or .pt file (default: pet-mvl); repeatable."
+        help="Bundled name, upet name, a .ckpt or .pt file, or another family's, such as "
+        "sevenn:7net-0 (default: pet-mvl); repeatable."
     ),
+]
+Variant = Annotated[
+    str | None, typer.Option(help="Which of the model's levels of theory, such as pbesol.")
 ]
 Symmetrize = Annotated[
     str | None,
-    typer.Option(help="none, crystal, ecse, grid:icosahedral, ... (default: crystal)."),
+    typer.Option(
+        help="none, crystal, ecse, grid:icosahedral, ... (default: crystal, and none for other "
+        "families)."
+    ),
 ]
 Dtype = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]
 Device = Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")]
@@ -82,6 +89,7 @@ class Asked:
     properties: Properties = None
     settings: Set = None
     model: Model = None
+    variant: Variant = None
     symmetrize: Symmetrize = None
     dtype: Dtype = None
     device: Device = None

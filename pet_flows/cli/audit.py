@@ -25,6 +25,7 @@ STRATEGIES = (
 )
 
 Model = Annotated[str | None, typer.Option(help="Model to audit (default: pet-mvl).")]
+Variant = Annotated[str | None, typer.Option(help="Which of its levels of theory.")]
 Structures = Annotated[
     list[str] | None,
     typer.Option(
@@ -43,6 +44,7 @@ Trust = Annotated[bool, typer.Option("--trust", help="Open this pickled checkpoi
 
 def command(
     model: Model = None,
+    variant: Variant = None,
     structures: Structures = None,
     symmetrize: Strategies = STRATEGIES,
     shape: Shape = Format.table,
@@ -54,14 +56,12 @@ def command(
     Each structure is rotated, inverted, permuted, shifted and given other cells; the default takes
     a minute or two.
     """
+    from pet_flows.models.choose import completed
     from pet_flows.models.resolve import resolve
-    from pet_flows.models.spec import PotentialSpec
-    from pet_flows.settings import get_settings
     from pet_flows.symmetrization.spec import canonical_spec
 
     check_file(picture, PICTURES, "--picture")
-    settings = get_settings()
-    spec = PotentialSpec(model=model or settings.model, device=settings.device)
+    spec = completed(model=model, variant=variant, symmetrization="none", dtype="float64")
     strategies = [canonical_spec(name) for name in symmetrize.split(",") if name.strip()]
     found = resolve(spec, trust=trust)  # says what is wrong with a name before torch is imported
     sys.stderr.write(f"Loading {found.spec.model}\n")

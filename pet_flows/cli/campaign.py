@@ -68,7 +68,12 @@ def _put_potentials(asked: Asked, draft: Draft) -> None:
     """``--model`` replaces the potentials; the other options change each of them."""
     if asked.model is not None:
         draft.put(("potentials",), [{"model": model} for model in asked.model], "--model")
-    changes = {"symmetrization": asked.symmetrize, "dtype": asked.dtype, "trust": asked.trust}
+    changes = {
+        "variant": asked.variant,
+        "symmetrization": asked.symmetrize,
+        "dtype": asked.dtype,
+        "trust": asked.trust,
+    }
     changes = {name: value for name, value in changes.items() if value}
     if not changes:
         return
@@ -80,10 +85,10 @@ def _put_potentials(asked: Asked, draft: Draft) -> None:
     draft.values["potentials"] = [
         {**one, **changes} if isinstance(one, dict) else one for one in whole
     ]
-    said = {"symmetrization": "--symmetrize", "dtype": "--dtype", "trust": "--trust"}
     for n in range(len(whole)):
         for name in changes:
-            draft.origins["potentials", n, name] = said[name]
+            option = "symmetrize" if name == "symmetrization" else name
+            draft.origins["potentials", n, name] = f"--{option}"
 
 
 def _put_properties(asked: Asked, draft: Draft, default: tuple[str, ...]) -> None:

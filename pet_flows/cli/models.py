@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,7 @@ def command(
     from rich.table import Table
 
     from pet_flows.models.catalogue import bundled, find
+    from pet_flows.models.family import families
     from pet_flows.models.hub import LEVELS, known_names
 
     table = Table(box=None, header_style="bold")
@@ -43,6 +45,10 @@ def command(
         functional = level.get("functional", "?") + (", +U" if level.get("u") else "")
         table.add_row(name, "see the hub", functional, "download", "", "see the hub")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    typer.echo("Other families, by name or file:")
+    for family in families().values():
+        missing = family.needs is not None and find_spec(family.needs) is None
+        typer.echo(f"  {family.help}" + (f" (pip install 'pet-flows[{family.name}]')" * missing))
 
 
 def _show(model: str, trust: bool) -> None:
@@ -64,8 +70,8 @@ def _show(model: str, trust: bool) -> None:
         "size": f"{file.path.stat().st_size / 1e6:.1f} MB",
         "sha256": file.sha256,
         "elements": " ".join(chemical_symbols[z] for z in known["elements"]),  # type: ignore[attr-defined]
-        "functional": file.functional or "not stated",
-        "parameters": known["parameters"],
+        "functional": found.functional or "not stated",
+        "parameters": known.get("parameters"),
         "interaction range": f"{known['interaction_range']} Å",
         **{k: v for k, v in card.items() if k not in ("elements", "functional", "path")},
     }

@@ -10,6 +10,7 @@ from typing import Any
 from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.models import hub
 from pet_flows.models.catalogue import card_of
+from pet_flows.models.family import card_of_name
 
 
 def is_force_field(reference: Mapping[str, Any]) -> bool:
@@ -26,18 +27,23 @@ def level_of(potential: Mapping[str, Any]) -> LevelOfTheory:
         As in a record. Of a model without a card its ``functional`` and ``run_type`` are all that
         is known.
     """
-    names = ("sha256", "name", "functional", "run_type")
+    names = ("sha256", "name", "variant", "functional", "run_type")
     return _level(*(None if (said := potential.get(name)) is None else str(said) for name in names))
 
 
 @lru_cache(maxsize=64)
 def _level(
-    sha256: str | None, name: str | None, functional: str | None, run_type: str | None
+    sha256: str | None,
+    name: str | None,
+    variant: str | None,
+    functional: str | None,
+    run_type: str | None,
 ) -> LevelOfTheory:
     said = {"functional": functional, "run_type": run_type}
     card = card_of(str(sha256))
     if card is None:
-        card = hub.card(Path(f"{name}.ckpt"))
+        card = card_of_name(str(name)) or hub.card(Path(f"{name}.ckpt"))
+        card = {**card, **card.get("variants", {}).get(variant, {})}
         if card.get("functional") != said["functional"]:  # another model that is called alike
             card = {}
     return LevelOfTheory.from_card({**said, **card})

@@ -55,6 +55,10 @@ def covariant(
         The model has no such output, or not by atom, or its components are not Cartesian.
     """
     raw = evaluator.raw.general
+    if raw is None:
+        raise PetFlowsError(
+            f"This model gives energies alone, and no {output!r}: use a metatomic model."
+        )
     by_atom = _by_atom(raw, output, per_atom)
     return [
         _one(raw, system, output, per_atom, by_atom, evaluator.chunk_atoms) for system in systems

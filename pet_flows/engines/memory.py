@@ -238,7 +238,7 @@ def bytes_per_edge(raw: RawModel) -> float:
         graph = _small_crystal(raw)
         try:
             kept = [_kept(raw, graph, copies) for copies in (1, 2)]
-        except (RuntimeError, MemoryError):
+        except (RuntimeError, MemoryError, StructureError):
             return 0.0
         _PER_EDGE[raw] = PEAK * (kept[1] - kept[0]) / (graph.sizes * graph.widths).item()
     return _PER_EDGE[raw]

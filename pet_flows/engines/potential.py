@@ -13,10 +13,13 @@ from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.raw import RawModel
+from pet_flows.engines.whole import WholeRaw
 from pet_flows.errors import PetFlowsError
-from pet_flows.models.load import load_model
+from pet_flows.models.family import family_of
+from pet_flows.models.load import load_model, pick_device
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.symmetrization.spec import parse_spec
 from pet_flows.symmetrization.strategies import parse_strategy
 from pet_flows.symmetrization.strategy import Bound
 
@@ -40,6 +43,15 @@ class Potential:
         self.resolved = resolved
         self.raw = raw
         self._chunk_atoms = chunk_atoms
+        kind = parse_spec(self.spec.symmetrization).kind
+        if isinstance(raw, WholeRaw):
+            if kind == "ecse":
+                raise PetFlowsError(
+                    f"{resolved.name} gives no energies by atom, which ecse needs: use crystal or "
+                    "none."
+                )
+            if kind == "crystal":
+                raw = self.raw = raw.with_torque()
         strategy = parse_strategy(self.spec.symmetrization).configure(raw.cutoff, raw.n_layers)
         self.evaluator = Evaluator(raw, strategy, chunk_atoms)
 
@@ -130,5 +142,8 @@ def _potential(resolved: ResolvedPotential, chunk_atoms: int | None) -> Potentia
 
 @lru_cache(maxsize=4)
 def _raw(resolved: ResolvedPotential) -> RawModel:
+    family = family_of(resolved.spec.model)
+    if family is not None:
+        return family[0].load(resolved, pick_device(resolved.spec.device))
     model = load_model(resolved)
     return PETRaw(model) if PETRaw.supports(model) else MetatomicRaw(model)

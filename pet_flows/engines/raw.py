@@ -82,8 +82,8 @@ class RawModel(Protocol):
         ...
 
     @property
-    def general(self) -> MetatomicRaw:
-        """The same model on the general path, for outputs other than the energy."""
+    def general(self) -> MetatomicRaw | None:
+        """The same model on the general path, for other outputs; None if it is not metatomic's."""
         ...
 
     def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:

@@ -12,7 +12,8 @@ from pydantic import Field, field_validator
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.flows.names import names_with_settings
-from pet_flows.models.spec import Dtype, PotentialSpec
+from pet_flows.models.choose import completed
+from pet_flows.models.spec import Dtype
 from pet_flows.properties.execution import Execution
 from pet_flows.properties.registry import properties
 from pet_flows.properties.result import Strict
@@ -41,7 +42,13 @@ class FromStore(Strict):
 class CampaignPotential(Strict):
     """One potential of a campaign."""
 
-    model: str = Field(description="bundled name, upet name, or path of a .ckpt or .pt file")
+    model: str = Field(
+        description="bundled name, upet name, path of a .ckpt or .pt file, or another family's, "
+        "such as sevenn:7net-0"
+    )
+    variant: str | None = Field(
+        default=None, description="which of the model's levels of theory, such as pbesol"
+    )
     symmetrization: str | None = Field(
         default=None, description="crystal, ecse, none, grid:icosahedral, ..."
     )
@@ -141,12 +148,13 @@ class CampaignFile(Strict):
         own = get_settings()
         specs = []
         for given in self.potentials or [CampaignPotential(model=own.model)]:
-            spec = PotentialSpec(
+            spec = completed(
                 model=given.model,
                 sha256=given.sha256,
-                symmetrization=given.symmetrization or own.symmetrization,
-                dtype=given.dtype or own.dtype,
-                device=self.execution.device or own.device,
+                variant=given.variant,
+                symmetrization=given.symmetrization,
+                dtype=given.dtype,
+                device=self.execution.device,
             )
             specs.append(resolve(spec, trust=given.trust).spec)
         from pet_flows.flows.screen import ScreenMaker

@@ -148,7 +148,9 @@ class ScreenMaker(Maker):
             {
                 name: self.maker(name, spec)
                 .spec()
-                .model_dump(include={"sha256", "symmetrization", "dtype"})
+                .model_dump(
+                    include={"sha256", "variant", "symmetrization", "dtype"}, exclude_none=True
+                )
                 for name in self.properties
             }
             for spec in specs

@@ -105,7 +105,9 @@ def refuse_other_campaign(
     of_property = [p.get(name) for p in potentials] if isinstance(potentials, list) else [
         potentials.get(name)
     ]  # fmt: skip
-    used = spec.model_dump(include={"sha256", "symmetrization", "dtype"})
+    used = spec.model_dump(
+        include={"sha256", "variant", "symmetrization", "dtype"}, exclude_none=True
+    )
     if used not in of_property:
         first: dict[str, Any] = next((p for p in of_property if p), {})
         differ += [f"{k} {first.get(k)!r}, not {v!r}" for k, v in used.items() if first.get(k) != v]

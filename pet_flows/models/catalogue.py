@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.models import hub
+from pet_flows.models.family import Family, card_of_name, families, family_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class ModelFile:
     trusted: bool
     """whether a pickle at ``path`` may be opened: bundled, from the hub, or its hash was given"""
     card: dict[str, Any] = field(default_factory=dict, compare=False)
+    model: str | None = None
+    """the name that finds it from any folder, where it is not the one that was given"""
 
     @property
     def functional(self) -> str | None:
@@ -61,7 +64,7 @@ def sha256_of(path: Path) -> str:
 
 
 def find(model: str, sha256: str | None = None, trust: bool = False) -> ModelFile:
-    """Resolve a bundled name, a ``.ckpt`` or ``.pt`` path, or a upet name to a file.
+    """Resolve a bundled name, a ``.ckpt`` or ``.pt`` path, a family's or a upet name to a file.
 
     Parameters
     ----------
@@ -81,6 +84,8 @@ def find(model: str, sha256: str | None = None, trust: bool = False) -> ModelFil
     if model in cards:
         card = cards[model]
         file = _model_file(model, Path(card["path"]), True, card)
+    elif (named := family_of(model)) is not None:
+        file = _of_family(*named, trust)
     elif model.endswith((".ckpt", ".pt")) or os.sep in model:
         path = Path(model).expanduser()
         if path.suffix not in (".ckpt", ".pt"):
@@ -90,14 +95,18 @@ def find(model: str, sha256: str | None = None, trust: bool = False) -> ModelFil
             )
         if not path.is_file():
             raise PetFlowsError(f"There is no model file at {path}: check the path.")
-        file = _model_file(path.stem, path, trust or path.suffix == ".pt", {})
+        file = replace(
+            _model_file(path.stem, path, trust or path.suffix == ".pt", {}),
+            model=str(path.resolve()),
+        )
     elif hub.UPET_NAME.match(model):
         file = _from_hub(model, sha256)
     else:
         raise PetFlowsError(
             f"No model is called {model!r}{hub.meant(model, [*cards, *hub.known_names()])} Use a "
             f"bundled name ({', '.join(cards) or 'none here'}), a upet name such as pet-mad-s or "
-            "pet-oam-xl-v1.0.0, or the path of a .ckpt or .pt file (`pet-flows models` lists what "
+            "pet-oam-xl-v1.0.0, the path of a .ckpt or .pt file, or another family's "
+            f"({', '.join(f'{name}:…' for name in families())}; `pet-flows models` lists what "
             "there is)."
         )
     if sha256 is not None and file.sha256 != sha256:
@@ -123,6 +132,17 @@ def _model_file(name: str, path: Path, trusted: bool, card: dict[str, Any]) -> M
     if not path.is_file():
         raise PetFlowsError(f"The weights of {name} are missing at {path}: reinstall pet-flows.")
     return ModelFile(name, path, sha256_of(path), trusted, card)
+
+
+def _of_family(family: Family, which: str, trust: bool) -> ModelFile:
+    """What a family finds of a name."""
+    if not which.strip():
+        raise PetFlowsError(f"{family.name}: names no model; use {family.help}.")
+    family.require()
+    found = family.find(which)
+    card = {"family": family.name, **(card_of_name(found.name) or {})}
+    sha256 = found.sha256 or sha256_of(found.path)
+    return ModelFile(found.name, found.path, sha256, trust or found.trusted, card, found.model)
 
 
 def _from_hub(model: str, sha256: str | None) -> ModelFile:

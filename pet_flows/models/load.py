@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.models.family import family_of
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 
@@ -52,6 +53,10 @@ def load_model(
         As :func:`pet_flows.models.resolve.resolve`; also a truncated file or one of another kind.
     """
     found = resolve(potential, trust=trust)
+    if family_of(found.spec.model) is not None:
+        raise PetFlowsError(
+            f"{found.spec.model} is not a metatomic model, which this needs: use one of metatrain's."
+        )
     device = pick_device(found.spec.device)
     return _load(found.file.sha256, str(found.file.path), found.spec.dtype, device)
 
@@ -154,6 +159,11 @@ def _unreadable(path: str, error: Exception) -> PetFlowsError:
 
 def describe(potential: ResolvedPotential) -> dict[str, object]:
     """Elements, architecture, parameters: what only the opened file can tell."""
+    family = family_of(potential.spec.model)
+    if family is not None:
+        raw = family[0].load(potential, torch.device("cpu"))
+        interaction_range = raw.cutoff * raw.n_layers
+        return {"elements": sorted(raw.atomic_types), "interaction_range": interaction_range}
     model = load_model(potential.with_(device="cpu"))
     return {
         "elements": list(model.capabilities().atomic_types),

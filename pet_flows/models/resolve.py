@@ -37,12 +37,13 @@ class ResolvedPotential:
     @property
     def card(self) -> dict[str, Any]:
         """What is known of the model, such as ``functional``, ``elements``, ``training_phases``."""
-        return self.file.card
+        variants = self.file.card.get("variants", {})
+        return {**self.file.card, **variants.get(self.spec.variant, {})}
 
     @property
     def functional(self) -> str | None:
         """Exchange-correlation functional of the training data, if known."""
-        return self.file.functional
+        return self.card.get("functional")
 
     @property
     def run_type(self) -> str | None:
@@ -57,6 +58,7 @@ class ResolvedPotential:
             "sha256": self.file.sha256,
             "symmetrization": self.spec.symmetrization,
             "dtype": self.spec.dtype,
+            "variant": self.spec.variant,
             "functional": self.functional,
             "run_type": self.run_type,
         }
@@ -102,8 +104,7 @@ def resolve(
     spec = PotentialSpec(model=potential) if isinstance(potential, str) else potential
     spec = _canonical(spec)
     file = find(spec.model, spec.sha256, trust)
-    is_path = spec.model.endswith((".ckpt", ".pt"))
-    model = str(file.path.resolve()) if is_path else spec.model
+    model = file.model or spec.model
     return ResolvedPotential(spec.with_(sha256=file.sha256, model=model), file)
 
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from pet_flows.models.family import default_symmetrization
 from pet_flows.validate import validated
 
 Dtype = Literal["float32", "float64"]
@@ -17,8 +18,8 @@ class PotentialSpec(BaseModel):
     """A model with its symmetrization, dtype and device; with the hash of its weights.
 
     A spec is *resolved* once ``sha256`` is known (:func:`pet_flows.models.resolve.resolve`).
-    Two specs with the same hash, symmetrization and dtype are the same potential, wherever the
-    file lies and whatever device runs it.
+    Two specs with the same hash, variant, symmetrization and dtype are the same potential, wherever
+    the file lies and whatever device runs it.
 
     Examples
     --------
@@ -29,18 +30,30 @@ class PotentialSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = "pet-mvl"
-    """bundled name, upet name, or path of a .ckpt or .pt"""
+    """bundled name, upet name, path of a .ckpt or .pt, or ``family:which``"""
     sha256: str | None = None
     """of the weights file"""
+    variant: str | None = None
+    """which of the levels of theory that the model knows, such as ``pbesol``"""
     symmetrization: str = "crystal"
-    """strategy string"""
+    """strategy string; of families of equivariant models ``none`` where it is not given"""
     dtype: Dtype = "float64"
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; not part of the digest"""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _symmetrization_of_its_family(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("symmetrization") is not None:
+            return given
+        given = {name: value for name, value in given.items() if name != "symmetrization"}
+        model = given.get("model")
+        own = default_symmetrization(model) if isinstance(model, str) else None
+        return given if own is None else {**given, "symmetrization": own}
+
     @property
     def digest(self) -> str:
-        """Hex digest of (sha256, symmetrization, dtype).
+        """Hex digest of (sha256, symmetrization, dtype), and of the variant where there is one.
 
         Raises
         ------
@@ -49,7 +62,8 @@ class PotentialSpec(BaseModel):
         """
         if self.sha256 is None:
             raise ValueError(f"PotentialSpec of {self.model!r} has no sha256 yet: resolve it first")
-        content = json.dumps([self.sha256, self.symmetrization, self.dtype])
+        parts = [self.sha256, self.symmetrization, self.dtype]
+        content = json.dumps(parts if self.variant is None else [*parts, self.variant])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def with_(self, **changes: Any) -> PotentialSpec:

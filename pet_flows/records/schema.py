@@ -55,6 +55,7 @@ class UsedPotential(Strict):
     sha256: str
     symmetrization: str
     dtype: str
+    variant: str | None = None
     functional: str | None = None
     run_type: str | None = None
 

@@ -1,0 +1,1 @@
+"""Families of potentials besides metatrain's, each one file that declares itself."""
