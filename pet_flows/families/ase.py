@@ -56,8 +56,8 @@ def refuse_choices(found: ResolvedPotential) -> None:
     """
     if found.spec.variant is not None:
         raise PetFlowsError(
-            f"{found.name} has no variants (got {found.spec.variant}): leave --variant out, and give "
-            "in brackets what it is made with."
+            f"{found.name} has no variants (got {found.spec.variant}): leave --variant out, and "
+            "give in brackets what it is made with."
         )
     if found.spec.dtype != "float64":
         raise PetFlowsError(

@@ -59,8 +59,8 @@ class Call:
         made = getattr(import_module(self.module), self.name, None)
         if not (isinstance(made, type) and issubclass(made, base)):
             raise PetFlowsError(
-                f"{self.module}.{self.name} is not a subclass of {base.__module__}.{base.__name__}: "
-                "use one that is, with its module."
+                f"{self.module}.{self.name} is not a subclass of {base.__module__}."
+                f"{base.__name__}: use one that is, with its module."
             )
         try:
             known = signature(made).parameters

@@ -55,7 +55,8 @@ def load_model(
     found = resolve(potential, trust=trust)
     if family_of(found.spec.model) is not None:
         raise PetFlowsError(
-            f"{found.spec.model} is not a metatomic model, which this needs: use one of metatrain's."
+            f"{found.spec.model} is not a metatomic model, which this needs: use one of "
+            "metatrain's."
         )
     device = pick_device(found.spec.device)
     return _load(found.file.sha256, str(found.file.path), found.spec.dtype, device)
