@@ -7,8 +7,9 @@ travel with it, the bound strategy, the symmetry to keep, and the tally of what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +24,19 @@ from pet_flows.errors import StructureError
 EvaluateEach = Callable[[Sequence[System]], Sequence[Evaluation | StructureError]]
 
 _KEY = "number"
+
+
+class State(Protocol):
+    """Systems in the order of an optimizer, torch-sim's or ours, each under its number."""
+
+    @property
+    def system_extras(self) -> Mapping[str, Any]:
+        """``number``: ``(S,)`` int."""
+        ...
+
+    def pop(self, places: list[int]) -> Any:
+        """Take some out."""
+        ...
 
 
 class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
@@ -55,12 +69,17 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
         self._next = 0
         self._batch: MovingBatch | None = None
 
-    def enter(self, moving: Sequence[M]) -> ts.SimState:
-        """torch-sim's state of systems where they start; the model knows them from here on."""
+    def register(self, moving: Sequence[M]) -> np.ndarray:
+        """Numbers ``(S,)`` of systems that enter; the model knows them from here on."""
         first = self._next + 1
         self._next += len(moving)
-        numbers = list(range(first, self._next + 1))
-        self._inside.update(zip(numbers, moving, strict=True))
+        numbers = np.arange(first, self._next + 1)
+        self._inside.update(zip(numbers.tolist(), moving, strict=True))
+        return numbers
+
+    def enter(self, moving: Sequence[M]) -> ts.SimState:
+        """torch-sim's state of systems where they start."""
+        numbers = self.register(moving)
         starts = [m.start for m in moving]
         sizes = torch.tensor([len(s) for s in starts])
         kinds = torch.from_numpy(np.concatenate([s.numbers for s in starts]).astype(np.int64))
@@ -71,7 +90,7 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
             pbc=True,  # ours are in the systems; torch-sim's own are never looked at
             atomic_numbers=kinds,
             system_idx=torch.repeat_interleave(torch.arange(len(starts)), sizes),
-            _system_extras={_KEY: torch.tensor(numbers, dtype=torch.int64)},
+            _system_extras={_KEY: torch.from_numpy(numbers)},
         )
 
     @property
@@ -79,11 +98,11 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
         """All systems that have entered and not left."""
         return list(self._inside.values())
 
-    def inside(self, state: ts.SimState | None) -> list[M]:
+    def inside(self, state: State | None) -> list[M]:
         """The systems of a state, in its order."""
         return [] if state is None else [self._inside[n] for n in _numbers(state)]
 
-    def leave[S: ts.SimState](self, state: S, places: Sequence[int]) -> S | None:
+    def leave[S: State](self, state: S, places: Sequence[int]) -> S | None:
         """What is left of a state without the systems at some places, which are forgotten."""
         numbers = _numbers(state)
         for place in places:
@@ -96,27 +115,41 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
 
     def forward(self, state: ts.SimState, **_: object) -> dict[str, torch.Tensor]:
         """Energies (S,) eV, forces (N, 3) eV/Å and stresses (S, 3, 3) eV/Å³ of a state."""
+        hands = np.array([moving.hand for moving in self.inside(state)])[:, None, None]
+        cells = hands * state.row_vector_cell.detach().numpy()
+        found = self.evaluate_at(state, state.positions.detach().numpy(), cells)
+        names = ("energy", "forces", "stress")
+        return {name: torch.from_numpy(each) for name, each in zip(names, found, strict=True)}
+
+    def evaluate_at(
+        self, state: State, positions: np.ndarray, cells: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Energies ``(S,)`` eV, forces ``(N, 3)`` eV/Å, stresses ``(S, 3, 3)`` eV/Å³.
+
+        Parameters
+        ----------
+        state
+            Whose systems they are.
+        positions, cells
+            ``(N, 3)`` and ``(S, 3, 3)`` Å.
+        """
         inside = self.inside(state)
         if self._batch is None or self._batch.members != inside:
             self._batch = MovingBatch(inside)
-        hands = np.array([moving.hand for moving in inside])[:, None, None]
-        cells = hands * state.row_vector_cell.detach().numpy()
-        self._refresh(self._batch, state.positions.detach().numpy(), cells)
+        self._refresh(self._batch, positions, cells)
         energy = np.zeros(len(inside))
         stress = np.zeros((len(inside), 3, 3))
-        forces = [np.zeros((len(moving), 3)) for moving in inside]
+        forces: list[np.ndarray] = []
         for s, moving in enumerate(inside):
             if moving.error is not None:
+                forces.append(np.zeros((len(moving), 3)))
                 continue
             result = moving.last
-            energy[s], forces[s] = result.energy, result.forces
+            energy[s] = result.energy
+            forces.append(result.forces)
             if result.stress is not None:
                 stress[s] = result.stress
-        return {
-            "energy": torch.from_numpy(energy),
-            "forces": torch.from_numpy(np.concatenate(forces)),
-            "stress": torch.from_numpy(stress),
-        }
+        return energy, np.concatenate(forces), stress
 
     def _refresh(self, batch: MovingBatch, positions: np.ndarray, cells: np.ndarray) -> None:
         """Evaluate every system whose geometry is new since its last evaluation."""
@@ -142,7 +175,7 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
             placed[s][0].take(evaluation)
 
 
-def _numbers(state: ts.SimState) -> list[int]:
+def _numbers(state: State) -> list[int]:
     """The numbers of the systems in a state, in its order."""
     numbers: list[int] = state.system_extras[_KEY].tolist()
     return numbers

@@ -1,7 +1,7 @@
-"""Batched optimization with torch-sim: each structure leaves the moment it is done.
+"""Batched optimization: each structure leaves the moment it is done, and others enter.
 
 torch-sim's own runner stops silently at its last step and leaves the cell out of its criterion;
-the loop here keeps its optimizers and replaces what is around them.
+the loop here keeps what of its optimizers is good, and replaces what is around them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pet_flows.engines.evaluation import Batch, System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.moving import MovingSystem
 from pet_flows.engines.moving_batch import weigh
-from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.geometry.ragged import largest_by
 from pet_flows.properties.batch import capacity_of, evaluate_each
@@ -99,7 +98,7 @@ class Descent[T](MovingSystem):
 
 
 class Optimization[T]:
-    """A stream of structures through one of torch-sim's optimizers.
+    """A stream of structures through one optimizer.
 
     Iterating runs it; structures may be added while it runs, and enter when there is space.
 
@@ -142,7 +141,7 @@ class Optimization[T]:
         self._optimizer = OPTIMIZERS[criteria.optimizer]()
         self._waiting: deque[Descent[T]] = deque()
         self._unweighed: list[Descent[T]] = []
-        self._state: ts.SimState | None = None
+        self._state: Any = None
 
     def add(
         self,
@@ -216,7 +215,7 @@ class Optimization[T]:
         if not entering:
             return
         fresh = self._optimizer.start(
-            self.model, self.model.enter(entering), self.freedom, self.pressure
+            self.model, entering, self.freedom, self.pressure
         )
         self._state = fresh if self._state is None else self._optimizer.join(self._state, fresh)
         for descent, residual in zip(entering, self._residuals(entering), strict=True):

@@ -1,4 +1,4 @@
-"""torch-sim's optimizers, corrected where batches of different structures need it.
+"""Optimizers of batches: L-BFGS of ours, and torch-sim's others, corrected where these need it.
 
 Each has ``start`` (a state of fresh structures), ``join`` (structures enter a running batch),
 ``step`` and ``memory`` (what it holds besides the structures). torch-sim pads what an optimizer
@@ -8,21 +8,18 @@ rows in the wrong place (after the cell's), so ``join`` pads here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import torch
 
+from pet_flows.engines.moving import MovingSystem
 from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
+from pet_flows.properties.relax.lbfgs import HISTORY, STIFFNESS, Walk
 
 Freedom = Literal["cell", "shape", "volume", "ions"]
 """what moves besides the atoms: the whole cell, its shape alone, its volume alone, nothing"""
-
-#: eV/Å²; curvature that is taken where nothing is known yet, as in ASE
-STIFFNESS = 70.0
-#: pairs of steps and gradients that torch-sim's L-BFGS keeps
-HISTORY = 20
-
 
 class Optimizer(Protocol):
     """What the loop over a stream of structures needs."""
@@ -31,12 +28,12 @@ class Optimizer(Protocol):
     """steps without progress after which there will be none"""
 
     def start(
-        self, model: BatchedModel, state: ts.SimState, freedom: Freedom, pressure: float
-    ) -> ts.SimState:
-        """State of structures that have just entered; ``pressure`` in eV/Å³."""
+        self, model: BatchedModel, moving: Sequence[MovingSystem], freedom: Freedom, pressure: float
+    ) -> Any:
+        """State of structures that enter, evaluated; ``pressure`` in eV/Å³."""
         ...
 
-    def join(self, state: ts.SimState, fresh: ts.SimState) -> ts.SimState:
+    def join(self, state: Any, fresh: Any) -> Any:
         """One state of a running one and of fresh structures."""
         ...
 
@@ -67,42 +64,26 @@ def _filter(state: ts.SimState, freedom: Freedom, pressure: float) -> dict[str, 
 
 
 class LBFGS:
-    """L-BFGS with steps that stay descents.
-
-    Without a usable newest pair torch-sim's scaling of the inverse Hessian is 1 Å²/eV, many times
-    too long a step; there (at the start, and where the curvature along the last step was not
-    positive) ASE's 1/70 is used instead.
-    """
+    """Ours: see :mod:`.lbfgs`."""
 
     patience = 20
 
     def start(
-        self, model: BatchedModel, state: ts.SimState, freedom: Freedom, pressure: float
-    ) -> ts.SimState:
+        self, model: BatchedModel, moving: Sequence[MovingSystem], freedom: Freedom, pressure: float
+    ) -> Walk:
         """See :class:`Optimizer`."""
-        fresh = ts.lbfgs_init(state, model, alpha=STIFFNESS, **_filter(state, freedom, pressure))
-        fresh.alpha = fresh.alpha.clone()
+        fresh = Walk(model.register(moving), list(moving), freedom, pressure)
+        fresh.evaluate(model)
         return fresh
 
-    def join(self, state: ts.SimState, fresh: ts.SimState) -> ts.SimState:
+    def join(self, state: Walk, fresh: Walk) -> Walk:
         """See :class:`Optimizer`."""
-        extra = 3 if hasattr(state, "cell_positions") else 0
-        width = max(state.s_history.shape[2], fresh.s_history.shape[2])
-        for name in ("s_history", "y_history"):
-            setattr(state, name, _widen(getattr(state, name), width, extra))
-            history = getattr(state, name)
-            setattr(fresh, name, history.new_zeros((fresh.n_systems, *history.shape[1:])))
-        return ts.concatenate_states([state, fresh])
+        state.join(fresh)
+        return state
 
-    def step(self, state: Any, model: BatchedModel) -> None:
+    def step(self, state: Walk, model: BatchedModel) -> None:
         """See :class:`Optimizer`."""
-        ts.lbfgs_step(state, model, max_history=HISTORY)
-        s, y = state.s_history[:, -1], state.y_history[:, -1]
-        curvature = (s * y).sum((1, 2))
-        usable = curvature > 1e-3 * (s * s).sum((1, 2))  # eV/Å²
-        state.s_history[:, -1] = torch.where(usable[:, None, None], s, 0.0)
-        state.y_history[:, -1] = torch.where(usable[:, None, None], y, 0.0)
-        state.alpha = torch.where(usable, 0.0, STIFFNESS).to(state.alpha.dtype)
+        state.step(model)
 
     def memory(self, n_systems: int, largest: int) -> int:
         """See :class:`Optimizer`."""
@@ -120,9 +101,10 @@ class BFGS:
     patience = 20
 
     def start(
-        self, model: BatchedModel, state: ts.SimState, freedom: Freedom, pressure: float
+        self, model: BatchedModel, moving: Sequence[MovingSystem], freedom: Freedom, pressure: float
     ) -> ts.SimState:
         """See :class:`Optimizer`."""
+        state = model.enter(moving)
         fresh = ts.bfgs_init(state, model, alpha=STIFFNESS, **_filter(state, freedom, pressure))
         return self._level(fresh)
 
@@ -154,9 +136,10 @@ class FIRE:
     patience = 100
 
     def start(
-        self, model: BatchedModel, state: ts.SimState, freedom: Freedom, pressure: float
+        self, model: BatchedModel, moving: Sequence[MovingSystem], freedom: Freedom, pressure: float
     ) -> ts.SimState:
         """See :class:`Optimizer`."""
+        state = model.enter(moving)
         fresh = ts.fire_init(state, model, **_filter(state, freedom, pressure))
         fresh.velocities.zero_()
         if hasattr(fresh, "cell_velocities"):
@@ -177,16 +160,6 @@ class FIRE:
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"lbfgs": LBFGS, "bfgs": BFGS, "fire": FIRE}
-
-
-def _widen(history: torch.Tensor, width: int, extra: int) -> torch.Tensor:
-    """History (S, H, M, 3) with space for larger structures; the last ``extra`` rows stay last."""
-    missing = width - history.shape[2]
-    if missing <= 0:
-        return history
-    atoms = history.shape[2] - extra
-    gap = history.new_zeros((*history.shape[:2], missing, 3))
-    return torch.cat([history[:, :, :atoms], gap, history[:, :, atoms:]], dim=2)
 
 
 def _widen_hessian(hessian: torch.Tensor, width: int, extra: int) -> torch.Tensor:
