@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.lattice import closed, labels, products
+from pet_flows.crystallography.lattice import closed, labels, multiply, products
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.projection import Projection
 from pet_flows.crystallography.sites import EXACT, Sites
@@ -241,10 +241,7 @@ def _is_group(rotations: np.ndarray, permutations: np.ndarray) -> bool:
     order = np.argsort(own)
     # the products of this one and then each of the others: f_i W V + … = f_q(p(i))
     table = order[np.searchsorted(own[order], labels(products(rotations)))]
-    return all(
-        (permutations[row] == permutations[:, permutation]).all()
-        for row, permutation in zip(table, permutations, strict=True)
-    )
+    return multiply(permutations, table)
 
 
 def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) -> np.ndarray:

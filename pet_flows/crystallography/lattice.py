@@ -16,6 +16,9 @@ TIGHT = 1e-6
 #: orders of the groups a lattice can have, inversion included
 _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 
+#: numbers compared at once
+AT_ONCE = 1_000_000
+
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
 
 
@@ -99,7 +102,23 @@ def mappings(
 
 def closed(ops: np.ndarray) -> bool:
     """Whether integer matrices ``(m, 3, 3)`` contain all their products."""
-    return bool(np.isin(labels(products(ops)), labels(ops)).all())
+    own, wanted = np.sort(labels(ops)), labels(products(ops))
+    found = own.take(np.searchsorted(own, wanted), mode="clip")
+    return bool((found == wanted).all())
+
+
+def multiply(permutations: np.ndarray, table: np.ndarray) -> bool:
+    """Whether permutations ``(m, n)``, one after the other, are those that a table ``(m, m)`` says.
+
+    ``table[a, b]`` is the product of a and then b.
+    """
+    m, n = permutations.shape
+    at_once = max(1, AT_ONCE // (m * n))
+    for start in range(0, m, at_once):
+        rows = slice(start, start + at_once)
+        if (permutations[table[rows]] != permutations[:, permutations[rows]].swapaxes(0, 1)).any():
+            return False
+    return True
 
 
 def products(ops: np.ndarray) -> np.ndarray:

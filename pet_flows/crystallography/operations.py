@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pet_flows.crystallography.sites import EXACT, PLACES, Sites, rarest_class
+from pet_flows.crystallography.rarest import rarest_class
+from pet_flows.crystallography.sites import EXACT, PLACES, Sites
 
 
 def find_operations(

@@ -13,7 +13,8 @@ import numpy as np
 from ase.geometry import minkowski_reduce
 from scipy.spatial import cKDTree
 
-from pet_flows.crystallography.sites import EXACT, PLACES, Sites, rarest_class, wrapped
+from pet_flows.crystallography.rarest import rarest_class
+from pet_flows.crystallography.sites import EXACT, PLACES, Sites, wrapped
 
 #: a tolerance that finds fewer translations than one larger by this factor lies among residuals
 #: that are equal but for round-off, as those of a supercell with one displaced atom are

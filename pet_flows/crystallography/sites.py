@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from pet_flows.geometry.neighbours import find_neighbours
-
 #: Å; beyond this two places are not the same in exact arithmetic
 EXACT = 1e-9
 #: places (candidates × atoms) looked up at once: some ten MB
 PLACES = 500_000
-#: Å; atoms are told apart by their neighbours within this
-SURROUNDINGS = 5.0
+#: distances that are sooner computed than a tree is made and asked
+FEW = 10_000
 
 
 class Sites:
@@ -23,10 +21,9 @@ class Sites:
         self.cell = np.asarray(cell, dtype=float)
         self.inverse = np.linalg.inv(self.cell)
         self.fractional = positions @ self.inverse
-        self._members = {z: np.nonzero(self.numbers == z)[0] for z in np.unique(self.numbers)}
-        self._trees = {
-            z: cKDTree(wrapped(self.fractional[i]), boxsize=1.0) for z, i in self._members.items()
-        }
+        kinds = sorted(set(self.numbers.tolist()))
+        self._members = {z: np.nonzero(self.numbers == z)[0] for z in kinds}
+        self._trees: dict[int, cKDTree] = {}
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -65,41 +62,32 @@ class Sites:
         Of places ``(c, m, 3)``, fractional, for atoms like those of indices ``which (m,)``.
         """
         index = np.zeros(places.shape[:2], dtype=int)
+        kinds = self.numbers[which]
         for z, members in self._members.items():
-            column = np.nonzero(self.numbers[which] == z)[0]
+            column = np.nonzero(kinds == z)[0]
             if len(column):
-                _, found = self._trees[z].query(wrapped(places[:, column]))
-                index[:, column] = members[found]
+                index[:, column] = members[self._nearest(places[:, column], z)]
         offset = places - self.fractional[index]
         offset -= np.rint(offset)
-        return index, np.linalg.norm(offset @ self.cell, axis=-1)
+        vectors = offset @ self.cell
+        return index, np.sqrt(np.einsum("cma,cma->cm", vectors, vectors))
+
+    def _nearest(self, places: np.ndarray, z: int) -> np.ndarray:
+        """Which of the atoms of an element is nearest to places ``(c, m, 3)``, in fractions."""
+        members = self._members[z]
+        if len(members) == 1:
+            return np.zeros(places.shape[:2], dtype=int)
+        if places.shape[0] * places.shape[1] * len(members) <= FEW:
+            offset = places[:, :, None] - self.fractional[members]
+            offset -= np.rint(offset)
+            return np.einsum("cmna,cmna->cmn", offset, offset).argmin(2)
+        if z not in self._trees:
+            self._trees[z] = cKDTree(wrapped(self.fractional[members]), boxsize=1.0)
+        found: np.ndarray = self._trees[z].query(wrapped(places))[1]
+        return found
 
 
 def wrapped(fractional: np.ndarray) -> np.ndarray:
     """Fractional coordinates into [0, 1), round-off included."""
     inside = fractional - np.floor(fractional)
     return np.where(inside >= 1.0, 0.0, inside)
-
-
-def rarest_class(
-    numbers: np.ndarray, cell: np.ndarray, positions: np.ndarray, tolerance: float
-) -> np.ndarray:
-    """Smallest set of atoms that no symmetry can take out of itself.
-
-    Atoms are told apart by element and by sums over their neighbours, which rotations and
-    translations leave alone: one displaced atom in a supercell is alone in its class.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(m,)`` int, at least one atom.
-    """
-    i, j, _, d = find_neighbours(positions, cell, np.ones(3, dtype=bool), SURROUNDINGS)
-    # nothing at that distance itself, where round-off decides which neighbours are found
-    weights = np.exp(-((d / 2.0) ** 2)) - np.exp(-((SURROUNDINGS / 2.0) ** 2))
-    prints = np.bincount(i, np.sqrt(numbers[j] + 0.5) * weights, len(numbers))
-    order = np.lexsort((prints, numbers))
-    gap = np.diff(prints[order]) > max(1e-6, 100 * tolerance)
-    new = np.concatenate([[True], gap | (np.diff(numbers[order]) != 0)])
-    label = np.cumsum(new) - 1
-    return order[label == np.bincount(label).argmin()]

@@ -20,6 +20,7 @@ import moyopy
 import numpy as np
 import spglib
 
+from pet_flows.crystallography.sites import Sites
 from pet_flows.geometry.closest import closest_pair
 from pet_flows.geometry.sound import LONGEST
 
@@ -27,6 +28,8 @@ from pet_flows.geometry.sound import LONGEST
 BESIDE = (0.1, 3.0)
 #: Å; tolerances within which all others are: what does not change between them is asked about once
 FARTHEST = (BESIDE[0] * 1e-5, BESIDE[1] * 0.1)
+#: part of the lower of two tolerances within which symmetry is that of whatever is below it
+EXACTLY = 0.03
 #: decimals of lattices and fractional coordinates that matter
 DIGITS = 9
 #: triclinic and monoclinic lattices can come near a tie that the two see differently
@@ -78,9 +81,7 @@ def space_groups(
     """
     if not is_sound(lattice, fractional):
         return [None] * len(tolerances)
-    if not _apart(lattice, fractional):
-        return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
-    if len(numbers) > LARGE:
+    if len(numbers) > LARGE and _apart(lattice, fractional):
         return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
     around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
     # plus zero: one that has a sign is the same
@@ -114,16 +115,38 @@ def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
 def _agreed(
     lattice: bytes, fractional: bytes, numbers: bytes, low: float, high: float
 ) -> Answer | None:
-    """What moyopy says at both of two tolerances; None where these differ, or no angle is right."""
+    """What moyopy says at both of two tolerances; None where these differ, or no angle is right.
+
+    Where all that it says at the higher one is exact, it need not be asked at the lower one.
+    """
     cell, places = np.frombuffer(lattice).reshape(3, 3), np.frombuffer(fractional).reshape(-1, 3)
     kinds = np.frombuffer(numbers, dtype=np.int64)
-    exact = _moyopy(cell, places, kinds, low)
-    if exact is None or exact.number < FIRST_ORTHORHOMBIC:
+    if not _apart(cell, places):
         return None
     loose = _moyopy(cell, places, kinds, high)
-    if loose is None or loose.number != exact.number:
+    if loose is None or loose.number < FIRST_ORTHORHOMBIC:
+        return None
+    if _holds(loose, cell, places, kinds, EXACTLY * low):
+        return loose
+    exact = _moyopy(cell, places, kinds, low)
+    if exact is None or loose.number != exact.number:
         return None
     return exact if len(loose.rotations) == len(exact.rotations) else None
+
+
+def _holds(
+    answer: Answer, lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, within: float
+) -> bool:
+    """Whether all operations map lattice and atoms on themselves within a distance in Å."""
+    metric = lattice @ lattice.T
+    rotations = answer.rotations.astype(float)
+    change = np.abs(rotations @ metric @ rotations.swapaxes(1, 2) - metric).max((1, 2))
+    if (change > within * np.sqrt(metric.trace())).any():
+        return False
+    sites = Sites(numbers, lattice, fractional @ lattice)
+    places = fractional @ rotations + answer.translations[:, None]
+    _, residual = sites.nearest(places, np.arange(len(numbers)))
+    return bool(residual.max() <= within)
 
 
 @lru_cache(maxsize=530)

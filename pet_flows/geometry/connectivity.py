@@ -20,11 +20,13 @@ def periodic_rank(atoms: Atoms, cutoff: float) -> int:
         3 for a crystal, 2 for a slab in vacuum, 1 for a chain, 0 for molecules in a box: the
         largest over the connected pieces.
     """
+    # of a small cell each atom is linked to its own images
+    if (np.einsum("ia,ia->i", atoms.cell.array, atoms.cell.array) < cutoff**2).all():
+        return _rank(atoms.cell.array)
     every = np.ones(3, dtype=bool)
     i, j, shift, _ = find_neighbours(atoms.positions, atoms.cell.array, every, cutoff)
     if not len(i):
         return 0
-    # of a small cell each atom is linked to its own images
     if _rank(shift[i == j]) == 3:
         return 3
     n = len(atoms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -90,25 +90,44 @@ def metadata(structure: Structure | None, final: Structure | None) -> dict[str, 
             "composition_reduced", "density", "volume", "volume_per_atom",
         )  # fmt: skip
         return {"elements": [], **dict.fromkeys(names)}
-    composition = structure.composition.element_composition
-    elements = sorted(element.symbol for element in composition)
+    amounts = structure.composition.element_composition.get_el_amt_dict()
+    chemistry = _chemistry(tuple(amounts.items()))
     last = structure if final is None else final
     volume = float(last.volume) if all(last.lattice.pbc) else 0.0
     solid = volume > 0
     return {
-        "formula_pretty": composition.reduced_formula,
-        "formula_anonymous": composition.anonymized_formula,
-        "chemsys": "-".join(elements),
-        "elements": elements,
-        "nelements": len(elements),
+        **chemistry.names,
+        "elements": list(chemistry.elements),
+        "nelements": len(chemistry.elements),
         "nsites": len(structure),
-        "composition_reduced": {
-            str(element): amount for element, amount in composition.reduced_composition.items()
-        },
-        "density": float(last.composition.weight) * DENSITY / volume if solid else None,
+        "composition_reduced": dict(chemistry.reduced),
+        "density": chemistry.weight * DENSITY / volume if solid else None,
         "volume": volume if solid else None,
         "volume_per_atom": volume / len(last) if solid else None,
     }
+
+
+class _Chemistry(NamedTuple):
+    """What amounts of elements say."""
+
+    names: dict[str, str]
+    elements: tuple[str, ...]
+    reduced: dict[str, float]
+    weight: float
+    """u"""
+
+
+@lru_cache(maxsize=4096)  # crystals of a campaign have few compositions
+def _chemistry(amounts: tuple[tuple[str, float], ...]) -> _Chemistry:
+    composition = Composition(dict(amounts))
+    elements = tuple(sorted(element.symbol for element in composition))
+    names = {
+        "formula_pretty": composition.reduced_formula,
+        "formula_anonymous": composition.anonymized_formula,
+        "chemsys": "-".join(elements),
+    }
+    reduced = {str(element): n for element, n in composition.reduced_composition.items()}
+    return _Chemistry(names, elements, reduced, float(composition.weight))
 
 
 def _lattice(cell: np.ndarray, periodic: np.ndarray) -> Lattice:

@@ -156,8 +156,9 @@ def make_reference(
     first = bases[0]
     integers = np.rint(bases @ np.linalg.inv(first)).astype(int)
     # an order that does not depend on which basis came first: identity, then by entries
-    keys = [(not np.array_equal(w, np.eye(3)), *w.ravel().tolist()) for w in integers]
-    integers = integers[sorted(range(len(keys)), key=keys.__getitem__)]
+    flat = integers.reshape(-1, 9)
+    other = (flat != np.eye(3, dtype=int).ravel()).any(1)
+    integers = integers[np.lexsort((*flat.T[::-1], other))]
     reference = CrystalReference(
         h0=np.linalg.cholesky(canonical),
         integers=integers,

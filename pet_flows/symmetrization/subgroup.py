@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pet_flows.crystallography.lattice import multiply
 from pet_flows.crystallography.primitive import Primitive
 
 
@@ -53,10 +54,7 @@ class Subgroup:
         if place[0] < 0 or (place >= 0).sum() < m:
             return False
         products = place[table[np.ix_(self.operations, self.operations)]]
-        return bool((products >= 0).all()) and all(
-            (self.permutations[row] == self.permutations[:, first]).all()
-            for row, first in zip(products, self.permutations, strict=True)
-        )
+        return bool((products >= 0).all()) and multiply(self.permutations, products)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""

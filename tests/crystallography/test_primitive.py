@@ -6,7 +6,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from pet_flows.crystallography.primitive import _of_few, _translations, find_primitive
-from pet_flows.crystallography.sites import EXACT, SURROUNDINGS, Sites
+from pet_flows.crystallography.rarest import SURROUNDINGS
+from pet_flows.crystallography.sites import EXACT, Sites
 from pet_flows.symmetrization.crystal import derive
 from tests.symmetrization.systems import orthogonal, turned
 
