@@ -53,10 +53,21 @@ def run_batch(
             asked.setdefault(entry.key, []).append(entry)
     missing = set(store.needs(list(asked), retry_failed=maker.retry_failed))
     todo = [entries for key, entries in asked.items() if key in missing]
+    found: list[dict[str, Any]] = []
+    told = 0
+
+    def tell(acknowledged: int) -> None:
+        nonlocal told
+        while told < acknowledged:
+            told += 1
+            tell_result(maker.property_name, found[told - 1], True)
+
     with Writer(store) as writer:
         for entry, record, blobs in compute_records(maker, todo, settings, potential):
             writer.put(record, blobs)
-            tell_result(maker.property_name, slim_result(record, entry), True)
+            found.append(slim_result(record, entry))
+            tell(writer.written)
+    tell(len(found))
 
     done = store.heads(list(asked))
     known = [entry for entry in entries if entry.key is not None and entry.key not in missing]

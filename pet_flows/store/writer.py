@@ -35,12 +35,18 @@ class Writer:
     ------
     PetFlowsError
         What could not be written, at the next record or at the end.
+
+    Attributes
+    ----------
+    written
+        How many of the records, in their order, the store has acknowledged.
     """
 
     def __init__(self, results: ResultStore):
         self._results = results
         self._waiting: queue.Queue[_Computed | None] = queue.Queue(MOST)
         self._error: BaseException | None = None
+        self.written = 0
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
 
     def put(self, record: Mapping[str, Any], blobs: Mapping[str, Arrays]) -> None:
@@ -72,6 +78,7 @@ class Writer:
                 continue
             try:
                 self._results.put_all(some)
+                self.written += len(some)
             except BaseException as error:  # raised where records are put
                 self._error = error
 

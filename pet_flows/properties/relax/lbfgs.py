@@ -62,9 +62,11 @@ class Walk:
         self.u = np.concatenate([m.start.positions for m in members])
         self.log = np.zeros((len(members), 3, 3))
         self.history: list[Pair] = []
-        #: where no pair can be used, the stiffness that is taken instead
+        # where the last pair can be used, and no stiffness need be guessed
         self.known = np.zeros(len(members), dtype=bool)
+        self.forces = np.zeros_like(self.u)
         self._measure()
+        self.gradients = np.zeros((len(self.of), 3))
 
     def _measure(self) -> None:
         """Find where rows begin and whose they are."""

@@ -214,9 +214,7 @@ class Optimization[T]:
             used += first.cost
         if not entering:
             return
-        fresh = self._optimizer.start(
-            self.model, entering, self.freedom, self.pressure
-        )
+        fresh = self._optimizer.start(self.model, entering, self.freedom, self.pressure)
         self._state = fresh if self._state is None else self._optimizer.join(self._state, fresh)
         for descent, residual in zip(entering, self._residuals(entering), strict=True):
             descent.arrived(residual)

@@ -21,6 +21,7 @@ from pet_flows.properties.relax.lbfgs import HISTORY, STIFFNESS, Walk
 Freedom = Literal["cell", "shape", "volume", "ions"]
 """what moves besides the atoms: the whole cell, its shape alone, its volume alone, nothing"""
 
+
 class Optimizer(Protocol):
     """What the loop over a stream of structures needs."""
 
