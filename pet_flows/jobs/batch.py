@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.jobs.compute import compute_records
+from pet_flows.jobs.compute import RUNS, compute_records
 from pet_flows.jobs.entries import BatchReference, Entry, JobInput, load_entries
 from pet_flows.jobs.observe import tell_result
 from pet_flows.models.resolve import ResolvedPotential
@@ -63,12 +63,14 @@ def run_batch(
             tell_result(maker.property_name, found[told - 1], True)
 
     with Writer(store) as writer:
-        for entry, record, blobs in compute_records(maker, todo, settings, potential):
+        for entry, record, blobs in compute_records(maker, todo, settings, potential, store.runs):
             writer.put(record, blobs)
             found.append(slim_result(record, entry))
             tell(writer.written)
     tell(len(found))
 
+    if RUNS in maker.declared().takes:  # not before their records are there
+        store.runs.remove_finished()
     done = store.heads(list(asked))
     known = [entry for entry in entries if entry.key is not None and entry.key not in missing]
     store.add_sources([(str(entry.key), maker.source(entry.given.source)) for entry in known])

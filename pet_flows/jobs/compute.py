@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from pet_flows.engines.potential import Potential
     from pet_flows.jobs.base import PropertyMaker
     from pet_flows.properties.outcome import Outcome
+    from pet_flows.store.runs import Runs
 
 logger = logging.getLogger(__name__)
 
+#: field of `Execution` that a property takes whose runs go on from copies in the store
+RUNS = "store_every"
 #: a record, its blobs, and the entry whose structure was computed
 Computed = tuple[Entry, dict[str, Any], dict[str, Any]]
 
@@ -30,6 +33,7 @@ def compute_records(
     asked: Sequence[list[Entry]],
     settings: PropertySettings,
     potential: ResolvedPotential,
+    runs: Runs,
 ) -> Iterator[Computed]:
     """Compute records that are missing, and yield each as its structure is finished.
 
@@ -44,6 +48,8 @@ def compute_records(
         Per record, the entries of the batch that ask for it; the first is computed.
     settings, potential
         Those of the maker, validated and resolved.
+    runs
+        Where copies of unfinished runs are.
     """
     from pet_flows.properties.outcome import Outcome
     from pet_flows.records.build import build_record
@@ -84,7 +90,8 @@ def compute_records(
     from pet_flows.engines.potential import get_potential
 
     loaded = get_potential(potential, chunk_atoms=maker.run_options().chunk_atoms)
-    for index, outcome in _outcomes(maker, [entries[0] for entries in sound], settings, loaded):
+    first = [entries[0] for entries in sound]
+    for index, outcome in _outcomes(maker, first, settings, loaded, runs):
         yield finish(sound[index], outcome, str(loaded.device))
 
 
@@ -93,6 +100,7 @@ def _outcomes(
     entries: Sequence[Entry],
     settings: PropertySettings,
     potential: Potential,
+    runs: Runs,
 ) -> Iterator[tuple[int, Outcome]]:
     """One outcome per entry, in the order in which they finish."""
     declared, options = maker.declared(), maker.run_options()
@@ -111,6 +119,8 @@ def _outcomes(
 
         structures = [atoms[n] for n in chosen]
         inherited = [entries[n].inherited for n in chosen]
+        if RUNS in taken:
+            taken["backups"] = [runs.of(str(entries[n].key)) for n in chosen]
         found = compute(structures, potential, settings, inherited, progress=progress, **taken)
         for outcome in found:
             yield chosen[outcome.index], outcome

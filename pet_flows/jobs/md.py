@@ -19,7 +19,8 @@ class MDMaker(PropertyMaker):
     Given one structure, the output is its record; given a list, slim results. With ``crystal`` as
     symmetrization the runs use ``crystal:orientation``: thermal motion leaves no symmetry that a
     whole holohedry of evaluations could share. Checkpoints lie in ``pet_flows_md`` beside the
-    embedded store; a killed job, run again, goes on from them.
+    embedded store, and copies of them in the store itself; a killed job, run again anywhere, goes
+    on from them.
 
     Parameters
     ----------

@@ -31,3 +31,10 @@ class Execution(PropertySettings):
         description="folder for the checkpoints of molecular dynamics; None for pet_flows_md "
         "beside the embedded store",
     )
+    store_every: int = Field(
+        default=1000,
+        ge=1,
+        description="between copies of these checkpoints in the store, from which other machines "
+        "go on",
+        json_schema_extra=unit("steps"),
+    )

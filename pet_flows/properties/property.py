@@ -75,7 +75,8 @@ class Property:
     purpose
         Gives the purpose, which the settings may decide.
     takes
-        Fields of `Execution` that ``compute`` has arguments for.
+        Fields of `Execution` that ``compute`` has arguments for; with ``store_every`` it also has
+        ``backups``, see :class:`pet_flows.properties.md.backup.Backup`.
     in_campaign
         Settings that a campaign begins with instead of their defaults: it puts different
         structures beside each other.

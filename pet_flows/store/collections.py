@@ -45,6 +45,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "campaigns": (("campaign", "page"),),
     "structures": (("chemsys",),),
     "batches": (),
+    "runs": (),
 }
 #: databases whose indexes this process has made
 _indexed: set[tuple[int, str]] = set()

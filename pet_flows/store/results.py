@@ -21,6 +21,7 @@ from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
 from pet_flows.store.put import Computed, add_sources, put_records
 from pet_flows.store.references import References
+from pet_flows.store.runs import Runs
 from pet_flows.store.structures import Structures
 from pet_flows.store.writes import chunks, is_to_be_repeated, replace_all
 
@@ -41,7 +42,7 @@ class ResultStore:
 
     Attributes
     ----------
-    campaigns, structures, batches, references, blobs
+    campaigns, structures, batches, references, runs, blobs
         What lies beside the records, each of the class of its name.
     """
 
@@ -54,6 +55,7 @@ class ResultStore:
         self.campaigns = Campaigns(by_name["campaigns"])
         self.structures = Structures(by_name["structures"], self.blobs)
         self.batches = Batches(by_name["batches"])
+        self.runs = Runs(by_name["runs"], self.records, self.blobs)
         self._by_name = by_name
         # also when it is merely forgotten: a notebook must not keep the lock of the file
         self.close = weakref.finalize(self, connected.resources.close)

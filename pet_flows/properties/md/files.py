@@ -46,6 +46,14 @@ class RunFiles:
                 return open(path, mode)
         return open(path, mode)
 
+    def replace_checkpoint(self, content: bytes) -> None:
+        """Write a checkpoint so that a kill leaves either it or the one before."""
+        with self.open(self.part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self.part, self.checkpoint)
+
     def keep_names(self) -> None:
         """Let the names of files survive a power cut."""
         folder = os.open(self.folder, os.O_RDONLY)

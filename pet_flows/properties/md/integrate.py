@@ -42,8 +42,8 @@ class Integration:
         Ensemble, time step and the rest.
     on_step
         Called with each run after each of its steps.
-    checkpoint_every
-        Steps between checkpoints.
+    checkpoint_every, store_every
+        Steps between checkpoints, and between copies of them.
     """
 
     def __init__(
@@ -52,8 +52,10 @@ class Integration:
         settings: MDSettings,
         on_step: Callable[[Run], None] | None = None,
         checkpoint_every: int = 100,
+        store_every: int = 1000,
     ):
         self.checkpoint_every = checkpoint_every
+        self.store_every = store_every
         self.on_step = on_step
         self.model = BatchedModel[Run](partial(evaluate_each, evaluator))
         self.settings = settings
@@ -156,9 +158,10 @@ class Integration:
             for phase in phases:
                 self.on_step(phase.run)
         except BaseException:  # the process has to stop: it goes on from this very step
-            for phase in phases:
-                if phase.run.error is None:
-                    self._save(phase)
+            for copy in (False, True):  # there may be no time for copies of all
+                for phase in phases:
+                    if phase.run.error is None:
+                        self._save(phase, copy)
             raise
 
     def _phases(self, state: verlet.MDState) -> list[Phase]:
@@ -234,14 +237,15 @@ class Integration:
         if not hot <= settings.max_temperature:
             run.error = self._exploded(run, f"{hot:.0f} K")
         self._observe(run, phase, last or run.error is not None)
-        if run.error is None and (run.step % self.checkpoint_every == 0 or last):
-            self._save(phase)
+        copy = run.step % self.store_every == 0 and not last
+        if run.error is None and (run.step % self.checkpoint_every == 0 or copy or last):
+            self._save(phase, copy)
 
-    def _save(self, phase: Phase) -> None:
+    def _save(self, phase: Phase, copy: bool) -> None:
         """Make a checkpoint; a run that cannot is stopped."""
         run = phase.run
         try:
-            run.save(phase.positions, phase.cell, phase.momenta)
+            run.save(phase.positions, phase.cell, phase.momenta, copy)
         except StructureError as error:
             last = run.step == self.settings.steps
             if not last or error.reason != "storage_error":  # the result holds all of it

@@ -13,9 +13,9 @@ from pet_flows.engines.moving import MovingSystem
 from pet_flows.properties.md.barostat import Piston
 from pet_flows.properties.md.declaration import MDSettings, degrees_of_freedom
 from pet_flows.properties.md.frames import Snapshot
+from pet_flows.properties.md.kept import Trajectory
 from pet_flows.properties.md.observables import Observables
 from pet_flows.properties.md.thermostat import NoseHooverChain, kinetic_energy
-from pet_flows.properties.md.trajectory import Trajectory
 from pet_flows.properties.specimen import Specimen
 
 if TYPE_CHECKING:
@@ -119,8 +119,13 @@ class Run(MovingSystem):
             total += self.piston.energy
         return total
 
-    def save(self, positions: np.ndarray, cell: np.ndarray, momenta: np.ndarray) -> None:
-        """Make a checkpoint of this step; ``cell`` as the integrator has it."""
+    def save(
+        self, positions: np.ndarray, cell: np.ndarray, momenta: np.ndarray, copy: bool = False
+    ) -> None:
+        """Make a checkpoint of this step; ``cell`` as the integrator has it.
+
+        See :meth:`.kept.Trajectory.checkpoint`.
+        """
         state = {
             "step": np.array(self.step),
             "heat": np.array(self.heat),
@@ -137,7 +142,7 @@ class Run(MovingSystem):
             state["piston"] = self.piston.state()
         observed = self.observables.state()
         state.update({_OBSERVED + key: value for key, value in observed.items()})
-        self.trajectory.checkpoint(state)
+        self.trajectory.checkpoint(state, copy)
 
     def resume(self) -> None:
         """Go on from the last checkpoint, if there is one.
@@ -145,7 +150,7 @@ class Run(MovingSystem):
         Raises
         ------
         StructureError
-            See :meth:`.trajectory.Trajectory.resume`.
+            See :meth:`.kept.Trajectory.resume`.
         """
         self.trajectory.resume(self._restore)
 

@@ -15,12 +15,13 @@ from ase import Atoms
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import refuse_vacuum
+from pet_flows.properties.md.backup import Backup
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.files import RunFiles
 from pet_flows.properties.md.integrate import Integration
 from pet_flows.properties.md.integrate_run import Run
+from pet_flows.properties.md.kept import LAYOUT, Trajectory
 from pet_flows.properties.md.observables import MELTED
-from pet_flows.properties.md.trajectory import LAYOUT, Trajectory
 from pet_flows.properties.outcome import Outcome, Progress, spent
 from pet_flows.properties.specimen import Specimen, specimens
 from pet_flows.symmetrization.spec import parse_spec
@@ -40,6 +41,8 @@ def md(
     momenta: Sequence[np.ndarray | None] | None = None,
     checkpoints: Path | None = None,
     checkpoint_every: int = 100,
+    backups: Sequence[Backup | None] | None = None,
+    store_every: int = 1000,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
     """Run a trajectory of each structure at constant energy, temperature, or pressure.
@@ -72,6 +75,11 @@ def md(
         are ``failed`` (``run_in_use``, retryable). None keeps everything in memory.
     checkpoint_every
         Steps between checkpoints.
+    backups
+        Per structure, where copies of its checkpoints go, from which a run goes on whose folder is
+        another one; they are for whoever stores the outcome to remove.
+    store_every
+        Steps between these copies; one is made also where the process is told to stop.
     progress
         Called with (index, steps done, steps) after each step.
 
@@ -95,7 +103,7 @@ def md(
         if progress is not None:
             progress(run.specimen.index, run.step, settings.steps)
 
-    integration = Integration(potential.evaluator, settings, on_step, checkpoint_every)
+    integration = Integration(potential.evaluator, settings, on_step, checkpoint_every, store_every)
     ready = specimens(
         structures,
         potential,
@@ -114,7 +122,8 @@ def md(
         if twins[name] > 1:  # a structure that is given twice must not write into the same files
             name = f"{name}-{twins[name]}"
         files = None if checkpoints is None else RunFiles(checkpoints, name)
-        trajectory = Trajectory(len(specimen.atoms), files)
+        backup = None if backups is None or files is None else backups[specimen.index]
+        trajectory = Trajectory(len(specimen.atoms), files, backup)
         integration.add(Run.begin(specimen, trajectory, settings, first))
     for run in integration:
         try:
