@@ -109,23 +109,13 @@ def submit(name: str, n: int, batch_size: int, pad: LaunchPad) -> None:
     """Submit a campaign as the command does, of structures made here."""
     from pet_flows.flows.screen import ScreenMaker
     from pet_flows.inputs.structure import as_input
-    from pet_flows.jobs.entries import by_reference
+    from pet_flows.launch.campaign import submit_campaign
     from pet_flows.launch.launchpad import shared_job_store
-    from pet_flows.launch.live import live_structures, one_submission
-    from pet_flows.launch.remaining import remaining
-    from pet_flows.launch.submit import submit
     from pet_flows.store.results import ResultStore
 
     maker = ScreenMaker(name, ("static",), "pet-mvl", batch_size=batch_size)
-    with one_submission(pad, name):
-        inputs = [as_input(s) for s in structures(n)]
-        with ResultStore.from_job_store(shared_job_store()) as results:
-            manifest = maker.manifest(inputs)
-            results.campaigns.put(manifest)
-            given = by_reference(inputs, results)
-            left = remaining(maker, given, results, live_structures(pad, name)).left
-        if left:
-            submit(maker.make(left, manifest), launchpad=pad)
+    with ResultStore.from_job_store(shared_job_store()) as results:
+        submit_campaign(maker, map(as_input, structures(n)), pad, results)
 
 
 def run(pad: LaunchPad, n: int = 0) -> None:

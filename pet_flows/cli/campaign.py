@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,10 @@ from pet_flows.cli.arguments import Asked, parse_query
 from pet_flows.errors import PetFlowsError
 
 if TYPE_CHECKING:
-    from fireworks import LaunchPad
     from jobflow import Flow, JobStore
 
     from pet_flows.flows.campaign_file import CampaignFile, Draft
+    from pet_flows.flows.screen import ScreenMaker
     from pet_flows.inputs.structure import InputStructure
 
 #: endings of campaign files
@@ -151,83 +152,80 @@ def parse_setting(text: str) -> tuple[tuple[str, ...], Any]:
 
 @dataclass
 class Campaign:
-    """A flow, the store it writes to, and how many structures it has.
-
-    Without structures that are left to do there is no flow.
-    """
+    """A flow, the store it writes to, and how many structures it has."""
 
     asked: CampaignFile
-    flow: Flow | None
+    flow: Flow
     store: JobStore
     n_inputs: int
     n_results: int
     properties: tuple[str, ...]
-    n_done: int = 0
-    n_live: int = 0
-    """structures that wait or run"""
 
 
-def build_campaign(campaign: CampaignFile, *, launchpad: LaunchPad | None = None) -> Campaign:
+def build_campaign(campaign: CampaignFile) -> Campaign:
     """Read the inputs, register the campaign, and make its flow.
-
-    Parameters
-    ----------
-    campaign
-        What is asked for.
-    launchpad
-        Structures all of whose records are there, or will be written by what waits or runs on it,
-        are left out of the flow; without it none is.
 
     Raises
     ------
     PetFlowsError
         Anything about it that cannot be done.
     """
-    maker = campaign.maker()
+    maker = checked_maker(campaign)
     from pet_flows.jobs.entries import by_reference
+    from pet_flows.launch.remaining import Plan
     from pet_flows.store.locate import open_job_store
     from pet_flows.store.results import ResultStore
 
+    job_store = open_job_store()
+    structures = list(read(campaign, job_store))
+    results = ResultStore.from_job_store(job_store)
+    n_results = len(structures) * len(maker.properties) * len(maker.specs())
+    results.campaigns.put(maker.manifest(len(structures)), n_results)
+    inputs = by_reference(structures, results)
+    asked = Plan(maker, results).of(inputs)
+    results.campaigns.spread(maker.name, n_results)
+    results.campaigns.add_keys(maker.name, asked.keys, asked.starts)
+    results.campaigns.count(maker.name)
+    return Campaign(
+        campaign, maker.make(inputs), job_store, len(inputs), n_results, tuple(maker.properties)
+    )
+
+
+def checked_maker(campaign: CampaignFile) -> ScreenMaker:
+    """The campaign's maker, after all that can be known to be wrong was refused."""
+    maker = campaign.maker()
     for name in maker.properties:
         maker.makers[name].check()
-    job_store = open_job_store()
-    structures = _read(campaign, job_store)
-    results = ResultStore.from_job_store(job_store)
-    manifest = maker.manifest(structures)
-    results.campaigns.put(manifest)
-    inputs = by_reference(structures, results)
-    left, n_done, n_live = list(inputs), 0, 0
-    if launchpad is not None:
-        from pet_flows.launch.live import live_structures
-        from pet_flows.launch.remaining import remaining
-
-        found = remaining(maker, inputs, results, live_structures(launchpad, campaign.name))
-        left, n_done, n_live = found.left, found.n_done, found.n_live
-    flow = maker.make(left, manifest) if left else None
-    n_results = len(inputs) * len(maker.properties) * len(maker.specs())
-    return Campaign(
-        campaign, flow, job_store, len(inputs), n_results, tuple(maker.properties),
-        n_done, n_live,
-    )  # fmt: skip
+    return maker
 
 
-def _read(campaign: CampaignFile, job_store: JobStore) -> list[InputStructure]:
-    from pet_flows.inputs.sources import read_inputs
+def read(campaign: CampaignFile, job_store: JobStore) -> Iterator[InputStructure]:
+    """Read the inputs, one after the other.
 
-    found: list[InputStructure] = []
+    Raises
+    ------
+    PetFlowsError
+        There are none, or something named is not there.
+    """
+    from pet_flows.inputs.sources import iter_inputs
+
+    none = True
     if campaign.inputs:
-        found += read_inputs(campaign.inputs, structure_path=campaign.structure_path)
+        for given in iter_inputs(campaign.inputs, structure_path=campaign.structure_path):
+            none = False
+            yield given
     if campaign.from_store is not None:
-        from pet_flows.inputs.database import read_store
+        from pet_flows.inputs.database import iter_store
 
-        found += read_store(
+        for given in iter_store(
             job_store.docs_store,
             campaign.from_store.query,
             campaign.structure_path or "structure",
             collection=campaign.from_store.collection,
-        )
-    if not found:
+        ):
+            none = False
+            yield given
+    if none:
         raise PetFlowsError(
             "There is nothing to screen: give files, folders, prototypes:Li,Si or --from-store."
         )
-    return found

@@ -33,7 +33,7 @@ def command(campaign: CampaignName, reason: Reason = None, launchpad: LaunchpadF
         typer.echo(f"Campaign {campaign}: {counted(rerun, 'fizzled firework')} ready again.")
         return
     with ResultStore.open() as store:
-        store.campaigns.manifest(campaign)  # says which there are, if it is none
+        store.campaigns.head(campaign)  # says which there are, if it is none
         allowed = allow_again(store.records, {"sources.campaign": campaign, "reason": reason})
     typer.echo(
         f"{counted(allowed, 'record')} that failed for {reason} may be computed again: submit the "

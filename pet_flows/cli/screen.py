@@ -94,7 +94,6 @@ def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     from pet_flows.jobs.observe import observers, watchers
 
     outcomes: list[tuple[str, dict[str, Any], bool]] = []
-    assert campaign.flow is not None  # only submit leaves out what is done
     course = Course(campaign.n_results)
 
     def observe(name: str, slim: dict[str, Any], computed: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jobflow import Flow, Maker
+from jobflow import Flow, Job, Maker
 from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
@@ -21,10 +21,8 @@ from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.execution import Execution
 from pet_flows.properties.registry import get_property, properties
 from pet_flows.properties.settings import PropertySettings
+from pet_flows.records.keys import FIRST
 from pet_flows.validate import validated
-
-#: where the others start from what it gives
-FIRST = "relax"
 
 
 @dataclass
@@ -130,18 +128,8 @@ class ScreenMaker(Maker):
             **own,
         )
 
-    def manifest(self, inputs: Sequence[JobInput]) -> dict[str, Any]:
-        """What the campaign is, for ``pet_campaigns``: immutable, with the digest of its inputs."""
-        from pet_flows.records.keys import digest, input_digest, structure_digest
-
-        starts: list[Any] = []
-        for given in inputs:
-            if isinstance(given, InputStructure):
-                starts.append(input_digest(given.structure, given.source, given.problem))
-            elif isinstance(given, Structure):
-                starts.append(structure_digest(given))
-            else:
-                starts.append(getattr(given, "digest", None))
+    def manifest(self, n_inputs: int | None = None) -> dict[str, Any]:
+        """What the campaign is about, for ``pet_campaigns``; ``n_inputs`` where that is known."""
         specs = self.specs()
         # what runs it (device, path of the weights) is no part of what the campaign is
         potentials = [
@@ -158,21 +146,50 @@ class ScreenMaker(Maker):
         return {
             "name": self.name,
             "properties": sorted(self.properties),
-            "n_inputs": len(inputs),
-            "inputs_digest": digest(sorted(starts)),
+            **({} if n_inputs is None else {"n_inputs": n_inputs}),
             "potentials": potentials[0] if len(potentials) == 1 else potentials,
             "settings": {name: self.makers[name].physics().identity() for name in self.properties},
         }
 
-    def make(self, inputs: Sequence[JobInput], manifest: dict[str, Any] | None = None) -> Flow:
+    def batch(
+        self,
+        given: Any,
+        potential: PotentialSpec,
+        names: Sequence[str],
+        manifest: dict[str, Any],
+        label: str = "",
+    ) -> dict[str, Job]:
+        """Jobs of some properties of one batch, the relaxation first, the others of its output.
+
+        Parameters
+        ----------
+        given
+            Structures, as the makers take them.
+        potential
+            One of `specs`.
+        names
+            Of properties of this campaign.
+        manifest
+            See `manifest`.
+        label
+            Behind the names of the jobs.
+        """
+        jobs: dict[str, Job] = {}
+        for name in (one for one in self.properties if one in names):
+            job = replace(self.maker(name, potential), manifest=manifest).make(given)
+            job.name = f"{job.name} {label}".rstrip()
+            jobs[name] = job
+            if name == FIRST:
+                given = job.output
+        return jobs
+
+    def make(self, inputs: Sequence[JobInput]) -> Flow:
         """Flow over batches of the inputs.
 
         Parameters
         ----------
         inputs
             pymatgen Structures, InputStructures, or references to stored structures.
-        manifest
-            Of the whole campaign, where ``inputs`` are only those that are left to do.
 
         Returns
         -------
@@ -193,23 +210,19 @@ class ScreenMaker(Maker):
         whole: list[JobInput] = [
             as_input(given) if isinstance(given, Structure) else given for given in inputs
         ]
-        manifest = manifest or self.manifest(whole)
+        manifest = self.manifest(len(whole))
         size = self.run_options().batch_size
         batches = [whole[n : n + size] for n in range(0, len(whole), size)]
-        jobs = []
-        outputs: dict[str, list[Any]] = {name: [] for name in self.properties}
+        names = tuple(self.properties)
+        jobs: list[Flow | Job] = []
+        outputs: dict[str, list[Any]] = {name: [] for name in names}
         for spec in self.specs():
-            makers = {name: self.maker(name, spec) for name in self.properties}
-            for n, of_batch in enumerate(batches, 1):
-                batch: Any = of_batch
-                for name, maker in makers.items():
-                    job = replace(maker, manifest=manifest).make(batch)
-                    if len(batches) > 1:
-                        job.name = f"{job.name} {n}/{len(batches)}"
-                    jobs.append(job)
+            for n, batch in enumerate(batches, 1):
+                label = f"{n}/{len(batches)}" if len(batches) > 1 else ""
+                of_batch = self.batch(batch, spec, names, manifest, label)
+                jobs += of_batch.values()
+                for name, job in of_batch.items():
                     outputs[name].append(job.output)
-                    if name == FIRST:
-                        batch = job.output
         return Flow(jobs, output=outputs, name=self.name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from maggma.core import Store
@@ -22,6 +22,18 @@ def read_store(
     *,
     collection: str | None = None,
 ) -> list[InputStructure]:
+    """Read the structures of the documents that a query finds; see `iter_store`."""
+    return list(iter_store(store, query, structure_path, limit, collection=collection))
+
+
+def iter_store(
+    store: Store,
+    query: Mapping[str, Any] | None = None,
+    structure_path: str = "structure",
+    limit: int = 0,
+    *,
+    collection: str | None = None,
+) -> Iterator[InputStructure]:
     """Read the structures of the documents that a query finds, ordered by ``_id``.
 
     Parameters
@@ -37,9 +49,9 @@ def read_store(
     collection
         Another collection of the same database. By default the store's own.
 
-    Returns
-    -------
-    list of InputStructure
+    Yields
+    ------
+    InputStructure
         ``material_id``, ``task_id`` and ``tags`` from the document (else its ``_id``),
         ``database`` and ``collection`` from the store. A document without a structure there has
         a ``problem``.
@@ -54,6 +66,7 @@ def read_store(
     source = store if collection is None else _sibling(store, collection)
     name = collection or getattr(store, "collection_name", None)
     database = getattr(store, "database", None)
+    none = True
     try:
         source.connect()
         documents = source.query(
@@ -62,12 +75,11 @@ def read_store(
             sort={"_id": 1},
             limit=limit,
         )
-        found = [
-            read_document(
+        for document in documents:
+            none = False
+            yield read_document(
                 document, structure_path=structure_path, database=database, collection=name
             )
-            for document in documents
-        ]
     except ConnectionFailure as error:
         raise PetFlowsError(
             f"The database {database!r} does not answer ({_brief(error)}): check that the server "
@@ -81,12 +93,11 @@ def read_store(
     finally:
         if source is not store:
             source.close()
-    if not found:
+    if none:
         raise PetFlowsError(
             f"No document of the collection {name!r} matches {json.dumps(query or {}, default=str)}"
             ": check the collection and the query."
         )
-    return found
 
 
 def _sibling(store: Store, collection: str) -> Store:

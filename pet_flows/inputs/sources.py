@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pet_flows.errors import PetFlowsError
@@ -20,6 +20,13 @@ PROTOTYPES = "prototypes:"
 def read_inputs(
     arguments: Sequence[str], structure_path: str | None = None
 ) -> list[InputStructure]:
+    """Read everything that was named; see `iter_inputs`."""
+    return list(iter_inputs(arguments, structure_path))
+
+
+def iter_inputs(
+    arguments: Sequence[str], structure_path: str | None = None
+) -> Iterator[InputStructure]:
     """Read everything that was named, in that order; each file once.
 
     Parameters
@@ -31,9 +38,9 @@ def read_inputs(
         Where documents in JSON files hold their structure, keys joined by dots
         (``output.structure``); by default wherever there is one.
 
-    Returns
-    -------
-    list of InputStructure
+    Yields
+    ------
+    InputStructure
         What could not be read is among them, with its ``problem``.
 
     Raises
@@ -47,24 +54,26 @@ def read_inputs(
         raise PetFlowsError(
             "No input was given: name a file, a folder, a pattern or prototypes:Li,Si."
         )
-    found: list[InputStructure] = []
+    none = True
     seen: set[str] = set()
     for argument in arguments:
         if argument.startswith(PROTOTYPES):
-            found += build_prototypes(_elements(argument))
+            none = False
+            yield from build_prototypes(_elements(argument))
             continue
         for path, chosen in _files(argument):
             where = os.path.abspath(path)  # two links to one file are two inputs
             if where in seen:
                 continue
             seen.add(where)
-            found += read_file(path, chosen=chosen, structure_path=structure_path)
-    if not found:
+            for given in read_file(path, chosen=chosen, structure_path=structure_path):
+                none = False
+                yield given
+    if none:
         raise PetFlowsError(
             f"No structure was found in {', '.join(map(str, arguments))}, whose files are sound, "
             "but hold something else: name files of structures."
         )
-    return found
 
 
 def _files(argument: str) -> list[tuple[Path, bool]]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
 
 
+#: fields of records that a slim result is made of
+SLIM = ("state", "reason", "message", "result.energy_per_atom")
+
+
 def run_batch(
     maker: PropertyMaker,
     given: Sequence[JobInput] | BatchReference,
@@ -71,7 +75,7 @@ def run_batch(
 
     if RUNS in maker.declared().takes:  # not before their records are there
         store.runs.remove_finished()
-    done = store.heads(list(asked))
+    done = store.existing(list(asked), SLIM)
     known = [entry for entry in entries if entry.key is not None and entry.key not in missing]
     store.add_sources([(str(entry.key), maker.source(entry.given.source)) for entry in known])
     computed = {id(entries[0]) for entries in todo}

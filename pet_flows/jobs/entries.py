@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input, make_source
+from pet_flows.records.keys import structure_digest
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
@@ -93,36 +94,60 @@ def refuse_ase(given: Any) -> None:
             )
 
 
+def reference(given: InputStructure) -> StructureReference | InputStructure:
+    """Name a structure by its digest; an impossible input stays whole."""
+    if given.problem is not None or given.structure is None:
+        return given
+    return StructureReference(structure_digest(given.structure), given.source, given.dropped)
+
+
 def by_reference(inputs: Sequence[InputStructure], store: ResultStore) -> list[JobInput]:
     """Put the structures into the store and return references; impossible inputs stay whole."""
-    sound = [g.structure for g in inputs if g.problem is None and g.structure is not None]
-    digests = iter(store.structures.put(sound))
-    return [
-        StructureReference(next(digests), given.source, given.dropped)
-        if given.problem is None and given.structure is not None
-        else given
-        for given in inputs
-    ]
+    found: list[JobInput] = [reference(given) for given in inputs]
+    put_structures(inputs, found, store)
+    return found
+
+
+def put_structures(
+    inputs: Iterable[InputStructure], references: Iterable[JobInput], store: ResultStore
+) -> None:
+    """Put structures into the store under the digests of their references."""
+    store.structures.put_as(
+        {
+            named.digest: given.structure
+            for given, named in zip(inputs, references, strict=True)
+            if isinstance(named, StructureReference) and given.structure is not None
+        }
+    )
 
 
 def batch_by_reference(inputs: Sequence[JobInput], store: ResultStore) -> BatchReference:
-    """Put a list of references and impossible inputs into the store."""
+    """Put a list of references, impossible inputs and slim results into the store."""
     documents: list[dict[str, Any]] = []
     for given in inputs:
         if isinstance(given, StructureReference):
-            known = {name: value for name, value in given.source.items() if value}
-            documents.append({"digest": given.digest, "source": known, "dropped": given.dropped})
+            documents.append(
+                {"digest": given.digest, "source": _known(given.source), "dropped": given.dropped}
+            )
         elif isinstance(given, InputStructure):
             documents.append({"whole": given.as_dict()})
+        elif isinstance(given, dict):
+            documents.append({"parent": given["key"], "source": _known(given["source"])})
         else:
             raise TypeError(f"a {type(given).__name__} was not made by by_reference")
     return BatchReference(store.batches.put(documents), len(documents))
+
+
+def _known(source: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in source.items() if value}
 
 
 def _of_batch(document: dict[str, Any]) -> JobInput:
     if "whole" in document:
         return cast("InputStructure", InputStructure.from_dict(document["whole"]))
     source = make_source(**document["source"])
+    if "parent" in document:
+        return {"key": document["parent"], "state": "ok", "source": source}
     return StructureReference(document["digest"], source, document["dropped"])
 
 

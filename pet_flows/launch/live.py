@@ -6,14 +6,17 @@ import logging
 import threading
 import time
 import uuid
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from pet_flows.inputs.structure import InputStructure
+from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.entries import StructureReference
 from pet_flows.records.keys import digest, input_digest
 from pet_flows.records.schema import SOURCE_IDENTITY
@@ -29,15 +32,15 @@ LIVE = ("READY", "RESERVED", "RUNNING", "PAUSED", "DEFUSED")
 _BEAT, _DEAD = 3.0, 20.0
 
 
-def mark_of(given: Any, sha256: str | None) -> str | None:
-    """Short digest of a structure, its names, and the weights it is computed with.
+def mark_of(given: Any, used: str) -> str | None:
+    """Short digest of a structure, its names, and the potential it is computed with.
 
     Parameters
     ----------
     given
         As jobs hold it; None is given back for what is no structure, such as a parent's output.
-    sha256
-        Of the weights.
+    used
+        `potential_used` of the maker.
     """
     if isinstance(given, StructureReference):
         start = given.digest
@@ -46,30 +49,60 @@ def mark_of(given: Any, sha256: str | None) -> str | None:
     else:
         return None
     names = [given.source.get(name) for name in SOURCE_IDENTITY if name != "campaign"]
-    return str(digest([start, names, sha256]))[:16]
+    return str(digest([start, names, used]))[:16]
 
 
-def live_structures(launchpad: LaunchPad, campaign: str) -> dict[str, set[str]]:
-    """Properties that wait or run, by `mark_of` their structure.
+def potential_used(maker: PropertyMaker) -> str:
+    """Weights, symmetrization and dtype that a maker was given, whatever its property needs."""
+    potential = maker.potential
+    names = ("sha256", "symmetrization", "dtype")
+    return "/".join(str(getattr(maker, n, None) or getattr(potential, n, None)) for n in names)
+
+
+class Live:
+    """Properties of a campaign that wait or run, by structure; 10 bytes for each.
 
     What waits for a firework that fizzled will not be run, and does not count.
     """
-    found: dict[str, set[str]] = {}
-    states = {
-        firework["fw_id"]: firework["state"]
-        for firework in launchpad.fireworks.find(
-            {"spec.campaign": campaign}, {"fw_id": 1, "state": 1}
-        )
-    }
-    for workflow in _open(launchpad, campaign):
-        metadata, nodes = workflow["metadata"], sorted(workflow["nodes"])
-        fizzled = any(states.get(fw_id) == "FIZZLED" for fw_id in nodes)
-        counted = LIVE if fizzled else (*LIVE, "WAITING")
-        order = zip(nodes, metadata["properties"], strict=False)
-        alive = {of for fw_id, of in order if states.get(fw_id) in counted}
-        for mark in metadata["structures"] if alive else ():
-            found.setdefault(mark, set()).update(alive)
-    return found
+
+    def __init__(self, launchpad: LaunchPad, campaign: str):
+        query = {"spec.campaign": campaign, "state": {"$ne": "COMPLETED"}}
+        found = launchpad.fireworks.find(query, {"fw_id": 1, "state": 1})
+        states = {firework["fw_id"]: firework["state"] for firework in found}
+        self._kinds: list[frozenset[str]] = []
+        marks, kinds = array("Q"), array("H")
+        for workflow in _open(launchpad, campaign):
+            metadata, nodes = workflow["metadata"], sorted(workflow["nodes"])
+            fizzled = any(states.get(fw_id) == "FIZZLED" for fw_id in nodes)
+            counted = LIVE if fizzled else (*LIVE, "WAITING")
+            order = zip(nodes, metadata["properties"], strict=False)
+            alive = frozenset(of for fw_id, of in order if states.get(fw_id) in counted)
+            if not alive:
+                continue
+            if alive not in self._kinds:
+                self._kinds.append(alive)
+            of = [int(mark, 16) for mark in metadata["structures"]]
+            marks.extend(of)
+            kinds.extend([self._kinds.index(alive)] * len(of))
+        order_ = np.argsort(np.array(marks, "u8"), kind="stable")
+        self._marks, self._of = np.array(marks, "u8")[order_], np.array(kinds, "u2")[order_]
+
+    def __len__(self) -> int:
+        """How many structures, with each of their potentials."""
+        return len(np.unique(self._marks))
+
+    def of(self, marks: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Properties that wait or run, by `mark_of` structures, of those that have any."""
+        if not marks:
+            return {}
+        asked = np.array([int(mark, 16) for mark in marks], "u8")
+        first = np.searchsorted(self._marks, asked, "left")
+        last = np.searchsorted(self._marks, asked, "right")
+        return {
+            mark: frozenset().union(*(self._kinds[kind] for kind in self._of[a:b]))
+            for mark, a, b in zip(marks, first, last, strict=True)
+            if b > a
+        }
 
 
 def remove_unfinished(launchpad: LaunchPad, campaign: str) -> None:

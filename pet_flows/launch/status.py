@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pet_flows.flows.screen import FIRST
 from pet_flows.launch.heartbeat import HEARTBEAT_SAID, MISSED
 from pet_flows.launch.live import states_of
+from pet_flows.records.keys import FIRST
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -46,6 +46,8 @@ class Status:
     n_potentials: int
     records: dict[str, Counter[str]]
     """property → how many records are in each state, in the order they are computed"""
+    n_records: int | None = None
+    """that were asked for; None where nobody counted them"""
     reasons: Counter[str] = field(default_factory=Counter)
     """of records that failed or did not converge"""
     per_hour: float | None = None
@@ -58,6 +60,8 @@ class Status:
     @property
     def expected(self) -> int | None:
         """How many records there will be, if every structure can be relaxed."""
+        if self.n_records is not None:
+            return self.n_records
         if self.n_structures is None:
             return None
         return self.n_structures * self.n_potentials * len(self.records)
@@ -102,7 +106,8 @@ def status_of(results: ResultStore, campaign: str, launchpad: LaunchPad | None =
     PetFlowsError
         There is no such campaign.
     """
-    manifest = results.campaigns.manifest(campaign) or {}
+    head = results.campaigns.head(campaign)
+    manifest = head["manifest"] or {}
     potentials = manifest.get("potentials")
     ours = {"sources.campaign": campaign}
     names = list(manifest.get("properties") or results.records.distinct("property", ours))
@@ -118,9 +123,10 @@ def status_of(results: ResultStore, campaign: str, launchpad: LaunchPad | None =
     }  # fmt: skip
     found = Status(
         campaign,
-        manifest.get("n_inputs"),
+        head.get("n_structures", manifest.get("n_inputs")),
         len(potentials) if isinstance(potentials, list) else 1,
         records,
+        head.get("n_records"),
     )
     bad = {**ours, "state": {"$in": ["failed", "unconverged"]}}
     found.reasons = Counter(

@@ -61,8 +61,7 @@ def submit(
     """
     from fireworks import LaunchPad
 
-    if category is not None and category not in CATEGORIES:
-        raise PetFlowsError(f"category must be {' or '.join(CATEGORIES)} (got {category!r}).")
+    check_category(category)
     with nothing_submitted():
         job_store = shared_job_store()
         try:
@@ -72,7 +71,13 @@ def submit(
                 workflows = to_workflows(flow, results, category=category, priority=priority)
         finally:
             job_store.close()
-    return _add(pad, workflows)
+    return add_workflows(pad, workflows)
+
+
+def check_category(category: str | None) -> None:
+    """Refuse categories of fireworks that no worker of ours takes."""
+    if category is not None and category not in CATEGORIES:
+        raise PetFlowsError(f"category must be {' or '.join(CATEGORIES)} (got {category!r}).")
 
 
 @contextmanager
@@ -81,11 +86,25 @@ def nothing_submitted() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise _not_submitted(error) from None
+        raise stopped(error, 0, None) from None
 
 
-def _add(pad: LaunchPad, workflows: Sequence[Workflow]) -> list[int]:
+def add_workflows(
+    pad: LaunchPad, workflows: Sequence[Workflow], before: int | None = None
+) -> list[int]:
     """Put workflows on the LaunchPad, each of them whole or not at all.
+
+    Parameters
+    ----------
+    pad
+        Where to.
+    workflows
+        All there are; or some of a submission of which ``before`` fireworks arrived already.
+
+    Returns
+    -------
+    list of int
+        Ids of the fireworks, in order.
 
     Raises
     ------
@@ -103,14 +122,9 @@ def _add(pad: LaunchPad, workflows: Sequence[Workflow]) -> list[int]:
         except PyMongoError as error:
             ids = sorted(fw.fw_id for workflow in some for fw in workflow.fws if fw.fw_id > 0)
             arrived = _whole(pad, ids, error)
-            if done + arrived == 0:
-                raise _not_submitted(error) from None
             if done + arrived < total:
-                raise ServerAwayError(
-                    f"MongoDB stopped the submission ({type(error).__name__}: {brief(error)}): "
-                    f"{done + arrived} of {total} fireworks were submitted; submit again when it "
-                    "answers, for the rest."
-                ) from None
+                whole = total if before is None else None
+                raise stopped(error, (before or 0) + done + arrived, whole) from None
             # all of it had arrived, only the answer had not
         done += sum(map(len, ordered[start : start + CHUNK]))
     return [firework.fw_id for fireworks in ordered for firework in fireworks]
@@ -155,8 +169,14 @@ def _whole(pad: LaunchPad, ids: Sequence[int], error: PyMongoError) -> int:
     return count
 
 
-def _not_submitted(error: PyMongoError) -> ServerAwayError:
+def stopped(error: PyMongoError, arrived: int, total: int | None) -> ServerAwayError:
+    """Say that a connection broke, and how many fireworks had arrived; of how many, if known."""
+    of = "" if total is None else f" of {total}"
+    said = (
+        f"{arrived}{of} fireworks were submitted; submit again when it answers, for the rest."
+        if arrived
+        else "nothing was submitted; submit again when it answers."
+    )
     return ServerAwayError(
-        f"MongoDB stopped the submission ({type(error).__name__}: {brief(error)}): nothing was "
-        "submitted; submit again when it answers."
+        f"MongoDB stopped the submission ({type(error).__name__}: {brief(error)}): {said}"
     )

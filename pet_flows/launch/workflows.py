@@ -13,7 +13,7 @@ from pet_flows.inputs.structure import InputStructure, make_input, make_source
 from pet_flows.jobs.base import PropertyMaker, category_of_device
 from pet_flows.jobs.entries import StructureReference, batch_by_reference, by_reference
 from pet_flows.jobs.force_field import potential_of
-from pet_flows.launch.live import mark_of
+from pet_flows.launch.live import mark_of, potential_used
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def to_workflows(
     jobs = [job for job, _ in whole.iterflow()]
     marks = {job.uuid: _refer(job, results) for job in jobs}
     for job in jobs:
-        _mark(job, category, priority)
+        mark_job(job, category, priority)
     campaigns = {_campaign(job) for job in jobs}
     if len(campaigns) == 1 and (campaign := campaigns.pop()) is not None:
         return _of_batches(whole, campaign, marks)
@@ -62,9 +62,6 @@ def to_workflows(
 
 def _of_batches(flow: Flow, campaign: str, marks: Mapping[str, set[str]]) -> list[Workflow]:
     """One workflow for each set of jobs that depend on each other; ``marks`` by job."""
-    from fireworks import Workflow
-    from jobflow.managers.fireworks import job_to_firework
-
     with warnings.catch_warnings():
         # batches are independent of each other: so they should be
         warnings.filterwarnings("ignore", "Some jobs are not connected")
@@ -72,17 +69,40 @@ def _of_batches(flow: Flow, campaign: str, marks: Mapping[str, set[str]]) -> lis
     batches = _connected(parents)
     found = []
     for n, batch in enumerate(batches, 1):
-        made: dict[str, Any] = {}
-        fireworks = [job_to_firework(job, parents=of, parent_mapping=made) for job, of in batch]
-        makers: list[Any] = [job.maker for job, _ in batch]
-        metadata = {
-            "campaign": campaign,
-            "properties": [maker.property_name for maker in makers],  # as the fireworks
-            "structures": sorted(set().union(*(marks[job.uuid] for job, _ in batch))),
-        }
+        structures = sorted(set().union(*(marks[job.uuid] for job, _ in batch)))
         name = campaign if len(batches) == 1 else f"{campaign} {n}/{len(batches)}"
-        found.append(Workflow(fireworks, name=name, metadata=metadata))
+        found.append(workflow_of(batch, campaign, structures, name))
     return found
+
+
+def workflow_of(
+    jobs: Sequence[tuple[Job, list[str]]], campaign: str, structures: Sequence[str], name: str
+) -> Workflow:
+    """Make one workflow of a campaign.
+
+    Parameters
+    ----------
+    jobs
+        Of our makers, each with the uuids of those before it that it needs.
+    campaign
+        Its name.
+    structures
+        Marks of all that it is about (`pet_flows.launch.live.mark_of`).
+    name
+        Of the workflow.
+    """
+    from fireworks import Workflow
+    from jobflow.managers.fireworks import job_to_firework
+
+    made: dict[str, Any] = {}
+    fireworks = [job_to_firework(job, parents=of, parent_mapping=made) for job, of in jobs]
+    makers: list[Any] = [job.maker for job, _ in jobs]
+    metadata = {
+        "campaign": campaign,
+        "properties": [maker.property_name for maker in makers],  # as the fireworks
+        "structures": list(structures),
+    }
+    return Workflow(fireworks, name=name, metadata=metadata)
 
 
 def _connected(jobs: Sequence[tuple[Job, list[str]]]) -> list[list[tuple[Job, list[str]]]]:
@@ -108,7 +128,7 @@ def _campaign(job: Job) -> str | None:
     return job.maker.campaign if isinstance(job.maker, PropertyMaker) else None
 
 
-def _mark(job: Job, category: str | None, priority: int | None) -> None:
+def mark_job(job: Job, category: str | None, priority: int | None) -> None:
     """Say in a job's config what FireWorks is to know of it; what the user set there wins."""
     marks: dict[str, Any] = {} if priority is None else {"_priority": priority}
     given = dict(job.config.manager_config)
@@ -138,19 +158,19 @@ def _refer(job: Job, results: ResultStore) -> set[str]:
     Returns
     -------
     set of str
-        The marks of all of them, with the weights that they are computed with.
+        The marks of all of them, with the potential that they are computed with.
     """
     if not isinstance(job.maker, PropertyMaker):
         return set()
-    sha256 = getattr(job.maker.potential, "sha256", None)
+    used = potential_used(job.maker)
     marks: set[str | None] = set()
 
     def referred(value: Any) -> Any:
         if isinstance(value, Structure | InputStructure):
             value = by_reference([_input(value)], results)[0]
         elif isinstance(value, list) and any(map(_is_structure, value)):
-            return _referred(value, results, marks, sha256)
-        marks.add(mark_of(value, sha256))
+            return _referred(value, results, marks, used)
+        marks.add(mark_of(value, used))
         return value
 
     job.function_args = tuple(map(referred, job.function_args))
@@ -158,14 +178,12 @@ def _refer(job: Job, results: ResultStore) -> set[str]:
     return {mark for mark in marks if mark is not None}
 
 
-def _referred(
-    value: list[Any], results: ResultStore, marks: set[str | None], sha256: str | None
-) -> Any:
+def _referred(value: list[Any], results: ResultStore, marks: set[str | None], used: str) -> Any:
     """A list of structures as one reference, where there is nothing else in it."""
     whole = [n for n, item in enumerate(value) if isinstance(item, Structure | InputStructure)]
     known = dict(zip(whole, by_reference([_input(value[n]) for n in whole], results), strict=True))
     items = [known.get(n, item) for n, item in enumerate(value)]
-    marks.update(mark_of(item, sha256) for item in items)
+    marks.update(mark_of(item, used) for item in items)
     return batch_by_reference(items, results) if all(map(_is_structure, items)) else items
 
 

@@ -17,6 +17,8 @@ from pet_flows.properties.settings import PropertySettings
 
 #: digits that count: Å in the cell, fractions of a lattice vector in positions
 RESOLUTION = 1e-8
+#: property of a campaign whose structures the others start from
+FIRST = "relax"
 
 
 def canonical_json(value: Any) -> str:

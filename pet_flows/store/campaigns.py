@@ -1,4 +1,4 @@
-"""Campaigns: immutable manifests, and the growing sets of their records' keys."""
+"""Campaigns: what they are about, and the growing sets of their structures and records."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from pymongo.errors import DuplicateKeyError
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.records.keys import digest
+from pet_flows.records.keys import FIRST, digest
 from pet_flows.store.patience import patient
 from pet_flows.store.writes import refuse_large
 
@@ -21,17 +22,16 @@ DEFAULT_PAGES = 16
 LONGEST_NAME = 200
 #: settings that manifests held before they became execution, which no campaign is about
 RETIRED = {"md": ("checkpoint_every",)}
-#: what a user calls these entries of a manifest
-SAID_AS = {"n_inputs": "structures", "inputs_digest": "structures"}
 
 
 class Campaigns:
     """The collection ``pet_campaigns``.
 
-    A campaign's document (``_id`` its name) holds manifest and digest. Its keys are spread over
-    ``n_pages`` lists by their digest, so that adding one again changes nothing and no document
-    grows beyond 1 MB: the first list is in the document itself, and the only one for up to 5000
-    records; the others are in documents ``name#1``, ``name#2``, ...
+    A campaign's document (``_id`` its name) holds manifest and digest. The keys of its records, and
+    the digests of the structures it was given, are spread over ``n_pages`` lists by what they are,
+    so that adding one again changes nothing and no document grows beyond 1 MB: the first lists are
+    in the document itself, and the only ones for up to 5000 records; the others are in documents
+    ``name#1``, ``name#2``, ... A campaign may grow by structures, properties and potentials.
 
     Parameters
     ----------
@@ -43,13 +43,16 @@ class Campaigns:
         self.collection = collection
 
     @patient
-    def put(self, manifest: Mapping[str, Any]) -> str:
-        """Register a campaign; the same manifest again changes nothing.
+    def put(self, manifest: Mapping[str, Any], n_records: int | None = None) -> str:
+        """Register a campaign, or add to it; the same manifest again changes nothing.
 
         Parameters
         ----------
         manifest
-            With ``name``; what else it says is the campaign's own, and never changes.
+            With ``name``; its ``properties`` and ``potentials`` may be more than before. What else
+            it says is the campaign's own, and never changes.
+        n_records
+            How many records are expected, by which the lists of keys are made.
 
         Returns
         -------
@@ -58,7 +61,7 @@ class Campaigns:
         Raises
         ------
         PetFlowsError
-            There is a campaign of this name with another manifest.
+            There is a campaign of this name with other settings of one of its properties.
         """
         name = str(manifest["name"])
         if not name.strip():
@@ -70,30 +73,31 @@ class Campaigns:
             )
         if "#" in name:
             raise PetFlowsError(f"A campaign's name must have no # in it (got {name!r}).")
-        n_records = int(manifest.get("n_inputs", 0)) * max(1, len(manifest.get("properties", ())))
-        n_pages = -(-n_records // KEYS_PER_PAGE) if n_records else DEFAULT_PAGES
-        # floats of settings stay what they are; the digest compares what was asked for
-        content: dict[str, Any] = {"manifest": dict(manifest), "digest": digest(manifest)}
-        refuse_large(content, f"The manifest of campaign {name!r}")
-        try:
-            self.collection.insert_one(_new(name, n_pages, content))
-        except DuplicateKeyError:
+        given = int(manifest.get("n_inputs", 0)) * max(1, len(manifest.get("properties", ())))
+        n_pages = -(-(n_records or given) // KEYS_PER_PAGE) or DEFAULT_PAGES
+        refuse_large(manifest, f"The manifest of campaign {name!r}")
+        while True:
             there = self.collection.find_one({"_id": name}, {"manifest": 1, "digest": 1})
-            if there["manifest"] is None:
-                self.collection.update_one({"_id": name, "manifest": None}, {"$set": content})
-            elif content["digest"] not in (there["digest"], digest(_today(there["manifest"]))):
-                old, new = _today(there["manifest"]), content["manifest"]
-                changed = [key for key in {**old, **new} if _differ(old.get(key), new.get(key))]
-                changes = dict.fromkeys(SAID_AS.get(key, key) for key in changed)
-                raise PetFlowsError(
-                    f"There is a campaign {name!r} already, with other {', '.join(changes)}; a "
-                    "campaign never changes: choose another name, or repeat what it was made with."
-                ) from None
-        return str(content["digest"])
+            if there is None:
+                content = {"manifest": dict(manifest), "digest": digest(manifest)}
+                try:
+                    self.collection.insert_one(_new(name, n_pages, content))
+                except DuplicateKeyError:  # another process was faster
+                    continue
+                return str(content["digest"])
+            whole = merged(there["manifest"], manifest)
+            if there["manifest"] is not None and whole == there["manifest"]:
+                return str(there["digest"])
+            refuse_large(whole, f"The manifest of campaign {name!r}")
+            new = digest(whole)
+            change = {"$set": {"manifest": whole, "digest": new}}
+            same = {"_id": name, "digest": there["digest"]}
+            if self.collection.update_one(same, change).matched_count:
+                return new
 
     @patient
-    def add_keys(self, name: str, keys: Sequence[str]) -> None:
-        """Add keys of records; those that are there already change nothing."""
+    def add_keys(self, name: str, keys: Sequence[str], structures: Sequence[str] = ()) -> None:
+        """Add keys of records, and digests of structures; those there already change nothing."""
         there = self.collection.find_one({"_id": name}, {"n_pages": 1})
         if there is None:
             try:
@@ -101,14 +105,57 @@ class Campaigns:
                     _new(name, DEFAULT_PAGES, {"manifest": None, "digest": None})
                 )
             except DuplicateKeyError:
-                return self.add_keys(name, keys)
+                return self.add_keys(name, keys, structures)
             there = {"n_pages": DEFAULT_PAGES}
-        pages: dict[int, list[str]] = {}
-        for key in keys:
-            pages.setdefault(int(key[:8], 16) % there["n_pages"], []).append(key)
-        for number, members in pages.items():
-            self._add_to_page(name, number, members)
+        pages: dict[int, dict[str, list[str]]] = {}
+        for kind, members in (("keys", keys), ("structures", structures)):
+            for member in members:
+                page = pages.setdefault(_page(member, there["n_pages"]), {})
+                page.setdefault(kind, []).append(member)
+        for number, lists in pages.items():
+            self._add_to_page(name, number, lists)
         return None
+
+    @patient
+    def spread(self, name: str, n_records: int) -> None:
+        """Spread the lists of a campaign that has grown over more documents.
+
+        For whoever alone submits to it. What others add meanwhile, where it was to be before, is
+        found all the same.
+        """
+        head = self.collection.find_one({"_id": name}, {"n_pages": 1})
+        n_pages = -(-n_records // KEYS_PER_PAGE)
+        if head is None or n_pages <= 2 * head["n_pages"]:
+            return
+        self.collection.update_one({"_id": name}, {"$set": {"n_pages": n_pages}})
+        for page in list(self.collection.find({"campaign": name}, {"page": 1})):
+            whole = self.collection.find_one({"_id": page["_id"]}) or {}
+            moved = {
+                kind: [k for k in whole.get(kind, ()) if _page(k, n_pages) != page["page"]]
+                for kind in ("keys", "structures")
+            }
+            self.add_keys(name, moved["keys"], moved["structures"])
+            taken = {kind: {"$in": members} for kind, members in moved.items() if members}
+            if taken:
+                self.collection.update_one({"_id": page["_id"]}, {"$pull": taken})
+
+    @patient
+    def count(self, name: str) -> tuple[int, int]:
+        """Count different structures and records of a campaign, and keep the numbers.
+
+        Returns
+        -------
+        n_structures, n_records
+        """
+        counts = []
+        for kind in ("structures", "keys"):
+            pages = self.collection.find({"campaign": name}, {kind: 1})
+            members = [np.array([int(k[:16], 16) for k in p.get(kind, ())], "u8") for p in pages]
+            counts.append(len(np.unique(np.concatenate(members))) if members else 0)
+        n_structures, n_records = counts
+        kept = {"n_structures": n_structures, "n_records": n_records}
+        self.collection.update_one({"_id": name}, {"$set": kept})
+        return n_structures, n_records
 
     def get(self, name: str) -> dict[str, Any]:
         """Campaign with all of its keys.
@@ -133,19 +180,19 @@ class Campaigns:
             "keys": list(dict.fromkeys(key for page in pages for key in page["keys"])),
         }
 
-    def manifest(self, name: str) -> dict[str, Any] | None:
-        """Manifest of a campaign, without its keys; None where nobody registered it as a whole.
+    def head(self, name: str) -> dict[str, Any]:
+        """``manifest``, None where nobody registered it as a whole, and what `count` counted.
 
         Raises
         ------
         PetFlowsError
             There is no such campaign.
         """
-        found = self.collection.find_one({"_id": name}, {"manifest": 1})
+        fields = {"manifest": 1, "n_structures": 1, "n_records": 1}
+        found: dict[str, Any] | None = self.collection.find_one({"_id": name}, fields)
         if found is None:
             raise self._unknown(name)
-        content: dict[str, Any] | None = found["manifest"]
-        return content
+        return found
 
     def _unknown(self, name: str) -> PetFlowsError:
         known = self.names()
@@ -159,22 +206,94 @@ class Campaigns:
         found = self.collection.find({"page": 0}, {"_id": 1}, sort=[("created", -1)])
         return [document["_id"] for document in found]
 
-    def _add_to_page(self, name: str, number: int, keys: list[str]) -> None:
-        change = {"$addToSet": {"keys": {"$each": keys}}}
+    def _add_to_page(self, name: str, number: int, lists: Mapping[str, list[str]]) -> None:
+        change = {"$addToSet": {kind: {"$each": members} for kind, members in lists.items()}}
         page = {"_id": f"{name}#{number}" if number else name}
         if self.collection.update_one(page, change).matched_count:
             return
         try:
-            self.collection.insert_one({**page, "campaign": name, "page": number, "keys": keys})
+            new = {**page, "campaign": name, "page": number, "keys": [], **lists}
+            self.collection.insert_one(new)
         except DuplicateKeyError:  # another process was faster
             self.collection.update_one(page, change)
+
+
+def merged(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+    """Manifest of a campaign to which another one is added.
+
+    Raises
+    ------
+    PetFlowsError
+        Of the same property they have other settings, or one of them relaxes the structures that
+        the other takes as they are.
+    """
+    if old is None:
+        return dict(new)
+    there = _today(old)
+    relaxed = [FIRST in of["properties"] for of in (there, new) if of.get("properties")]
+    if relaxed == [True, False]:
+        raise PetFlowsError(
+            f"There is a campaign {new['name']!r} already, which relaxes its structures first: "
+            f"name {FIRST} among the properties, or choose another name."
+        )
+    if relaxed == [False, True]:
+        raise PetFlowsError(
+            f"There is a campaign {new['name']!r} already, of structures as they are: leave out "
+            f"{FIRST}, or choose another name."
+        )
+    settings = dict(there.get("settings") or {})
+    for name, of in (new.get("settings") or {}).items():
+        if name in settings and digest(settings[name]) != digest(of):
+            raise PetFlowsError(
+                f"There is a campaign {new['name']!r} already, with other settings of {name}: "
+                "repeat those it was made with, or choose another name."
+            )
+        settings[name] = of
+    properties = {*there.get("properties", ()), *new.get("properties", ())}
+    potentials = _potentials(there)
+    for one in _potentials(new):
+        for n, known in enumerate(potentials):
+            if _is_one(known, one):
+                potentials[n] = {**known, **one}
+                break
+        else:
+            potentials.append(one)
+    whole = {**old, **{key: value for key, value in new.items() if key not in old}}
+    if properties:
+        whole["properties"] = sorted(properties)
+    if settings:
+        whole["settings"] = settings
+    if potentials:
+        whole["potentials"] = potentials[0] if len(potentials) == 1 else potentials
+    if "n_inputs" in old and "n_inputs" in new:
+        whole["n_inputs"] = max(old["n_inputs"], new["n_inputs"])
+    return whole
+
+
+def _potentials(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per potential, by property, what is used."""
+    given = manifest.get("potentials") or []
+    return [dict(one) for one in (given if isinstance(given, list) else [given])]
+
+
+def _is_one(known: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two entries are of one potential: what they share they have alike."""
+    if shared := known.keys() & other.keys():
+        return all(known[name] == other[name] for name in shared)
+    fields = ("sha256", "dtype")
+    kinds = {tuple(of[f] for f in fields) for one in (known, other) for of in one.values()}
+    return len(kinds) == 1
+
+
+def _page(key: str, n_pages: int) -> int:
+    return int(key[:8], 16) % n_pages
 
 
 def _new(name: str, n_pages: int, content: dict[str, Any]) -> dict[str, Any]:
     """First document of a campaign."""
     now = datetime.now(UTC).replace(tzinfo=None)
     head = {"_id": name, "campaign": name, "page": 0, "n_pages": n_pages}
-    return {**head, **content, "created": now, "keys": []}
+    return {**head, **content, "created": now, "keys": [], "structures": []}
 
 
 def _today(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +303,3 @@ def _today(manifest: Mapping[str, Any]) -> dict[str, Any]:
         for name, of in manifest.get("settings", {}).items()
     }
     return {**manifest, **({"settings": settings} if settings else {})}
-
-
-def _differ(old: Any, new: Any) -> bool:
-    return digest(old) != digest(new)

@@ -112,22 +112,15 @@ class ResultStore:
         return [key for key in wanted if key not in done]
 
     @patient
-    def existing(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Records that are there, by key, without their input structure."""
+    def existing(
+        self, keys: Sequence[str], fields: Sequence[str] | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Records that are there, by key: without their input structure, or some fields only."""
+        wanted = {"input_structure": 0} if fields is None else dict.fromkeys(fields, 1)
         return {
             record["_id"]: record
-            for chunk in chunks(list(dict.fromkeys(keys)), 200)
-            for record in self.records.find({"_id": {"$in": chunk}}, {"input_structure": 0})
-        }
-
-    @patient
-    def heads(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """State, reason, message and energy of records that are there, by key."""
-        fields = {"state": 1, "reason": 1, "message": 1, "result.energy_per_atom": 1}
-        return {
-            record["_id"]: record
-            for chunk in chunks(list(dict.fromkeys(keys)))
-            for record in self.records.find({"_id": {"$in": chunk}}, fields)
+            for chunk in chunks(list(dict.fromkeys(keys)), 200 if fields is None else 1000)
+            for record in self.records.find({"_id": {"$in": chunk}}, wanted)
         }
 
     def put(self, record: Mapping[str, Any], blobs: Mapping[str, Arrays] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymatgen.core import Structure
@@ -12,7 +12,7 @@ from pet_flows.records.keys import structure_digest
 from pet_flows.records.structures import bare, metadata, structure_arrays, structure_of_arrays
 from pet_flows.store.blobs import BlobStore
 from pet_flows.store.patience import patient
-from pet_flows.store.writes import chunks, insert_missing
+from pet_flows.store.writes import chunks, insert_new
 
 _SHOWN = ("formula_pretty", "chemsys", "elements", "nelements", "nsites")
 
@@ -32,16 +32,19 @@ class Structures:
         self.collection = collection
         self.blobs = blobs
 
-    @patient
     def put(self, structures: Sequence[Structure]) -> list[str]:
         """Store structures that are not there yet; returns their digests, in order."""
         digests = [structure_digest(structure) for structure in structures]
-        by_digest = dict(zip(digests, structures, strict=True))
+        self.put_as(dict(zip(digests, structures, strict=True)))
+        return digests
+
+    @patient
+    def put_as(self, by_digest: Mapping[str, Structure]) -> None:
+        """Store structures, by the digest that each has, that are not there yet."""
         for keys in chunks(list(by_digest)):
             known = {d["_id"] for d in self.collection.find({"_id": {"$in": keys}}, {"_id": 1})}
             new = [self._document(key, by_digest[key]) for key in keys if key not in known]
-            insert_missing(self.collection, new)
-        return digests
+            insert_new(self.collection, new)
 
     @patient
     def get(self, digests: Sequence[str]) -> dict[str, Structure]:

@@ -142,15 +142,14 @@ def test_unknown_property_is_refused():
 
 
 def test_manifest_is_independent_of_execution():
-    inputs = build_prototypes(["Si"])
-    one, two = ScreenMaker(batch_size=2).manifest(inputs), ScreenMaker().manifest(inputs)
+    one, two = ScreenMaker(batch_size=2).manifest(5), ScreenMaker().manifest(5)
     assert one == two
-    assert one != ScreenMaker(symmetrization="none").manifest(inputs)
+    assert one != ScreenMaker(symmetrization="none").manifest(5)
     assert one["n_inputs"] == 5
     assert np.isfinite(one["settings"]["relax"]["fmax"])
 
 
-def test_script_campaigns_are_registered_and_never_change(job_store):
+def test_script_campaigns_are_registered_and_grow(job_store):
     crystals = [crystal(bulk("Cu", a=3.6))]
     _, store = run(crystals, job_store, name="kept", properties=["static"])
     assert store.campaigns.get("kept")["manifest"]["n_inputs"] == 1
@@ -159,6 +158,10 @@ def test_script_campaigns_are_registered_and_never_change(job_store):
     assert store.count({"property": "relax"}) == 0
     run(crystals, job_store, name="order", properties=["static", "relax"])
     run(crystals, job_store, name="order", properties=["relax", "static", "relax"])
+    run([crystal(bulk("W"))], job_store, name="kept", properties=["static", "eos"])
+    found = store.campaigns.get("kept")
+    assert found["manifest"]["properties"] == ["eos", "static"]
+    assert len(found["keys"]) == 3
 
 
 def test_settings_reach_the_makers(monkeypatch):

@@ -8,7 +8,7 @@ from fireworks import FWAction, FWorker
 
 from pet_flows.cli import main
 from pet_flows.launch import live
-from pet_flows.launch.live import live_structures, one_submission
+from pet_flows.launch.live import Live, one_submission
 from pet_flows.settings import get_settings
 
 #: nothing of these is computed here
@@ -33,15 +33,15 @@ def said(site, launchpad, capsys):
 def test_a_batch_is_a_workflow_and_knows_its_structures(said, launchpad):
     assert "10 structures in 6 fireworks (1 to 6)" in said(*WORDS)
     workflows = list(launchpad.workflows.find({}, sort=[("nodes", 1)]))
-    assert [w["name"] for w in workflows] == ["c 1/3", "c 2/3", "c 3/3"]
+    assert [w["name"] for w in workflows] == ["c 1", "c 2", "c 3"]
     assert [sorted(w["nodes"]) for w in workflows] == [[1, 2], [3, 4], [5, 6]]
     assert [len(w["metadata"]["structures"]) for w in workflows] == [4, 4, 2]
     assert all(w["metadata"]["properties"] == ["relax", "static"] for w in workflows)
     states = {fw["fw_id"]: fw["state"] for fw in launchpad.fireworks.find()}
     assert states == {1: "READY", 2: "WAITING", 3: "READY", 4: "WAITING", 5: "READY", 6: "WAITING"}
     names = {fw["fw_id"]: fw["name"] for fw in launchpad.fireworks.find()}
-    assert names[1] == "c relax 1/3"
-    assert names[6] == "c static 3/3"
+    assert names[1] == "c relax 1"
+    assert names[6] == "c static 3"
 
 
 def test_what_waits_or_is_kept_from_running_is_not_submitted_again(said, launchpad):
@@ -61,7 +61,7 @@ def test_what_fizzled_and_what_waits_for_it_is_submitted_again(said, launchpad):
     said(*WORDS)
     _, launch_id = launchpad.checkout_fw(FWorker("w", "pet-gpu"), "/gone", 3)
     launchpad.complete_launch(launch_id, FWAction(), "FIZZLED")
-    assert len(live_structures(launchpad, "c")) == 6
+    assert len(Live(launchpad, "c")) == 6
     assert "4 structures in 2 fireworks (7 to 8); 6 of 10 structures wait or run." in said(*WORDS)
     assert "10 of 10 structures wait or run" in said(*WORDS)
 

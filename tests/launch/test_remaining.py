@@ -6,8 +6,8 @@ import pytest
 
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.structure import as_input, failed_input, make_source
-from pet_flows.jobs.entries import by_reference
-from pet_flows.launch.remaining import remaining
+from pet_flows.jobs.entries import batch_by_reference, load_entries, reference
+from pet_flows.launch.remaining import Plan
 from pet_flows.records.build import build_record
 from pet_flows.store.results import ResultStore
 from tests.store.examples import POTENTIAL, crystal, outcome
@@ -33,7 +33,6 @@ def write(results, n, name, *, campaign="c", parent=None, **made):
     )  # fmt: skip
     assert record["state"] == made.get("state", "ok"), record["message"]
     results.put(record, blobs)
-    results.campaigns.add_keys(campaign, [record["_id"]])
     return record["_id"]
 
 
@@ -43,10 +42,16 @@ def results():
         yield store
 
 
+def missing(results, maker=MAKER):
+    """Identifier → properties that are to be computed."""
+    found = Plan(maker, results).of([reference(given) for given in [*SOUND, BROKEN]])
+    names = {f"m{task.n}": names for (_, names), tasks in found.tasks.items() for task in tasks}
+    assert (found.n_left, found.n_done, found.n_live) == (len(names), 5 - len(names), 0)
+    return names
+
+
 def left(results, maker=MAKER):
-    inputs = by_reference([*SOUND, BROKEN], results)
-    results.campaigns.put(MAKER.manifest(inputs))
-    return [given.source["material_id"] for given in remaining(maker, inputs, results).left]
+    return sorted(missing(results, maker))
 
 
 def test_a_structure_is_done_with_the_last_of_its_properties(results):
@@ -57,6 +62,23 @@ def test_a_structure_is_done_with_the_last_of_its_properties(results):
     write(results, 0, "static", parent=relaxed)
     write(results, 1, "relax", state="unconverged")  # nothing starts from it
     assert left(results) == ["m2", "m3", "m4"]
+
+
+def test_what_is_relaxed_starts_from_there(results):
+    relaxed = write(results, 0, "relax")
+    write(results, 1, "relax", campaign="other")
+    found = missing(results)
+    assert found["m0"] == ("static",)
+    assert found["m1"] == ("relax", "static")  # its record does not know this campaign yet
+    tasks = Plan(MAKER, results).of([reference(SOUND[0])]).tasks
+    ((task,),) = tasks.values()
+    assert task.given["key"] == relaxed
+    assert task.given["source"]["material_id"] == "m0"
+    reference_ = batch_by_reference([task.given], results)
+    (entry,) = load_entries(reference_, results)
+    assert entry.parent == relaxed
+    assert entry.given.source["material_id"] == "m0"
+    assert entry.given.structure is not None
 
 
 def test_failures_are_done_unless_they_are_tried_again(results):
@@ -78,8 +100,6 @@ def test_a_damaged_record_is_computed_again_or_told_again(results):
 
 def test_a_record_of_another_campaign_is_still_to_be_referred_to(results):
     key = write(results, 1, "relax", state="unconverged", campaign="other")
-    assert "m1" in left(results)
-    results.campaigns.add_keys("c", [key])
     assert "m1" in left(results)
     results.add_source(key, {"campaign": "c", "material_id": "renamed"})
     assert "m1" in left(results)

@@ -71,13 +71,13 @@ def test_done_failed_running_waiting_and_fizzled_are_counted(said, site, launchp
     assert found.reasons == {"relax exploded": 2}
     assert found.fireworks == {"RUNNING": 1, "FIZZLED": 1, "READY": 1, "WAITING": 3}
     (running,) = found.running
-    assert (running.fw_id, running.name) == (1, "c relax 1/3")
+    assert (running.fw_id, running.name) == (1, "c relax 1")
     assert 0 <= running.minutes < 5
     assert running.silent is None
     assert found.fizzled == {"MemoryError: no more": 1}
     shown = said("status", "c")
     for part in ("5 of 20 records, 2 cannot begin", "20 records per hour", "2 relax exploded",
-                 "3 WAITING", "1 c relax 1/3 on ", "1 fizzled: MemoryError: no more"):  # fmt: skip
+                 "3 WAITING", "1 c relax 1 on ", "1 fizzled: MemoryError: no more"):  # fmt: skip
         assert part in shown, part
     assert "5 of 20" in said("status")
 

@@ -67,7 +67,7 @@ def test_the_same_campaign_goes_on_and_computes_only_what_has_another_key(before
     inputs = [i for i in pet_flows.build_prototypes(["Cu", "W"])
               if i.source["material_id"] in ("Cu-fcc", "W-bcc")]  # fmt: skip
     maker = pet_flows.ScreenMaker(name="before", properties=PROPERTIES)
-    flow = maker.make(inputs[1:], manifest=maker.manifest(inputs))
+    flow = maker.make(inputs[1:])
     observers.append(observe)
     try:
         run_locally(flow, store=before, log=False, ensure_success=True)

@@ -194,7 +194,7 @@ def test_campaigns_may_have_any_name_of_text(results, name):
     assert [r["_id"] for r in results.query({"sources.campaign": name})] == [document["_id"]]
 
 
-def test_campaigns_are_immutable_and_their_keys_a_set(results):
+def test_campaigns_keep_their_settings_and_their_keys_are_a_set(results):
     manifest = {
         "name": "c",
         "n_inputs": 2,
@@ -203,8 +203,6 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     }
     digest = results.campaigns.put(manifest)
     assert results.campaigns.put(dict(reversed(manifest.items()))) == digest
-    with pytest.raises(PetFlowsError, match="other structures; a campaign never changes"):
-        results.campaigns.put({**manifest, "n_inputs": 3, "inputs_digest": "another"})
     for name, said in {
         "": "name is empty: give it one",
         "  ": "name is empty: give it one",
@@ -214,7 +212,7 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     }.items():
         with pytest.raises(PetFlowsError, match=said):
             results.campaigns.put({**manifest, "name": name})
-    with pytest.raises(PetFlowsError, match="other settings"):
+    with pytest.raises(PetFlowsError, match="with other settings of relax: repeat those"):
         results.campaigns.put({**manifest, "settings": {"relax": {"fmax": 0.02}}})
     keys = [f"{n:032x}" for n in range(10)]
     results.campaigns.add_keys("c", keys[:6])
@@ -224,6 +222,52 @@ def test_campaigns_are_immutable_and_their_keys_a_set(results):
     assert found["manifest"] == manifest
     with pytest.raises(PetFlowsError, match="choose from c"):
         results.campaigns.get("d")
+
+
+def potential(sha256, *names):
+    return {name: {"sha256": sha256, "symmetrization": "crystal", "dtype": "x"} for name in names}
+
+
+def test_a_campaign_grows_by_properties_and_potentials(results):
+    put = results.campaigns.put
+    one = {"name": "c", "properties": ["relax"], "settings": {"relax": {"fmax": 0.01}}}
+    first = put({**one, "potentials": potential("a", "relax")})
+    assert put({**one, "potentials": potential("a", "relax")}) == first
+    with pytest.raises(PetFlowsError, match="relaxes its structures first: name relax among"):
+        put({"name": "c", "properties": ["static"], "settings": {"static": {}}})
+    more = {**one, "properties": ["relax", "static"], "settings": {"static": {}}}
+    put({**more, "potentials": potential("a", "relax", "static")})
+    whole = put({**one, "potentials": potential("b", "relax")})
+    found = results.campaigns.head("c")["manifest"]
+    assert found["properties"] == ["relax", "static"]
+    assert found["settings"] == {"relax": {"fmax": 0.01}, "static": {}}
+    assert found["potentials"] == [potential("a", "relax", "static"), potential("b", "relax")]
+    # what a job of an early submission knows of it changes nothing
+    assert put({**one, "potentials": potential("a", "relax")}) == whole
+    assert results.campaigns.head("c")["manifest"] == found
+
+
+def test_the_lists_of_a_campaign_that_has_grown_are_spread(results):
+    keys = [f"{n * 2654435761 % 2**32:08x}{'0' * 24}" for n in range(300)]
+    results.campaigns.put({"name": "c"}, n_records=1)
+    results.campaigns.add_keys("c", keys[:200], keys[:10])
+    assert results.campaigns.collection.count_documents({}) == 1
+    results.campaigns.spread("c", 10_000)  # twice as many as before are let be
+    assert results.campaigns.collection.count_documents({}) == 1
+    results.campaigns.spread("c", 40_000)
+    results.campaigns.add_keys("c", keys, keys[:20])
+    assert results.campaigns.collection.count_documents({}) == 8
+    pages = list(results.campaigns.collection.find({}))
+    assert sorted(key for page in pages for key in page["keys"]) == sorted(keys)
+    assert sorted(results.campaigns.get("c")["keys"]) == sorted(keys)
+    assert results.campaigns.count("c") == (20, 300)
+    # a process that had not heard of it adds to where it was to be
+    results.campaigns.collection.update_one(
+        {"_id": "c"}, {"$addToSet": {"keys": pages[3]["keys"][0]}}
+    )
+    assert results.campaigns.count("c") == (20, 300)
+    head = results.campaigns.head("c")
+    assert (head["n_structures"], head["n_records"]) == (20, 300)
 
 
 def test_large_campaigns_are_spread_over_documents(results):
