@@ -190,7 +190,7 @@ def main(stage: str, n: int, batch_size: int = 50) -> None:
     fw_config.LAUNCHPAD_LOC = str(Path(LAUNCHPAD).resolve())
     pad = LaunchPad.from_file(LAUNCHPAD)
     pad.strm_lvl = "ERROR"
-    if stage == "submit":
+    if pad.fw_id_assigner.find_one({}) is None:
         reset(pad)
     if stage in ("submit", "memory", "single"):
         submit(f"warm {os.getpid()}", 3, 3, pad)

@@ -28,6 +28,7 @@ COMMANDS = {
     "resume": "Let what was paused of a campaign run.",
     "cancel": "Archive what has not begun of a campaign.",
     "retry": "Run again what broke down of a campaign.",
+    "store": "Look after the store: what is damaged, missing or left over.",
     "recover": "Make ready again what dead workers had.",
 }
 

@@ -106,8 +106,8 @@ def load_fworker(categories: tuple[str, ...], path: str | Path | None = None) ->
         given = FWorker.from_file(str(absolute(found)))
     except Exception as error:
         raise PetFlowsError(
-            f"{found} is not an FWorker file ({type(error).__name__}: {error}): write it like "
-            "configs/my_fworker.yaml of pet-flows."
+            f"{found} is not an FWorker file ({type(error).__name__}: {brief(error)}): write it "
+            "like configs/my_fworker.yaml of pet-flows."
         ) from None
     return FWorker(given.name, list(categories), given._query, given.env)
 

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "records": (
         ("sources.campaign", "property", "state"),
+        ("sources.campaign", "formula_pretty", "property"),
+        ("sources.campaign", "last_updated"),
+        ("property", "potential.digest", "last_updated"),
         ("sources.material_id", "property"),
         ("chemsys", "property", "potential.digest"),
         ("elements",),

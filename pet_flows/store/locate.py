@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.settings import get_settings
-from pet_flows.store.patience import ServerAwayError, brief, check_server
+from pet_flows.store.patience import ServerAwayError, brief, check_server, without_secrets
 from pet_flows.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _parts(job_store: JobStore) -> list[Store]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+    return without_secrets((str(error).splitlines() or [""])[0])
 
 
 def data_store(job_store: JobStore) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: s between attempts: first, and at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+#: name of a secret setting, and what stands between it and its value
+_NAMED = r"(?i)((?:password|passwd|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
 #: s to find a server that is there
 TIMEOUT = 10.0
 
@@ -90,5 +93,13 @@ def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 
 def brief(error: Exception) -> str:
-    """First part of pymongo's message, which otherwise fills a screen."""
-    return str(error).split(" (configured timeouts", 1)[0].split(", Timeout:", 1)[0][:200]
+    """First part of pymongo's message, which otherwise fills a screen, without passwords."""
+    said = str(error).split(" (configured timeouts", 1)[0].split(", Timeout:", 1)[0]
+    return without_secrets(said)[:200]
+
+
+def without_secrets(text: str) -> str:
+    """Text with stars for the passwords of addresses, and for the values of secret settings."""
+    text = re.sub(r"(://[^\s:/@]*):[^\s/]*@", r"\1:***@", text)
+    text = re.sub(_NAMED + r"([\"']).*?\2", r"\1\2***\2", text)
+    return re.sub(_NAMED + r"[^\s,}\"']+", r"\1***", text)
