@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pet_flows.flows.screen import ScreenMaker
-from pet_flows.launch.remaining import Task
+from pet_flows.launch.remaining import Missing
 from pet_flows.models.spec import PotentialSpec
 
 #: how much longer than a relaxation an atom takes, roughly; other properties as long as it
@@ -24,7 +24,7 @@ class Batch:
     spec: PotentialSpec
     names: tuple[str, ...]
     """properties, a firework for each"""
-    tasks: list[Task] = field(default_factory=list)
+    items: list[Missing] = field(default_factory=list)
     work: float = 0.0
     """atoms times weight"""
 
@@ -46,36 +46,36 @@ class Batches:
         options = maker.run_options()
         self.size = options.batch_size
         self.is_given = "batch_size" in options.model_fields_set
-        self._tasks: dict[tuple[PotentialSpec, tuple[str, ...]], list[tuple[Task, float]]] = {}
+        self._items: dict[tuple[PotentialSpec, tuple[str, ...]], list[tuple[Missing, float]]] = {}
         self._first = True
 
-    def add(self, spec: PotentialSpec, names: tuple[str, ...], task: Task, n_atoms: int) -> None:
+    def add(self, spec: PotentialSpec, names: tuple[str, ...], item: Missing, n_atoms: int) -> None:
         """One more structure."""
         work = n_atoms * sum(WEIGHTS.get(name, 1) for name in names)
-        self._tasks.setdefault((spec, names), []).append((task, work))
+        self._items.setdefault((spec, names), []).append((item, work))
 
     def ready(self, last: bool) -> list[Batch]:
         """Batches that are full, and at the end all others; each is given once."""
         few = last and self._first and not self.is_given
         self._first = False
         found: list[Batch] = []
-        for kind, tasks in self._tasks.items():
-            size = min(self.size, -(-len(tasks) // FEWEST)) if few else self.size
-            batches = _filled(kind, tasks, size)
-            n_rest = 0 if last or not batches else len(batches.pop().tasks)
+        for kind, items in self._items.items():
+            size = min(self.size, -(-len(items) // FEWEST)) if few else self.size
+            batches = _filled(kind, items, size)
+            n_rest = 0 if last or not batches else len(batches.pop().items)
             found += batches
-            self._tasks[kind] = tasks[len(tasks) - n_rest :]
+            self._items[kind] = items[len(items) - n_rest :]
         return found
 
 
 def _filled(
-    kind: tuple[PotentialSpec, tuple[str, ...]], tasks: Sequence[tuple[Task, float]], size: int
+    kind: tuple[PotentialSpec, tuple[str, ...]], items: Sequence[tuple[Missing, float]], size: int
 ) -> list[Batch]:
     found: list[Batch] = []
-    for task, work in tasks:
-        full = not found or len(found[-1].tasks) >= size or found[-1].work + work > MOST_WORK
+    for item, work in items:
+        full = not found or len(found[-1].items) >= size or found[-1].work + work > MOST_WORK
         if full:
             found.append(Batch(*kind))
-        found[-1].tasks.append(task)
+        found[-1].items.append(item)
         found[-1].work += work
     return found

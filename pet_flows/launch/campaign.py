@@ -123,11 +123,11 @@ def _submit(
         workflows: list[Workflow] = []
         for batch in ready:
             number += 1
-            given = batch_by_reference([task.given for task in batch.tasks], results)
+            given = batch_by_reference([item.given for item in batch.items], results)
             jobs = maker.batch(given, batch.spec, batch.names, manifest, str(number))
             for job in jobs.values():
                 mark_job(job, category, priority)
-            marks = sorted({task.mark for task in batch.tasks})
+            marks = sorted({item.mark for item in batch.items})
             first = [job.uuid for name, job in jobs.items() if name == FIRST]
             parents = [(j, [] if name == FIRST else first) for name, j in jobs.items()]
             workflows.append(workflow_of(parents, maker.name, marks, f"{maker.name} {number}"))
@@ -145,11 +145,11 @@ def _submit(
         done.n_done += found.n_done
         done.n_live += found.n_live
         left: set[int] = set()
-        for (spec, names), tasks in found.tasks.items():
-            for task in tasks:
-                left.add(task.n)
-                size = _atoms(chunk[task.n])
-                batches.add(spec, names, task, size)
+        for (spec, names), items in found.items.items():
+            for item in items:
+                left.add(item.n)
+                size = _atoms(chunk[item.n])
+                batches.add(spec, names, item, size)
                 for one in names:
                     done.wanted[one, spec.digest] += 1
                     done.atoms[one, spec.digest] += size

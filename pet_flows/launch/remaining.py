@@ -20,7 +20,7 @@ from pet_flows.store.writes import is_to_be_repeated
 
 
 @dataclass(frozen=True)
-class Task:
+class Missing:
     """What is to be computed of one structure with one potential."""
 
     given: JobInput
@@ -35,7 +35,7 @@ class Task:
 class Remaining:
     """Structures of a campaign by what there is to do for them."""
 
-    tasks: dict[tuple[PotentialSpec, tuple[str, ...]], list[Task]] = field(default_factory=dict)
+    items: dict[tuple[PotentialSpec, tuple[str, ...]], list[Missing]] = field(default_factory=dict)
     """by potential and properties that are missing"""
     n_left: int = 0
     n_done: int = 0
@@ -110,7 +110,7 @@ class Plan:
                     source = given.source  # type: ignore[union-attr]
                     start = {"key": own_keys[FIRST], "state": "ok", "source": source}
                 names = tuple(name for name in own if name in wanted)
-                found.tasks.setdefault((spec, names), []).append(Task(start, n, mark))
+                found.items.setdefault((spec, names), []).append(Missing(start, n, mark))
             found.n_left += left
             found.n_live += live and not left
             found.n_done += not (left or live)

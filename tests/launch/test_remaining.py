@@ -45,7 +45,7 @@ def results():
 def missing(results, maker=MAKER):
     """Identifier → properties that are to be computed."""
     found = Plan(maker, results).of([reference(given) for given in [*SOUND, BROKEN]])
-    names = {f"m{task.n}": names for (_, names), tasks in found.tasks.items() for task in tasks}
+    names = {f"m{item.n}": names for (_, names), items in found.items.items() for item in items}
     assert (found.n_left, found.n_done, found.n_live) == (len(names), 5 - len(names), 0)
     return names
 
@@ -70,11 +70,11 @@ def test_what_is_relaxed_starts_from_there(results):
     found = missing(results)
     assert found["m0"] == ("static",)
     assert found["m1"] == ("relax", "static")  # its record does not know this campaign yet
-    tasks = Plan(MAKER, results).of([reference(SOUND[0])]).tasks
-    ((task,),) = tasks.values()
-    assert task.given["key"] == relaxed
-    assert task.given["source"]["material_id"] == "m0"
-    reference_ = batch_by_reference([task.given], results)
+    items = Plan(MAKER, results).of([reference(SOUND[0])]).items
+    ((item,),) = items.values()
+    assert item.given["key"] == relaxed
+    assert item.given["source"]["material_id"] == "m0"
+    reference_ = batch_by_reference([item.given], results)
     (entry,) = load_entries(reference_, results)
     assert entry.parent == relaxed
     assert entry.given.source["material_id"] == "m0"

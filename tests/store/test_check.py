@@ -139,10 +139,7 @@ def test_the_command(monkeypatch, capsys):
     ("text", "said"),
     [
         ("no mongodb://me:pa:ss@h:1/x, sorry", "no mongodb://me:***@h:1/x, sorry"),
-        (
-            "{'user': 'me', 'password': 'p w', 'n': 1}",
-            "{'user': 'me', 'password': '*** w', 'n': 1}",
-        ),
+        ("{'password': 'p w', 'n': 1}", "{'password': '***', 'n': 1}"),
         ("aws_secret_access_key=abc/d", "aws_secret_access_key=***"),
         ("mongodb://h:1/x: Authentication failed.", "mongodb://h:1/x: Authentication failed."),
     ],
