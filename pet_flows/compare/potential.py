@@ -9,7 +9,7 @@ from typing import Any
 
 from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.models import hub
-from pet_flows.models.catalogue import card_of
+from pet_flows.models.catalogue import card_of, card_of_variant
 from pet_flows.models.family import card_of_name
 
 
@@ -43,7 +43,7 @@ def _level(
     card = card_of(str(sha256))
     if card is None:
         card = card_of_name(str(name)) or hub.card(Path(f"{name}.ckpt"))
-        card = {**card, **card.get("variants", {}).get(variant, {})}
+        card = card_of_variant(card, variant)
         if card.get("functional") != said["functional"]:  # another model that is called alike
             card = {}
     return LevelOfTheory.from_card({**said, **card})

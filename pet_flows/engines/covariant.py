@@ -24,7 +24,11 @@ from pet_flows.symmetrization.batch import join
 
 
 def covariant(
-    evaluator: Evaluator, systems: Sequence[System], output: str, per_atom: bool = True
+    evaluator: Evaluator,
+    systems: Sequence[System],
+    output: str,
+    per_atom: bool = True,
+    summed: bool = True,
 ) -> list[np.ndarray]:
     """Symmetrize a Cartesian output of a model, such as ``non_conservative_forces``.
 
@@ -43,6 +47,10 @@ def covariant(
         Whether values of the atoms are wanted, or one of the structure: their sum if the model
         gives the output by atom, otherwise what it gives, with the mean weights of the atoms.
 
+    summed
+        Whether a value of the structure is the sum over its atoms where the model can give it by
+        atom; otherwise the model is asked for the structure, as for a standard deviation.
+
     Returns
     -------
     list of numpy.ndarray
@@ -59,7 +67,7 @@ def covariant(
         raise PetFlowsError(
             f"This model gives energies alone, and no {output!r}: use a metatomic model."
         )
-    by_atom = _by_atom(raw, output, per_atom)
+    by_atom = _by_atom(raw, output, per_atom) and (per_atom or summed)
     return [
         _one(raw, system, output, per_atom, by_atom, evaluator.chunk_atoms) for system in systems
     ]

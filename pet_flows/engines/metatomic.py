@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel, ModelOutput, System
 
 
+#: inputs besides atoms without which a model takes a neutral singlet
+NEUTRAL = {"charge", "spin_multiplicity"}
+
+
 @contextmanager
 def errors_of_the_model() -> Iterator[None]:
     """Raise what an exported model refuses as RuntimeError: TorchScript's own error is none."""
@@ -29,6 +33,36 @@ def errors_of_the_model() -> Iterator[None]:
         raise RuntimeError(said.partition("Error: ")[2] or said) from error
 
 
+def beside_energy(key: str, what: str) -> str:
+    """Output of ``uncertainty`` or ``ensemble`` that belongs to an output of energies."""
+    return f"energy_{what}" if key == "energy" else f"mtt::aux::{key}_{what}"
+
+
+def energy_key(model: AtomisticModel, variant: str | None = None) -> str:
+    """Name of the output that holds the energies of a variant, or of none.
+
+    Raises
+    ------
+    PetFlowsError
+        There is no such output; the sentence lists those that there are.
+    """
+    from metatomic.torch import pick_output
+
+    outputs = model.capabilities().outputs
+    try:
+        return str(pick_output("energy", outputs, variant))
+    except ValueError:
+        offered = sorted(name.partition("/")[2] for name in outputs if name.startswith("energy/"))
+        if not offered:
+            raise PetFlowsError(
+                f"The model has no variants (got {variant}): leave --variant out."
+            ) from None
+        raise PetFlowsError(
+            f"The model has the variants {', '.join(offered)} (got {variant}): choose one by "
+            "--variant."
+        ) from None
+
+
 class MetatomicRaw:
     """The general path: any metatomic model with per-atom energies.
 
@@ -36,19 +70,29 @@ class MetatomicRaw:
     ----------
     model
         Loaded model; its dtype and device decide where it is evaluated.
+    variant
+        Which of its energies, where it has several.
+    member
+        Evaluate this member of its ensemble of energies instead of their mean.
     """
 
-    def __init__(self, model: AtomisticModel):
-        from metatomic.torch import ModelEvaluationOptions, ModelOutput, pick_output
+    def __init__(
+        self, model: AtomisticModel, variant: str | None = None, member: int | None = None
+    ):
+        from metatomic.torch import ModelEvaluationOptions, ModelOutput
 
         capabilities = model.capabilities()
-        key = pick_output("energy", capabilities.outputs, None)
+        key = energy_key(model, variant)
+        if member is not None:
+            key = beside_energy(key, "ensemble")
+        self.variant = variant
+        self._column = member or 0
         if capabilities.outputs[key].sample_kind != "atom":
             raise PetFlowsError(
                 "This model gives no per-atom energies, which symmetrization needs: use another."
             )
-        if model.requested_inputs(use_new_names=True):
-            wanted = ", ".join(model.requested_inputs(use_new_names=True))
+        wanted = ", ".join(set(model.requested_inputs(use_new_names=True)) - NEUTRAL)
+        if wanted:
             raise PetFlowsError(
                 f"This model needs {wanted} with each structure, and pet_flows has none to give: "
                 "use another model."
@@ -89,6 +133,21 @@ class MetatomicRaw:
         return self
 
     @property
+    def key(self) -> str:
+        """Output that holds its energies."""
+        return self._key
+
+    @property
+    def n_members(self) -> int:
+        """Members of the ensemble that belongs to its energies; none without a wrapper for it."""
+        layers = getattr(self._model.module, "ensemble_weight_sizes", {})
+        return int(layers.get(self._key, 0))
+
+    def member(self, number: int) -> MetatomicRaw:
+        """The same model, speaking for one member of its ensemble of energies."""
+        return MetatomicRaw(self._model, self.variant, number)
+
+    @property
     def outputs(self) -> dict[str, ModelOutput]:
         """What the model can give, by name."""
         return dict(self._model.capabilities().outputs)
@@ -122,7 +181,7 @@ class MetatomicRaw:
             moved = torch.bmm(positions[:, None], deform[of_row])[:, 0]
             systems = self._systems(copies, moved, cells @ deform)
             output = self._model(systems, self._options, check_consistency=False)
-            energies = output[self._key].block().values[:, 0]
+            energies = output[self._key].block().values[:, self._column]
         found = energies.detach().double().cpu()
         if not gradients:
             return RawResult(found, None, None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pet_flows.engines.graphs import Graphs
-from pet_flows.engines.metatomic import MetatomicRaw
+from pet_flows.engines.metatomic import MetatomicRaw, energy_key
 from pet_flows.engines.raw import Copies, RawResult, default_dtype
 from pet_flows.engines.surroundings import Lists
 from pet_flows.geometry.ragged import starts_of
@@ -36,16 +36,17 @@ class PETRaw:
     model
         A metatomic model whose module is metatrain's PET, perhaps wrapped for uncertainties, for
         which :meth:`supports` is true.
+    variant
+        Which of its energies, where it has several.
     """
 
-    def __init__(self, model: AtomisticModel):
-        from metatomic.torch import pick_output
-
+    def __init__(self, model: AtomisticModel, variant: str | None = None):
         pet = unwrapped(model.module)
         self._model = model
+        self._variant = variant
         self._pet = pet
         self._backend = pet.backend
-        self._key = pick_output("energy", model.capabilities().outputs, None)
+        self._key = energy_key(model, variant)
         self.dtype = next(pet.parameters()).dtype
         self.device = next(pet.parameters()).device
         self.cutoff = float(self._backend.cutoff)
@@ -58,7 +59,7 @@ class PETRaw:
         self._baseline = self._atomic_energies()
 
     @staticmethod
-    def supports(model: AtomisticModel) -> bool:
+    def supports(model: AtomisticModel, variant: str | None = None) -> bool:
         """Whether this path knows every part of the model; otherwise the general one serves."""
         pet = unwrapped(model.module)
         backend = getattr(pet, "backend", None)
@@ -72,14 +73,13 @@ class PETRaw:
             and pet.system_conditioning is None
             and additive <= {"CompositionModel", "ZBL"}
             and capabilities.length_unit.lower() in ("angstrom", "a")
-            and "energy" in capabilities.outputs
-            and capabilities.outputs["energy"].unit == "eV"
+            and capabilities.outputs[energy_key(model, variant)].unit == "eV"
         )
 
     @cached_property
     def general(self) -> MetatomicRaw:
         """The same weights on the general path."""
-        return MetatomicRaw(self._model)
+        return MetatomicRaw(self._model, self._variant)
 
     @property
     def lists(self) -> Lists:

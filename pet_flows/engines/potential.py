@@ -146,4 +146,6 @@ def _raw(resolved: ResolvedPotential) -> RawModel:
     if family is not None:
         return family[0].load(resolved, pick_device(resolved.spec.device))
     model = load_model(resolved)
-    return PETRaw(model) if PETRaw.supports(model) else MetatomicRaw(model)
+    variant = resolved.spec.variant
+    fast = PETRaw.supports(model, variant)
+    return PETRaw(model, variant) if fast else MetatomicRaw(model, variant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -49,6 +50,23 @@ def card_of(sha256: str) -> dict[str, Any] | None:
     """Card of the bundled model with these weights; None if they are another's."""
     cards = bundled().values()
     return next((card for card in cards if sha256_of(Path(card["path"])) == sha256), None)
+
+
+def card_of_variant(card: Mapping[str, Any], variant: str | None) -> dict[str, Any]:
+    """Card of a model that speaks for one of its levels of theory.
+
+    Parameters
+    ----------
+    card
+        Of the model; what it says of level and functional is that of its default.
+    variant
+        Which one; None for the default.
+    """
+    if variant is None:
+        return dict(card)
+    own = {"functional": None, "run_type": None, **hub.VARIANTS.get(variant.lower(), {})}
+    rest = {k: v for k, v in card.items() if k not in ("u", "spin", "pseudopotentials")}
+    return {**rest, **own, **card.get("variants", {}).get(variant, {})}
 
 
 @lru_cache(maxsize=64)

@@ -24,6 +24,12 @@ _RELEASE = re.compile(r"(?P<name>pet-[a-z0-9]+-[a-z]+)-v(?P<version>\d+\.\d+\.\d
 _PBE_U = {"functional": "PBE", "run_type": "GGA_GGA+U", "u": True, "spin": True}
 _R2SCAN = {"functional": "r2SCAN", "run_type": "r2SCAN"}
 _PBESOL = {"functional": "PBEsol", "run_type": "PBEsol"}
+#: level of theory that the name of a variant says, of a model that knows several
+VARIANTS: dict[str, dict[str, Any]] = {
+    "pbe": {"functional": "PBE"},
+    "pbesol": _PBESOL,
+    "r2scan": _R2SCAN,
+}
 #: level of theory of the upet families, by their training sets; what is not there is not known
 LEVELS: dict[str, dict[str, Any]] = {
     "pet-mad": _R2SCAN,  # PBEsol before version 1.5

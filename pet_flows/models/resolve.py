@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.models.catalogue import ModelFile, find
+from pet_flows.models.catalogue import ModelFile, card_of_variant, find
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.spec import canonical_spec
 
@@ -37,8 +37,7 @@ class ResolvedPotential:
     @property
     def card(self) -> dict[str, Any]:
         """What is known of the model, such as ``functional``, ``elements``, ``training_phases``."""
-        variants = self.file.card.get("variants", {})
-        return {**self.file.card, **variants.get(self.spec.variant, {})}
+        return card_of_variant(self.file.card, self.spec.variant)
 
     @property
     def functional(self) -> str | None:

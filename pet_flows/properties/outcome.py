@@ -42,6 +42,9 @@ class Outcome:
     """eV/atom"""
     force_spread: float | None = None
     """eV/Å"""
+    uncertainty: dict[str, float | None] | None = None
+    """what the model itself says of its error: ``energy_per_atom`` (eV), ``forces`` (eV/Å) and
+    ``stress`` (GPa); None where it says nothing"""
     reference_digest: str | None = None
     inherited: dict[str, Any] = field(default_factory=dict)
     """``Bound.as_dict()`` of the structure, for properties that start from this one"""

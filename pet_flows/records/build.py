@@ -109,6 +109,7 @@ def build_record(
         failed = replace(
             outcome, state="failed", reason=unfit.reason, message=str(unfit), retryable=False,
             result={}, blobs={}, atoms=None, inherited={}, energy_spread=None, force_spread=None,
+            uncertainty=None,
         )  # fmt: skip
         return _complete(document, failed, input_structure, device)
 
@@ -134,7 +135,10 @@ def _complete(
             "authors.",
         ) from None
     spread = [plain(outcome.energy_spread), plain(outcome.force_spread)]
-    checked = {**result, "symmetry reference": inherited, "spread": spread}
+    uncertainty = plain(outcome.uncertainty)
+    checked = {
+        **result, "symmetry reference": inherited, "spread": spread, "uncertainty": uncertainty,
+    }  # fmt: skip
     _refuse_not_finite(checked, outcome.atoms)
     start = None if given is None else bare(given)
     final = None if outcome.atoms is None else structure_of_atoms(outcome.atoms)
@@ -167,6 +171,7 @@ def _complete(
         "warnings": notes,
         "n_evaluations": int(outcome.n_evaluations),
         "spread": dict(zip(("energy_per_atom", "forces"), spread, strict=True)),
+        "uncertainty": uncertainty,
         "provenance": provenance(device, outcome.wall_time),
         "result": result,
     }

@@ -67,6 +67,17 @@ class Spread(Strict):
     forces: FiniteFloat | None = Field(description="eV/Å")
 
 
+class Uncertainty(Strict):
+    """Error that the model itself expects, a mean over the rotations of the symmetrization."""
+
+    energy_per_atom: FiniteFloat = Field(description="eV, of the energy of the structure by atom")
+    forces: FiniteFloat | None = Field(
+        description="eV/Å, rms over atoms and components of the deviation in the model's ensemble; "
+        "None without one"
+    )
+    stress: FiniteFloat | None = Field(description="GPa, likewise")
+
+
 class Provenance(Strict):
     """Where and with what it was computed."""
 
@@ -117,6 +128,9 @@ class Record(Strict):
     dropped: list[str]
     n_evaluations: int
     spread: Spread
+    uncertainty: Uncertainty | None = Field(
+        default=None, description="what the model itself says of its error; None where nothing"
+    )
     provenance: Provenance
     blobs: dict[str, str | dict[str, Any]] = Field(
         description="name → small arrays, or the blob_uuid of large ones in the store `data`"

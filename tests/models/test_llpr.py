@@ -4,17 +4,23 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
+from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 from metatrain.composition import __model__ as Composition
 
 from pet_flows.engines.ase import SymmetrizedCalculator
+from pet_flows.engines.evaluation import System
+from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.memory import bytes_per_edge
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import get_potential
+from pet_flows.engines.uncertainty import uncertainty
 from pet_flows.errors import PetFlowsError
 from pet_flows.export.model import export_model
 from pet_flows.models.load import load_model
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.static.static import static
+from pet_flows.records.build import build_record
 from tests.rough import build_pet, dataset_info, save_checkpoint
 
 
@@ -78,6 +84,59 @@ def test_a_wrapped_pet_is_exported(checkpoints, tmp_path):
     theirs = values(MetatomicCalculator(path, device="cpu"))
     for ours, own in zip(values(SymmetrizedCalculator(wrapped)), theirs, strict=True):
         np.testing.assert_allclose(ours, own, atol=1e-7)  # ZBL, as above
+
+
+@pytest.mark.parametrize("symmetrization", ["none", "grid:tetrahedral"])
+def test_uncertainties_are_those_of_the_wrapper(checkpoints, symmetrization):
+    wrapped = load(checkpoints[1], "float64", symmetrization)
+    atoms = oxide()
+    system = System.of(atoms, wrapped.bind(atoms))
+    said = uncertainty(wrapped.evaluator, system)
+    assert uncertainty(load(checkpoints[0], "float64").evaluator, system) is None
+    # the wrapper by itself, each copy rotated by hand
+    plan = system.bound.plan(torch.from_numpy(atoms.positions), torch.from_numpy(atoms.cell.array))
+    assert len(plan.rotations) == (1 if symmetrization == "none" else 12)
+    model = MetatomicCalculator(load_model(wrapped.resolved), device="cpu")
+
+    def energies(structure, name):
+        outputs = {name: ModelOutput(unit="eV", sample_kind="system")}
+        return model.run_model(structure, outputs)[name].block().values[0].numpy()
+
+    def rotated(structure, rotation):
+        copy = structure.copy()
+        copy.set_cell(structure.cell.array @ rotation.numpy(), scale_atoms=True)
+        return copy
+
+    alone = [energies(rotated(atoms, q), "energy_uncertainty")[0] for q in plan.rotations]
+    assert said["energy_per_atom"] == pytest.approx(np.mean(alone) / len(atoms), rel=1e-6)
+    assert said["energy_per_atom"] > 0
+    # one force component of every member, by differences of the members' energies
+    step, slopes = 1e-3, []
+    for sign in (1, -1):
+        moved = atoms.copy()
+        moved.positions[0, 1] += sign * step
+        members = [energies(rotated(moved, q), "energy_ensemble") for q in plan.rotations]
+        slopes.append(np.mean(members, axis=0))
+    expected = (slopes[0] - slopes[1]) / (2 * step)
+    ours = [
+        Evaluator(wrapped.raw.general.member(n), wrapped.evaluator.strategy)
+        .evaluate([system])[0]
+        .forces
+        for n in range(4)
+    ]
+    np.testing.assert_allclose([-f[0, 1] for f in ours], expected, rtol=1e-4, atol=1e-4)
+    assert said["forces"] == pytest.approx(np.sqrt(np.var(ours, axis=0, ddof=1).mean()))
+    assert said["stress"] > 0
+
+
+def test_uncertainties_are_in_the_record(checkpoints):
+    outcome = next(iter(static([oxide()], load(checkpoints[1], "float32", "grid:tetrahedral"))))
+    assert set(outcome.uncertainty) == {"energy_per_atom", "forces", "stress"}
+    record, _ = build_record(
+        outcome, input_structure=None, property="static", settings={},
+        potential=load(checkpoints[1], "float32").resolved.as_record(),
+    )  # fmt: skip
+    assert record["uncertainty"] == pytest.approx(outcome.uncertainty)
 
 
 def test_a_package_that_is_missing_is_named(tmp_path):

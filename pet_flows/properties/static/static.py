@@ -10,6 +10,7 @@ from ase import Atoms
 
 from pet_flows.engines.evaluation import Evaluation
 from pet_flows.engines.potential import Potential
+from pet_flows.engines.uncertainty import uncertainty
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import capacity_of, evaluate_each
 from pet_flows.properties.outcome import Outcome, Progress, pressure_in_gpa, stress_in_gpa
@@ -80,16 +81,21 @@ def _evaluate(
         for s, r in zip(batch, results, strict=True)
     ]
     for specimen, result, c in zip(batch, results, cost, strict=True):
+        begin = perf_counter()
         specimen.wall_time += elapsed * c / sum(cost)
         if progress is not None:
             progress(specimen.index, 1, 1)
         if isinstance(result, StructureError):
             yield specimen.failure(result)
         else:
-            yield _outcome(specimen, result)
+            said = uncertainty(potential.evaluator, specimen.system)
+            specimen.wall_time += perf_counter() - begin
+            yield _outcome(specimen, result, said)
 
 
-def _outcome(specimen: Specimen, evaluation: Evaluation) -> Outcome:
+def _outcome(
+    specimen: Specimen, evaluation: Evaluation, said: dict[str, float | None] | None
+) -> Outcome:
     return specimen.outcome(
         result={
             "energy": evaluation.energy,
@@ -103,4 +109,5 @@ def _outcome(specimen: Specimen, evaluation: Evaluation) -> Outcome:
         n_evaluations=evaluation.n_evaluations,
         energy_spread=evaluation.energy_spread,
         force_spread=evaluation.force_spread,
+        uncertainty=said,
     )
