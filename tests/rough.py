@@ -19,7 +19,7 @@ TENSORS = {
 }
 
 
-def dataset_info(types, tensors=False):
+def dataset_info(types, tensors=False, variants=()):
     """What metatrain wants to know of the data: elements and targets."""
     from metatrain.utils.data import DatasetInfo
     from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
@@ -28,7 +28,8 @@ def dataset_info(types, tensors=False):
         "quantity": "energy", "unit": "eV", "num_subtargets": 1, "type": "scalar",
         "sample_kind": "system", "per_atom": False, "description": "",
     }  # fmt: skip
-    targets = {"energy": get_energy_target_info("energy", section, True, True)}
+    names = ["energy", *(f"energy/{variant}" for variant in variants)]
+    targets = {name: get_energy_target_info(name, section, True, True) for name in names}
     for name, (quantity, unit, rank, kind) in TENSORS.items() if tensors else ():
         own = {"quantity": quantity, "unit": unit, "type": {"cartesian": {"rank": rank}}}
         targets[name] = get_generic_target_info(name, {**section, **own, "sample_kind": kind})
@@ -36,8 +37,9 @@ def dataset_info(types, tensors=False):
 
 
 def build_pet(
-    types=TYPES, seed=0, roughness=2.0, n_layers=2, zbl=False, adaptive=None, tensors=False
-):
+    types=TYPES, seed=0, roughness=2.0, n_layers=2, zbl=False, adaptive=None, tensors=False,
+    variants=(), **hyperparameters,
+):  # fmt: skip
     """metatrain PET module in float64 with edge embeddings scaled by ``roughness``."""
     from metatrain.pet import __model__ as PET
     from metatrain.utils.architectures import get_default_hypers
@@ -48,7 +50,12 @@ def build_pet(
         cutoff=4.5, d_pet=32, d_node=64, d_head=32, d_feedforward=64, num_heads=2,
         num_attention_layers=1, num_gnn_layers=n_layers, zbl=zbl, num_neighbors_adaptive=adaptive,
     )  # fmt: skip
-    pet = PET(hypers, dataset_info(types, tensors)).eval().to(torch.float64)
+    for name, value in hyperparameters.items():
+        if isinstance(value, dict):
+            hypers[name].update(value)
+        else:
+            hypers[name] = value
+    pet = PET(hypers, dataset_info(types, tensors, variants)).eval().to(torch.float64)
     for layer in pet.backend.gnn_layers:
         layer.edge_embedder.weight.data.mul_(roughness)
     return pet

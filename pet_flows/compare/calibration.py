@@ -40,19 +40,23 @@ class Calibration:
     """smallest uncertainties first, equally many comparisons in each"""
 
 
-def spreads(records: Iterable[Mapping[str, Any]], of: str = "energy_per_atom") -> dict[str, float]:
-    """Rotational spread of each record that has one, by its key.
+def spreads(
+    records: Iterable[Mapping[str, Any]], of: str = "energy_per_atom", said: str = "spread"
+) -> dict[str, float]:
+    """Rotational spread, or uncertainty, of each record that has one, by its key.
 
     Parameters
     ----------
     records
-        With ``_id`` and ``spread``.
+        With ``_id`` and ``spread`` or ``uncertainty``.
     of
         ``energy_per_atom`` (eV) or ``forces`` (eV/Å).
+    said
+        ``spread``, or ``uncertainty`` for what the model says of its own error.
     """
     found = {}
     for record in records:
-        value = (record.get("spread") or {}).get(of)
+        value = (record.get(said) or {}).get(of)
         if value is not None:
             found[str(record["_id"])] = float(value)
     return found

@@ -13,8 +13,8 @@ from ase import Atoms
 
 from pet_flows.crystallography.standard import standard_cell
 from pet_flows.engines.evaluator import CHUNK_ATOMS
-from pet_flows.engines.metatomic import MetatomicRaw
-from pet_flows.engines.pet import PETRaw
+from pet_flows.engines.metatomic import MetatomicRaw, energy_key
+from pet_flows.engines.pet import PETRaw, unwrapped
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.load import load_model
 from pet_flows.models.resolve import ResolvedPotential, resolve
@@ -102,16 +102,23 @@ def symmetrized_model(
     potential: ResolvedPotential | None = None,
 ) -> AtomisticModel:
     """Metatomic model that symmetrizes another one; see :func:`export_model`."""
-    from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
+    from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput
 
     from pet_flows.export.module import SymmetrizedModule
 
     # the same choice as in pet_flows.engines.potential: it decides the cutoff that ecse uses;
     # MetatomicRaw refuses what cannot be symmetrized
-    raw = PETRaw(model) if PETRaw.supports(model) else MetatomicRaw(model)
+    if getattr(unwrapped(model.module), "long_range", False):
+        raise PetFlowsError(
+            "A model with long-range interactions reads its neighbours' distances in the order of "
+            "atoms, which other engines do not keep: use it here, or export one without them."
+        )
+    variant = None if potential is None else potential.spec.variant
+    fast = PETRaw.supports(model, variant)
+    raw = PETRaw(model, variant) if fast else MetatomicRaw(model, variant)
     strategy = strategy.configure(raw.cutoff, raw.n_layers)
     old = model.capabilities()
-    key = pick_output("energy", old.outputs, None)
+    key = energy_key(model, variant)
     lists = model.requested_neighbor_lists()
     reach = old.interaction_range
     extra: dict[str, str] = {}
