@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.jobs.caution import MODEL, Caution, FreshProcess, lent
 from pet_flows.jobs.entries import Entry
 from pet_flows.jobs.observe import tell_progress
 from pet_flows.models.resolve import ResolvedPotential
@@ -87,12 +88,31 @@ def compute_records(
             sound.append(entries)
     if not sound:
         return
+    caution = lent() or Caution()
+    loaded = _loaded(potential, maker, caution)
+    first = [entries[0] for entries in sound]
+    for index, outcome in _outcomes(maker, first, settings, loaded, runs, caution):
+        if lent() is None or not caution.holds_back(first[index].key, outcome.reason):
+            yield finish(sound[index], outcome, str(loaded.device))
+        if caution.alone and "device_error" in caution.wanted.values():
+            break
+    if caution.wanted:
+        raise FreshProcess(", ".join(sorted(set(caution.wanted.values()))))
+
+
+def _loaded(potential: ResolvedPotential, maker: PropertyMaker, caution: Caution) -> Potential:
     from pet_flows.engines.potential import get_potential
 
-    loaded = get_potential(potential, chunk_atoms=maker.run_options().chunk_atoms)
-    first = [entries[0] for entries in sound]
-    for index, outcome in _outcomes(maker, first, settings, loaded, runs):
-        yield finish(sound[index], outcome, str(loaded.device))
+    if caution.alone:
+        caution.begin(MODEL)
+    try:
+        return get_potential(potential, chunk_atoms=maker.run_options().chunk_atoms)
+    except Exception as error:
+        reason = _of_the_device(error)
+        if lent() is None or reason is None:
+            raise
+        caution.wanted[None] = reason
+        raise FreshProcess(reason) from None
 
 
 def _outcomes(
@@ -101,6 +121,7 @@ def _outcomes(
     settings: PropertySettings,
     potential: Potential,
     runs: Runs,
+    caution: Caution,
 ) -> Iterator[tuple[int, Outcome]]:
     """One outcome per entry, in the order in which they finish."""
     declared, options = maker.declared(), maker.run_options()
@@ -127,6 +148,9 @@ def _outcomes(
 
     tell_progress(maker.property_name, None, 0, len(entries))
     left = dict.fromkeys(range(len(entries)))
+    if caution.alone:
+        yield from _one_by_one(entries, caution, lambda n: _alone(run([n]), maker.property_name))
+        return
     try:
         for index, outcome in run(list(left)):
             left.pop(index, None)
@@ -137,6 +161,25 @@ def _outcomes(
         logger.exception("the property %s broke down on a batch", maker.property_name)
     for index in left:
         yield index, _alone(run([index]), maker.property_name)
+
+
+def _one_by_one(
+    entries: Sequence[Entry], caution: Caution, compute: Callable[[int], Outcome]
+) -> Iterator[tuple[int, Outcome]]:
+    """Outcomes of structures that are computed alone, those under suspicion last."""
+    from pet_flows.properties.outcome import Outcome
+
+    keys = [str(entry.key) for entry in entries]
+    for index in sorted(range(len(keys)), key=lambda n: caution.tried.get(keys[n], 0)):
+        if keys[index] in caution.refused:
+            reason, message = caution.refused[keys[index]]
+            yield (
+                index,
+                Outcome(index=0, state="failed", reason=reason, message=message, retryable=True),
+            )
+            continue
+        caution.begin(keys[index])
+        yield index, compute(index)
 
 
 def _alone(outcomes: Iterator[tuple[int, Outcome]], name: str) -> Outcome:
@@ -154,12 +197,25 @@ def _alone(outcomes: Iterator[tuple[int, Outcome]], name: str) -> Outcome:
     except Exception as error:
         if _of_the_job(error):
             raise
+        if (device := _of_the_device(error)) is not None:
+            message = f"The computer failed, not the model ({error!s:.200}); run it again."
+            return Outcome(0, "failed", reason=device, message=message, retryable=True)
         logger.exception("the property %s broke down on a structure", name)
         found, said = None, f"The property {name} broke down ({type(error).__name__}: {error})"
     if found is not None:
         return found[1]
     message = f"{said}: report it to the authors of {name}."
     return Outcome(index=0, state="failed", reason="property_error", message=message[:1000])
+
+
+def _of_the_device(error: Exception) -> str | None:
+    """Reason of a failure that says nothing about the structure."""
+    from pet_flows.engines.memory import is_out_of_memory
+    from pet_flows.properties.batch import is_device_error
+
+    if is_out_of_memory(error):
+        return "out_of_memory"
+    return "device_error" if is_device_error(error) else None
 
 
 def _of_the_job(error: Exception) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from pet_flows.launch.blame import DEAD, left_to_the_user
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -20,17 +23,26 @@ _CONNECTION_ERRORS = (
     "pymongo.errors.NotPrimaryError",
     "pet_flows.store.patience.ServerAwayError",
 )
-_GIVEN_UP = ("pet_flows.launch.stopping.Stopped",)
-#: launches that a broken connection, or the death of a worker, may end of one firework; after that
+_GIVEN_UP = ("pet_flows.launch.stopping.Stopped", "pet_flows.jobs.caution.FreshProcess")
+#: what the machine of a worker may lack: a package, a file, space or rights on its disk
+_SURROUNDINGS = (
+    "ModuleNotFoundError", "ImportError", "FileNotFoundError", "PermissionError",
+    *(f"OSError: [Errno {number}]" for number in (
+        errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOSPC, errno.EROFS, errno.EDQUOT,
+        errno.ESTALE,
+    )),
+)  # fmt: skip
+#: launches that a broken connection, or what a worker lacked, may end of one firework; after that
 #: it is left fizzled
-MOST_BROKEN, MOST_DEATHS = 5, 3
-#: field of a launch whose worker died; field of one whose firework somebody is making ready
-DEAD, CLAIM = "pet_flows_dead", "pet_flows_rerun"
+MOST_BROKEN = 5
+#: field of a launch whose firework somebody is making ready
+CLAIM = "pet_flows_rerun"
 #: what is needed of a launch to judge it
 FIELDS = {
     "launch_id": 1, "fw_id": 1, "state": 1, DEAD: 1, CLAIM: 1,
     "action.stored_data._exception._stacktrace": 1,
 }  # fmt: skip
+_NOT_OF_THE_JOB = (*_CONNECTION_ERRORS, *_SURROUNDINGS)
 _OVER = ("RUNNING", "RESERVED", "FIZZLED")
 
 
@@ -39,21 +51,25 @@ def is_to_be_rerun(launchpad: LaunchPad, launch: Mapping[str, Any]) -> bool:
     if launch["state"] != "FIZZLED":
         return False
     if launch.get(DEAD):
-        return deaths(launchpad, launch["fw_id"]) < MOST_DEATHS
+        return left_to_the_user(launchpad, launch["fw_id"]) is None
     if _ended_with(launch, _GIVEN_UP):  # however often: it is the queue that ends them
         return True
-    return _ended_with(launch, _CONNECTION_ERRORS) and _broken(launchpad, launch["fw_id"])
+    return _ended_with(launch, _NOT_OF_THE_JOB) and _few(launchpad, launch["fw_id"])
 
 
-def deaths(launchpad: LaunchPad, fw_id: int) -> int:
-    """How many workers died on a firework."""
-    return int(launchpad.launches.count_documents({"fw_id": fw_id, DEAD: True}))
+def surroundings_of(launchpad: LaunchPad, fw_id: int, folder: str) -> str | None:
+    """What a worker lacked whose launch ended in this folder; None where it lacked nothing."""
+    query = {"fw_id": fw_id, "launch_dir": folder, "state": "FIZZLED"}
+    launch = launchpad.launches.find_one(query, FIELDS, sort=[("launch_id", -1)])
+    if launch is None or not _ended_with(launch, _SURROUNDINGS):
+        return None
+    return _last_line(launch)
 
 
-def _broken(launchpad: LaunchPad, fw_id: int) -> bool:
-    """Whether broken connections ended a firework's launches not too often."""
+def _few(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Whether launches of a firework ended not too often with what is not the job's."""
     launches = launchpad.launches.find({"fw_id": fw_id}, FIELDS)
-    return sum(_ended_with(launch, _CONNECTION_ERRORS) for launch in launches) <= MOST_BROKEN
+    return sum(_ended_with(launch, _NOT_OF_THE_JOB) for launch in launches) <= MOST_BROKEN
 
 
 def rerun_once(launchpad: LaunchPad, fw_id: int, launch_id: int, stale: str | None = None) -> bool:
@@ -106,7 +122,7 @@ def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
     query = {"launch_dir": folder, "state": {"$in": ["RUNNING", "FIZZLED"]}}
     for launch in list(launchpad.launches.find(query, FIELDS)):
         fw_id, running = launch["fw_id"], launch["state"] == "RUNNING"
-        again = _broken(launchpad, fw_id) if running else is_to_be_rerun(launchpad, launch)
+        again = _few(launchpad, fw_id) if running else is_to_be_rerun(launchpad, launch)
         if again and rerun_once(launchpad, fw_id, launch["launch_id"]):
             logger.warning("firework %d was interrupted and is ready again", fw_id)
             rerun.append(fw_id)
@@ -115,7 +131,10 @@ def rerun_interrupted(launchpad: LaunchPad, folder: str) -> list[int]:
 
 def _ended_with(launch: Mapping[str, Any], errors: Iterable[str]) -> bool:
     """Whether the exception of a launch is one of these."""
+    return _last_line(launch).startswith(tuple(errors))
+
+
+def _last_line(launch: Mapping[str, Any]) -> str:
     stored = (launch.get("action") or {}).get("stored_data") or {}
     trace = str((stored.get("_exception") or {}).get("_stacktrace", "")).strip()
-    last = trace.splitlines()[-1] if trace else ""
-    return last.startswith(tuple(errors))
+    return trace.splitlines()[-1] if trace else ""

@@ -8,16 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from pet_flows.launch.blame import DEAD, left_to_the_user
 from pet_flows.launch.heartbeat import HEARTBEAT_SAID, MISSED
-from pet_flows.launch.interrupted import (
-    CLAIM,
-    DEAD,
-    FIELDS,
-    MOST_DEATHS,
-    deaths,
-    is_to_be_rerun,
-    rerun_once,
-)
+from pet_flows.launch.interrupted import CLAIM, FIELDS, is_to_be_rerun, rerun_once
 from pet_flows.launch.lock import EXPIRES, refresh_all
 from pet_flows.store.patience import patient
 
@@ -115,10 +108,9 @@ class Recovery:
             fw_id = by_launch[launch_id]
             ended = {"state": "FIZZLED", DEAD: True}
             pad.launches.update_one({"launch_id": launch_id, "state": "RUNNING"}, {"$set": ended})
-            if deaths(pad, fw_id) < MOST_DEATHS:
+            if (said := left_to_the_user(pad, fw_id)) is None:
                 dead[fw_id] = launch_id
                 continue
-            said = f"Its worker died on it {MOST_DEATHS} times: it is left to you (lpad rerun_fws)."
             action = FWAction(stored_data={"_exception": {"_stacktrace": said}}, exit=True)
             end = {"$set": {"action": action.to_dict()}}
             pad.launches.update_one({"launch_id": launch_id}, end)

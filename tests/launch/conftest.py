@@ -15,7 +15,7 @@ from fireworks import LaunchPad
 from jobflow import Flow
 
 from pet_flows.launch.launchpad import load_fworker
-from pet_flows.launch.worker import WorkDone, Worker
+from pet_flows.launch.resident import WorkDone, Worker
 from pet_flows.store.results import ResultStore
 from tests.launch.makers import FakeMaker
 from tests.store.examples import crystal

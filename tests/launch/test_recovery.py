@@ -11,6 +11,7 @@ from jobflow import Flow
 from pymongo.errors import AutoReconnect
 
 from pet_flows.launch import heartbeat, lock
+from pet_flows.launch.blame import MOST_UNEXPLAINED
 from pet_flows.launch.heartbeat import HEARTBEAT_SAID
 from pet_flows.launch.interrupted import CLAIM
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker
@@ -22,7 +23,7 @@ from tests.store.examples import crystal
 
 #: heartbeats of 0.2 s: a worker counts as dead after 0.8
 QUICK = """
-import pet_flows.launch.worker as w
+import pet_flows.launch.resident as w
 import pet_flows.launch.heartbeat as h
 h.HEARTBEAT = 0.2
 """
@@ -243,14 +244,17 @@ def test_a_job_that_kills_its_workers_is_left_fizzled(site, launchpad):
     (fw_id,) = submit(site.flow(1))
     worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.02})
     recovery = Recovery(launchpad, CATEGORIES)
-    for deaths in (1, 2, 3):
+    for deaths in range(1, MOST_UNEXPLAINED + 1):
         launchpad.checkout_fw(worker, "/gone", fw_id)
         recovery.look()
         time.sleep(0.2)
-        assert recovery.look().dead == ([fw_id] if deaths < 3 else [])
+        assert recovery.look().dead == ([fw_id] if deaths < MOST_UNEXPLAINED else [])
     assert states(launchpad) == ["FIZZLED"]
     launch = launchpad.launches.find_one({}, sort=[("launch_id", -1)])
-    assert "died on it 3 times" in launch["action"]["stored_data"]["_exception"]["_stacktrace"]
+    assert (
+        f"died on it {MOST_UNEXPLAINED} times"
+        in launch["action"]["stored_data"]["_exception"]["_stacktrace"]
+    )
     assert recovery.look().count == 0
 
 

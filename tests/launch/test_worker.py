@@ -15,8 +15,9 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.launch.interrupted import rerun_interrupted
 from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.lock import WorkflowLock
+from pet_flows.launch.resident import WorkDone
 from pet_flows.launch.submit import submit
-from pet_flows.launch.worker import WorkDone, run_worker
+from pet_flows.launch.worker import run_worker
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
 from tests.mongodb_server.start import running, wait_until
