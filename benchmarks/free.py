@@ -60,7 +60,10 @@ def compute(
                 progress(index, 0, 1)
             time.sleep(float(os.environ.get("FREE_SECONDS", "0")))
             os.write(log, f"end {os.getpid()} {number}\n".encode())
-            arrays = {"numbers": np.full(200, length)}
+            # every other one is small enough to stay in its record
+            arrays = {
+                "numbers": length + np.random.default_rng(number).random(3 + 2000 * (number % 2))
+            }
             yield Outcome(
                 index=index, state="ok", result={"length": length}, atoms=atoms,
                 blobs={"free": arrays},

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pet_flows.errors import StructureError
+
 #: reasons of failures that a fresh process may not have
 FRESH = ("device_error", "out_of_memory")
 #: fresh processes that are tried for one structure
@@ -35,7 +37,7 @@ class Caution:
         Whether its structures are computed one by one: an earlier attempt ended with its process,
         or with a device that failed, and nobody knows at which.
     refused
-        Key of a record → reason and message: its structure ended too many processes.
+        Key of a record → why its structure is not computed again: it ended too many processes.
     tried
         Key → fresh processes that were asked for because of its structure.
     begin
@@ -43,7 +45,7 @@ class Caution:
     """
 
     alone: bool = False
-    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: dict[str, StructureError] = field(default_factory=dict)
     tried: Mapping[str, int] = field(default_factory=dict)
     begin: Callable[[str], object] = lambda key: None
     wanted: dict[str | None, str] = field(default_factory=dict)

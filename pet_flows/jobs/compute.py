@@ -167,16 +167,12 @@ def _one_by_one(
     entries: Sequence[Entry], caution: Caution, compute: Callable[[int], Outcome]
 ) -> Iterator[tuple[int, Outcome]]:
     """Outcomes of structures that are computed alone, those under suspicion last."""
-    from pet_flows.properties.outcome import Outcome
+    from pet_flows.properties.outcome import failure
 
     keys = [str(entry.key) for entry in entries]
     for index in sorted(range(len(keys)), key=lambda n: caution.tried.get(keys[n], 0)):
         if keys[index] in caution.refused:
-            reason, message = caution.refused[keys[index]]
-            yield (
-                index,
-                Outcome(index=0, state="failed", reason=reason, message=message, retryable=True),
-            )
+            yield index, failure(0, caution.refused[keys[index]])
             continue
         caution.begin(keys[index])
         yield index, compute(index)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pet_flows.errors import StructureError
 from pet_flows.jobs.caution import MODEL, MOST_FRESH, Caution, being
 from pet_flows.jobs.observe import watchers
 from pet_flows.store.patience import patient
@@ -64,24 +65,22 @@ def cautious(launchpad: LaunchPad, firework: Firework, folder: str) -> Iterator[
         ended = list(_ended(launchpad, firework.fw_id, told))
         caution.alone = bool(ended)
         caution.tried = Counter(str(key) for launch in ended for key in launch.get(FRESH) or ())
-        caution.refused = {
-            key: (
-                "worker_died",
-                f"{count} processes died while they computed this structure, mostly for want of "
-                "memory; use a larger machine or a smaller cell, and retry.",
-            )
-            for key, count in _deaths(ended).items()
-            if count >= MOST_DEATHS and key != MODEL
-        }
-        caution.refused |= {
-            key: (
-                "device_error",
-                f"The device broke down on this structure in {count} processes; use another model "
-                "or another machine, and retry.",
-            )
-            for key, count in caution.tried.items()
-            if count > MOST_FRESH
-        }
+        for key, count in _deaths(ended).items():
+            if count >= MOST_DEATHS and key != MODEL:
+                caution.refused[key] = StructureError(
+                    "worker_died",
+                    f"{count} processes died while they computed this structure, mostly for want "
+                    "of memory; use a larger machine or a smaller cell, and retry.",
+                    retryable=True,
+                )
+        for key, count in caution.tried.items():
+            if count > MOST_FRESH:
+                caution.refused[key] = StructureError(
+                    "device_error",
+                    f"The device broke down on this structure in {count} processes; use another "
+                    "model or another machine, and retry.",
+                    retryable=True,
+                )
     in_hand: dict[str, Any] = {}
     noted = 0.0
 

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 #: processes in a row that end early and have stored nothing, after which no other is started
 MOST_IN_VAIN = 3
 #: s after a signal in which processes have to be gone
-_GONE = 2 * GRACE - 1
+_GONE = GRACE + 5
 
 
 @dataclass
@@ -187,8 +187,8 @@ def _hear(slot: _Slot, tally: Tally) -> bool:
         _in_vain(
             slot,
             tally,
-            f"The device or the memory of this worker fails with everything ({said.fresh}): look at "
-            "the machine; its jobs are READY for others.",
+            f"The device or the memory of this worker fails with everything ({said.fresh}): look "
+            "at the machine; its jobs are READY for others.",
         )
         return False
     slot.over = True

@@ -1,0 +1,126 @@
+"""Workers in processes of their own: a GPU for each, replaced, told to stop, added up."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from pet_flows.cli.worker import summary
+from pet_flows.launch.processes import MOST_IN_VAIN, Tally, visible_gpus
+from pet_flows.launch.submit import submit
+from tests.launch.test_worker import states, wait_until
+
+
+def command(site, *options: str, before: str = "") -> object:
+    words = ["worker", "--launchpad", str(site.launchpad_file), *options]
+    file = site.folder / "start.py"
+    file.write_text(
+        f"{before}\nif __name__ == '__main__':\n    from pet_flows.cli import main\n"
+        f"    main({words!r})\n"
+    )
+    return site.start(str(file))
+
+
+def test_two_processes_share_the_work_and_one_line_tells_all(site, launchpad):
+    submit(site.flow(8, seconds=0.5))
+    worker = command(site, "--processes", "2", "--idle-timeout", "3")
+    said, _ = worker.communicate(timeout=120)
+    assert worker.returncode == 0, said
+    assert "8 jobs run; 16 records: 16 ok.\n" in said
+    assert states(launchpad) == ["COMPLETED"] * 8
+    assert len({pid for _, pid, _ in site.lines()}) == 2
+
+
+def test_each_process_sees_one_gpu_before_anything_loads_torch(site, launchpad):
+    submit(site.flow(4, seconds=2))
+    # what a process finds when it imports its first module is what it was started with
+    tell = """
+import json, os, sys
+with open("seen.txt", "a") as stream:
+    names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+    seen = [os.environ.get(name) for name in names]
+    stream.write(json.dumps([__name__, "torch" in sys.modules, *seen]) + "\\n")
+"""
+    os.environ.pop("OMP_NUM_THREADS", None)
+    site_environment = {"CUDA_VISIBLE_DEVICES": "4,6"}
+    file_worker = command(
+        site, "--idle-timeout", "1",
+        before=f"import os\nos.environ.setdefault('CUDA_VISIBLE_DEVICES', '4,6')\n"
+        f"if __name__ == '__main__': os.environ.pop('OMP_NUM_THREADS', None)\n{tell}",
+    )  # fmt: skip
+    said, _ = file_worker.communicate(timeout=120)
+    lines = [json.loads(line) for line in (site.folder / "seen.txt").read_text().splitlines()]
+    children = sorted(line[2] for line in lines if line[0] == "__mp_main__")
+    assert children == sorted(site_environment["CUDA_VISIBLE_DEVICES"].split(",")), said
+    assert not any(line[1] for line in lines)
+    assert all(int(line[3]) >= 1 for line in lines if line[0] == "__mp_main__")
+    # there are no such GPUs here, which is for others to find out
+    assert re.search(r"no GPU that PyTorch can use|4 jobs run", said)
+
+
+@pytest.mark.parametrize(
+    ("named", "gpus"), [("0,1, 3", ["0", "1", "3"]), ("", []), ("-1", []), ("GPU-a", ["GPU-a"])]
+)
+def test_visible_gpus_are_those_that_are_named(monkeypatch, named, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == gpus
+
+
+def test_sigterm_ends_all_processes_within_ten_seconds(site, launchpad):
+    submit(site.flow(2, seconds=60))
+    worker = command(site, "--processes", "2")
+    assert wait_until(lambda: len(site.lines("start")) == 2, 60)
+    start = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    said, _ = worker.communicate(timeout=60)
+    assert time.monotonic() - start < 10
+    assert states(launchpad) == ["READY", "READY"], said
+    assert "0 jobs run.\n" in said
+
+
+def test_a_process_that_dies_is_replaced_and_not_for_ever(site, launchpad):
+    submit(site.flow(1))
+    dies = "import os\nif __name__ == '__mp_main__': os.kill(os.getpid(), 9)"
+    worker = command(site, "--idle-timeout", "1", before=dies)
+    said, _ = worker.communicate(timeout=120)
+    assert worker.returncode == 1
+    assert said.count("goes on in a new process") == MOST_IN_VAIN
+    assert "Error: A worker process ended early (signal 9); look into its messages" in said
+    assert states(launchpad) == ["READY"]
+
+
+def test_children_end_with_whoever_started_them(site, launchpad):
+    submit(site.flow(1, seconds=60))
+    worker = command(site)
+    assert wait_until(lambda: site.lines("start"), 60)
+    (_, pid, _), *_ = site.lines("start")
+    worker.kill()
+    worker.wait()
+
+    def gone() -> bool:
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    assert wait_until(gone, 20)
+    assert states(launchpad) == ["READY"]
+
+
+def test_the_summary_says_what_became_of_records():
+    done = Tally(run=3, fizzled=1)
+    for slim in (
+        {"state": "ok", "reason": None}, {"state": "ok", "reason": None},
+        {"state": "failed", "reason": "out_of_memory"},
+    ):  # fmt: skip
+        done.add(slim)
+    assert summary(done) == (
+        "3 jobs run, 1 fizzled (pet-flows status says why); 3 records: 2 ok, 1 failed "
+        "(1 out_of_memory)."
+    )
