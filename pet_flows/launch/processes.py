@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 #: processes in a row that end early and have stored nothing, after which no other is started
 MOST_IN_VAIN = 3
 #: s after a signal in which processes have to be gone
-_GONE = GRACE + 5
+_GONE = GRACE + 4
 
 
 @dataclass

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 #: s after which a job that has not come to a place where it can be left is broken off anywhere;
 #: queues kill 30 s after they have asked
-GRACE = 3.0
+GRACE = 2.5
 #: s between attempts, should something on the way catch what breaks it off
 _AGAIN = 1.0
 
@@ -59,7 +59,7 @@ class Stopping:
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
         before = {number: signal.signal(number, self._heard) for number in numbers}
         if time_limit is not None:
-            signal.setitimer(signal.ITIMER_REAL, max(0.1, time_limit - 3 * self.grace))
+            signal.setitimer(signal.ITIMER_REAL, max(0.1, time_limit - 4 * self.grace))
         try:
             yield
         finally:
