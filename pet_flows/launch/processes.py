@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -266,6 +267,11 @@ def _work(pipe: Connection, options: dict[str, Any]) -> None:
         pipe.send(("done", run_worker(**options)))
     except PetFlowsError as error:
         pipe.send(("refused", str(error)))
+    pipe.close()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # taking torch apart takes seconds, which a queue may not give
 
 
 def _end_with_parent() -> None:
