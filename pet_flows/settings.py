@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, description="how often a retryable failure is computed before it stays failed"
     )
+    processes: int | None = Field(
+        None,
+        ge=0,
+        description="that check and bind the next structures of a batch while the model runs; by "
+        "default none beside a model on a CPU, and up to four beside another device",
+    )
     reconnect_seconds: float = Field(
         600.0, ge=0, description="s; how long an unreachable MongoDB is waited for"
     )

@@ -27,6 +27,7 @@ from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
+from pet_flows.properties.ahead import in_order, processes_for
 from pet_flows.properties.batch import too_large
 from pet_flows.properties.outcome import Outcome, failure
 from pet_flows.properties.prepare import bare, check, scaled, snapped
@@ -95,6 +96,64 @@ class Specimen:
         )
 
 
+@dataclass(frozen=True)
+class _Making:
+    """How a structure is made a specimen; may be sent to other processes."""
+
+    bind: Callable[..., Bound]
+    require: Callable[[Atoms], None] | None
+    symprec: float | None
+    keep_volume: bool
+    repeats: Callable[[Atoms], tuple[int, int, int]] | None
+
+    def __call__(
+        self, item: tuple[int, Atoms, dict[str, Any] | None] | Outcome
+    ) -> Specimen | Outcome:
+        """Of the place of a structure, itself and what it inherits, or of what it has become."""
+        if isinstance(item, Outcome):
+            return item
+        return _tried(item[0], item[1], lambda started: self._make(*item, started))
+
+    def _make(
+        self, index: int, given: Atoms, known: dict[str, Any] | None, started: float
+    ) -> Specimen:
+        group: SpaceGroup | None = None
+        notes: tuple[str, ...] = ()
+        if self.require is not None:
+            self.require(given)
+        if self.symprec is None:
+            atoms = bare(given)
+        else:
+            atoms, group, notes = snapped(given, self.symprec)
+        if self.keep_volume and group is not None:
+            atoms = scaled(atoms, given.get_volume() / atoms.get_volume())
+        if self.repeats is not None:
+            n = self.repeats(atoms)
+            atoms = atoms.repeat(n)
+            known = None if known is None else inherited_by_supercell(known, np.diag(n))
+        bound = self.bind(atoms, known, None if self.repeats is not None else group)
+        return Specimen(index, atoms, bound, group, notes, perf_counter() - started)
+
+
+def _tried[T](index: int, given: Atoms, make: Callable[[float], T]) -> T | Outcome:
+    """What is made of a structure at a time; its failed Outcome where that cannot be done."""
+    started = perf_counter()
+    try:
+        return make(started)
+    except StructureError as refused:
+        error = refused
+    except MemoryError:
+        error = too_large(len(given))
+    except (np.linalg.LinAlgError, ArithmeticError, ValueError) as wrong:
+        logger.exception("structure %d of a batch cannot be prepared", index)
+        error = StructureError(
+            "not_prepared",
+            f"The structure cannot be made ready ({type(wrong).__name__}: {wrong}); check its "
+            "cell and positions.",
+        )
+    return failure(index, error, perf_counter() - started)
+
+
 def specimens(
     structures: Sequence[Atoms],
     potential: Potential,
@@ -106,6 +165,8 @@ def specimens(
     repeats: Callable[[Atoms], tuple[int, int, int]] | None = None,
 ) -> Iterator[Specimen | Outcome]:
     """Check, copy and bind each structure; one that cannot be done gives its failed Outcome.
+
+    Where that is worth it, the next ones are made ready in other processes meanwhile.
 
     Parameters
     ----------
@@ -125,40 +186,19 @@ def specimens(
         How often a structure is repeated along each axis before it is bound; what is ``inherited``
         follows.
     """
-    for index, given in enumerate(structures):
-        started = perf_counter()
-        group: SpaceGroup | None = None
-        notes: tuple[str, ...] = ()
-        try:
+    processes = processes_for(len(structures), str(potential.device))
+
+    def checked(index: int, given: Atoms) -> tuple[int, Atoms, dict[str, Any] | None] | Outcome:
+        def check_it(_: float) -> tuple[int, Atoms, dict[str, Any] | None]:
             check(given, potential.elements)
             potential.evaluator.refuse_too_large(given)
-            if require is not None:
-                require(given)
-            if symprec is None:
-                atoms = bare(given)
-            else:
-                atoms, group, notes = snapped(given, symprec)
-            if keep_volume and group is not None:
-                atoms = scaled(atoms, given.get_volume() / atoms.get_volume())
-            known = None if inherited is None else inherited[index]
-            if repeats is not None:
-                n = repeats(atoms)
-                atoms = atoms.repeat(n)
-                known = None if known is None else inherited_by_supercell(known, np.diag(n))
-            bound = potential.bind(atoms, known, None if repeats is not None else group)
-        except StructureError as error:
-            yield failure(index, error, perf_counter() - started)
-            continue
-        except MemoryError:
-            yield failure(index, too_large(len(given)), perf_counter() - started)
-            continue
-        except (np.linalg.LinAlgError, ArithmeticError, ValueError) as error:
-            logger.exception("structure %d of a batch cannot be prepared", index)
-            wrong = StructureError(
-                "not_prepared",
-                f"The structure cannot be made ready ({type(error).__name__}: {error}); check its "
-                "cell and positions.",
-            )
-            yield failure(index, wrong, perf_counter() - started)
-            continue
-        yield Specimen(index, atoms, bound, group, notes, perf_counter() - started)
+            sent = bare(given) if processes else given
+            return index, sent, None if inherited is None else inherited[index]
+
+        return _tried(index, given, check_it)
+
+    items = (checked(index, given) for index, given in enumerate(structures))
+    # elements are checked here already, and the model stays here
+    bind = potential.evaluator.strategy.bind if processes else potential.bind
+    making = _Making(bind, require, symprec, keep_volume, repeats)
+    yield from in_order(making, items, processes)

@@ -7,31 +7,30 @@ the loop here keeps what of its optimizers is good, and replaces what is around 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from pet_flows.engines.evaluation import Batch, System
 from pet_flows.engines.evaluator import Evaluator
-from pet_flows.engines.moving import MovingSystem
 from pet_flows.engines.moving_batch import weigh
 from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.geometry.ragged import largest_by
 from pet_flows.properties.batch import capacity_of, evaluate_each
+from pet_flows.properties.relax.descent import UNKNOWN, Descent, Residual
 from pet_flows.properties.relax.optimizers import OPTIMIZERS, Freedom
-from pet_flows.properties.relax.path import PathPoint
 
 if TYPE_CHECKING:
     from pet_flows.crystallography.group import SpaceGroup
 
 #: bytes that an optimizer may remember of all structures inside
 OPTIMIZER_MEMORY = 256 * 2**20
-#: a residual must fall to this part of its least value to count as progress
-PROGRESS = 0.9
+#: structures that are taken from a source at a time
+TOGETHER = 16
 
 
 class Criteria(Protocol):
@@ -42,59 +41,6 @@ class Criteria(Protocol):
     steps: int
     optimizer: Literal["lbfgs", "bfgs", "fire"]
     max_strain: float
-
-
-class Residual(NamedTuple):
-    """How far a structure is from its minimum."""
-
-    force: float
-    """eV/Å; largest force on an atom"""
-    cell_force: float
-    """eV; largest eigenvalue of V (σ + p) / N, of the part that may move"""
-    relative: float
-    """the worse of both in units of its criterion"""
-    volume: float | None
-    """Å³/atom, of the geometry; None without a cell"""
-
-
-_UNKNOWN = Residual(np.inf, np.inf, np.inf, None)
-
-
-@dataclass(kw_only=True, eq=False)
-class Descent[T](MovingSystem):
-    """One structure on its way down; given back as the optimizer left it."""
-
-    owner: T
-    """whoever asked for it, as :meth:`Optimization.add` was told"""
-    n_steps: int = 0
-    residual: Residual = _UNKNOWN
-    """of the last geometry"""
-    converged: bool = False
-    stalled: bool = False
-    """it left because it got no further, not for want of steps"""
-    least: float = np.inf
-    """least residual after a step so far, relative"""
-    since: int = 0
-    """steps since that last fell"""
-    path: list[PathPoint] = field(default_factory=list)
-    """at the start and after each step"""
-
-    def arrived(self, residual: Residual) -> None:
-        """Note where it is now."""
-        self.residual = residual
-        if self.evaluation is None:
-            return
-        point = PathPoint(self.evaluation.energy_per_atom, residual.force, residual.volume)
-        self.path.append(point)
-
-    def stepped(self, residual: Residual) -> None:
-        """Count a step that has led to a residual."""
-        self.n_steps += 1
-        self.arrived(residual)
-        if residual.relative < PROGRESS * self.least:
-            self.least, self.since = residual.relative, 0
-        else:
-            self.since += 1
 
 
 class Optimization[T]:
@@ -118,6 +64,8 @@ class Optimization[T]:
         Let a structure leave, as ``stalled``, when round-off keeps it from getting further.
     on_step
         Called with the owner of each structure and its steps so far, after each step.
+    source
+        Of further structures, as the arguments of :meth:`add`, taken from when there is space.
     """
 
     def __init__(
@@ -130,6 +78,7 @@ class Optimization[T]:
         pressure: float = 0.0,
         notice_stalls: bool = False,
         on_step: Callable[[T, int], None] | None = None,
+        source: Iterable[tuple[T, System, SpaceGroup | None]] = (),
     ):
         self.on_step = on_step
         self.model = BatchedModel[Descent[T]](partial(evaluate_each, evaluator))
@@ -142,6 +91,7 @@ class Optimization[T]:
         self._waiting: deque[Descent[T]] = deque()
         self._unweighed: list[Descent[T]] = []
         self._state: Any = None
+        self._source = iter(source)
 
     def add(
         self,
@@ -175,7 +125,7 @@ class Optimization[T]:
         self._unweighed.append(descent)
 
     def __iter__(self) -> Iterator[Descent[T]]:
-        while self._waiting or self._state is not None:
+        while self._pull() or self._state is not None:
             start, before = perf_counter(), self.model.evaluation_time
             self._admit()
             done = self._collect()
@@ -193,17 +143,22 @@ class Optimization[T]:
                 for descent in inside:
                     self.on_step(descent.owner, descent.n_steps)
 
+    def _pull(self) -> bool:
+        """Whether any waits, now that some were taken from the source if none did."""
+        if not self._waiting:
+            for owner, start, group in islice(self._source, TOGETHER):
+                self.add(owner, start, group)
+        return bool(self._waiting)
+
     def _admit(self) -> None:
         """Let waiting structures in while there is space."""
-        if not self._waiting:
-            return
-        weigh(self._unweighed)
-        self._unweighed = []
         inside = self.model.inside(self._state)
         used = sum(d.cost for d in inside)
         largest = max((len(d) for d in inside), default=0)
         entering: list[Descent[T]] = []
-        while self._waiting:
+        while self._pull():
+            weigh(self._unweighed)
+            self._unweighed = []
             first = self._waiting[0]
             largest = max(largest, len(first))
             remembered = self._optimizer.memory(len(inside) + len(entering) + 1, largest)
@@ -239,7 +194,7 @@ class Optimization[T]:
 
     def _residuals(self, descents: Sequence[Descent[T]]) -> list[Residual]:
         """How far each is from its minimum."""
-        found = [_UNKNOWN] * len(descents)
+        found = [UNKNOWN] * len(descents)
         results = {n: d.evaluation for n, d in enumerate(descents) if d.evaluation is not None}
         if not results:
             return found

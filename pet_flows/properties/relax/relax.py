@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.outcome import (
@@ -21,6 +23,7 @@ from pet_flows.properties.outcome import (
     stress_in_gpa,
 )
 from pet_flows.properties.prepare import FIXED_CELL, check
+from pet_flows.properties.relax.change import rmsd, volume_change
 from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.properties.relax.optimize import Descent, Freedom, Optimization
 from pet_flows.properties.relax.path import path_of
@@ -43,6 +46,10 @@ class _Relaxation:
     """how many it got on the way"""
     float32_steps: int | None = None
     """after which round-off was in the way, and float64 took over"""
+
+
+#: of :meth:`.Optimization.add`
+_Entering = tuple[_Relaxation, System, SpaceGroup | None]
 
 
 def relax(
@@ -79,7 +86,6 @@ def relax(
     """
     settings = settings or RelaxSettings()
     moving: Freedom = MOVES[settings.cell_constraint] if settings.relax_cell else "ions"
-    ready: dict[Freedom, list[_Relaxation]] = {moving: [], "ions": []}
     checked = specimens(
         structures,
         potential,
@@ -87,24 +93,35 @@ def relax(
         symprec=_symprec(settings) if settings.fix_symmetry else None,
         keep_volume=settings.cell_constraint == "volume",
     )
-    for specimen in checked:
-        if isinstance(specimen, Outcome):
-            yield specimen
-            continue
-        relaxation = _Relaxation(specimen, structures[specimen.index])
-        ready[moving if specimen.atoms.pbc.all() else "ions"].append(relaxation)
+    refused: deque[Outcome] = deque()
+    ions: list[_Entering] = []
 
-    for freedom, batch in ready.items():
-        optimization = _optimization(potential, settings, freedom, progress)
-        for relaxation in batch:
-            specimen = relaxation.specimen
-            optimization.add(relaxation, specimen.system, specimen.group)
+    def ready() -> Iterator[_Entering]:
+        """Those whose cell moves, or nobody's does, as they are needed."""
+        for specimen in checked:
+            if isinstance(specimen, Outcome):
+                refused.append(specimen)
+                continue
+            relaxation = _Relaxation(specimen, structures[specimen.index])
+            entering = relaxation, specimen.system, specimen.group
+            if specimen.atoms.pbc.all():
+                yield entering
+            else:
+                ions.append(entering)
+
+    both: tuple[tuple[Freedom, Iterable[_Entering]], ...] = (moving, ready()), ("ions", ions)
+    for freedom, entering in both:
+        optimization = _optimization(potential, settings, freedom, progress, entering)
         stuck: list[Descent[_Relaxation]] = []
         for descent in _finished(optimization, potential):
+            while refused:
+                yield refused.popleft()
             if descent.stalled:
                 stuck.append(descent)
             else:
                 yield _outcome(descent, settings)
+        yield from refused
+        refused.clear()
         if stuck:
             yield from _in_float64(stuck, potential, settings, freedom, progress)
 
@@ -119,7 +136,11 @@ def _symprec(settings: RelaxSettings) -> float:
 
 
 def _optimization(
-    potential: Potential, settings: RelaxSettings, freedom: Freedom, progress: Progress | None
+    potential: Potential,
+    settings: RelaxSettings,
+    freedom: Freedom,
+    progress: Progress | None,
+    source: Iterable[_Entering] = (),
 ) -> Optimization[_Relaxation]:
     def on_step(relaxation: _Relaxation, steps: int) -> None:
         if progress is not None:
@@ -132,6 +153,7 @@ def _optimization(
         pressure=settings.pressure * GPa,
         notice_stalls=potential.spec.dtype == "float32",
         on_step=on_step,
+        source=source,
     )
 
 
@@ -238,7 +260,7 @@ def _outcome(descent: Descent[_Relaxation], settings: RelaxSettings) -> Outcome:
         "converged": descent.converged,
         "enthalpy_per_atom": (final.energy + settings.pressure * GPa * volume) / len(atoms),
         "energy_change": None if first is None else (final.energy - first) / len(atoms),
-        "volume_change": _volume_change(given, atoms),
+        "volume_change": volume_change(given, atoms),
         "lattice": lattice(atoms),
         "rmsd": rmsd(given, atoms),
         "path": path_of(descent.path),
@@ -268,25 +290,3 @@ def _state(descent: Descent[_Relaxation], settings: RelaxSettings) -> dict[str, 
             f"{descent.residual.cell_force:.2g} eV (smax is {settings.smax:g}); {advice}."
         ),
     }
-
-
-def _volume_change(before: Atoms, after: Atoms) -> float:
-    """Relative change of the volume; zero without a volume."""
-    if not before.pbc.all():
-        return 0.0
-    return float(after.get_volume() / before.get_volume() - 1.0)
-
-
-def rmsd(before: Atoms, after: Atoms) -> float:
-    """Root mean square displacement in Å of atoms beyond what follows from the cell's.
-
-    Displacements are taken in fractional coordinates (Cartesian without a cell), in the final
-    cell, without their mean; atoms are not wrapped on the way.
-    """
-    if after.pbc.all():
-        start = np.linalg.solve(before.cell.array.T, before.positions.T).T @ after.cell.array
-    else:
-        start = before.positions
-    shift = after.positions - start
-    shift = shift - shift.mean(0)
-    return float(np.sqrt((shift**2).sum(1).mean()))

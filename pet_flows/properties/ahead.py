@@ -1,0 +1,184 @@
+"""Work that is done ahead of time in processes of its own, in order.
+
+A process gets some items, answers, and waits: what is ready waits in its pipe until it is asked
+for, so that never more than a few items for each process are in memory. They are no forks and do
+not import the main module: a script needs no guard. A process whose pipe ends, because whoever
+started it is gone, ends too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import batched
+from typing import Any
+
+from pet_flows.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+#: items fewer than this are sooner done than a process starts
+FEW = 64
+#: processes beside a device; more are seldom waited for
+MOST = 4
+#: items that a process is given at once
+AT_ONCE = 8
+#: one thread each, and no device
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+
+class _Process:
+    """One of the processes."""
+
+    def __init__(self) -> None:
+        paths = [os.path.abspath(path or ".") for path in sys.path]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+
+    def ask(self, function: Callable[..., Any], items: tuple[Any, ...]) -> None:
+        """Give it items; it must not have any. What goes wrong is seen where it should answer."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(pickle.dumps((function, items), protocol=5))
+            self._process.stdin.flush()
+        except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
+            logger.warning("items cannot be sent to another process: %s", error)
+            self._process.kill()
+
+    def answer(self) -> list[Any]:
+        """What it made of them, when it is ready."""
+        assert self._process.stdout is not None
+        error, found = pickle.load(self._process.stdout)
+        if error is not None:
+            raise error
+        answers: list[Any] = found
+        return answers
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._process.wait()
+
+
+_idle: list[_Process] = []
+_lock = threading.Lock()
+
+
+def processes_for(n_items: int, device: str) -> int:
+    """How many processes so many items are worth, beside a model on a device.
+
+    On a CPU none, if ``processes`` of the settings does not say otherwise: the model has the cores.
+    """
+    wanted = get_settings().processes
+    if wanted is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        wanted = 0 if device.startswith("cpu") else min(MOST, cores - 1)
+    return 0 if n_items < FEW else min(wanted, n_items // AT_ONCE)
+
+
+def in_order[T, R](function: Callable[[T], R], items: Iterable[T], processes: int) -> Iterator[R]:
+    """Results of a function, in the order of its items, computed ahead.
+
+    Parameters
+    ----------
+    function
+        Found by its name in any process, with whatever it holds; what it gives is pickled.
+    items
+        Taken from as results are.
+    processes
+        How many; with none, items are done here, when they are asked for.
+    """
+    some = batched(items, AT_ONCE)
+    asked: deque[tuple[_Process, tuple[T, ...]]] = deque()
+    try:
+        for _ in range(processes):
+            if part := next(some, None):
+                process = _started()
+                asked.append((process, part))
+                process.ask(function, part)
+        while asked:
+            process, part = asked[0]
+            found = process.answer()
+            asked.popleft()
+            if following := next(some, None):
+                asked.append((process, following))
+                process.ask(function, following)
+            else:
+                _idle.append(process)
+            yield from found
+    except (EOFError, OSError, pickle.UnpicklingError) as error:
+        logger.warning("preparing structures ahead has ended (%r); it goes on without", error)
+        left = list(asked)
+        asked.clear()
+        _end(process for process, _ in left)
+        for _, part in left:
+            yield from map(function, part)
+    finally:
+        _end(process for process, _ in asked)
+    for part in some:
+        yield from map(function, part)
+
+
+def _started() -> _Process:
+    with _lock:
+        return _idle.pop() if _idle else _Process()
+
+
+def _end(processes: Iterable[_Process]) -> None:
+    for process in processes:
+        process.end()
+
+
+def _forget_in_child() -> None:
+    """After a fork: the processes are the parent's."""
+    _idle.clear()
+
+
+atexit.register(lambda: _end(_idle))
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def main() -> None:
+    """Answer until there is nobody left who asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: it is for whoever asks
+    # what libraries print is no answer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while True:
+        try:
+            function, items = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            found: tuple[Exception | None, Any] = None, [function(item) for item in items]
+        except Exception as error:
+            found = error, None
+        with suppress(BrokenPipeError):
+            answers.write(pickle.dumps(found, protocol=5))
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()

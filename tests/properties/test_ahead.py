@@ -1,0 +1,137 @@
+"""Work ahead of time, in processes that are really there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from pet_flows.engines.potential import get_potential
+from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties import ahead
+from pet_flows.properties.ahead import in_order, processes_for
+from pet_flows.properties.outcome import Outcome
+from pet_flows.properties.specimen import Specimen, specimens
+from pet_flows.settings import get_settings
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def test_order_is_kept_and_only_a_few_items_are_ahead() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for n in range(200):
+            taken.append(n)
+            yield n
+
+    found = in_order(partial(pow, 3), items(), 2)
+    assert next(found) == 1
+    assert len(taken) <= 3 * ahead.AT_ONCE
+    assert [1, *found] == [3**n for n in range(200)]
+
+
+def test_a_process_that_dies_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    found = in_order(partial(pow, 2), range(100), 2)
+    first = [next(found) for _ in range(ahead.AT_ONCE)]
+    for line in subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    ).stdout.splitlines():
+        if ahead.__name__ in line:
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+    assert first + list(found) == [2**n for n in range(100)]
+    assert "it goes on without" in caplog.text
+
+
+def test_an_error_is_raised_here() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(partial(divmod, 1), [1, 2, 0], 1))
+
+
+def test_what_cannot_be_sent_is_done_here() -> None:
+    assert list(in_order(lambda n: n + 1, range(20), 1)) == list(range(1, 21))
+
+
+def test_processes_end_with_whoever_started_them() -> None:
+    script = (
+        "import os, signal, subprocess\n"
+        "from pet_flows.properties import ahead\n"
+        "found = ahead.in_order(abs, range(100), 1)\n"
+        "next(found)\n"
+        "process = ahead._idle or found.gi_frame.f_locals['asked']\n"
+        "print(process[0][0]._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{pid}"):
+            return
+        time.sleep(0.1)
+    pytest.fail("it is still there")
+
+
+def test_none_beside_a_cpu_and_few_beside_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes_for(10_000, "cpu") == 0
+    assert processes_for(10, "cuda:0") == 0
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert processes_for(10_000, "cuda:0") == ahead.MOST
+    monkeypatch.setenv("PET_FLOWS_PROCESSES", "2")
+    get_settings.cache_clear()
+    assert processes_for(10_000, "cpu") == 2
+
+
+def crystals() -> list[Atoms]:
+    rng = np.random.default_rng(0)
+    kinds = [bulk("Cu"), bulk("Si"), bulk("W", cubic=True), bulk("Si", cubic=True)]
+    found = []
+    for n in range(ahead.FEW):
+        atoms = kinds[n % 4].copy()
+        atoms.set_cell(atoms.cell * rng.uniform(0.97, 1.03), scale_atoms=True)
+        if n % 4 == 3:
+            atoms.rattle(0.05, rng=rng)
+        found.append(atoms)
+    found[5] = Atoms("Xe", cell=np.eye(3) * 6, pbc=True)
+    found[6] = Atoms()
+    return found
+
+
+@pytest.mark.parametrize("symmetrization", ["crystal", "ecse", "grid:octahedral"])
+def test_what_is_made_elsewhere_is_bit_by_bit_what_is_made_here(
+    monkeypatch: pytest.MonkeyPatch, symmetrization: str
+) -> None:
+    potential = get_potential(PotentialSpec(model="pet-mvl", symmetrization=symmetrization))
+    here = list(specimens(crystals(), potential, None, symprec=0.01))
+    monkeypatch.setenv("PET_FLOWS_PROCESSES", "1")
+    get_settings.cache_clear()
+    there = list(specimens(crystals(), potential, None, symprec=0.01))
+    assert [one.index for one in there] == list(range(ahead.FEW))
+    for one, other in zip(here, there, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, Outcome) and isinstance(other, Outcome):
+            assert (one.reason, one.message) == (other.reason, other.message)
+        if isinstance(one, Specimen) and isinstance(other, Specimen):
+            assert one.atoms == other.atoms
+            assert one.bound.as_dict() == other.bound.as_dict()
+            assert one.warnings == other.warnings
+    of_own = [one.system for one in here if isinstance(one, Specimen)][:4]
+    of_other = [one.system for one in there if isinstance(one, Specimen)][:4]
+    pairs = zip(
+        potential.evaluator.evaluate(of_own), potential.evaluator.evaluate(of_other), strict=True
+    )
+    assert all(a.energy == b.energy and (a.forces == b.forces).all() for a, b in pairs)
