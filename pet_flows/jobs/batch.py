@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.compute import RUNS, compute_records
 from pet_flows.jobs.entries import BatchReference, Entry, JobInput, load_entries
-from pet_flows.jobs.observe import tell_result
+from pet_flows.jobs.observe import tell_progress, tell_result
 from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties.settings import PropertySettings
+from pet_flows.store.leases import Held
 from pet_flows.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -55,30 +57,25 @@ def run_batch(
             entry.key = record_key(entry.parent, *key_parts)
         if entry.key is not None:
             asked.setdefault(entry.key, []).append(entry)
-    missing = set(store.needs(list(asked), retry_failed=maker.retry_failed))
-    todo = [entries for key, entries in asked.items() if key in missing]
-    found: list[dict[str, Any]] = []
-    told = 0
-
-    def tell(acknowledged: int) -> None:
-        nonlocal told
-        while told < acknowledged:
-            told += 1
-            tell_result(maker.property_name, found[told - 1], True)
-
-    with Writer(store) as writer:
-        for entry, record, blobs in compute_records(maker, todo, settings, potential, store.runs):
-            writer.put(record, blobs)
-            found.append(slim_result(record, entry))
-            tell(writer.written)
-    tell(len(found))
+    missing: set[str] = set()
+    left = list(asked)
+    while left:
+        with store.leases.held(left) as held:
+            needed = store.needs(left, retry_failed=maker.retry_failed)
+            todo = [asked[key] for key in needed if key in held.keys]
+            _compute(maker, todo, settings, potential, store, held)
+        missing.update(key for key in needed if key in held.keys)
+        left = [key for key in needed if key not in held.keys]
+        if left:  # another process has them in hand
+            tell = partial(tell_progress, maker.property_name, None, 0, len(left))
+            store.leases.wait(left, tell)
 
     if RUNS in maker.declared().takes:  # not before their records are there
         store.runs.remove_finished()
     done = store.existing(list(asked), SLIM)
     known = [entry for entry in entries if entry.key is not None and entry.key not in missing]
     store.add_sources([(str(entry.key), maker.source(entry.given.source)) for entry in known])
-    computed = {id(entries[0]) for entries in todo}
+    computed = {id(asked[key][0]) for key in missing}
     results: list[dict[str, Any]] = []
     for entry in entries:
         if entry.key is None:
@@ -93,6 +90,33 @@ def run_batch(
     if maker.campaign is not None:
         store.campaigns.add_keys(maker.campaign, list(asked))
     return results
+
+
+def _compute(
+    maker: PropertyMaker,
+    todo: Sequence[list[Entry]],
+    settings: PropertySettings,
+    potential: ResolvedPotential,
+    store: ResultStore,
+    held: Held,
+) -> None:
+    """Compute and store records that this process holds; each is told when it is stored."""
+    found: list[dict[str, Any]] = []
+    told = 0
+
+    def tell(acknowledged: int) -> None:
+        nonlocal told
+        while told < acknowledged:
+            told += 1
+            tell_result(maker.property_name, found[told - 1], True)
+
+    with Writer(store) as writer:
+        for entry, record, blobs in compute_records(maker, todo, settings, potential, store.runs):
+            held.refuse_lost()
+            writer.put(record, blobs)
+            found.append(slim_result(record, entry))
+            tell(writer.written)
+    tell(len(found))
 
 
 def refuse_other_campaign(

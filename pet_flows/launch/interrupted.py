@@ -23,7 +23,11 @@ _CONNECTION_ERRORS = (
     "pymongo.errors.NotPrimaryError",
     "pet_flows.store.patience.ServerAwayError",
 )
-_GIVEN_UP = ("pet_flows.launch.stopping.Stopped", "pet_flows.jobs.caution.FreshProcess")
+_GIVEN_UP = (
+    "pet_flows.launch.stopping.Stopped",
+    "pet_flows.jobs.caution.FreshProcess",
+    "pet_flows.store.leases.LeaseLost",
+)
 #: what the machine of a worker may lack: a package, a file, space or rights on its disk
 _SURROUNDINGS = (
     "ModuleNotFoundError", "ImportError", "FileNotFoundError", "PermissionError",

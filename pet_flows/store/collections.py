@@ -49,6 +49,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "structures": (("chemsys",),),
     "batches": (),
     "runs": (),
+    "leases": (("owner",),),
 }
 #: databases whose indexes this process has made
 _indexed: set[tuple[int, str]] = set()

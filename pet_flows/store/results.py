@@ -16,6 +16,7 @@ from pet_flows.store.batches import Batches
 from pet_flows.store.blobs import Arrays, BlobStore
 from pet_flows.store.campaigns import Campaigns
 from pet_flows.store.collections import Connected, connect, ensure_indexes
+from pet_flows.store.leases import Leases
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
@@ -42,7 +43,7 @@ class ResultStore:
 
     Attributes
     ----------
-    campaigns, structures, batches, references, runs, blobs
+    campaigns, structures, batches, leases, references, runs, blobs
         What lies beside the records, each of the class of its name.
     """
 
@@ -55,6 +56,7 @@ class ResultStore:
         self.campaigns = Campaigns(by_name["campaigns"])
         self.structures = Structures(by_name["structures"], self.blobs)
         self.batches = Batches(by_name["batches"])
+        self.leases = Leases(by_name["leases"])
         self.runs = Runs(by_name["runs"], self.records, self.blobs)
         self._by_name = by_name
         # also when it is merely forgotten: a notebook must not keep the lock of the file

@@ -121,3 +121,20 @@ def test_a_model_that_fits_into_no_memory_is_not_the_jobs_fault(
     assert launchpad.launches.find_one({FRESH: {"$exists": True}})[FRESH] == []
     assert work().run == 1
     assert len(trouble.read_text().split()) == 4
+
+
+def test_what_one_worker_computes_another_waits_for(site, launchpad, trouble):
+    for name in ("one", "other"):  # two campaigns of the same structures
+        maker = PropertyMaker(
+            property_name="trouble", device="cpu", campaign=name, settings={"seconds": 1.0}
+        )
+        submit(Flow([maker.make([crystal(k) for k in range(3)])]))
+    import_it = f"import sys; sys.path.insert(0, {str(SITE)!r})"
+    workers = [site.worker(import_it, idle_timeout=1.0) for _ in range(2)]
+    for worker in workers:
+        assert "ran 1" in worker.communicate(timeout=120)[0]
+    assert states(launchpad) == ["COMPLETED"] * 2
+    assert sorted(trouble.read_text().split()) == ["5.00", "5.01", "5.02"]
+    with site.results() as results:
+        for record in results.query({}, ["sources"]):
+            assert {source["campaign"] for source in record["sources"]} == {"one", "other"}
