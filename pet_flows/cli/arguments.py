@@ -128,11 +128,6 @@ def campaign_command(function: Callable[..., None]) -> Callable[..., None]:
 CampaignName = Annotated[str, typer.Argument(help="Name of the campaign.")]
 
 
-def counted(number: int, what: str) -> str:
-    """``1 record``, ``2 records``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def parse_query(text: str) -> dict[str, Any]:
     """Decode a MongoDB query given as JSON (extended JSON for dates and ids).
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pet_flows.cli.arguments import counted, parse_query
+from pet_flows.cli.arguments import parse_query
 from pet_flows.cli.query import check_campaign
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.arguments import counted
 from pet_flows.cli.compare import PICTURES, check_file
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from pet_flows.report.find import Named

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.arguments import counted, parse_query
+from pet_flows.cli.arguments import parse_query
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from pet_flows.report.listing import ListColumn

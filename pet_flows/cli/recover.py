@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.arguments import counted
 from pet_flows.cli.submit import LaunchpadFile
 from pet_flows.launch.heartbeat import LONG_ENOUGH
+from pet_flows.report.values import counted
 
 Seconds = Annotated[
     float,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pet_flows.cli.arguments import counted, parse_query
+from pet_flows.cli.arguments import parse_query
 from pet_flows.cli.query import Format
 from pet_flows.dft.importers.kinds import KINDS
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from pet_flows.dft.importers.importing import Imported
@@ -162,7 +163,8 @@ def _add(sources: list[str], kind: str | None, options: Options, again: bool) ->
                 typer.echo(str(error), err=True)  # it stops none of the others
                 failed += 1
                 continue
-            typer.echo(f"{source}: {found}")
+            nothing = "nothing that a reference could be made of yet"
+            typer.echo(f"{source}: {found if found.total else nothing}")
             for problem in found.problems[:_SHOWN]:
                 typer.echo(f"  {problem.name}: {problem.reason}", err=True)
             if len(found.problems) > _SHOWN:
@@ -209,12 +211,14 @@ def _list(wanted: dict[str, Any], shape: Format) -> None:
             found = [
                 json_util.dumps(one, ensure_ascii=False) for one in store.references.find(wanted)
             ]
+            _refuse_none(found, wanted)
             sys.stdout.write("[" + ",\n".join(found) + "]\n")
             return
         heads = ["material_ids", "formula_pretty", "property", "level", "result", "source.name"]
         rows = [_row(one) for one in store.references.find(wanted, heads)]
+    _refuse_none(rows, wanted)
     if not rows:
-        typer.echo("There is no such reference.")
+        typer.echo("There are no references yet: add some with pet-flows reference add.")
         return
     from rich.console import Console
     from rich.markup import escape
@@ -227,6 +231,14 @@ def _list(wanted: dict[str, Any], shape: Format) -> None:
         table.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     typer.echo(counted(len(rows), "reference"))
+
+
+def _refuse_none(found: Sequence[Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse names and queries that no reference has."""
+    if wanted and not found:
+        raise PetFlowsError(
+            "There is no such reference: pet-flows reference list shows those that there are."
+        )
 
 
 def _row(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.arguments import counted
 from pet_flows.cli.compare import check_file
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 
 class Shape(StrEnum):

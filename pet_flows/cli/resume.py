@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from pet_flows.cli.arguments import CampaignName, counted
+from pet_flows.cli.arguments import CampaignName
 from pet_flows.cli.submit import LaunchpadFile
+from pet_flows.report.values import counted
 
 
 def command(campaign: CampaignName, launchpad: LaunchpadFile = None) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pet_flows.cli.arguments import CampaignName, counted
+from pet_flows.cli.arguments import CampaignName
 from pet_flows.cli.submit import LaunchpadFile
+from pet_flows.report.values import counted
 
 Reason = Annotated[
     str | None,

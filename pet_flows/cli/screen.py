@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pet_flows.cli.arguments import Asked, campaign_command, counted
+from pet_flows.cli.arguments import Asked, campaign_command
 from pet_flows.cli.campaign import Campaign, build_campaign, read_campaign
 from pet_flows.cli.compare import PICTURES, check_file
 from pet_flows.cli.report import check_output
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from pet_flows.flows.campaign_file import CampaignFile

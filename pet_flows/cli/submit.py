@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pet_flows.cli.arguments import Asked, campaign_command, counted
+from pet_flows.cli.arguments import Asked, campaign_command
 from pet_flows.cli.campaign import checked_maker, read, read_campaign
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from pet_flows.launch.campaign import Submitted

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pet_flows.cli.arguments import counted
 from pet_flows.cli.submit import LaunchpadFile
 from pet_flows.errors import PetFlowsError
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,7 @@ from pet_flows.report.find import identifiers
 from pet_flows.report.listing import headline
 from pet_flows.report.pictures import plots_of
 from pet_flows.report.values import (
+    counted,
     is_matrix,
     is_table,
     matrix_lines,
@@ -177,11 +178,6 @@ def _space_group(groups: Mapping[str, Any] | None) -> str:
         return ""
     exact = f", exactly {tight or 'none'}" if tight != loose else ""
     return f", space group {loose}{exact}"
-
-
-def counted(number: int, what: str) -> str:
-    """``1 atom``, ``2 atoms``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @lru_cache(maxsize=256)

@@ -74,3 +74,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
         for row in rows
     ]
+
+
+def counted(number: int, what: str) -> str:
+    """``1 atom``, ``2 atoms``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

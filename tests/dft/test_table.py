@@ -232,3 +232,49 @@ def test_identifiers_are_kept_as_they_are_written(store, tmp_path, capsys):
 def test_nothing_to_remove_is_said(store):
     with pytest.raises(SystemExit, match="There is no such reference, and none was removed"):
         main(["reference", "remove", "nosuch"])
+
+
+def test_rows_say_their_levels_of_theory(store, tmp_path):
+    """Functional, U and spin in columns; what `--level` says counts for all of them."""
+    (tmp_path / "several.csv").write_text(
+        "material_id,element,prototype,b,xc,spin,U\n"
+        "mp-1,Fe,bcc,180,PBE,true,5.3\n"
+        "mp-2,Fe,bcc,190,PBEsol,false,\n"
+        "mp-3,Cu,fcc,140,r2SCAN,,\n"
+        "mp-4,Cu,fcc,140,,,\n"
+        "mp-5,Cu,fcc,140,PBE,perhaps,\n"
+    )
+    columns = {
+        "b": "eos.b0", "xc": "level.functional", "spin": "level.spin", "U": "level.u.Fe",
+    }  # fmt: skip
+    options = Options(columns=columns, level={"dispersion": "D3(BJ)"})
+    found = import_references(store, str(tmp_path / "several.csv"), options=options)
+    levels = {d["material_ids"][0]: d["level"] for d in store.references.find()}
+    said = {
+        name: (level["functional"], level["u"], level["spin"], level["dispersion"])
+        for name, level in levels.items()
+    }
+    assert said == {
+        "mp-1": ("PBE", {"Fe": 5.3}, True, "D3(BJ)"),
+        "mp-2": ("PBEsol", None, False, "D3(BJ)"),
+        "mp-3": ("r2SCAN", None, None, "D3(BJ)"),
+    }
+    reasons = {problem.name: problem.reason for problem in found.problems}
+    assert "functional" in reasons["mp-4"]
+    assert "spin must be true, false or null (got 'perhaps')" in reasons["mp-5"]
+    with pytest.raises(PetFlowsError, match=r"field of a level of theory.*functional"):
+        import_references(
+            store, str(tmp_path / "several.csv"),
+            options=Options(columns={"b": "eos.b0", "xc": "level.functionl"}),
+        )  # fmt: skip
+
+
+def test_names_of_no_reference_are_refused_and_an_empty_store_says_so(store, capsys):
+    with pytest.raises(SystemExit, match="There is no such reference"):
+        main(["reference", "list", "mp-nosuch"])
+    with pytest.raises(SystemExit, match="0"):
+        main(["reference", "list"])
+    assert "There are no references yet" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(["reference", "add", "jobflow"])
+    assert "nothing that a reference could be made of yet" in capsys.readouterr().out

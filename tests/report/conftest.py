@@ -29,8 +29,9 @@ def filled(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         enter(path, patch)
-        fill()
+        keys = fill()
         with ResultStore.open() as store:
+            store.put(*made(EXAMPLES["qha"], parent=keys["relax"]))
             for n in range(30):
                 atoms = bulk("Si", a=5.4 + 0.01 * n)
                 result = {**EXAMPLES["eos"].result, "b0": 90.0 + n}

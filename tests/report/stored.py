@@ -12,7 +12,7 @@ import numpy as np
 from pet_flows.dft.documents import document_of
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
-from pet_flows.properties.comparison import Side
+from pet_flows.properties.comparison import NotComparable, Side
 from pet_flows.properties.registry import get_property
 from pet_flows.report.find import identifiers
 from pet_flows.store.results import ResultStore
@@ -26,13 +26,28 @@ TAKEN = {
     "eos": ("v0_per_atom", "e0_per_atom", "b0", "b0_prime", "volumes", "energies"),
     "elastic": ("k_vrh", "g_vrh", "young"),
     "phonon": ("min_frequency", "max_frequency"),
+    "qha": (
+        "temperatures",
+        "volume_per_atom",
+        "thermal_expansion",
+        "bulk_modulus",
+        "cp",
+        "cv",
+        "gruneisen",
+    ),
+    "kappa": ("kappa",),
+    "md": ("ensemble", "temperature", "time", "timestep"),
 }
+#: what is the same beside a factor: where values are
+PLACES = ("temperatures", "ensemble", "temperature", "time", "timestep")
 
 
 def scaled(value: Any, factor: float) -> Any:
     """A number, or a list of them, times a factor."""
     if isinstance(value, list):
         return [scaled(item, factor) for item in value]
+    if isinstance(value, dict):
+        return {k: v if k == "T" else scaled(v, factor) for k, v in value.items()}
     return value * factor if isinstance(value, int | float) else value
 
 
@@ -40,7 +55,7 @@ def reference_beside(store: ResultStore, record: dict[str, Any], factor: float) 
     """A reference whose numbers are those of a record times a factor, energies apart."""
     which = record["property"]
     result = {
-        name: value if name in ("energies", "e0_per_atom", "energy_per_atom")
+        name: value if name in ("energies", "e0_per_atom", "energy_per_atom", *PLACES)
         else scaled(value, factor)
         for name in TAKEN[which]
         if (value := record["result"].get(name)) is not None
@@ -54,6 +69,9 @@ def reference_beside(store: ResultStore, record: dict[str, Any], factor: float) 
             if name in blob:
                 blob[name] = factor * blob[name]
         arrays["phonon"] = blob
+    if which == "md" and "observables" in record["blobs"]:
+        blob = dict(store.blob(record["_id"], "observables"))
+        arrays["observables"] = {**blob, **{n: factor * blob[n] for n in ("rdf", "msd")}}
     name = (identifiers(record) or ["?"])[0]
     return Reference(
         property=which,
@@ -134,8 +152,12 @@ def put_comparisons(store: ResultStore, campaign: str) -> int:
             Side(record["result"], store.final_structure(record)),
             Side(reference.result, reference.structure),
         )
-        values = [v.document() for v in get_property(record["property"]).compare(*sides)]
-        documents.append(comparison(record, document, values, campaign, WAYS[n % 3]))
+        values, reason = [], None
+        try:
+            values = [v.document() for v in get_property(record["property"]).compare(*sides)]
+        except NotComparable as error:
+            reason = str(error)
+        documents.append(comparison(record, document, values, campaign, WAYS[n % 3], reason))
     documents.append(reference_alone(store, campaign))
     store.put_comparisons(documents)
     return len(documents)

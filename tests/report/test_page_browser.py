@@ -195,6 +195,8 @@ def test_the_page_of_a_structure(browser, written):
         in_sight(page, "#plot-eos")
         in_sight(page, "#plot-phonon")
         assert page.locator("#plot-phonon .legendtext").count() == 2
+        for name in ("volume", "alpha", "bulk", "cp", "rdf", "msd", "kappa"):
+            in_sight(page, f"#plot-{name}")
         row = page.locator("tr:has(span:text-is('b0'))")
         pet, dft, error = (row.locator("td").nth(n).inner_text() for n in (1, 2, 3))
         assert pet == "100"

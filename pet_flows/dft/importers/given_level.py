@@ -36,22 +36,42 @@ def parse_level(text: str | None) -> dict[str, Any]:
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not name:
             raise PetFlowsError(f"--level holds {part.strip()!r}: {_LIKE}.")
-        field, dot, element = name.partition(".")
-        content = _content(field, value)
-        if not dot:
-            found[field] = content
-        elif field in _BY_ELEMENT and element:
-            if not isinstance(found.setdefault(field, {}), dict):
-                raise PetFlowsError(f"--level says {field} twice, {part.strip()!r} too: {_LIKE}.")
-            found[field][element] = content
-        else:
-            raise PetFlowsError(
-                f"--level holds {part.strip()!r}, but only {' and '.join(_BY_ELEMENT)} are by "
-                f"element: {_LIKE}."
-            )
+        put_field(found, name, value)
     if found:
         checked({"functional": "PBE", **found})
     return found
+
+
+def put_field(found: dict[str, Any], name: str, value: str, where: str = "--level") -> None:
+    """Add one field of a level, or its part of one element.
+
+    Parameters
+    ----------
+    found
+        Fields so far.
+    name, value
+        ``functional`` and ``PBE``, or ``u.Fe`` and ``5.3``.
+    where
+        Names the place where it is written, for a sentence.
+
+    Raises
+    ------
+    PetFlowsError
+        It is not of this form.
+    """
+    field, dot, element = name.partition(".")
+    content = _content(field, value, where)
+    if not dot:
+        found[field] = content
+    elif field in _BY_ELEMENT and element:
+        if not isinstance(found.setdefault(field, {}), dict):
+            raise PetFlowsError(f"{where} says {field} twice, {name}={value} too: {_LIKE}.")
+        found[field][element] = content
+    else:
+        raise PetFlowsError(
+            f"{where} holds {name}={value}, but only {' and '.join(_BY_ELEMENT)} are by "
+            f"element: {_LIKE}."
+        )
 
 
 def checked(fields: Mapping[str, Any]) -> LevelOfTheory:
@@ -102,7 +122,7 @@ def doubt_of(fields: Mapping[str, Any]) -> str | None:
     return f"the functional {name} that was given is of no known name{meant}"
 
 
-def _content(field: str, value: str) -> Any:
+def _content(field: str, value: str, where: str) -> Any:
     if value.casefold() in _UNKNOWN:
         return None
     if value.casefold() in _NONE and field == "u":
@@ -113,7 +133,7 @@ def _content(field: str, value: str) -> Any:
         return yaml.safe_load(value)
     except yaml.YAMLError:
         raise PetFlowsError(
-            f"--level holds {field}={value}, which is not a value: {_LIKE}."
+            f"{where} holds {field}={value}, which is not a value: {_LIKE}."
         ) from None
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from pymatgen.core import Structure
 
 from pet_flows.dft.importers.columns import Column, results
 from pet_flows.dft.importers.energies import entry_of, lattice, parameters_of
@@ -18,15 +15,20 @@ from pet_flows.dft.importers.importing import attempt
 from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.importers.read import Problem, Read
+from pet_flows.dft.importers.row_level import level_columns, level_of_row
+from pet_flows.dft.importers.row_structure import (
+    CRYSTAL,
+    IDENTIFIER,
+    structure_of_document,
+    structure_of_row,
+)
 from pet_flows.dft.importers.unrecognized import DAMAGED
 from pet_flows.dft.reference import Reference
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.datasets import BrokenLineError, documents_of, documents_of_lines, parse
-from pet_flows.inputs.documents import NoStructureError, is_structure, read_document
-from pet_flows.inputs.files import read_file
+from pet_flows.inputs.documents import NoStructureError
 from pet_flows.inputs.identifiers import MATERIAL_KEYS, bare_name, is_name, name_of_file
-from pet_flows.inputs.prototypes import PROTOTYPES, build_prototype
-from pet_flows.inputs.structure import InputStructure, make_input, make_source
+from pet_flows.inputs.structure import InputStructure
 from pet_flows.inputs.text import DamagedError, first_line, quoted, read_text, refuse_disguised
 
 #: keys of the benchmarks of matcalc and their units: GPa; J/mol/K of the cell; eV of the cell
@@ -37,11 +39,8 @@ BENCHMARK = (
     Column("energy", "static", "energy_per_atom", per_cell=True),
     Column("energy", "relax", "energy_per_atom", per_cell=True),
 )
-#: columns of a table that say which crystal a row is of
-STRUCTURE, ELEMENT, PROTOTYPE, IDENTIFIER = "structure", "element", "prototype", "material_id"
 #: columns that are named in a sentence
 _NAMED = 12
-_CRYSTAL = (STRUCTURE, ELEMENT, PROTOTYPE, IDENTIFIER)
 
 Row = tuple[str, "Mapping[str, Any] | str"]
 """Name of a row with what it holds, or with the sentence why it cannot be read."""
@@ -57,7 +56,8 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     options
         ``columns`` says what the columns are: a number of a result (`Column.parse`), or
         ``structure`` (file, seen from the table's folder, or pymatgen's JSON), ``element`` and
-        ``prototype``, ``material_id``. Columns that are called so need not be named.
+        ``prototype``, ``material_id``, or a field of the level of theory (``level.functional``,
+        ``level.u.Fe``). Columns that are called so need not be named.
     known
         Unused: rows have no dates, and what is the same is not stored again.
 
@@ -66,7 +66,7 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     PetFlowsError
         The table has no such column, no number, or cannot be read; no level is given.
     """
-    options.level_of(None)  # rows do not say theirs: once for all
+    levels = _levels(options)
     path = Path(source).expanduser()
     text = _text(path, "table")
     lines = text.splitlines()
@@ -87,8 +87,8 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
             continue
         identifier = str(cells.get(names.get(IDENTIFIER, ""), "")).strip()
         rows.append((identifier or name, cells))
-    get = partial(_structure_of_row, names=names, folder=path.parent)
-    yield from _read(path, rows, columns, get, options)
+    get = partial(structure_of_row, names=names, folder=path.parent)
+    yield from _read(path, rows, columns, levels, get, options)
 
 
 def read_benchmark(source: str, options: Options, known: Known) -> Iterator[Read]:
@@ -108,7 +108,7 @@ def read_benchmark(source: str, options: Options, known: Known) -> Iterator[Read
     PetFlowsError
         It is no JSON, or holds no structures; no level is given.
     """
-    options.level_of(None)
+    levels = _levels(options)
     path = Path(source).expanduser()
     text, name = _text(path, "JSON"), name_of_file(path)
     try:
@@ -132,9 +132,18 @@ def read_benchmark(source: str, options: Options, known: Known) -> Iterator[Read
             broken = isinstance(document, BrokenLineError)
             said = str(document) if broken else "There is no document: remove it."
             rows.append((fallback, said))
-    given = [Column.parse(key, field) for key, field in options.columns.items()]
+    mapped = {key: field for key, field in options.columns.items() if key not in levels}
+    given = [Column.parse(key, field) for key, field in mapped.items()]
     columns = [*given, *(column for column in BENCHMARK if column.name not in options.columns)]
-    yield from _read(path, rows, columns, _structure_of_document, options)
+    yield from _read(path, rows, columns, levels, structure_of_document, options)
+
+
+def _levels(options: Options) -> dict[str, str]:
+    """Columns of the level of theory; without any, the one that is given must be whole."""
+    levels = level_columns(options.columns)
+    if "functional" not in levels.values():
+        options.level_of(None)  # once for all
+    return levels
 
 
 def _text(path: Path, kind: str) -> str:
@@ -172,9 +181,14 @@ def _columns(header: list[str], mapped: Mapping[str, str]) -> tuple[dict[str, st
         raise PetFlowsError(
             f"The table has no column {missing[0]!r}, only {_listed(header)}: correct --map."
         )
-    names = {name: name for name in _CRYSTAL if name in header}
-    names |= {field: name for name, field in mapped.items() if field in _CRYSTAL}
-    columns = [Column.parse(name, field) for name, field in mapped.items() if field not in _CRYSTAL]
+    names = {name: name for name in CRYSTAL if name in header}
+    names |= {field: name for name, field in mapped.items() if field in CRYSTAL}
+    levels = level_columns(mapped)
+    columns = [
+        Column.parse(name, field)
+        for name, field in mapped.items()
+        if field not in CRYSTAL and name not in levels
+    ]
     for name in header:  # those that are called as the numbers are
         if name in mapped or name in names.values():
             continue
@@ -191,7 +205,12 @@ def _columns(header: list[str], mapped: Mapping[str, str]) -> tuple[dict[str, st
 
 
 def _read(
-    path: Path, rows: Iterable[Row], columns: list[Column], structure_of: Any, options: Options
+    path: Path,
+    rows: Iterable[Row],
+    columns: list[Column],
+    levels: Mapping[str, str],
+    structure_of: Any,
+    options: Options,
 ) -> Iterator[Read]:
     where = {"database": str(path.resolve())}
     times: dict[str, int] = {}
@@ -202,7 +221,7 @@ def _read(
             yield Problem(own, row)
             continue
         yield from attempt(
-            own, partial(_references, own, row, columns, structure_of, where, options)
+            own, partial(_references, own, row, columns, levels, structure_of, where, options)
         )
 
 
@@ -210,6 +229,7 @@ def _references(
     name: str,
     row: Mapping[str, Any],
     columns: list[Column],
+    levels: Mapping[str, str],
     structure_of: Any,
     where: Mapping[str, Any],
     options: Options,
@@ -220,7 +240,7 @@ def _references(
     structure = given.structure
     identifier = given.source.get("material_id")
     content = {"material_id": identifier} if identifier else {}
-    level = options.level_of(None)
+    level = options.level_of(level_of_row(row, levels))
     parameters = parameters_of(level, structure)
     for property, result in results(row, columns, len(structure)).items():
         entry, energy = None, result.get("energy_per_atom")
@@ -231,50 +251,3 @@ def _references(
         yield Found(content, name, options, origin=where).reference(
             property, result, structure, level, entry=entry
         )
-
-
-def _structure_of_document(document: Mapping[str, Any]) -> InputStructure:
-    try:
-        return read_document(document)
-    except DamagedError as error:
-        raise PetFlowsError(f"It {error}") from error
-
-
-def _structure_of_row(
-    row: Mapping[str, Any], names: Mapping[str, str], folder: Path
-) -> InputStructure:
-    cells = {field: str(row[name]).strip() for field, name in names.items()}
-    source = make_source(material_id=cells.get(IDENTIFIER) or None)
-    if text := cells.get(STRUCTURE):
-        return _written(text, source, folder)
-    element, prototype = cells.get(ELEMENT), cells.get(PROTOTYPE)
-    if element and prototype:
-        named = {name.casefold(): name for name in PROTOTYPES}.get(prototype.casefold())
-        if named is None:
-            raise PetFlowsError(
-                f"There is no prototype {prototype!r}: choose from {', '.join(PROTOTYPES)}."
-            )
-        return make_input(build_prototype(element, named), source)
-    raise PetFlowsError(
-        "It does not say of which crystal it is: add a column structure with files, or element and "
-        "prototype."
-    )
-
-
-def _written(text: str, source: dict[str, Any], folder: Path) -> InputStructure:
-    """Structure in a cell of a table: pymatgen's JSON, or the name of a file."""
-    if text.startswith("{"):
-        content = json.loads(text)
-        if not is_structure(content):
-            raise PetFlowsError("Its JSON is not a structure: write it with pymatgen.")
-        return make_input(Structure.from_dict(content), source)
-    file = folder / text
-    if not file.is_file():
-        raise PetFlowsError(f"There is no file {file}: correct the name.")
-    (first, *others) = read_file(file)
-    if others:
-        raise PetFlowsError(f"{file} holds {len(others) + 1} structures: give a file for each.")
-    if first.problem is not None or first.structure is None:
-        return first
-    identifier = source.get("material_id") or first.source.get("material_id")
-    return InputStructure(first.structure, make_source(material_id=identifier), first.dropped)

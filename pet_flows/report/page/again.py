@@ -10,7 +10,10 @@ from pathlib import PurePath
 from typing import Any
 
 from pet_flows.inputs.prototypes import PROTOTYPES
+from pet_flows.models.catalogue import bundled
+from pet_flows.models.hub import UPET_NAME
 from pet_flows.properties.registry import properties
+from pet_flows.report.values import counted
 from pet_flows.symmetrization.spec import serving
 
 #: files that are named one by one; more of them by their folders
@@ -59,11 +62,12 @@ class Inputs:
             there = ", ".join(sorted(self._prototypes[element]))
             comments.append(f"Of {element} only {there}; prototypes:{element} would be all five.")
         for place, names in self._collections.items():
-            comments.append(f"{_counted(names)} of {place}, a database: see from_store, --query.")
+            said = counted(len(names), "structure")
+            comments.append(f"{said} of {place}, a database: see from_store, --query.")
         if self._others:
             comments.append(
-                f"{_counted(self._others)} given in Python, to pet_flows.screen: write "
-                "them into files."
+                f"{counted(len(self._others), 'structure')} given in Python, to "
+                "pet_flows.screen: write them into files."
             )
         inputs = [*named, *map(text, files)]
         found = [f"  # {' '.join(comment.split())}" for comment in comments]
@@ -131,7 +135,7 @@ def _potentials(manifest: Mapping[str, Any], potentials: Sequence[Mapping[str, A
         sha256 = group[0]["sha256"]
         used = list(dict.fromkeys(str(one["symmetrization"]) for one in group))
         given = _given(used)
-        lines.append(f"  - model: {text(names.get(sha256, 'unknown'))}")
+        lines += _model(names.get(sha256, "unknown"))
         if given is None:
             lines.append(f"    # properties have symmetrizations of their own: {', '.join(used)}")
         lines += [
@@ -140,6 +144,16 @@ def _potentials(manifest: Mapping[str, Any], potentials: Sequence[Mapping[str, A
             f"    sha256: {text(str(sha256))}",
         ]
     return ["potentials:", *lines] if lines else []
+
+
+def _model(name: str) -> list[str]:
+    """Line of a model; of a file that was given by its path records keep the name alone."""
+    if name in bundled() or UPET_NAME.match(name):
+        return [f"  - model: {text(name)}"]
+    return [
+        "  # a file that was given by its path: write where it is now (.ckpt, or .pt)",
+        f"  - model: {text(f'path/to/{name}.ckpt')}",
+    ]
 
 
 def _given(used: Sequence[str]) -> str | None:
@@ -182,7 +196,3 @@ def _prototype(source: Mapping[str, Any]) -> tuple[str, str] | None:
     if prototype in PROTOTYPES and source.get("material_id") == f"{element}-{prototype}":
         return str(element), str(prototype)
     return None
-
-
-def _counted(names: set[str]) -> str:
-    return f"{len(names)} structure{'s' * (len(names) != 1)}"

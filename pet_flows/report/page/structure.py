@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pet_flows.compare.energies.corrections import SCHEME
@@ -15,6 +16,7 @@ from pet_flows.report.fields import fields_of
 from pet_flows.report.listing import headline
 from pet_flows.report.page.curves import equation_of_state, phonons
 from pet_flows.report.page.levels import level_text
+from pet_flows.report.page.lines import PANELS, drawn
 from pet_flows.report.page.rows import page_of, state_of
 from pet_flows.report.page.series import relative_of
 from pet_flows.report.page.viewer import viewed
@@ -80,6 +82,7 @@ class StructurePages:
             ],
             "eos": self._eos(records, references),
             "phonon": self._phonon(records, references),
+            "lines": self._lines(records, references),
             "viewer": viewed(self._store, records.values(), references.values()),
         }
         return found, {**records, **references}
@@ -129,6 +132,32 @@ class StructurePages:
             if (curve := equation_of_state(reference["result"], shown))
         ]
         return {"ours": ours, "beside": beside}
+
+    def _lines(
+        self, records: Mapping[str, Document], references: Mapping[str, Document]
+    ) -> list[dict[str, Any]]:
+        """Diagrams of properties that are curves themselves."""
+        found = []
+        for panel in PANELS:
+            record = _of(panel.property, records)
+            if record is None:
+                continue
+            beside = [one for one in references.values() if one["property"] == panel.property]
+            theirs = {
+                name: partial(self._read, reference, panel.blob)
+                for name, reference in _named(beside).items()
+            }
+            one = drawn(panel, partial(self._read, record, panel.blob), theirs)
+            if one is not None:
+                found.append(one)
+        return found
+
+    def _read(
+        self, document: Document, blob: str | None
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Result of a record or reference, and the arrays of a blob."""
+        arrays = {} if blob is None else self._store.blobs.read(document["blobs"][blob])
+        return document["result"] or {}, arrays
 
     def _phonon(
         self, records: Mapping[str, Document], references: Mapping[str, Document]

@@ -1,5 +1,5 @@
 "use strict";
-/* Equations of state and phonons of one structure, PET in colour and DFT dashed over it. */
+/* Equations of state, phonons and other curves of one structure, DFT dashed over PET. */
 (function (PF) {
   const GREEK = { GAMMA: "Γ", DELTA: "Δ", LAMBDA: "Λ", SIGMA: "Σ" };
   const DASHES = ["dash", "dot", "dashdot"];
@@ -93,6 +93,34 @@
         more.xaxis2 = { ...PF.layout(c, density, "").xaxis, domain: [0.77, 1], rangemode: "tozero", nticks: 3, tickangle: 0 };
       }
       return { data, layout: PF.layout(c, "", below ? "frequency (THz), imaginary below zero" : "frequency (THz)", more) };
+    });
+  };
+
+  /** Curves over temperature, distance or time; several of one side, as of pairs of elements, differ in colour. */
+  PF.lines = function (node, panel) {
+    PF.draw(node, (c) => {
+      const names = panel.curves.map((one) => one.name), several = names.length > 1;
+      const colours = several ? c.many : [c.pet];
+      const trace = (one, side, dash, own, number) => ({
+        type: "scatter", mode: one.x.length > 25 ? "lines" : "lines+markers", x: one.x, y: one.y,
+        name: PF.shown([one.name, side].filter(Boolean).join(", ")),
+        line: { color: several ? colours[number % colours.length] : own, width: dash === "solid" ? 2 : 1.5, dash },
+        marker: { size: 6 }, hovertemplate: "%{x:.4g}, %{y:.4g}<extra></extra>",
+      });
+      const data = panel.curves.map((one, k) => trace(one, "PET", "solid", c.pet, k));
+      panel.beside.forEach((side, n) => {
+        for (const one of side.curves) {
+          const k = names.indexOf(one.name);
+          if (k >= 0) data.push(trace(one, `DFT ${side.name}`, DASHES[n % 3], c.dft, k));
+        }
+      });
+      const scale = panel.log ? { type: "log", dtick: "D2" } : {};
+      return {
+        data,
+        layout: PF.layout(c, panel.x, panel.y, {
+          xaxis: scale, yaxis: scale, showlegend: data.length > 1, margin: { l: 52, r: 10, t: 34, b: 44 },
+        }),
+      };
     });
   };
 })(window.PF);

@@ -155,7 +155,8 @@ window.PF = { narrow: innerWidth <= 640 };
   PF.colours = function () {
     const style = getComputedStyle(document.documentElement);
     const names = ["ink", "soft", "line", "paper", "pet", "dft", "ok", "warn", "bad", "grey", "deep"];
-    return Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--${n}`).trim()]));
+    const found = Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--${n}`).trim()]));
+    return { ...found, many: [found.pet, found.bad, found.ok, found.warn, found.soft, found.grey] };
   };
 
   /** Head of every page: name of the campaign, what it is in short, and the other pages. */

@@ -92,9 +92,11 @@
 
   function listed(h) {
     const order = places(h).sort((a, b) => h.above[a] - h.above[b]);
-    const compound = h.elements.length > 1, beside = h.above_dft.some((value) => value !== null);
+    const compound = h.elements.length > 1, beside = compound && h.above_dft.some((value) => value !== null);
+    // of an element both hulls have the same zero: what DFT says of the crystal itself is beside it
+    const twins = !compound && h.dft ? new Map(h.dft.row.map((row, n) => [row, h.dft.above[n]])) : null;
     const head = [["structure"], compound && ["formula"], ["space group"], compound && ["formation, eV/atom", "number"],
-      [compound ? "above hull, meV/atom" : "above lowest, meV/atom", "number"], beside && ["above DFT's hull, meV/atom", "number"]].filter(Boolean);
+      [compound ? "above hull, meV/atom" : "above lowest, meV/atom", "number"], twins && ["by DFT", "number"], beside && ["above DFT's hull, meV/atom", "number"]].filter(Boolean);
     const meV = (value) => (value === null ? "–" : PF.number(1000 * value, 4));
     return PF.el("table", { class: "plain" },
       PF.el("thead", {}, PF.el("tr", {}, head.map(([text, kind]) => PF.el("th", { text, class: kind || null })))),
@@ -102,6 +104,7 @@
         compound && PF.el("td", {}, PF.formula(R.formula[h.row[n]])), PF.el("td", {}, PF.group(R.group[h.row[n]])),
         compound && PF.el("td", { class: "number", text: PF.number(h.formation[n], 4) }),
         PF.el("td", { class: "number", text: h.stable[n] ? "stable" : meV(h.above[n]) }),
+        twins && PF.el("td", { class: "number", text: meV(twins.get(h.row[n]) ?? null) }),
         beside && PF.el("td", { class: "number", text: meV(h.above_dft[n]) })))));
   }
 

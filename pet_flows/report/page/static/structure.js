@@ -43,6 +43,7 @@
       const kind = S.eos ? "seven" : "";
       plots.append(plotted(kind, "Phonons", 380, S.phonon, PF.phonons, "phonon"));
     }
+    for (const one of S.lines) plots.append(plotted("half", one.title, 320, one, PF.lines, one.name));
     if (plots.children.length) main.append(PF.el("section", {}, plots));
     main.append(PF.section("Values", null, PF.el("div", { class: "grid" }, S.records.map((record) => values(S, record)))));
     if (S.references.length) main.append(PF.section("References", null, PF.el("div", { class: "grid" }, S.references.map((r) => reference(S, r)))));
