@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from enum import StrEnum
@@ -136,7 +137,8 @@ def _folder(
         f"{counted(written.n_comparisons, 'comparison')} in {folder}: open {folder / 'index.html'}"
     )
     if not written.n_comparisons:
-        typer.echo(f"Nothing is beside DFT: pet-flows compare {campaign} looks for references.")
+        said = f"pet-flows compare {shlex.quote(campaign)} looks for references"
+        typer.echo(f"Nothing is beside DFT: {said}.")
     if written.n_pages < written.n_structures:
         typer.echo(f"{counted(written.n_pages, 'structure')} have pages; --pages makes more.")
     if figures is not None:

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pet_flows.compare.statistics import Document, errors
+from pet_flows.compare.energies.pairs import energy_pairs
+from pet_flows.compare.energies.shift import fit_shift, shifted_errors
+from pet_flows.compare.shelf import Shelf
+from pet_flows.compare.statistics import RAW_ENERGIES, Document, errors
+from pet_flows.errors import PetFlowsError
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,17 @@ def calibrate(
     -------
     dict
         Digest of a potential → its calibration; those without any uncertainty are left out.
+
+    Raises
+    ------
+    PetFlowsError
+        Total energies are named, whose zeros differ.
     """
+    if name in RAW_ENERGIES:
+        raise PetFlowsError(
+            f"The error of {name} is that of two zeros of energy: use calibrate_energies, which "
+            "takes a shift by element off."
+        )
     found = {}
     for quantity, members in errors(documents).items():
         if (quantity.property, quantity.name) != (property, name):
@@ -99,6 +113,44 @@ def calibrate(
                 [uncertainties[error.record] for error in known],
                 [error.difference for error in known],
                 bins=bins,
+            )
+    return found
+
+
+def calibrate_energies(
+    shelf: Shelf, campaign: str, uncertainties: Mapping[str, float], *, bins: int = 10
+) -> dict[str, Calibration]:
+    """Set uncertainties of energies beside their errors, for each potential.
+
+    Total energies of a potential and of DFT have different zeros, and those of two levels of theory
+    have no common one: errors are those within the potential's level, after the shift by element
+    that is best (`pet_flows.compare.energies.shift`).
+
+    Parameters
+    ----------
+    shelf
+        With comparisons that are up to date, ``compared.shelf``.
+    campaign
+        Its name.
+    uncertainties
+        Key of a record → eV/atom.
+    bins
+        As of `calibrate`.
+
+    Returns
+    -------
+    dict
+        Digest of a potential → its calibration; those without any uncertainty, or with too few
+        materials for a shift, are left out.
+    """
+    found = {}
+    for ours, _, pairs in energy_pairs(shelf, campaign):
+        shift = fit_shift(pairs)
+        wrong = {} if shift is None else shifted_errors(pairs, shift)
+        known = {key: error for key, error in wrong.items() if key in uncertainties}
+        if known:
+            found[str(ours.potential["digest"])] = calibration(
+                [uncertainties[key] for key in known], list(known.values()), bins=bins
             )
     return found
 

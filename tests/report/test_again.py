@@ -124,3 +124,15 @@ def test_the_symmetrization_is_the_one_that_was_given(here):
         (found,) = read_back(here, campaign_file("x", manifest, records, Inputs())).potentials
         assert found.symmetrization == given
         assert found.model == "pet-mvl"
+
+
+def test_a_model_that_was_given_by_its_path_is_named_as_a_file(here):
+    """Records keep its name and hash: where it lies is for the person to say."""
+    potentials = [
+        {"name": name, "sha256": sha, "symmetrization": "crystal", "dtype": "float64"}
+        for name, sha in (("pet-mvl", "a" * 64), ("my-model", "b" * 64))
+    ]
+    text = campaign_file("two", {"properties": ["relax"]}, potentials, Inputs())
+    assert "  - model: pet-mvl\n" in text
+    assert "  - model: path/to/my-model.ckpt\n" in text
+    assert "given by its path: write where it is now" in text

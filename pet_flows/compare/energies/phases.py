@@ -96,7 +96,10 @@ def energies_of(where: ResultStore | Shelf, campaign: str) -> list[Energies]:
             f"No record in this store belongs to a campaign {campaign!r}; list the records there "
             "are with pet-flows query."
         )
-    counts = Counter(record["property"] for record in records)
+    # a relaxation that failed has no final static after it, and is no reason against these
+    counts = Counter(
+        r["property"] for r in records if r["property"] != "relax" or r["state"] == "ok"
+    )
     chosen = max(ENERGIES, key=lambda name: counts[name])
     found: dict[str, Energies] = {}
     for record in records:

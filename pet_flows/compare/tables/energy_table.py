@@ -9,12 +9,11 @@ from typing import Any
 
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.energies.above import above_hull
-from pet_flows.compare.energies.phases import energies_of, reference_energies
+from pet_flows.compare.energies.pairs import energy_pairs
 from pet_flows.compare.energies.shift import (
     Shift,
     fit_shift,
     formation_energies,
-    materials,
     shifted_errors,
 )
 from pet_flows.compare.energies.stability import Stability
@@ -88,13 +87,8 @@ def energy_summaries(compared: Compared, *, corrected: bool = False) -> list[Ene
     found = []
     for campaign in compared.campaigns:
         hulls = above_hull(compared.shelf, campaign, "dft", corrected=corrected)
-        for ours, hull in zip(energies_of(compared.shelf, campaign), hulls, strict=True):
-            theirs = reference_energies(compared.shelf.store, ours)
-            keys = {key for crystal in ours.crystals.values() for key in crystal.records}
-            pairs = materials(
-                (d for d in compared.documents(campaign) if d["record"] in keys),
-                {key: phase.energy for key, phase in theirs.phases.items()},
-            )
+        of_potentials = energy_pairs(compared.shelf, campaign)
+        for (ours, theirs, pairs), hull in zip(of_potentials, hulls, strict=True):
             shift = fit_shift(pairs)
             formed = [
                 one.pet - one.dft

@@ -55,7 +55,12 @@ def summary(series: Series, materials: Sequence[str]) -> dict[str, Any]:
 
 
 def _calibration(series: Series) -> dict[str, Any] | None:
-    """Spread of the energy against the error; None where too few have a spread to tell."""
+    """Spread of the energy against the error; None where too few have a spread to tell.
+
+    The error of a raw energy is that of two zeros, which no spread knows.
+    """
+    if series.raw:
+        return None
     known = [
         (spread, difference)
         for spread, difference in zip(series.spread, series.difference, strict=True)
