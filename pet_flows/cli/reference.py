@@ -237,7 +237,7 @@ def _refuse_none(found: Sequence[Any], wanted: Mapping[str, Any]) -> None:
     """Refuse names and queries that no reference has."""
     if wanted and not found:
         raise PetFlowsError(
-            "There is no such reference: pet-flows reference list shows those that there are."
+            "There is no such reference: name others, of those that pet-flows reference list shows."
         )
 
 

@@ -135,7 +135,9 @@ def _potential(
     """Potential that records were made with, or why it cannot be had."""
     from pet_flows.engines.potential import get_potential
 
-    kept = {name: said[name] for name in ("sha256", "symmetrization", "dtype")}
+    kept: dict[str, Any] = {
+        name: said.get(name) for name in ("sha256", "variant", "symmetrization", "dtype")
+    }
     reason = ""
     for model in (*models, said["name"]):
         spec = PotentialSpec(model=model, device=device or "auto", **kept)

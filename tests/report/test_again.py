@@ -105,7 +105,7 @@ def test_settings_and_potentials_are_written_with_all_digits(here):
     (given,) = again.potentials
     assert given.model_dump(exclude={"trust"}) == {
         "model": "pet-mvl", "symmetrization": "grid:icosahedral", "dtype": "float32",
-        "sha256": "1" * 64,
+        "sha256": "1" * 64, "variant": None,
     }  # fmt: skip
 
 

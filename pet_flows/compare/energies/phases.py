@@ -101,12 +101,11 @@ def energies_of(where: ResultStore | Shelf, campaign: str) -> list[Energies]:
         r["property"] for r in records if r["property"] != "relax" or r["state"] == "ok"
     )
     chosen = max(ENERGIES, key=lambda name: counts[name])
-    found: dict[str, Energies] = {}
+    found: dict[tuple[str, str | None], Energies] = {}
     for record in records:
         # final statics may use another symmetrization than their relaxation
-        of_weights = found.setdefault(
-            record["potential"]["sha256"], Energies(record["potential"], chosen)
-        )
+        said = record["potential"]
+        of_weights = found.setdefault((said["sha256"], said.get("variant")), Energies(said, chosen))
         key = record.get("parent") or record["_id"]
         crystal = of_weights.crystals.setdefault(key, Crystal(key))
         crystal.records.add(record["_id"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from pet_flows.inputs.prototypes import PROTOTYPES
 from pet_flows.models.catalogue import bundled
+from pet_flows.models.family import family_of
 from pet_flows.models.hub import UPET_NAME
 from pet_flows.properties.registry import properties
 from pet_flows.report.values import counted
@@ -125,9 +126,8 @@ def _potentials(manifest: Mapping[str, Any], potentials: Sequence[Mapping[str, A
     if not groups:  # of a campaign without a manifest, what its records say
         by_weights: dict[str, list[Any]] = {}
         for potential in potentials:
-            by_weights.setdefault(f"{potential['sha256']} {potential['dtype']}", []).append(
-                potential
-            )
+            which = f"{potential['sha256']} {potential.get('variant')} {potential['dtype']}"
+            by_weights.setdefault(which, []).append(potential)
         groups = list(by_weights.values())
     names = {potential["sha256"]: str(potential["name"]) for potential in potentials}
     lines = []
@@ -143,12 +143,14 @@ def _potentials(manifest: Mapping[str, Any], potentials: Sequence[Mapping[str, A
             f"    dtype: {text(str(group[0]['dtype']))}",
             f"    sha256: {text(str(sha256))}",
         ]
+        if variant := group[0].get("variant"):
+            lines.append(f"    variant: {text(str(variant))}")
     return ["potentials:", *lines] if lines else []
 
 
 def _model(name: str) -> list[str]:
     """Line of a model; of a file that was given by its path records keep the name alone."""
-    if name in bundled() or UPET_NAME.match(name):
+    if name in bundled() or family_of(name) is not None or UPET_NAME.match(name):
         return [f"  - model: {text(name)}"]
     return [
         "  # a file that was given by its path: write where it is now (.ckpt, or .pt)",
