@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pet_flows.cli.arguments import counted
+from pet_flows.report.values import counted
 
 if TYPE_CHECKING:
     from pet_flows.store.check import Checked
