@@ -1,5 +1,7 @@
 """Batched molecular dynamics: torch-sim's states, one generator, chain or piston for each run.
 
+Momenta, positions and kinetic energies move for all runs at once (:class:`.flight.Flight`).
+
 torch-sim draws the thermostat's noise of a whole batch from one generator, so that a trajectory
 would depend on who else is in the batch. Here each structure has its own, which its checkpoint
 holds: it repeats itself alone, in company, and after a kill.
@@ -22,12 +24,18 @@ from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import capacity_of, evaluate_each
 from pet_flows.properties.md.declaration import MDSettings
-from pet_flows.properties.md.integrate_run import Phase, Run, Schedule
-from pet_flows.properties.md.thermostat import maxwell_boltzmann, ornstein_uhlenbeck
+from pet_flows.properties.md.flight import Flight, Phase
+from pet_flows.properties.md.integrate_run import Run, Schedule
+from pet_flows.properties.md.thermostat import (
+    kinetic_energy,
+    maxwell_boltzmann,
+    noise,
+    ornstein_uhlenbeck,
+)
 
 #: runs in flight: each holds an open file, and systems allow as few as 1024
 MOST_RUNS = 500
-#: torch-sim's steps of velocity Verlet
+#: torch-sim's state of such runs
 verlet = ts.integrators.md
 
 
@@ -61,7 +69,6 @@ class Integration:
         self.settings = settings
         self.capacity = capacity_of(evaluator)
         self.dt = settings.timestep * units.fs
-        self._time = torch.tensor(self.dt, dtype=torch.float64)
         self.schedule = Schedule(settings)
         picoseconds = settings.timestep * 1e-3
         self._decay = float(np.exp(-settings.friction * picoseconds))
@@ -69,6 +76,7 @@ class Integration:
         self._waiting: deque[Run] = deque()
         self._done: deque[Run] = deque()
         self._state: verlet.MDState | None = None
+        self._flight: Flight | None = None
 
     def add(self, run: Run) -> None:
         """Queue a run; it goes on from its checkpoint if there is one."""
@@ -94,111 +102,116 @@ class Integration:
             return
         inside = self.model.inside(self._state)
         used, count = sum(run.cost for run in inside), len(inside)
-        while self._waiting:
-            cost = self._waiting[0].cost
-            if count and (used + cost > self.capacity or count >= MOST_RUNS):
-                return
-            run = self._waiting.popleft()
-            try:
-                run.resume()
-            except StructureError as error:
-                run.error = error
-                self._done.append(run)
-                continue
-            except BaseException:
+        entering: list[Run] = []
+        try:
+            while self._waiting:
+                cost = self._waiting[0].cost
+                if count and (used + cost > self.capacity or count >= MOST_RUNS):
+                    break
+                run = self._waiting.popleft()
+                entering.append(run)
+                try:
+                    run.resume()
+                except StructureError as error:
+                    run.error = error
+                    self._done.append(entering.pop())
+                    continue
+                used, count = used + cost, count + 1
+            if entering:
+                self._enter(entering)
+        except BaseException:
+            for run in entering:
                 run.trajectory.release()
-                raise
-            used, count = used + cost, count + 1
-            self._enter(run)
+            raise
 
-    def _enter(self, run: Run) -> None:
-        state = self.model.enter([run])
-        if run.momenta is None:
-            masses = state.masses.numpy()
-            run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
-        if run.positions is not None and run.cell is not None:  # not where it began
-            state.positions[:] = torch.from_numpy(run.positions)
-            state.cell[0] = torch.from_numpy(run.hand * run.cell.T)
+    def _enter(self, runs: list[Run]) -> None:
+        """Evaluate runs where they begin or go on, and let them move with the others."""
+        state = self.model.enter(runs)
+        momenta = []
+        ends = np.cumsum([len(run) for run in runs]).tolist()
+        for place, (run, end) in enumerate(zip(runs, ends, strict=True)):
+            own = slice(end - len(run), end)
+            if run.momenta is None:
+                masses = state.masses[own].numpy()
+                run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
+            momenta.append(run.momenta)
+            if run.positions is not None and run.cell is not None:  # not where it began
+                state.positions[own] = torch.from_numpy(run.positions)
+                state.cell[place] = torch.from_numpy(run.hand * run.cell.T)
         output = self.model(state)
         fresh = verlet.MDState.from_state(
             state,
-            momenta=torch.from_numpy(run.momenta.copy()),
+            momenta=torch.from_numpy(np.concatenate(momenta)),
             energy=output["energy"],
             forces=output["forces"],
         )
-        if run.step == 0 and run.error is None:
-            self._observe(run, Phase(run, fresh, 0, slice(None)))
+        flight = Flight(fresh, runs)
+        for phase, kinetic in zip(flight.phases, flight.kinetic.tolist(), strict=True):
+            if phase.run.step == 0 and phase.run.error is None:
+                self._observe(phase, kinetic)
         self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
+        self._flight = None
+
+    def _in_flight(self, state: verlet.MDState) -> Flight:
+        """The runs of a state, made again when one has entered or left."""
+        if self._flight is None:
+            self._flight = Flight(state, self.model.inside(state))
+        return self._flight
 
     def _advance(self, state: verlet.MDState) -> None:
         """One time step of all."""
-        phases = self._phases(state)
-        if self.settings.ensemble == "npt_langevin":
-            for phase in phases:
+        flight, constant_volume = self._in_flight(state), self.settings.ensemble != "npt_langevin"
+        if constant_volume:
+            self._thermostatted(flight)
+        else:
+            for phase in flight.phases:
                 self._pushed(phase)
-        else:
-            self._thermostatted(state, phases)
         output = self.model(state)
-        state.energy, state.forces = output["energy"], output["forces"]
-        phases = self._phases(state)
-        if self.settings.ensemble == "npt_langevin":
-            for phase in phases:
-                self._pushed_after(phase)
-        else:
-            verlet.momentum_step(state, self._time / 2)
+        state.energy = output["energy"]
+        flight.forces[:] = output["forces"].numpy()
+        if constant_volume:
+            flight.kick(self.dt / 2)
             if self.settings.ensemble == "nvt_nose_hoover":
-                self._chained(self._phases(state))
-        phases = self._phases(state)
-        for phase in phases:
+                flight.chain(self.schedule, self.dt / 2)
+        else:
+            for phase in flight.phases:
+                self._pushed_after(phase)
+        kinetic = flight.kinetic
+        hot = flight.temperatures(kinetic).tolist()
+        for phase, energy, temperature in zip(flight.phases, kinetic.tolist(), hot, strict=True):
             phase.run.step += 1
-            self._watch(phase)
+            self._watch(phase, energy, temperature)
         if self.on_step is None:
             return
         try:
-            for phase in phases:
-                self.on_step(phase.run)
+            for run in flight.runs:
+                self.on_step(run)
         except BaseException:  # the process has to stop: it goes on from this very step
             for copy in (False, True):  # there may be no time for copies of all
-                for phase in phases:
+                for phase in flight.phases:
                     if phase.run.error is None:
                         self._save(phase, copy)
             raise
 
-    def _phases(self, state: verlet.MDState) -> list[Phase]:
-        """Views of the runs in a state; made again after each of torch-sim's steps, which copy."""
-        ends = np.cumsum(state.n_atoms_per_system.numpy()).tolist()
-        found = []
-        for place, run in enumerate(self.model.inside(state)):
-            span = slice(ends[place - 1] if place else 0, ends[place])
-            found.append(Phase(run, state, place, span))
-        return found
-
-    def _thermostatted(self, state: verlet.MDState, phases: list[Phase]) -> None:
+    def _thermostatted(self, flight: Flight) -> None:
         """Constant volume up to the evaluation: velocity Verlet, Nosé–Hoover around it, or BAOAB.
 
         BAOAB: B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016).
         """
-        ensemble, dt = self.settings.ensemble, self._time
+        ensemble, dt = self.settings.ensemble, self.dt
         if ensemble == "nvt_nose_hoover":
-            self._chained(phases)
-        verlet.momentum_step(state, dt / 2)
+            flight.chain(self.schedule, self.dt / 2)
+        flight.kick(dt / 2)
         if ensemble != "nvt_langevin":
-            verlet.position_step(state, dt)
+            flight.drift(dt)
             return
-        verlet.position_step(state, dt / 2)
-        for phase in self._phases(state):
-            kT = self.schedule.kT(phase.run.step)
-            phase.run.heat += ornstein_uhlenbeck(
-                phase.momenta, phase.masses, kT, self._decay, phase.run.generator
-            )
-        verlet.position_step(state, dt / 2)
-
-    def _chained(self, phases: list[Phase]) -> None:
-        """Half a step of the chains."""
-        for phase in phases:
-            if phase.run.chain is not None:
-                kT = self.schedule.kT(phase.run.step)
-                phase.momenta[:] *= phase.run.chain.advance(phase.kinetic, kT, self.dt / 2)
+        flight.drift(dt / 2)
+        before = flight.kinetic
+        kT = np.array([self.schedule.kT(run.step) for run in flight.runs])[flight.owners]
+        ornstein_uhlenbeck(flight.momenta, flight.masses[:, 0], kT, self._decay, flight.noise())
+        for run, heat in zip(flight.runs, (flight.kinetic - before).tolist(), strict=True):
+            run.heat += heat
+        flight.drift(dt / 2)
 
     def _pushed(self, phase: Phase) -> None:
         """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
@@ -214,7 +227,9 @@ class Integration:
             return
         piston.kick(p, phase.forces, dt / 2)
         piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
-        run.heat += ornstein_uhlenbeck(p, m, kT, self._decay, run.generator)
+        before = kinetic_energy(p, m)
+        ornstein_uhlenbeck(p, m, kT, self._decay, noise(p.shape, run.generator))
+        run.heat += kinetic_energy(p, m) - before
         piston.thermalize(kT, self._cell_decay, run.generator)
         piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
 
@@ -227,16 +242,15 @@ class Integration:
         piston.kick(phase.momenta, phase.forces, dt / 2)
         piston.push(phase.momenta, phase.masses, phase.stress, phase.volume, pressure, dt / 2)
 
-    def _watch(self, phase: Phase) -> None:
+    def _watch(self, phase: Phase, kinetic: float, temperature: float) -> None:
         """Observe, store, and stop what exploded or cannot be stored."""
         run, settings = phase.run, self.settings
         if run.error is not None:
             return
         last = run.step == settings.steps
-        hot = run.temperature(phase.kinetic)
-        if not hot <= settings.max_temperature:
-            run.error = self._exploded(run, f"{hot:.0f} K")
-        self._observe(run, phase, last or run.error is not None)
+        if not temperature <= settings.max_temperature:
+            run.error = self._exploded(run, f"{temperature:.0f} K")
+        self._observe(phase, kinetic, last or run.error is not None)
         copy = run.step % self.store_every == 0 and not last
         if run.error is None and (run.step % self.checkpoint_every == 0 or copy or last):
             self._save(phase, copy)
@@ -258,13 +272,14 @@ class Integration:
             "use a shorter timestep, a relaxed structure, or a model trained for these conditions.",
         )
 
-    def _observe(self, run: Run, phase: Phase, always: bool = False) -> None:
+    def _observe(self, phase: Phase, kinetic: float, always: bool = False) -> None:
         """Sample the run, and store a frame."""
+        run = phase.run
         store = always or run.step % self.settings.stride == 0
         sample = run.observables.wants(run.step) and run.error is None
         if not (store or sample):
             return
-        now = phase.snapshot()
+        now = phase.snapshot(kinetic)
         if sample:
             run.observables.add(now)
         if store:
@@ -279,4 +294,5 @@ class Integration:
             if run.error is not None or run.step >= self.settings.steps:
                 leaving.append(place)
                 self._done.append(run)
-        self._state = self.model.leave(self._state, leaving)
+        if leaving:
+            self._state, self._flight = self.model.leave(self._state, leaving), None

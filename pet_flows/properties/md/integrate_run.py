@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,14 +11,10 @@ from ase import units
 from pet_flows.engines.moving import MovingSystem
 from pet_flows.properties.md.barostat import Piston
 from pet_flows.properties.md.declaration import MDSettings, degrees_of_freedom
-from pet_flows.properties.md.frames import Snapshot
 from pet_flows.properties.md.kept import Trajectory
 from pet_flows.properties.md.observables import Observables
-from pet_flows.properties.md.thermostat import NoseHooverChain, kinetic_energy
+from pet_flows.properties.md.thermostat import NoseHooverChain
 from pet_flows.properties.specimen import Specimen
-
-if TYPE_CHECKING:
-    from torch_sim.integrators.md import MDState
 
 #: keys of a checkpoint under which the observables are
 _OBSERVED = "observables."
@@ -106,10 +101,6 @@ class Run(MovingSystem):
             run.max_strain = settings.max_strain
         return run
 
-    def temperature(self, kinetic: float) -> float:
-        """K, of a kinetic energy in eV."""
-        return 2.0 * kinetic / (self.degrees * units.kB)
-
     def conserved(self, potential: float, kinetic: float) -> float:
         """EV, what an exact integration would keep."""
         total = potential + kinetic - self.heat
@@ -173,48 +164,4 @@ class Run(MovingSystem):
         start = _OBSERVED
         self.observables.restore(
             {k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)}
-        )
-
-
-class Phase:
-    """One run's part of a batch's state, as NumPy views that share its memory."""
-
-    def __init__(self, run: Run, state: MDState, place: int, span: slice):
-        self.run = run
-        self.positions: np.ndarray = state.positions[span].numpy()
-        self.momenta: np.ndarray = state.momenta[span].numpy()
-        self.forces: np.ndarray = state.forces[span].numpy()
-        self.masses: np.ndarray = state.masses[span].numpy()
-        self.cell: np.ndarray = state.cell[place].numpy().T
-        """rows; of the other hand than the structure's if that one's is left"""
-
-    @property
-    def kinetic(self) -> float:
-        """EV."""
-        return kinetic_energy(self.momenta, self.masses)
-
-    @property
-    def volume(self) -> float:
-        """Å³."""
-        return abs(float(np.linalg.det(self.cell)))
-
-    @property
-    def stress(self) -> np.ndarray:
-        """(3, 3) eV/Å³, zero where there is none."""
-        stress = self.run.last.stress
-        return np.zeros((3, 3)) if stress is None else stress
-
-    def snapshot(self) -> Snapshot:
-        """What is observed and stored of it."""
-        run, kinetic, potential = self.run, self.kinetic, self.run.last.energy
-        return Snapshot(
-            step=run.step,
-            potential=potential,
-            kinetic=kinetic,
-            conserved=run.conserved(potential, kinetic),
-            stress=self.stress,
-            cell=run.hand * self.cell,
-            positions=self.positions,
-            momenta=self.momenta,
-            forces=self.forces,
         )

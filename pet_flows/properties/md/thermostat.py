@@ -39,27 +39,29 @@ def noise(shape: tuple[int, ...], generator: torch.Generator) -> np.ndarray:
 
 
 def ornstein_uhlenbeck(
-    momenta: np.ndarray, masses: np.ndarray, kT: float, decay: float, generator: torch.Generator
-) -> float:
+    momenta: np.ndarray,
+    masses: np.ndarray,
+    kT: float | np.ndarray,
+    decay: float,
+    fresh: np.ndarray,
+) -> None:
     """Exact Ornstein–Uhlenbeck step of momenta (N, 3), in place.
 
     The O of BAOAB (B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016)).
 
     Parameters
     ----------
+    masses
+        (N,) u.
+    kT
+        eV, of all or of each atom (N,).
     decay
         exp(-friction × time).
-
-    Returns
-    -------
-    float
-        eV, the heat that it gave.
+    fresh
+        (N, 3) standard normal numbers.
     """
-    before = kinetic_energy(momenta, masses)
-    width = np.sqrt(masses * kT * (1.0 - decay**2))[:, None]
     momenta *= decay
-    momenta += width * noise(momenta.shape, generator)
-    return kinetic_energy(momenta, masses) - before
+    momenta += np.sqrt(masses * kT * (1.0 - decay**2))[:, None] * fresh
 
 
 def kinetic_energy(momenta: np.ndarray, masses: np.ndarray) -> float:
