@@ -87,6 +87,7 @@ class LawPotential:
 
     elements = frozenset(range(1, 100))
     cutoff = 6.0
+    device = torch.device("cpu")
 
     def __init__(self, law: Law, symmetrization: str = "none"):
         self.evaluator = LawEvaluator(law)
