@@ -112,7 +112,7 @@ def _compute(
 
     with Writer(store) as writer:
         for entry, record, blobs in compute_records(maker, todo, settings, potential, store.runs):
-            held.refuse_lost()
+            held.refuse_taken_over()
             writer.put(record, blobs)
             found.append(slim_result(record, entry))
             tell(writer.written)

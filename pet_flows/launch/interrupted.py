@@ -26,7 +26,7 @@ _CONNECTION_ERRORS = (
 _GIVEN_UP = (
     "pet_flows.launch.stopping.Stopped",
     "pet_flows.jobs.caution.FreshProcess",
-    "pet_flows.store.leases.LeaseLost",
+    "pet_flows.store.leases.TakenOver",
 )
 #: what the machine of a worker may lack: a package, a file, space or rights on its disk
 _SURROUNDINGS = (

@@ -27,7 +27,7 @@ BEAT, DEAD = 5.0, 20.0
 _PAUSE = 1.0
 
 
-class LeaseLost(PetFlowsError):
+class TakenOver(PetFlowsError):
     """Another process has taken over what this one computed: it counted as dead."""
 
 
@@ -42,18 +42,18 @@ class Held:
 
     def __init__(self, keys: set[str]):
         self.keys = keys
-        self._lost = threading.Event()
+        self._over = threading.Event()
 
-    def refuse_lost(self) -> None:
+    def refuse_taken_over(self) -> None:
         """Stop computing what another process computes by now.
 
         Raises
         ------
-        LeaseLost
+        TakenOver
             This process had given no sign of life for too long.
         """
-        if self._lost.is_set():
-            raise LeaseLost(
+        if self._over.is_set():
+            raise TakenOver(
                 f"This process gave no sign of life for {DEAD:.0f} s, and another one computes its "
                 "structures now: leave them to that one."
             )
@@ -163,6 +163,6 @@ class Leases:
                 logger.warning("no sign of life, MongoDB does not answer: %s", brief(error))
                 continue
             if begun and not found.matched_count:
-                held._lost.set()
+                held._over.set()
                 return
             begun = True

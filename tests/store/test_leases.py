@@ -10,7 +10,7 @@ import pymongo
 import pytest
 
 from pet_flows.store import leases
-from pet_flows.store.leases import LeaseLost, Leases
+from pet_flows.store.leases import Leases, TakenOver
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def test_who_comes_back_from_the_dead_leaves_it_to_the_other(collection):
     one, other = Leases(collection), Leases(collection)
     with one.held(["a"]) as mine:
         time.sleep(0.3)
-        mine.refuse_lost()
+        mine.refuse_taken_over()
         collection.delete_many({"beat": {"$exists": True}})  # as who takes it over does
         collection.update_one({"_id": "a"}, {"$set": {"owner": "other"}})
         time.sleep(0.3)
-        with pytest.raises(LeaseLost, match="another one computes its structures now"):
-            mine.refuse_lost()
+        with pytest.raises(TakenOver, match="another one computes its structures now"):
+            mine.refuse_taken_over()
     with other.held(["a"]) as theirs:
         assert not theirs.keys  # what is another's by now is not given back
 
