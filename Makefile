@@ -16,11 +16,12 @@ export OMP_WAIT_POLICY := PASSIVE
 .PHONY: demo test lint docs wheel-test clean help
 
 demo: export JOBFLOW_CONFIG_FILE := $(CURDIR)/$(DEMO)/jobflow.yaml
-demo: $(READY) ## Nine elements in five structures: relax, EOS, phonons, statics, next to DFT.
+demo: $(READY) ## Nine elements in five structures next to DFT; MODEL=sevenn:7net-0: another potential.
 	@mkdir -p $(DEMO)
 	@echo "LOG_FORMAT: '%(message)s'" > $(DEMO)/jobflow.yaml # not into the user's own database
 	@cd $(DEMO) && $(BIN)/pet-flows screen prototypes:Li,Si,Ni,Cu,Ge,Nb,Mo,Ta,W \
-	    --properties relax,eos,phonon,static --name demo || [ $$? -eq 3 ] # 3: some records failed
+	    --properties relax,eos,phonon,static --name demo \
+	    $(if $(MODEL),--model $(MODEL)) || [ $$? -eq 3 ] # 3: some records failed
 	@cd $(DEMO) && $(BIN)/pet-flows compare demo
 
 # As many processes instead: what a test computes is too small for two threads. Each begins with a

@@ -17,6 +17,7 @@ COMMANDS = {
     "report": "Make a table of a campaign, or pages for a browser with everything about it.",
     "reference": "Add DFT results to compare with, list them, or remove them.",
     "compare": "Set a campaign's records next to DFT.",
+    "benchmark": "Tell the errors of potentials on a sample of a public set.",
     "followup": "Give the best of a campaign to DFT flows of your own.",
     "audit": "Measure how symmetric a model is, per symmetrization and cost.",
     "models": "List the potentials there are.",

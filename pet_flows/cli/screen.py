@@ -44,7 +44,7 @@ def command(asked: Asked) -> None:
     check_output(asked_for.report.output, "report.output")
     campaign = build_campaign(asked_for)
     try:
-        outcomes = _run(campaign)
+        outcomes = run_here(campaign)
     except KeyboardInterrupt:
         typer.echo(
             "Stopped. What was computed is stored; the same command goes on from there.", err=True
@@ -87,7 +87,7 @@ def _refuse_missing_gpu(device: str | None) -> None:
         pick_device(wanted)
 
 
-def _run(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
+def run_here(campaign: Campaign) -> list[tuple[str, dict[str, Any], bool]]:
     """Run the flow in this process; (property, slim result, computed?) per record."""
     from jobflow import run_locally
 

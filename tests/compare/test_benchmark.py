@@ -1,0 +1,86 @@
+"""A sample of a public set through EMT, beside values that are EMT's own but for 5 GPa."""
+
+import json
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from pet_flows.cli import main
+from pet_flows.compare.benchmark import take_sample
+from pet_flows.errors import PetFlowsError
+
+NAME = "ase:ase.calculators.emt.EMT()"
+OFF = 5.0
+
+
+def bulk_modulus(atoms):
+    """GPa, from EMT's pressures of slightly larger and smaller cells."""
+    atoms.calc = EMT()
+    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-5)
+    step, pressures = 1e-4, []
+    for sign in (1, -1):
+        strained = atoms.copy()
+        strained.set_cell(atoms.cell.array * (1 + sign * step), scale_atoms=True)
+        strained.calc = EMT()
+        pressures.append(-np.trace(strained.get_stress(voigt=False)) / 3)
+    return -(pressures[0] - pressures[1]) / (6 * step) * 160.21766
+
+
+@pytest.fixture
+def public_set(tmp_path):
+    entries = []
+    for number, (element, a) in enumerate([("Cu", 3.65), ("Al", 4.05), ("Ni", 3.5), ("Ag", 4.1)]):
+        atoms = bulk(element, a=a)
+        structure = AseAtomsAdaptor.get_structure(atoms).as_dict()
+        entries.append(
+            {
+                "mp_id": f"mp-{number}",
+                "formula": element,
+                "structure": structure,
+                "bulk_modulus_vrh": bulk_modulus(atoms.copy()) + OFF,
+                "shear_modulus_vrh": 40.0,
+            }
+        )
+    path = tmp_path / "elasticity.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def test_errors_are_those_of_the_sample(public_set, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", str(public_set), "--model", NAME, "--sample", "3", "--format", "json"])
+    assert not ended.value.code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["n"], told["of"]) == ("elasticity", 3, 4)
+    (line,) = told["potentials"]
+    assert line["potential"] == "EMT"
+    assert line["states"] == {"relax": {"ok": 3}, "elastic": {"ok": 3}}
+    assert line["unstable"] == 0
+    errors = {error["name"]: error for error in line["errors"]}
+    assert errors["k_vrh"]["n"] == 3
+    assert errors["k_vrh"]["bias"] == pytest.approx(-OFF, abs=0.3)
+    assert errors["k_vrh"]["mae"] == pytest.approx(OFF, abs=0.3)
+
+
+def test_a_seed_gives_the_same_sample(public_set, tmp_path):
+    texts = [
+        take_sample(public_set, 2, seed, tmp_path / str(n)).file.read_text()
+        for n, seed in enumerate((0, 0, 1))
+    ]
+    assert texts[0] == texts[1] != texts[2]
+    assert take_sample(public_set, 99, 0, tmp_path).n == 4
+
+
+def test_what_is_no_set_is_said(tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text('[{"structure": {}, "band_gap": 1.0}]')
+    with pytest.raises(PetFlowsError, match="must have one of bulk_modulus_vrh, heat_capacity"):
+        take_sample(path, 1, 0, tmp_path)
+    with pytest.raises(PetFlowsError, match="download a set"):
+        take_sample(tmp_path / "nowhere.json.gz", 1, 0, tmp_path)
