@@ -52,6 +52,7 @@ def raw_of(
     atomic_types: frozenset[int] = frozenset(range(1, 119)),
     n_layers: int = 1,
     is_invariant: bool = False,
+    cutoff: float | None = None,
 ) -> WholeRaw:
     """Raw model over a model of torch-sim.
 
@@ -61,12 +62,14 @@ def raw_of(
         A ``ModelInterface`` with forces.
     atomic_types, n_layers, is_invariant
         As far as they are known.
+    cutoff
+        Å; the model's own, or what is usual, where it is not given.
     """
     from pet_flows.engines.whole import WholeRaw
 
-    cutoff = getattr(model, "cutoff", None)
+    known = cutoff or getattr(model, "cutoff", None) or USUAL_CUTOFF
     return WholeRaw(
-        Batches(model), USUAL_CUTOFF if cutoff is None else float(cutoff), n_layers, atomic_types,
+        Batches(model), float(known), n_layers, atomic_types,
         is_invariant, dtype=model.dtype, device=model.device,
     )  # fmt: skip
 
