@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "Measure how symmetric a model is, per symmetrization and cost.",
     "models": "List the potentials there are.",
     "export": "Write a symmetrized model as one file for ASE, torch-sim and other engines.",
+    "check": "Look whether store, LaunchPad, model and device are there and work.",
     "submit": "Put a campaign on the FireWorks LaunchPad.",
     "worker": "Run what is ready on the LaunchPad, with the model loaded once.",
     "status": "Say how far campaigns are: what is done, runs, waits, went wrong.",

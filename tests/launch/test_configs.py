@@ -1,5 +1,9 @@
 """The sample configuration files are what they say."""
 
+import inspect
+import re
+import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,35 @@ def test_my_launchpad_yaml(mongodb_uri, mongodb_database, tmp_path):
 def test_my_fworker_yaml():
     fworker = load_fworker(("pet-gpu", "pet-cpu"), CONFIGS / "my_fworker.yaml")
     assert (fworker.name, fworker.category) == ("gpu-node", ["pet-gpu", "pet-cpu"])
+
+
+def test_fw_config_yaml_names_settings_of_fireworks():
+    from fireworks import fw_config
+
+    text = (CONFIGS / "FW_config.yaml").read_text()
+    named = re.findall(r"^(?:# )?([A-Z_]+): ", text, re.MULTILINE)
+    assert len(named) > 5
+    assert all(hasattr(fw_config, name) for name in named)
+
+
+def test_my_qadapter_yaml_makes_a_script(tmp_path):
+    from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+
+    adapter = CommonAdapter.from_file(str(CONFIGS / "my_qadapter.yaml"))
+    script = adapter.get_script_str(str(tmp_path))
+    assert "#SBATCH --gres=gpu:4" in script or "#SBATCH --gpus-per-node=4" in script
+    assert "pet-flows worker --category pet-gpu" in script
+
+
+@pytest.mark.parametrize("name", ["worker_slurm.sh", "worker_pbs.sh"])
+def test_templates_of_queues_are_scripts_with_commands_that_exist(name):
+    text = (CONFIGS / name).read_text()
+    subprocess.run(["bash", "-n", str(CONFIGS / name)], check=True)
+    joined = text.replace("\\\n", " ")
+    commands = re.findall(r"^(?:exec )?pet-flows (\w+)(.*)$", joined, re.MULTILINE)
+    assert [command for command, _ in commands] == ["check", "worker"]
+    for command, words in commands:
+        known = inspect.signature(import_module(f"pet_flows.cli.{command}").command).parameters
+        options = re.findall(r"--([a-z-]+)", words)
+        assert options
+        assert {option.replace("-", "_") for option in options} <= set(known)
