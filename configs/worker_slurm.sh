@@ -7,7 +7,7 @@
 #SBATCH --gpus=4                  # all of one node: as many workers as there are here
 #SBATCH --cpus-per-task=32        # shared by the workers; 4 to 8 for each GPU suffice
 #SBATCH --time=12:00:00
-#SBATCH --signal=B:TERM@30        # and not only at the end: a worker gives up its job within 10 s
+#SBATCH --signal=B:TERM@30        # 30 s before the end; a worker gives up its jobs within 10 s
 #SBATCH --open-mode=append
 #SBATCH --requeue                 # begun again after a node failed; nothing is computed twice
 
