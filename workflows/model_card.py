@@ -1,7 +1,7 @@
 """Measure a trained model and write its card: errors per element, ground states, provenance.
 
     python workflows/model_card.py runs/pet-mvl/model.ckpt --data runs/pet-mvl/validation.extxyz \
-        --out pet_flows/models/data/pet-mvl
+        --out pet_flows/models/data/pet-mvl --recipe "workflows/train_pet_mvl.py, 16 epochs"
 
 copies the checkpoint without its optimizer state to ``<out>.ckpt`` and writes ``<out>.json``.
 """
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="validation.extxyz")
     parser.add_argument("--out", type=Path, required=True, help="target, without suffix")
+    parser.add_argument("--recipe", required=True, help="in words, how it was trained")
     args = parser.parse_args()
 
     target = args.out.with_suffix(".ckpt")
@@ -103,9 +104,7 @@ def main() -> None:
             "Zuo et al., J. Phys. Chem. A 124, 731 (2020): Li, Si, Ni, Cu, Ge, Mo (BSD-3-Clause)",
             "Li et al., npj Comput. Mater. 6, 70 (2020): Nb, Mo, Ta, W (BSD-3-Clause)",
         ],
-        "recipe": "workflows/train_pet_mvl.py: configs/train_pet_mvl.yaml, stopped after 5 of its "
-        "16 epochs, then configs/finetune_pet_mvl.yaml over and over, 1 (of 8), 4, 5, 4 and 3 "
-        "epochs, each from the last one's checkpoint; single CPU thread, float32",
+        "recipe": args.recipe,
         "training_phases": TRAINING_PHASES,
         "validation": validation,
         "validation_note": "one orientation each, no symmetrization, float32",
