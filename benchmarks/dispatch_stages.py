@@ -15,11 +15,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pymongo
-import torch
 from fireworks import FWorker, LaunchPad, fw_config
 from jobflow import Flow, job
 from pymatgen.core import Lattice, Structure
@@ -77,6 +77,7 @@ class Free:
     """An evaluator of a potential that costs nothing."""
 
     chunk_atoms = 500
+    raw = SimpleNamespace(general=None)
 
     def refuse_too_large(self, atoms: Any) -> None:
         """Nothing is."""
@@ -101,7 +102,7 @@ def use_free_potential() -> None:
     from tests.properties.stub import AsePotential
 
     free: Any = AsePotential()
-    free.evaluator, free.device = Free(), torch.device("cpu")
+    free.evaluator = Free()
     potential.get_potential = lambda *given, **options: free
 
 

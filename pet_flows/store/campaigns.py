@@ -146,11 +146,14 @@ class Campaigns:
         -------
         n_structures, n_records
         """
+        pages = [page["_id"] for page in self.collection.find({"campaign": name}, {"_id": 1})]
         counts = []
         for kind in ("structures", "keys"):
-            pages = self.collection.find({"campaign": name}, {kind: 1})
-            members = [np.array([int(k[:16], 16) for k in p.get(kind, ())], "u8") for p in pages]
-            counts.append(len(np.unique(np.concatenate(members))) if members else 0)
+            members = [np.empty(0, "u8")]
+            for page in pages:  # one at a time: together they are large
+                there = self.collection.find_one({"_id": page}, {kind: 1}) or {}
+                members.append(np.array([int(k[:16], 16) for k in there.get(kind, ())], "u8"))
+            counts.append(len(np.unique(np.concatenate(members))))
         n_structures, n_records = counts
         kept = {"n_structures": n_structures, "n_records": n_records}
         self.collection.update_one({"_id": name}, {"$set": kept})

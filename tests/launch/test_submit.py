@@ -178,14 +178,15 @@ def test_a_database_that_never_was_a_launchpad(site):
 
 
 class Killing(CommandListener):
-    """Ends the server when FireWorks inserts into a collection, just before it would arrive."""
+    """Ends the server when a collection is inserted into, just before that would arrive."""
 
-    def __init__(self, collection, kill):
-        self.collection, self.kill = collection, kill
+    def __init__(self, collection, kill, command="insert", armed=False):
+        self.collection, self.kill, self.command = collection, kill, command
+        self.armed = armed
 
     def started(self, event):
-        if event.command_name == "insert" and event.command["insert"] == self.collection:
-            self.collection = None
+        if self.armed and event.command.get(self.command) == self.collection:
+            self.armed = False
             self.kill()
 
     def succeeded(self, event):
@@ -212,7 +213,10 @@ def test_a_connection_lost_while_submitting_leaves_nothing_or_says_what(
                 servers.enter_context(running(tmp_path / "server.mv", port))
 
         # only the LaunchPad goes away
-        known = {"event_listeners": [Killing(collection, kill)], "serverSelectionTimeoutMS": 1500}
+        known = {
+            "event_listeners": [Killing(collection, kill, armed=True)],
+            "serverSelectionTimeoutMS": 1500,
+        }
         pad = LaunchPad(host=f"{uri}/x", uri_mode=True, name="x", mongoclient_kwargs=known)
         pad.reset("", require_password=False, max_reset_wo_password=10**9)
         said = "nothing was submitted; submit again" if back else "fireworks 1 to 2 were submitted"

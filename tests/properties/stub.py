@@ -21,6 +21,7 @@ class AseEvaluator:
     """Evaluates with ASE; counts calls, and fails where it is told to."""
 
     chunk_atoms = 500
+    raw = SimpleNamespace(general=None)
 
     def __init__(self, calculator: Callable[[], Calculator] = EMT):
         self.calculator = calculator
