@@ -120,7 +120,7 @@ class Line:
     reasons: Mapping[str, int]
     """of those that failed or did not converge"""
     unstable: int
-    """crystals that the potential itself calls unstable; their values are compared all the same"""
+    """crystals that the potential itself calls unstable; those without Hill's moduli are missing"""
     errors: tuple[Summary, ...]
 
 
