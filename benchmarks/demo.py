@@ -1,6 +1,7 @@
 """The demo campaign, cold and again: seconds, states, and errors against all-electron PBE.
 
     python benchmarks/demo.py [--folder runs/demo-benchmark] [--picture docs/img/demo.png]
+    python benchmarks/demo.py --model sevenn:7net-0 --folder runs/demo-sevenn
 
 Prints what README says of it: wall time of the two runs (whole processes, model loading and
 imports included), records per state, and the mean absolute errors of ``pet-flows compare``.
@@ -34,13 +35,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/demo-benchmark"))
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--model", default="pet-mvl")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     for old in args.folder.glob("pet_flows*.db*"):
         old.unlink()
     for label in ("cold", "again"):
         start = time.perf_counter()
-        pet_flows(args.folder, *SCREEN)
+        pet_flows(args.folder, *SCREEN, "--model", args.model)
         print(f"{label:6} {time.perf_counter() - start:6.1f} s")
     records = json.loads(pet_flows(args.folder, "query", "demo", "--format", "json"))
     states = Counter((r["property"], r["state"]) for r in records)
