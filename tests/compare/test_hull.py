@@ -117,6 +117,32 @@ def test_stability_is_that_of_matbench_discovery_on_a_thousand():
     assert found.r2 == pytest.approx(1 - (wrong**2).sum() / total, rel=1e-12)
 
 
+def test_stability_is_that_of_their_own_function():
+    """Where matbench-discovery is installed (its dependencies are many); it gives NaN for none."""
+    theirs = pytest.importorskip(
+        "matbench_discovery.metrics",
+        reason="matbench-discovery is not installed, whose function this would be beside",
+        exc_type=ImportError,
+    ).stable_metrics
+    generator = np.random.default_rng(8)
+    dft = generator.normal(0.05, 0.12, 1000)
+    pet = dft + generator.normal(0.0, 0.06, 1000)
+    pet[generator.choice(1000, 60, replace=False)] = np.nan
+    expected = theirs(dft, pet, fillna=True)
+    found = stability(dft.tolist(), [None if math.isnan(value) else value for value in pet])
+    counts = found.counts
+    said = {
+        "TP": counts.true_positive, "FN": counts.false_negative, "FP": counts.false_positive,
+        "TN": counts.true_negative, "F1": counts.f1, "Precision": counts.precision,
+        "Recall": counts.recall, "DAF": counts.daf, "MAE": found.mae,
+        "RMSE": found.rmse, "R2": found.r2,
+    }  # fmt: skip
+    for name, value in said.items():
+        assert value == pytest.approx(float(expected[name]), rel=1e-12), name
+    # theirs counts materials without a prediction as unstable, and divides by those that have one
+    assert counts.accuracy == pytest.approx(float(expected["Accuracy"]) * 940 / 1000, rel=1e-12)
+
+
 def test_without_any_energy_nothing_is_called_stable():
     found = stability([0.0, 0.1], [None, math.nan])
     assert (found.missing, found.mae, found.counts.f1) == (2, None, 0.0)

@@ -15,6 +15,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from phonopy import Phonopy
 from phonopy.file_IO import write_BORN, write_FORCE_CONSTANTS, write_FORCE_SETS
+from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 from phonopy.interface.vasp import write_vasp
 from phonopy.structure.atoms import PhonopyAtoms
 
@@ -251,6 +252,26 @@ def test_forces_beside_a_poscar(store, tmp_path, copper, cell):
     assert ours == pytest.approx(copper.run_qpoints(QPOINTS).frequencies, abs=1e-4)
     found = import_references(store, str(tmp_path), "vasp", PBE)
     assert (found.new, found.left_out) == (0, {"displaced cell": 1})
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "of the primitive cell"])
+def test_force_constants_beside_a_poscar(store, tmp_path, copper, whole):
+    write_vasp(tmp_path / "POSCAR", copper.unitcell)
+    first = None if whole else copper.primitive.p2s_map
+    constants = copper.force_constants
+    if whole and len(constants) == 1:
+        constants = compact_fc_to_full_fc(copper.primitive, constants)
+    write_FORCE_CONSTANTS(constants, filename=tmp_path / "FORCE_CONSTANTS", p2s_map=first)
+    assert kind_of(str(tmp_path)) == kind_of(str(tmp_path / "FORCE_CONSTANTS")) == "phonopy"
+    answer = import_references(store, str(tmp_path), options=PBE)
+    assert answer.new == 1, answer.problems
+    (document,) = store.references.find({})
+    ours = to_phonopy(store.references.blob(document, "phonon")).run_qpoints(QPOINTS).frequencies
+    assert ours == pytest.approx(copper.run_qpoints(QPOINTS).frequencies, abs=1e-4)
+    # what is said of the supercell decides whether anything changed
+    given = Options(level=PBE.level, columns={"dim": "2x2x2"})
+    assert import_references(store, str(tmp_path), options=given).changed == 1
+    assert import_references(store, str(tmp_path), options=given).same == 1
 
 
 def test_a_supercell_that_could_be_several_is_asked_for(store, tmp_path, copper):

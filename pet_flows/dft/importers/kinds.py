@@ -64,13 +64,13 @@ KINDS: dict[str, Kind] = {
         called=("jobflow",),
     ),
     "phonopy": Kind(
-        "phonopy or phono3py: YAML or FORCE_SETS, or a folder with one",
+        "phonopy or phono3py: YAML, FORCE_SETS or FORCE_CONSTANTS, or a folder with one",
         f"{_PACKAGE}.phonopy_files:read",
-        names=("phonopy*.yaml", "phono3py*.yaml", "force_sets"),
-        below=("phonopy*.yaml", "phono3py*.yaml", "force_sets"),
+        names=("phonopy*.yaml", "phono3py*.yaml", "force_sets", "force_constants"),
+        below=("phonopy*.yaml", "phono3py*.yaml", "force_sets", "force_constants"),
     ),
     "materials-project": Kind(
-        "materials-project:mp-149,mp-13, downloaded with mp-api",
+        "materials-project:mp-149,mp-13 or materials-project:phonon:mp-149, downloaded with mp-api",
         f"{_PACKAGE}.mp_api:read",
         called=("materials-project:",),
     ),

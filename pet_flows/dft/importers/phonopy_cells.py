@@ -1,4 +1,4 @@
-"""Cells of a calculation of phonopy that left forces, but no YAML: POSCAR beside FORCE_SETS."""
+"""Cells of a calculation of phonopy that left no YAML: POSCAR beside forces or force constants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pet_flows.errors import PetFlowsError
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-FORCES = "FORCE_SETS"
+FORCES, CONSTANTS = "FORCE_SETS", "FORCE_CONSTANTS"
 #: the unit cell, that which says so first
 UNIT_CELLS = ("POSCAR-unitcell", "POSCAR")
 SUPERCELL = "SPOSCAR"
@@ -33,7 +33,7 @@ def phonopy_of_forces(file: Path, dim: str | None) -> Phonopy:
     Parameters
     ----------
     file
-        FORCE_SETS, in the folder that is the present one.
+        FORCE_SETS or FORCE_CONSTANTS, in the folder that is the present one.
     dim
         Supercell, `supercell_matrix`; by default it is found, `found_supercell`.
 
@@ -51,11 +51,13 @@ def phonopy_of_forces(file: Path, dim: str | None) -> Phonopy:
     if dim is not None:
         matrix = supercell_matrix(dim)
     else:
-        matrix = found_supercell(read_vasp(name), _n_atoms(file), name)
+        matrix = found_supercell(read_vasp(name), _n_atoms(file), name, file.name)
+    are_constants = file.name == CONSTANTS
     return phonopy.load(
         unitcell_filename=name,
         supercell_matrix=matrix,
-        force_sets_filename=file.name,
+        force_sets_filename=None if are_constants else file.name,
+        force_constants_filename=file.name if are_constants else None,
         fc_calculator="symfc",
         log_level=0,
     )
@@ -80,7 +82,9 @@ def supercell_matrix(written: str) -> np.ndarray:
     )
 
 
-def found_supercell(cell: PhonopyAtoms, n_atoms: int, name: str) -> np.ndarray:
+def found_supercell(
+    cell: PhonopyAtoms, n_atoms: int, name: str, forces: str = FORCES
+) -> np.ndarray:
     """Supercell matrix ``(3, 3)``: that of SPOSCAR, or the only one that atoms and symmetry leave.
 
     Looked for are diagonal ones with so many atoms that keep the crystal's point group.
@@ -91,8 +95,8 @@ def found_supercell(cell: PhonopyAtoms, n_atoms: int, name: str) -> np.ndarray:
         Unit cell.
     n_atoms
         Of the supercell.
-    name
-        Of the unit cell's file.
+    name, forces
+        Of the files of the unit cell and of the forces.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def found_supercell(cell: PhonopyAtoms, n_atoms: int, name: str) -> np.ndarray:
     n, rest = divmod(n_atoms, len(cell))
     if rest or n < 2:
         raise PetFlowsError(
-            f"{FORCES} is of {n_atoms} atoms, and {name} holds {len(cell)}, which make no "
+            f"{forces} is of {n_atoms} atoms, and {name} holds {len(cell)}, which make no "
             f"supercell of them: put the unit cell there as {UNIT_CELLS[0]}, or {_GIVE}."
         )
     fitting = [d for d in _diagonals(n) if _keeps_symmetry(cell, d)]
@@ -121,15 +125,17 @@ def found_supercell(cell: PhonopyAtoms, n_atoms: int, name: str) -> np.ndarray:
 
 
 def _n_atoms(file: Path) -> int:
-    """Atoms of the supercell, which the first line of FORCE_SETS says."""
+    """Atoms of the supercell, which end the first line of either file."""
     with file.open(errors="replace") as lines:
         parts = next((line.split() for line in lines if line.strip()), [])
-    if len(parts) != 1 or not parts[0].isdecimal():
+    # force constants may be of the atoms of a primitive cell alone, whose number is the first
+    most = 2 if file.name == CONSTANTS else 1
+    if not 1 <= len(parts) <= most or not all(part.isdecimal() for part in parts):
         raise PetFlowsError(
-            f"{file.name} does not begin with its number of atoms: write it with phonopy --force, "
-            f"or {_GIVE}."
+            f"{file.name} does not begin with its number of atoms: write it with phonopy, or "
+            f"{_GIVE}."
         )
-    return int(parts[0])
+    return int(parts[-1])
 
 
 def _diagonals(n: int) -> list[tuple[int, int, int]]:

@@ -21,6 +21,7 @@ from pet_flows.dft.importers.known import Known
 from pet_flows.dft.importers.options import Options
 from pet_flows.dft.importers.phonon_result import phonon_result
 from pet_flows.dft.importers.phonopy_cells import (
+    CONSTANTS,
     DIM,
     FORCES,
     SUPERCELL,
@@ -39,7 +40,7 @@ _PHONOPY = ("phonopy_params.yaml", "phonopy.yaml", "phonopy_disp.yaml")
 _PHONO3PY = ("phono3py_params.yaml", "phono3py.yaml", "phono3py_disp.yaml")
 #: what phonopy finds beside them
 _BESIDE = (
-    "FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5", "BORN", "FORCES_FC2", "FORCES_FC3",
+    FORCES, CONSTANTS, "force_constants.hdf5", "BORN", "FORCES_FC2", "FORCES_FC3",
     "fc2.hdf5", SUPERCELL, *UNIT_CELLS,
 )  # fmt: skip
 _CONDUCTIVITY = "kappa-m*.hdf5"
@@ -54,8 +55,8 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
     Parameters
     ----------
     source
-        A YAML file of phonopy or phono3py, FORCE_SETS beside a POSCAR of the unit cell, a folder
-        with one of these, or a folder of such folders.
+        A YAML file of phonopy or phono3py, FORCE_SETS or FORCE_CONSTANTS beside a POSCAR of the
+        unit cell, a folder with one of these, or a folder of such folders.
     options
         ``columns`` may say the supercell where there is no YAML: ``{"dim": "2x2x2"}``.
 
@@ -75,7 +76,7 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
         listed = ", ".join([*_PHONOPY, *_PHONO3PY])
         raise PetFlowsError(
             f"{source} holds nothing of phonopy at any depth, neither YAML ({listed}) nor "
-            f"{FORCES}: name another folder."
+            f"{FORCES} or {CONSTANTS}: name another folder."
         )
     unchanged = known.unchanged(origins.values())
     for file, origin in origins.items():
@@ -88,7 +89,7 @@ def read(source: str, options: Options, known: Known) -> Iterator[Read]:
 def _files(folder: Path) -> list[Path]:
     """In each folder the file that says most, of phonopy before phono3py."""
     found: dict[Path, Path] = {}
-    for name in (*_PHONOPY, *_PHONO3PY, FORCES):
+    for name in (*_PHONOPY, *_PHONO3PY, FORCES, CONSTANTS):
         for file in sorted(folder.rglob(f"{name}*")):
             found.setdefault(file.parent, file)
     return [found[place] for place in sorted(found)]
@@ -112,9 +113,9 @@ def _references(file: Path, origin: Origin, options: Options) -> Iterator[Refere
         warnings.simplefilter("ignore")
         if "phono3py" in file.name.lower():
             phonopy = _of_phono3py(file)
-        elif file.name == FORCES:
+        elif file.name in (FORCES, CONSTANTS):
             with chdir(file.resolve().parent):  # phonopy looks for BORN where it is
-                phonopy = phonopy_of_forces(Path(FORCES), options.columns.get(DIM))
+                phonopy = phonopy_of_forces(Path(file.name), options.columns.get(DIM))
         else:
             phonopy = _of_phonopy(file)
     phonopy = _in_electronvolts(phonopy)
