@@ -125,13 +125,34 @@ class Site:
         pad.reset("", require_password=False, max_reset_wo_password=10**9)
         pad.connection.close()
 
-    def submit(self, name: str, first: int, count: int, batch_size: int) -> None:
-        """Put a campaign of the property `free` on the LaunchPad, from a process of its own."""
+    def script(self, file: Path) -> subprocess.Popen[str]:
+        """Another Python that runs a file."""
+        return subprocess.Popen(
+            [sys.executable, str(file)], env=self.environment, cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def submit(
+        self,
+        name: str,
+        first: int,
+        count: int,
+        batch_size: int,
+        potential: tuple[str, str] | None = None,
+    ) -> None:
+        """Put a campaign of the property `free` on the LaunchPad, from a process of its own.
+
+        ``potential`` is a file of weights and its hash; the usual one without it.
+        """
         launchpad = str(self.folder / "my_launchpad.yaml")
         code = f"""
 from dispatch_site import structures
 from pet_flows import ScreenMaker, submit
-maker = ScreenMaker(name={name!r}, properties=["free"], batch_size={batch_size}, device="cpu")
+from pet_flows.models.spec import PotentialSpec
+given = {potential!r}
+potential = given and PotentialSpec(model=given[0], sha256=given[1])
+maker = ScreenMaker(name={name!r}, properties=["free"], batch_size={batch_size},
+                    potential=potential, device=None if given else "cpu")
 submit(maker.make(structures({first}, {count})), launchpad={launchpad!r})
 """
         process = self.python(code)

@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maggma.core import Store
+from maggma.stores import JSONStore
 from pymongo.errors import OperationFailure
 
-from pet_flows.store.locate import data_store, embedded_job_store, is_process_local, refuse_divided
+from pet_flows.store.locate import (
+    configured_job_store,
+    connect_configured,
+    data_store,
+    embedded_job_store,
+    is_process_local,
+    refuse_divided,
+)
 from pet_flows.store.patience import patient
 from pet_flows.store.sqlite import SqliteStore
 from pet_flows.store.sqlite_collection import SqliteCollection
@@ -94,7 +102,7 @@ def connect(job_store: JobStore, read_only: bool = False) -> Connected:
     refuse_divided(job_store)
     resources = ExitStack()
     if is_process_local(job_store.docs_store):
-        job_store = embedded_job_store(read_only)
+        job_store = _lasting(job_store, read_only)
         resources.callback(job_store.close)
     data = data_store(job_store)
     docs = job_store.docs_store
@@ -114,6 +122,17 @@ def connect(job_store: JobStore, read_only: bool = False) -> Connected:
         data.ensure_index("blob_uuid")
         _indexed.add(where)
     return Connected(by_name, data, resources)
+
+
+def _lasting(job_store: JobStore, read_only: bool) -> JobStore:
+    """Where results go whose job has a store of its own process."""
+    # jobflow-remote gives its jobs files, which its runner puts into the database afterwards
+    in_files = isinstance(job_store.docs_store, JSONStore)
+    configured = configured_job_store() if in_files else None
+    if configured is None:
+        return embedded_job_store(read_only)
+    connect_configured(configured)
+    return configured
 
 
 def _embedded(file: DatabaseFile) -> dict[str, SqliteCollection]:
