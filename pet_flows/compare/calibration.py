@@ -44,23 +44,38 @@ class Calibration:
     """smallest uncertainties first, equally many comparisons in each"""
 
 
-def spreads(
-    records: Iterable[Mapping[str, Any]], of: str = "energy_per_atom", said: str = "spread"
-) -> dict[str, float]:
-    """Rotational spread, or uncertainty, of each record that has one, by its key.
+def spreads(records: Iterable[Mapping[str, Any]], of: str = "energy_per_atom") -> dict[str, float]:
+    """Rotational spread of each record that has one, by its key.
 
     Parameters
     ----------
     records
-        With ``_id`` and ``spread`` or ``uncertainty``.
+        With ``_id`` and ``spread``.
     of
         ``energy_per_atom`` (eV) or ``forces`` (eV/Å).
-    said
-        ``spread``, or ``uncertainty`` for what the model says of its own error.
     """
+    return _said("spread", of, records)
+
+
+def uncertainties(
+    records: Iterable[Mapping[str, Any]], of: str = "energy_per_atom"
+) -> dict[str, float]:
+    """What the model says of its own error (LLPR, an ensemble), of each record that has it.
+
+    Parameters
+    ----------
+    records
+        With ``_id`` and ``uncertainty``.
+    of
+        ``energy_per_atom`` (eV), ``forces`` (eV/Å) or ``stress`` (GPa).
+    """
+    return _said("uncertainty", of, records)
+
+
+def _said(field: str, of: str, records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     found = {}
     for record in records:
-        value = (record.get(said) or {}).get(of)
+        value = (record.get(field) or {}).get(of)
         if value is not None:
             found[str(record["_id"])] = float(value)
     return found
@@ -81,8 +96,8 @@ def calibrate(
     documents
         Of ``pet_comparisons``.
     uncertainties
-        Key of a record → uncertainty in the value's unit: its `spreads`, or what an ensemble or a
-        last layer (LLPR) predicts.
+        Key of a record → uncertainty in the value's unit: `spreads` or `uncertainties` of records,
+        or anything else.
     property, name
         Of the value.
     bins

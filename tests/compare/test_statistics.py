@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, spearmanr
 
-from pet_flows.compare.calibration import calibrate, calibration, spreads
+from pet_flows.compare.calibration import calibrate, calibration, spreads, uncertainties
 from pet_flows.compare.classification import Classification, symmetry_kept, verdicts
 from pet_flows.compare.statistics import interval, summarize
 from pet_flows.compare.tables.lines import agreement_lines
@@ -173,6 +173,13 @@ def test_spreads_of_records_stand_beside_their_errors() -> None:
     found = calibrate(four(), spreads(records), "static", "pressure")["a" * 16]
     assert found.n == 3
     assert calibrate(four(), {}, "static", "pressure") == {}
+    # what a model says of its own error; records of before have no such field
+    said = {"energy_per_atom": 0.02, "forces": 0.1, "stress": None}
+    known = [{"_id": "record-0", "uncertainty": said}, {"_id": "record-1", "uncertainty": None}]
+    known.append({"_id": "record-2"})
+    assert uncertainties(known) == {"record-0": 0.02}
+    assert uncertainties(known, "forces") == {"record-0": 0.1}
+    assert uncertainties(known, "stress") == {}
 
 
 def test_lines_below_a_table_say_what_is_no_number() -> None:

@@ -230,6 +230,7 @@ def _record(record: Document) -> dict[str, Any]:
             if isinstance(value, int | float | str)
         ],
         "spread": record["spread"],
+        "uncertainty": record.get("uncertainty"),
         "evaluations": record["n_evaluations"],
         "provenance": record["provenance"],
         "potential": record["potential"],

@@ -141,6 +141,7 @@
       ["starts from", record.parent && link(S, record.parent, record.parent)],
       ["computed", `${PF.number(record.evaluations)} evaluations in ${PF.number(p.wall_time, 3)} s on ${p.device || "no device"} of ${p.host}, ${day(record.updated)}`],
       ["spread", spread.energy_per_atom ? `${PF.number(spread.energy_per_atom, 2)} eV/atom over the rotations` : null],
+      ["uncertainty", record.uncertainty && `${PF.number(record.uncertainty.energy_per_atom, 2)} eV/atom, as the model itself says`],
     ]), PF.command(`pet-flows show ${record.key.slice(0, 12)}`));
   }
 })(window.PF);
