@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from pet_flows.errors import PetFlowsError
 from pet_flows.flows.names import names_with_settings
 from pet_flows.models.choose import completed
+from pet_flows.models.family import family_of
 from pet_flows.models.spec import Dtype
 from pet_flows.properties.execution import Execution
 from pet_flows.properties.registry import properties
@@ -265,5 +266,8 @@ def _models_from(folder: Path, given: Any) -> Any:
         return [_models_from(folder, one) for one in given]
     if isinstance(given, dict):
         return {k: _models_from(folder, v) if k == "model" else v for k, v in given.items()}
+    if isinstance(given, str) and (named := family_of(given)) is not None:
+        family, which = named
+        return f"{family.name}:{folder / which}" if (folder / which).is_file() else given
     is_file = isinstance(given, str) and ("/" in given or given.endswith((".ckpt", ".pt")))
     return _from(folder, given) if is_file else given

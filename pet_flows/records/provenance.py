@@ -11,6 +11,7 @@ from typing import Any
 PACKAGES = (
     "pet-flows", "torch", "metatrain", "metatomic-torch", "vesin", "torch-sim-atomistic", "ase",
     "pymatgen", "numpy", "spglib", "moyopy", "phonopy", "symfc",
+    "sevenn", "chgnet", "mace-torch", "e3nn",  # of other families, where they are installed
 )  # fmt: skip
 
 

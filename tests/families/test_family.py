@@ -12,8 +12,10 @@ import torch
 
 from pet_flows.engines.foreign import process_as_it_is
 from pet_flows.errors import PetFlowsError
+from pet_flows.flows.campaign_file import Draft
 from pet_flows.models import family
 from pet_flows.models.resolve import resolve
+from pet_flows.yaml_file import read_yaml
 
 
 @pytest.fixture
@@ -61,3 +63,15 @@ def test_packages_change_nothing_of_the_process():
     assert random.getstate() == before[2]
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+def test_models_of_families_in_a_campaign_file_lie_beside_it(tmp_path):
+    (tmp_path / "mine.model").write_text("weights")
+    file = tmp_path / "campaign.yaml"
+    file.write_text(
+        "potentials:\n  - mace:mine.model\n  - chgnet:0.3.0\n"
+        "  - model: ase:ase.calculators.emt.EMT()\n"
+    )
+    names = [one.model for one in Draft.of(read_yaml(file)).campaign().potentials]
+    emt = "ase:ase.calculators.emt.EMT()"
+    assert names == [f"mace:{tmp_path / 'mine.model'}", "chgnet:0.3.0", emt]
