@@ -36,6 +36,8 @@ _RECOVER_EVERY = 15.0
 #: fireworks in a row that a worker could not do, after which it stops: what is missing is missing
 #: around it, and others do them
 _MOST_REFUSED = 2
+#: SORT_FWS of FW_config.yaml → how fireworks of equal priority are sorted
+_BY_AGE = {"FIFO": [("created_on", 1)], "FILO": [("created_on", -1)]}
 
 
 @dataclass(frozen=True)
@@ -187,13 +189,15 @@ class Worker:
         query = {**self.fworker.query, "state": "READY"}
         if self.refused:
             query = {"$and": [query, {"fw_id": {"$nin": list(self.refused)}}]}
+        from fireworks import fw_config
+
         now = datetime.now(UTC)
         # FireWorks' own step of a checkout ends fireworks that cannot be decoded here
         found = self.launchpad.fireworks.find_one_and_update(
             query,
             {"$set": {"state": "RESERVED", "updated_on": now}},
             projection={"fw_id": 1},
-            sort=[("spec._priority", -1)],
+            sort=[("spec._priority", -1), *_BY_AGE.get(fw_config.SORT_FWS.upper(), ())],
         )
         return None if found is None else int(found["fw_id"])
 

@@ -281,3 +281,12 @@ def test_a_class_that_is_not_installed_here_is_left_to_others(site, launchpad, w
     assert (done.run, done.fizzled) == (0, 0)
     assert "needs FakeMaker of not.installed, which cannot be imported here" in done.problem
     assert states(launchpad) == ["READY"] * 3
+
+
+@pytest.mark.parametrize(("order", "first"), [("FIFO", "old"), ("FILO", "new")])
+def test_the_order_of_fw_config_holds(site, launchpad, here, monkeypatch, order, first):
+    monkeypatch.setattr("fireworks.fw_config.SORT_FWS", order)
+    for name in ("old", "new"):
+        submit(site.flow(1, name))
+    here(nlaunches=1)
+    assert [line[2] for line in site.lines("start")] == [f"{first} 0"]

@@ -1,0 +1,33 @@
+"""Workers that are killed while they work: a short form of ``benchmarks/dispatch_kills.py``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mongodb_server.start import NoServer, built
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "dispatch_kills.py"
+
+
+@pytest.mark.slow
+def test_killed_workers_leave_nothing_missing_stuck_or_done_twice(tmp_path):
+    try:
+        built()
+    except NoServer as problem:
+        pytest.skip(str(problem))
+    words = "--kills 8 --structures 40 --workers 3 --batch-sizes 4 --server-kills 0 --seconds 0.5"
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *words.split(), "--pause", "1.5", "--folder", str(tmp_path)],
+        capture_output=True, text=True, timeout=550,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["sound"], found
+    assert found["records"] == found["ok"] == 40
+    assert found["again"], "nobody was killed with anything in hand"
+    assert found["seconds_until_recovered"] < 180
