@@ -33,6 +33,8 @@ from pet_flows.symmetrization.strategy import Bound, Strategy
 
 #: atoms in one model call; on a CPU more than this falls out of the cache
 CHUNK_ATOMS = {"cpu": 500, "cuda": 20_000}
+#: the same for a single thread, which smaller calls keep busy as well
+CHUNK_OF_ONE_THREAD = 160
 
 
 class Evaluator:
@@ -48,6 +50,11 @@ class Evaluator:
         Most atoms in one model call; fewer where memory is short, and halved when it runs out.
     memory
         Bytes that model calls may use; what is free on the device without it.
+
+    Attributes
+    ----------
+    usual_atoms
+        Those of a call by which the size of batches is measured.
     """
 
     def __init__(
@@ -59,7 +66,10 @@ class Evaluator:
     ):
         self.raw = raw
         self.strategy = strategy
-        self.chunk_atoms = chunk_atoms or CHUNK_ATOMS.get(raw.device.type, 500)
+        usual = chunk_atoms or CHUNK_ATOMS.get(raw.device.type, 500)
+        self.chunk_atoms = self.usual_atoms = usual
+        if chunk_atoms is None and raw.device.type == "cpu" and torch.get_num_threads() == 1:
+            self.chunk_atoms = CHUNK_OF_ONE_THREAD
         self.memory = Memory(raw, memory)
         self._neighbours = NeighbourLists(raw.lists)
         self._last: tuple[list[Bound], BatchBound] | None = None

@@ -15,6 +15,7 @@ import torch
 
 from pet_flows.engines.graphs import Graphs
 from pet_flows.engines.metatomic import MetatomicRaw, energy_key
+from pet_flows.engines.pet_layers import lean
 from pet_flows.engines.raw import Copies, RawResult, default_dtype
 from pet_flows.engines.surroundings import Lists
 from pet_flows.geometry.ragged import starts_of
@@ -45,10 +46,10 @@ class PETRaw:
         self._model = model
         self._variant = variant
         self._pet = pet
-        self._backend = pet.backend
+        self.device = next(pet.parameters()).device
+        self._backend = lean(pet.backend) if self.device.type == "cpu" else pet.backend
         self._key = energy_key(model, variant)
         self.dtype = next(pet.parameters()).dtype
-        self.device = next(pet.parameters()).device
         self.cutoff = float(self._backend.cutoff)
         # messages are exchanged once more after the last layer, before they are read out
         self.n_layers = int(self._backend.num_gnn_layers) + 1

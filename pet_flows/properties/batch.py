@@ -31,7 +31,9 @@ SCRIPTED = re.compile(r"[\w.]*(Error|Exception): ")
 
 def capacity_of(evaluator: Evaluator) -> int:
     """Atoms × evaluations in flight."""
-    return CHUNKS_IN_FLIGHT * evaluator.chunk_atoms
+    # what calculates with another code has no usual number of atoms
+    usual: int = getattr(evaluator, "usual_atoms", evaluator.chunk_atoms)
+    return CHUNKS_IN_FLIGHT * usual
 
 
 def evaluate_each(
