@@ -45,8 +45,8 @@ class MovingSystem:
     """positions and cell that were asked for last, before their projection"""
 
     def __post_init__(self) -> None:
-        if self.start.surroundings is None:
-            self.start = replace(self.start, surroundings=Surroundings())
+        own = self.start.surroundings or Surroundings()
+        self.start = replace(self.start, bound=self.start.bound.moving(), surroundings=own)
 
     def __len__(self) -> int:
         return len(self.start)

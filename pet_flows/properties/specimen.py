@@ -186,7 +186,9 @@ def specimens(
         How often a structure is repeated along each axis before it is bound; what is ``inherited``
         follows.
     """
-    processes = processes_for(len(structures), str(potential.device))
+    # what calculates with another code is bound as it likes, here
+    loaded = isinstance(potential, Potential)
+    processes = processes_for(len(structures), str(potential.device)) if loaded else 0
 
     def checked(index: int, given: Atoms) -> tuple[int, Atoms, dict[str, Any] | None] | Outcome:
         def check_it(_: float) -> tuple[int, Atoms, dict[str, Any] | None]:

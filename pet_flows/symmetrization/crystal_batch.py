@@ -84,9 +84,16 @@ class CrystalBatch:
         for bound, holds, x, cell, rotation in zip(
             self._bounds, holding, np.split(positions, first[1:]), cells, rotations, strict=True
         ):
-            known = bound.known[0]
-            chosen.append(known if holds else bound.symmetry_at(x, cell, rotation, 1))
-        return Symmetries(self._bounds, chosen)
+            if holds:
+                chosen.append(bound.known[0])
+                continue
+            chosen.append(bound.symmetry_at(x, cell, rotation, 1))
+            if bound.moves:
+                bound.known.insert(0, chosen[-1])
+        found = Symmetries(self._bounds, chosen)
+        if all(b.known[0] is one for b, one in zip(self._bounds, chosen, strict=True)):
+            self._bound_with = found
+        return found
 
 
 class Symmetries:

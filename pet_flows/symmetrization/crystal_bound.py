@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ class CrystalBound:
             found = self._find(atoms.positions, cell, rotation, primitive)
         self.known = [found]
         """symmetries that it may have, of which the first that holds is taken"""
+        self.moves = False
+        """whether it goes on from wherever it was last: see :meth:`moving`"""
         if inherited is not None and len(inherited["image"]) == len(atoms):
             parent = self._inherited(Subgroup.from_dict(inherited))
             if not parent.is_group(reference.table):
@@ -116,6 +119,17 @@ class CrystalBound:
     def following_group(self) -> np.ndarray:
         """``(k, 3, 3)``, the group K that follows the holohedry."""
         return self._following
+
+    def moving(self) -> CrystalBound:
+        """The same for one structure that moves step by step.
+
+        A symmetry that does not hold any more is not looked for again at each step: what was found
+        instead is taken as long as it holds. Results do not depend on that, because a mean over
+        fewer operations needs more evaluations, and is the same.
+        """
+        other = copy(self)
+        other.known, other.moves = list(self.known), True
+        return other
 
     @staticmethod
     def join(bounds: Sequence[CrystalBound]) -> CrystalBatch:

@@ -105,6 +105,10 @@ class EcseBound:
         """``(k, 3, 3)``, what follows each frame: its mirror partner, and the group."""
         return (self._mirror[:, None] @ self._group).reshape(-1, 3, 3)
 
+    def moving(self) -> EcseBound:
+        """Itself: it remembers nothing."""
+        return self
+
     @staticmethod
     def join(bounds: Sequence[EcseBound]) -> Separate:
         """As one; frames are found structure by structure."""

@@ -37,6 +37,10 @@ class Fixed:
         """The fixed rotations, whatever the geometry."""
         return self._plan
 
+    def moving(self) -> Fixed:
+        """Itself: it remembers nothing."""
+        return self
+
     @staticmethod
     def join(bounds: Sequence[Fixed]) -> FixedBatch:
         """As one."""

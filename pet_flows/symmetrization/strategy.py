@@ -70,6 +70,10 @@ class Bound(Protocol):
         """Plan for ``positions (N, 3)`` and ``cell (3, 3)`` in Å, float64, on the CPU."""
         ...
 
+    def moving(self) -> Bound:
+        """The same for one structure that moves step by step, which may remember where it was."""
+        ...
+
     @staticmethod
     def join(bounds: Sequence[Any]) -> BatchBound:
         """Structures that are bound alike as one, which plans for all of them at once."""

@@ -10,6 +10,7 @@ from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.pet import PETRaw
 from pet_flows.symmetrization.batch import join
+from pet_flows.symmetrization.crystal_bound import CrystalBound
 from tests.rough import rough_model
 from tests.symmetrization.systems import crystals, molecules, sheared, strategy_of
 
@@ -103,3 +104,29 @@ def test_projections_together_are_those_alone():
             np.testing.assert_allclose(one, two[begin:end], rtol=0, atol=1e-12)
         expected = group.symmetrize_stress(stress[n], cell)
         np.testing.assert_allclose(stresses[n], expected, rtol=0, atol=1e-13)
+
+
+def test_what_moves_is_not_searched_for_symmetry_at_each_step(monkeypatch):
+    atoms = crystals()["diamond"][0] * (2, 1, 1)
+    bound = strategy_of("crystal").bind(atoms)
+    moving = bound.moving()
+    batch = join([moving])
+    cells = atoms.cell.array[None]
+    before = batch.plan(atoms.positions, cells)
+    searched = []
+    find = CrystalBound._find
+    monkeypatch.setattr(CrystalBound, "_find", lambda *a: searched.append(1) or find(*a))
+    rng = np.random.default_rng(0)
+    x = atoms.positions
+    for _ in range(5):
+        x = x + rng.normal(scale=0.02, size=x.shape)
+        plan = batch.plan(x, cells)
+        fresh = join([bound]).plan(x, cells)
+        assert plan.copies.tolist() == fresh.copies.tolist()
+        assert plan.copies[0] > before.copies[0]
+        np.testing.assert_array_equal(plan.rotations, fresh.rotations)
+    assert len(searched) == 1 + 5  # once, and each time for what does not move
+    # who joins another batch remembers, and the binding that others have does not
+    assert join([moving]).plan(x, cells).copies.tolist() == plan.copies.tolist()
+    assert len(searched) == 6
+    assert bound.known[0] is bound.symmetry
