@@ -62,7 +62,7 @@ class Nothing:
     @property
     def general(self) -> Any:
         """There is none."""
-        raise NotImplementedError
+        return None
 
     def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
         """Energies of -1 eV, no forces, a pressure that depends on nothing."""

@@ -36,7 +36,8 @@ def uncertainty(evaluator: Evaluator, system: System) -> dict[str, float | None]
         ``energy_per_atom`` (eV), and ``forces`` (eV/Å) and ``stress`` (GPa), rms over atoms and
         components, None without an ensemble. None where the model says nothing.
     """
-    raw = evaluator.raw.general
+    own = getattr(evaluator, "raw", None)  # what calculates with another code has none
+    raw = None if own is None else own.general
     if raw is None:
         return None
     of_energy, ensemble = (beside_energy(raw.key, w) for w in ("uncertainty", "ensemble"))
