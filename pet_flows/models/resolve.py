@@ -8,6 +8,7 @@ from typing import Any
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.catalogue import ModelFile, card_of_variant, find
+from pet_flows.models.family import family_of
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.spec import canonical_spec
 
@@ -58,6 +59,7 @@ class ResolvedPotential:
             "symmetrization": self.spec.symmetrization,
             "dtype": self.spec.dtype,
             "variant": self.spec.variant,
+            "model": None if family_of(self.spec.model) is None else self.spec.model,
             "functional": self.functional,
             "run_type": self.run_type,
         }

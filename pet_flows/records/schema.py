@@ -56,6 +56,7 @@ class UsedPotential(Strict):
     symmetrization: str
     dtype: str
     variant: str | None = None
+    model: str | None = None  # of another family: the name that gives it again
     functional: str | None = None
     run_type: str | None = None
 

@@ -33,6 +33,7 @@ def test_every_property_of_a_crystal(store):
     assert {name: r["state"] for name, r in records.items()} == dict.fromkeys(records, "ok")
     potential = records["relax"]["potential"]
     assert (potential["name"], potential["symmetrization"]) == ("EMT", "none")
+    assert potential["model"] == NAME
     relaxed = records["relax"]["structure"]["lattice"]
     a = (4 * relaxed["volume"]) ** (1 / 3)
     atoms = bulk("Cu", a=a)

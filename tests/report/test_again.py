@@ -109,6 +109,15 @@ def test_settings_and_potentials_are_written_with_all_digits(here):
     }  # fmt: skip
 
 
+def test_a_potential_of_another_family_is_named_as_it_was_given(here):
+    potential = {
+        "name": "EMT", "model": "ase:ase.calculators.emt.EMT()", "symmetrization": "none",
+        "dtype": "float64", "sha256": "1" * 64, "digest": "x",
+    }  # fmt: skip
+    again = read_back(here, campaign_file("emt", {"properties": ["relax"]}, [potential], Inputs()))
+    assert [one.model for one in again.potentials] == [potential["model"]]
+
+
 def test_the_symmetrization_is_the_one_that_was_given(here):
     """A property that compares phases, or is a long run, has one made of it."""
     spec = {"sha256": "1" * 64, "dtype": "float64"}

@@ -129,7 +129,7 @@ def _potentials(manifest: Mapping[str, Any], potentials: Sequence[Mapping[str, A
             which = f"{potential['sha256']} {potential.get('variant')} {potential['dtype']}"
             by_weights.setdefault(which, []).append(potential)
         groups = list(by_weights.values())
-    names = {potential["sha256"]: str(potential["name"]) for potential in potentials}
+    names = {p["sha256"]: str(p.get("model") or p["name"]) for p in potentials}
     lines = []
     for group in groups:
         sha256 = group[0]["sha256"]
