@@ -66,7 +66,7 @@ RULES = {
     "task": Rule(
         r"tasks?",
         r"task id|task_id|task doc|task state|collection: tasks",
-        where=("cli/progress", "dft/importers/", "launch/able"),
+        where=("cli/progress", "dft/importers/", "launch/able", "launch/unnamed"),
     ),
 }
 

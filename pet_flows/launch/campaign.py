@@ -151,8 +151,9 @@ def _submit(
                 size = _atoms(chunk[item.n])
                 batches.add(spec, names, item, size)
                 for one in names:
-                    done.wanted[one, spec.digest] += 1
-                    done.atoms[one, spec.digest] += size
+                    kind = (one, plan.digest(spec, one))
+                    done.wanted[kind] += 1
+                    done.atoms[kind] += size
         if not dry_run:
             order = sorted(left)
             put_structures((chunk[n] for n in order), (references[n] for n in order), results)

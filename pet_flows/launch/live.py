@@ -18,6 +18,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from pet_flows.inputs.structure import InputStructure
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.entries import StructureReference
+from pet_flows.launch.unnamed import inputs_of
 from pet_flows.records.keys import digest, input_digest
 from pet_flows.records.schema import SOURCE_IDENTITY
 
@@ -71,19 +72,26 @@ class Live:
         states = {firework["fw_id"]: firework["state"] for firework in found}
         self._kinds: list[frozenset[str]] = []
         marks, kinds = array("Q"), array("H")
+
+        def add(alive: frozenset[str], structures: Sequence[str]) -> None:
+            if alive not in self._kinds:
+                self._kinds.append(alive)
+            marks.extend(int(mark, 16) for mark in structures)
+            kinds.extend([self._kinds.index(alive)] * len(structures))
+
         for workflow in _open(launchpad, campaign):
             metadata, nodes = workflow["metadata"], sorted(workflow["nodes"])
             fizzled = any(states.get(fw_id) == "FIZZLED" for fw_id in nodes)
             counted = LIVE if fizzled else (*LIVE, "WAITING")
             order = zip(nodes, metadata["properties"], strict=False)
-            alive = frozenset(of for fw_id, of in order if states.get(fw_id) in counted)
-            if not alive:
-                continue
-            if alive not in self._kinds:
-                self._kinds.append(alive)
-            of = [int(mark, 16) for mark in metadata["structures"]]
-            marks.extend(of)
-            kinds.extend([self._kinds.index(alive)] * len(of))
+            if alive := frozenset(of for fw_id, of in order if states.get(fw_id) in counted):
+                add(alive, metadata["structures"])
+            for fw_id in nodes:
+                states.pop(fw_id, None)
+        left = [fw_id for fw_id, state in states.items() if state in (*LIVE, "WAITING")]
+        for maker, inputs in inputs_of(launchpad, left):
+            named = [mark_of(given, potential_used(maker)) for given in inputs]
+            add(frozenset([maker.property_name]), [mark for mark in named if mark is not None])
         order_ = np.argsort(np.array(marks, "u8"), kind="stable")
         self._marks, self._of = np.array(marks, "u8")[order_], np.array(kinds, "u2")[order_]
 

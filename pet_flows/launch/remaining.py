@@ -75,6 +75,10 @@ class Plan:
         self._used = [potential_used(next(iter(own.values()))) for own in self.makers]
         self._key_parts = [{n: _key_parts(of) for n, of in own.items()} for own in self.makers]
 
+    def digest(self, potential: PotentialSpec, name: str) -> str:
+        """Digest of what a property makes of a potential, as its records have it."""
+        return self._key_parts[self.specs.index(potential)][name][2]
+
     def of(self, inputs: Sequence[JobInput]) -> Remaining:
         """Look at some structures.
 

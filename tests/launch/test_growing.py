@@ -1,12 +1,15 @@
 """A campaign on the LaunchPad that gets more structures, properties and potentials."""
 
 import pytest
+from jobflow.managers.fireworks import flow_to_workflow
 
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.structure import as_input
+from pet_flows.jobs.entries import by_reference, reference
 from pet_flows.launch.batches import FEWEST
 from pet_flows.launch.campaign import submit_campaign
-from pet_flows.launch.live import Live
+from pet_flows.launch.live import Live, mark_of, potential_used
+from pet_flows.launch.workflows import mark_job
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.test_remaining import MAKER, SOUND, write
 from tests.store.examples import crystal
@@ -115,6 +118,22 @@ def test_many_structures_come_in_parts(submit, launchpad, monkeypatch):
     assert sorted(sizes) == [3, 8, 8, 8, 8]
     assert len(Live(launchpad, "c")) == 35
     assert submit(many, ("static",), batch_size=8).n_live == 35
+
+
+def test_workflows_that_do_not_say_what_they_are_about_are_known(submit, launchpad, site):
+    with site.results() as results:
+        flow = MAKER.make(by_reference(SOUND[:2], results))
+    for job, _ in flow.iterflow():
+        mark_job(job, None, None)
+    launchpad.add_wf(flow_to_workflow(flow))
+    assert len(Live(launchpad, "c")) == 2
+    found = submit(SOUND[:3])
+    assert (found.n_live, found.n_left) == (2, 1)
+    mark = str(mark_of(reference(SOUND[0]), potential_used(MAKER.maker("relax"))))
+    assert Live(launchpad, "c").of([mark]) == {mark: {"relax", "static"}}
+    (relax,) = [fw["fw_id"] for fw in launchpad.fireworks.find({"name": "c relax"})]
+    launchpad.fireworks.update_one({"fw_id": relax}, {"$set": {"state": "COMPLETED"}})
+    assert Live(launchpad, "c").of([mark]) == {mark: {"static"}}
 
 
 def test_the_maker_of_these_tests_is_that_of_the_records(submit, site):

@@ -7,9 +7,12 @@ import pytest
 from fireworks import FWAction, FWorker
 
 from pet_flows.cli import main
+from pet_flows.flows.screen import ScreenMaker
+from pet_flows.inputs.prototypes import build_prototypes
 from pet_flows.launch import live
 from pet_flows.launch.live import Live, one_submission
 from pet_flows.settings import get_settings
+from tests.store.examples import record
 
 #: nothing of these is computed here
 WORDS = ["submit", "prototypes:Si,Cu", "-p", "relax,static", "-n", "c", "--batch-size", "4"]
@@ -119,4 +122,25 @@ def test_what_starts_from_a_relaxation_that_runs_waits_for_it(said, launchpad):
     said(*WORDS)
     launchpad.fireworks.update_many({"fw_id": {"$in": [2, 4, 6]}}, {"$set": {"state": "ARCHIVED"}})
     assert "10 of 10 structures wait or run" in said(*WORDS)
+    assert launchpad.fireworks.count_documents({}) == 6
+
+
+def test_a_dry_run_says_what_would_be_submitted_and_how_long_it_takes(said, launchpad, site):
+    said(*WORDS)
+    found = said(*WORDS, "--dry-run")
+    assert "10 of 10 structures wait or run; nothing is left to submit" in found
+    words = [w if w != "c" else "d" for w in WORDS]
+    found = said(*words, "--dry-run")
+    assert "Campaign d would have 10 structures in 6 fireworks." in found
+    assert "relax    10 records; nobody has computed one with this potential to say how" in found
+    with site.results() as results:
+        document, blobs = record()
+        spec = ScreenMaker("d", ("static",)).maker("static").spec()
+        document["potential"] = {**document["potential"], "digest": spec.digest}
+        document |= {"n_evaluations": 7, "nsites": 2}
+        document["provenance"] = {**document["provenance"], "wall_time": 7200.0}
+        results.put(document, blobs)
+    atoms = sum(len(given.structure) for given in build_prototypes(["Si", "Cu"]))
+    found = said(*words, "--dry-run")
+    assert f"static   10 records, about 70 evaluations and {atoms:.2g} h of one worker" in found
     assert launchpad.fireworks.count_documents({}) == 6
