@@ -8,8 +8,12 @@ import platform
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
+
+from pet_flows.errors import PetFlowsError
+from pet_flows.store.patience import patient
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +103,37 @@ def refresh_all(launchpad: Any, nodes: Sequence[int]) -> None:
 
 
 def use_workflow_lock() -> None:
-    """Let FireWorks lock with `WorkflowLock` in this process, unless FW_config.yaml says how."""
+    """Let FireWorks lock with `WorkflowLock` in this process, unless FW_config.yaml says how.
+
+    Its refreshing of a workflow also waits for a server that is away: FireWorks' own makes the
+    firework FIZZLED when a connection breaks there.
+    """
     from fireworks import fw_config
     from fireworks.core import launchpad
 
     if (fw_config.WFLOCK_EXPIRATION_SECS, fw_config.WFLOCK_EXPIRATION_KILL) == (300, False):
         launchpad.WFLock = WorkflowLock
+    own = launchpad.LaunchPad._refresh_wf
+    if not hasattr(own, "__wrapped__"):
+        launchpad.LaunchPad._refresh_wf = _waiting(own)
+
+
+def _waiting(own: Callable[[Any, int], None]) -> Callable[[Any, int], None]:
+    from fireworks.core import launchpad
+
+    @patient
+    def refresh(pad: Any, fw_id: int) -> None:
+        with launchpad.WFLock(pad, fw_id):
+            workflow = pad.get_wf_by_fw_id_lzyfw(fw_id)
+            pad._update_wf(workflow, workflow.refresh(fw_id))
+
+    @wraps(own)
+    def waiting(pad: Any, fw_id: int) -> None:
+        try:
+            refresh(pad, fw_id)
+        except PetFlowsError:  # the server stayed away
+            raise
+        except Exception:  # FireWorks knows what to do
+            own(pad, fw_id)
+
+    return waiting

@@ -92,7 +92,7 @@ class Recovery:
 
         pad = self.launchpad
         running = self._ours(
-            {"state": {"$in": ["RUNNING", "RESERVED"]}}, {"fw_id": 1, "launches": 1}
+            {"state": {"$in": ["RUNNING", "RESERVED", "FIZZLED"]}}, {"fw_id": 1, "launches": 1}
         )
         by_launch = {fw["launches"][-1]: fw["fw_id"] for fw in running if fw["launches"]}
         beats: dict[_Key, tuple[Any, float]] = {}

@@ -15,6 +15,7 @@ from pet_flows.launch.blame import MOST_UNEXPLAINED
 from pet_flows.launch.heartbeat import HEARTBEAT_SAID
 from pet_flows.launch.interrupted import CLAIM
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker
+from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.launch.recovery import Recovery, watch
 from pet_flows.launch.submit import submit
 from tests.launch.makers import FakeMaker
@@ -286,3 +287,34 @@ def test_a_heartbeat_outlives_a_server_that_is_away(monkeypatch):
     monkeypatch.setattr("fireworks.core.rocket.PING_TIME_SECS", 0.01)
     heartbeat._beat(None, 7, stop, threading.current_thread())
     assert beats == [7, 7, 7]
+
+
+def test_a_connection_that_breaks_while_a_workflow_is_refreshed_fizzles_nothing(
+    site, launchpad, here, monkeypatch
+):
+    submit(site.flow(1))
+    use_workflow_lock()
+    own, broken = type(launchpad).get_wf_by_fw_id_lzyfw, []
+
+    def breaks(pad, fw_id):
+        broken.append(fw_id)
+        if len(broken) in (1, 3):
+            raise AutoReconnect("gone")
+        return own(pad, fw_id)
+
+    monkeypatch.setattr(lock, "EXPIRES", 0.5)
+    monkeypatch.setattr(type(launchpad), "get_wf_by_fw_id_lzyfw", breaks)
+    assert here() == 1
+    assert len(broken) >= 4
+    assert states(launchpad) == ["COMPLETED"]
+
+
+def test_what_fizzled_although_its_launch_never_ended_is_run_again(site, launchpad):
+    (fw_id,) = submit(site.flow(1))
+    launchpad.checkout_fw(FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.02}), "/gone", fw_id)
+    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"state": "FIZZLED"}})
+    recovery = Recovery(launchpad, CATEGORIES)
+    recovery.look()
+    time.sleep(0.2)
+    assert recovery.look().dead == [fw_id]
+    assert states(launchpad) == ["READY"]
