@@ -180,8 +180,8 @@ def begins_with_its_crystal(record: Mapping[str, Any]) -> bool:
 def space_group_of(record: Mapping[str, Any]) -> Mapping[str, int | None] | None:
     """Space group of a record's crystal, at both tolerances."""
     groups = record["spacegroup"]
-    final = None if begins_with_its_crystal(record) else groups["final"]
-    found: Mapping[str, int | None] | None = final or groups["input"]
+    first, other = ("input", "final") if begins_with_its_crystal(record) else ("final", "input")
+    found: Mapping[str, int | None] | None = groups[first] or groups[other]
     return found
 
 
