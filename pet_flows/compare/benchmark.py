@@ -49,7 +49,7 @@ SETS = (
         ("cv",), ("phonon", "has_imaginary_modes", True), "functional=PBE",
     ),
     PublicSet(
-        "equilibrium", "corrected_energy", {"relax": {}}, ("energy_per_atom", "volume_per_atom"),
+        "equilibrium", "corrected_energy", {"relax": {}}, ("volume_per_atom",),
         None, "functional=PBE",
     ),
 )  # fmt: skip
