@@ -5,8 +5,8 @@
 
 Times are CPU seconds of this process on a CPU (they do not count what else the machine does) and
 wall seconds on a GPU, models loaded and imports done before. The *share* is how much of our own
-time is model evaluations, neighbour lists included; where we take less than 5 s we and the peers
-take turns, three each, and the medians count; *agreement* is what both sides find, so that
+time is model evaluations, without the search for neighbours; where we take less than 5 s we and the
+peers take turns, three each, and the medians count; *agreement* is what both sides find, so that
 nobody is fast by being wrong.
 """
 
@@ -60,9 +60,9 @@ class Clock:
 
     @contextmanager
     def watching(self, raw: Any) -> Iterator[None]:
-        """Add up what a model takes: neighbour lists, evaluations, invariant terms."""
+        """Add up what a model takes: evaluations and invariant terms, no search for neighbours."""
         kind = type(raw)
-        names = ("graph", "evaluate", "invariant")
+        names = ("evaluate", "invariant")
         kept = {name: getattr(kind, name) for name in names}
 
         def timed(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,12 +11,11 @@ from ase import units
 from ase.build import bulk
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
+from properties_crystals import GROUND_STATES, crystals
 from properties_peers import (
-    GROUND_STATES,
     batched_model,
     calculator,
     calculator_meta,
-    crystals,
     largest,
     results,
     structure,

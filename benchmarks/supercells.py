@@ -22,7 +22,8 @@ from ase.build import bulk
 from ase.units import _amu
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
-from properties_peers import GROUND_STATES, results
+from properties_crystals import GROUND_STATES
+from properties_peers import results
 
 from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.models.spec import PotentialSpec
