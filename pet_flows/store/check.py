@@ -14,6 +14,7 @@ from pet_flows.records.schema import SCHEMA_VERSION
 from pet_flows.store.blobs import decode
 from pet_flows.store.patience import patient
 from pet_flows.store.results import ResultStore
+from pet_flows.store.runs import pieces
 from pet_flows.store.writes import blob_ids
 
 #: younger blobs may be of records that are about to be written
@@ -66,7 +67,7 @@ class Checked:
 
 @patient
 def check_store(results: ResultStore) -> Checked:
-    """Look at every record, and at every array of records, references and structures.
+    """Look at every record, and at every array of records, references, structures and runs.
 
     Parameters
     ----------
@@ -96,6 +97,8 @@ def check_store(results: ResultStore) -> Checked:
             missing += [name for name, blob in blobs.items() if blob in absent]
         if missing:
             found.gone[f"{collection} {key}"] = missing
+    for head in results.runs.collection.find():
+        named |= pieces(head)
     found.orphans = [blob for blob, old in there.items() if old and blob not in named]
     found.chunks = loose
     return found
@@ -123,7 +126,8 @@ def problem(record: Mapping[str, Any]) -> str | None:
 
 @patient
 def clean(results: ResultStore, found: Checked) -> None:
-    """Remove blobs that no document names, and chunks without a file."""
+    """Remove blobs that no document names, chunks without a file, copies of finished runs."""
+    results.runs.remove_finished()
     for start in range(0, len(found.orphans), 500):
         results.blobs.remove(found.orphans[start : start + 500])
     data = results.blobs.data

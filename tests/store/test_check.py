@@ -71,6 +71,24 @@ def test_arrays_that_are_gone_and_arrays_that_nobody_names(stored):
     assert check_store(stored).orphans == []
 
 
+def test_copies_of_unfinished_runs_are_nobodys_leftovers(stored):
+    for number, name in enumerate((key(0), "e" * 32)):  # the first has its record
+        backup = stored.runs.of(name)
+        assert backup.claim() is None
+        assert backup.write(f"mark {number}", 10, b"checkpoint", b"frames", 0, 2)
+    found = check_store(stored)
+    assert (found.orphans, found.gone) == ([], {})
+    clean(stored, found)
+    (left,) = stored.runs.collection.find()
+    assert left["_id"] == "e" * 32
+    saved = stored.runs.of("e" * 32).claim()
+    checkpoint, frames = saved.read()
+    assert (saved.mark, checkpoint, b"".join(frames)) == ("mark 1", b"checkpoint", b"frames")
+    assert check_store(stored).orphans == []
+    stored.runs.remove([left["_id"]])
+    assert check_store(stored).orphans == []
+
+
 def test_blobs_that_were_just_written_are_left_alone(stored, monkeypatch):
     if not isinstance(stored.blobs.data, GridFSStore):
         pytest.skip("only one process writes the embedded store")
