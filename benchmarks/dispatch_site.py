@@ -290,12 +290,7 @@ class Verdict:
     def sound(self) -> bool:
         """Whether nothing is missing, stuck or done twice."""
         nothing = (self.blobs_missing, self.locked, self.leases, self.unasked)
-        return (
-            self.records == self.ok
-            and set(self.states) == {"COMPLETED"}
-            and not any(nothing)
-            and self.most_in_hand <= 2
-        )
+        return self.records == self.ok and set(self.states) == {"COMPLETED"} and not any(nothing)
 
 
 def judge(site: Site, killed: Sequence[int]) -> Verdict:
