@@ -6,8 +6,9 @@
 The model is metatrain's, the loop is not: neighbours are searched for once, the whole step
 (energies, forces, and the gradient of the loss through both) is compiled, matrices are trained by
 Muon, and the one schedule, of learning rates and of weights, ends when the time that was asked for
-is used up. It needs a C++ compiler. Run again with the same ``--out``, it goes on from where its
-state was last saved.
+is used up. ``--start CKPT`` takes its weights and model, and goes through the second half alone. It
+needs a C++ compiler. Run again with the same ``--out``, it goes on from where its state was last
+saved.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ GAIN = 3.0
 ROWS, SLOTS, WIDTHS = 216, 32, (28, 39, 56)
 #: learning rates
 MUON, ADAM = 6e-3, 1.5e-3
-#: part of the schedule in which they rise, and how much of the average of the weights a step keeps
-WARMUP, DECAY = 0.02, 0.997
+#: steps in which they rise, and how much of the average of the weights a step keeps
+WARMUP, DECAY = 200, 0.997
 #: weights beside forces, of energies and virials per atom, from start to end of the schedule
 #: and errors (eV/Å, eV/atom) below which a loss is quadratic
 LATER = {"energy": (2.0, 30.0), "virial": (0.3, 1.0)}
@@ -72,6 +73,24 @@ def new_model(training: list[Atoms]) -> Any:
     with torch.no_grad():
         for layer in pet.backend.gnn_layers:
             layer.edge_embedder.weight *= GAIN
+    return pet
+
+
+def started_model(checkpoint: Path) -> Any:
+    """The PET of a checkpoint, its energy scale taken into the last layers."""
+    from metatomic.torch import ModelMetadata  # noqa: F401  its class is unpickled
+    from metatrain.pet import PET
+
+    old = PET.load_checkpoint(torch.load(checkpoint, weights_only=False), "export")
+    scale = PETRaw(old.export()).scale
+    pet = PET(old.hypers, old.dataset_info)
+    weights = {k: v for k, v in old.state_dict().items() if not k.startswith("scaler.")}
+    pet.load_state_dict({**pet.state_dict(), **weights})
+    pet.additive_models[0].sync_tensor_maps()
+    with torch.no_grad():
+        for kind in (pet.backend.node_last_layers, pet.backend.edge_last_layers):
+            for parameter in kind.parameters():
+                parameter *= scale
     return pet
 
 
@@ -222,7 +241,7 @@ def train(
             found, *gradients = compiled[width](given, batch, torch.tensor(weights))
         if new:
             start = clock()
-        run.update(gradients, min(1.0, t / WARMUP) * 0.5 * (1 + math.cos(math.pi * t)))
+        run.update(gradients, min(1.0, run.count / WARMUP) * 0.5 * (1 + math.cos(math.pi * t)))
         errors += max(0.01, 1 / run.count) * (found - errors)
         now = clock()
         run.used, start = run.used + now - start, now
@@ -245,6 +264,7 @@ def main() -> None:
         "data", type=Path, help="folder with mlearn_*.extxyz.gz and monbtaw.extxyz.gz"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/pet-mvl"))
+    parser.add_argument("--start", type=Path, help="checkpoint whose training is gone on with")
     parser.add_argument("--hours", type=float, default=1.0, help="time to train for")
     parser.add_argument("--wall", action="store_true", help="hours of the clock, not of the CPU")
     args = parser.parse_args()
@@ -258,17 +278,18 @@ def main() -> None:
           f"mlearn Mo shifted by {1e3 * shift:.2f} meV/atom", flush=True)  # fmt: skip
     args.out.mkdir(parents=True, exist_ok=True)
     write(args.out / "validation.extxyz", validation)
-    pet = new_model(training)
+    pet = started_model(args.start) if args.start else new_model(training)
     raw = PETRaw(pet.export())
     pet.train()
     run = Run(Energies(pet))
+    seconds = 3600 * args.hours * (2 if args.start else 1)
+    run.used = seconds / 2 if args.start else 0.0
     state = args.out / "state.pt"
     if state.exists():
         run.load(state)
     often = repeats(training)
     clock = time.monotonic if args.wall else time.process_time
-    train(run, Batches(training, raw), often, Batches(validation[::4], raw), 3600 * args.hours,
-          state, clock)  # fmt: skip
+    train(run, Batches(training, raw), often, Batches(validation[::4], raw), seconds, state, clock)
     run.exchange()
     checkpoint = pet.get_checkpoint()
     torch.save({**checkpoint, "epoch": run.count, "best_epoch": run.count},

@@ -56,7 +56,7 @@ class PETRaw:
         self.hops: int | None = self.n_layers
         self.atomic_types = frozenset(pet.atomic_types)
         self._zbl = next((m for m in pet.additive_models if type(m).__name__ == "ZBL"), None)
-        self._scale = self._energy_scale()
+        self.scale = self._energy_scale()
         self._baseline = self._atomic_energies()
 
     @staticmethod
@@ -173,7 +173,7 @@ class PETRaw:
         cells = torch.zeros(1, 3, 3, dtype=edges.dtype, device=edges.device)
         owners = torch.zeros(len(rows), dtype=torch.long, device=edges.device)
         prediction, _, _ = backend.predict(nodes, edge_features, inputs, cells, owners, [self._key])
-        return prediction[self._key][0].reshape(-1) * self._scale
+        return prediction[self._key][0].reshape(-1) * self.scale
 
     def invariant(self, graphs: Graphs) -> RawResult | None:
         """Atomic energies and ZBL, once per structure."""

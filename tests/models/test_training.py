@@ -8,6 +8,7 @@ import pytest
 import torch
 from ase.build import bulk, fcc111
 
+import pet_flows
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.raw import Copies
 from pet_flows.engines.surroundings import graph_of
@@ -79,6 +80,20 @@ def test_a_padded_batch_gives_what_the_package_gives(parts, trained):
     assert (energy[4:] == 0).all()
 
 
+def test_training_starts_from_what_a_checkpoint_gives(parts, trained):
+    bundled = Path(pet_flows.__file__).parent / "models" / "data" / "pet-mvl.ckpt"
+    pet, structures = parts[2].started_model(bundled), trained[0]
+    batches = parts[0].Batches(structures, PETRaw(pet.export()))
+    batch = batches.take(np.arange(4), 16, 64, 4, np.broadcast_to(np.eye(3), (4, 3, 3)))
+    found = parts[1].predict(parts[1].Energies(pet.train()), batch, differentiable=False)
+    calculator = pet_flows.SymmetrizedCalculator("pet-mvl", symmetrization="none")
+    for s, atoms in enumerate(structures):
+        fixed = atoms.info["ref_energy"] - batches.energies[s]
+        atoms.calc = calculator
+        energy = atoms.get_potential_energy()
+        assert found[0][s].item() + fixed == pytest.approx(energy, abs=1e-4)
+
+
 def test_targets_are_what_the_fixed_terms_leave(trained):
     structures, raw, batches, _ = trained
     for s, atoms in enumerate(structures):
@@ -111,7 +126,7 @@ def test_the_gradient_of_a_step_is_that_of_its_errors(parts, trained):
         gradients = parts[1].step(model, given, double, weights)[1:]
         generator = torch.Generator().manual_seed(0)
         along = [torch.randn(p.shape, generator=generator) * p.abs().mean() for p in given]
-        slope = sum(float((g * d).sum()) for g, d in zip(gradients, along, strict=True))
+        slope = sum((g * d).sum().item() for g, d in zip(gradients, along, strict=True))
         h = 1e-5
         numeric = (total(h, along) - total(-h, along)) / (2 * h)
     finally:
