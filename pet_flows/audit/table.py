@@ -60,4 +60,6 @@ def audit_all(
             )
         except StructureError as refused:
             table[strategy][name] = refused.message
+        except RuntimeError as error:  # of the model itself, as of an element that it does not know
+            table[strategy][name] = f"the model breaks down ({error}): name another structure."
     return table

@@ -134,6 +134,17 @@ def test_refusals_stand_in_the_table():
     assert "three independent" in audit_all(make, ["crystal"], {"atoms": open_})["crystal"]["atoms"]
 
 
+def test_a_calculator_that_does_not_know_an_element(capsys):
+    """EMT of ASE says of no element that it lacks it before it is asked."""
+    words = ["--model", "ase:ase.calculators.emt.EMT()", "--symmetrize", "none"]
+    with pytest.raises(SystemExit) as done:
+        main(["audit", *words, "--structures", "prototypes:Si", "--format", "json"])
+    assert not done.value.code
+    said = next(iter(json.loads(capsys.readouterr().out)["none"].values()))
+    assert "No EMT-potential for Si" in said
+    assert "Traceback" not in said
+
+
 def test_command_keeps_structures_of_one_name_apart(tmp_path, capsys):
     sources = []
     for n, a in enumerate((3.6, 3.8)):

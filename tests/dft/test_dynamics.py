@@ -7,8 +7,10 @@ import warnings
 import ase.io
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.geometry.rdf import get_rdf
 from ase.units import GPa
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.cli import main
 from pet_flows.dft.importers.importing import import_references, store_all
@@ -19,7 +21,7 @@ from pet_flows.properties.md.trajectory import read_trajectory
 from pet_flows.store.locate import embedded_job_store
 from pet_flows.store.results import ResultStore
 from tests.dft.dynamics import STEPS, TIMESTEP, bare, run, write_vasprun
-from tests.dft.jobs import OUTCAR
+from tests.dft.jobs import OUTCAR, bring_in
 
 PBE = {"functional": "PBE", "spin": False}
 RUN = {"timestep": TIMESTEP, "ensemble": "nve"}
@@ -192,3 +194,36 @@ def test_a_document_of_atomate2(store, tmp_path, trajectory):
         assert found["problems"] == [f"it ended after {STEPS} of {STEPS + 50} steps"]
         assert read().same == 1
     jobs.close()
+
+
+@pytest.mark.parametrize("ensemble", ["nvt", "npt"])
+def test_dynamics_of_a_force_field_are_no_relaxation(ensemble):
+    """A document of atomate2's says of a hot frame that its cell was relaxed, and no timestep."""
+    from atomate2.forcefields.md import ForceFieldMDMaker
+    from jobflow import Flow, run_locally
+
+    npt = {
+        "dynamics": "berendsen", "pressure": 0.0, "ase_md_kwargs": {"compressibility_au": 0.01}
+    }  # fmt: skip
+    more = npt if ensemble == "npt" else {}
+    emt = {"@module": "ase.calculators.emt", "@callable": "EMT"}
+    maker = ForceFieldMDMaker(
+        force_field_name=emt, n_steps=3, ensemble=ensemble, mb_velocity_seed=0, **more
+    )
+    made = maker.make(AseAtomsAdaptor.get_structure(bulk("Cu", cubic=True) * (2, 2, 2)))
+    jobs = embedded_job_store()
+    jobs.connect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run_locally(Flow([made]), store=jobs, log=False, ensure_success=True)
+    with ResultStore.from_job_store(jobs) as results:
+        found = bring_in(results, jobs)
+        assert found.new == 0
+        assert "molecular dynamics" in found.problems[0].reason
+    jobs.close()
+
+
+def test_an_ensemble_of_no_known_kind():
+    with pytest.raises(SystemExit) as refused:
+        main(["reference", "add", "run.xyz", "--md", "timestep=1,ensemble=warm"])
+    assert "ensemble" in str(refused.value.code)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 from pymatgen.core import Structure
 
 from pet_flows.crystallography.lattice import reduced
@@ -45,6 +52,13 @@ class Run(BaseModel):
     final_temperature: PositiveFloat | None = Field(default=None, description="K, of a ramp")
     ensemble: str = Field(default="nvt", description="nve, nvt or npt, and with what")
     equilibration: int = Field(default=0, ge=0, description="steps that averages leave out")
+
+    @field_validator("ensemble")
+    @classmethod
+    def _begins_with_one(cls, name: str) -> str:
+        if name[:3].lower() not in ("nve", "nvt", "npt"):
+            raise ValueError("ensemble must begin with nve, nvt or npt")
+        return name
 
     @property
     def spacing(self) -> float:

@@ -17,7 +17,7 @@ CLASSES = ("ForceFieldTaskDocument", "AseStructureTaskDoc", "AseStructureTaskDoc
 FIELDS = (
     "structure", "output.energy", "output.forces", "output.stress", "state", "is_force_converged",
     "forcefield_name", "forcefield_version", "ase_calculator_name", "input.relax_cell",
-    "input.steps", "dir_name", "material_id",
+    "input.steps", "input.relax_kwargs", "dir_name", "material_id",
 )  # fmt: skip
 
 
@@ -27,8 +27,13 @@ def references(found: Found) -> Iterator[Reference]:
     Raises
     ------
     PetFlowsError
-        It did not end well.
+        It did not end well, or is molecular dynamics.
     """
+    if _moved(found):
+        raise PetFlowsError(
+            "It is molecular dynamics, whose last frame is not a result, and it does not say how it "
+            "was made: add the trajectory itself (traj_file of its maker) with --md and --level."
+        )
     state = found.at("state")
     if state is not None and state != "successful":
         raise PetFlowsError(
@@ -55,6 +60,16 @@ def references(found: Found) -> Iterator[Reference]:
     if relaxed and found.at("input.relax_cell"):
         final = {**result, "lattice": lattice(structure), "converged": True}
         yield found.reference("relax", final, structure, level, entry=entry)
+
+
+def _moved(found: Found) -> bool:
+    """Whether atoms moved at a temperature: relaxations say how they were made, and how they ended.
+
+    A document of dynamics says neither, and ``relax_cell`` of all that changed its cell.
+    """
+    steps = found.at("input.steps")
+    said = found.at("input.relax_kwargs"), found.at("is_force_converged"), found.at("state")
+    return steps is not None and int(steps) > 1 and said == (None, None, None)
 
 
 def level_of(found: Found) -> LevelOfTheory:
