@@ -19,7 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import batched
+from itertools import batched, chain
 from typing import Any
 
 from pet_flows.settings import get_settings
@@ -57,20 +57,25 @@ class _Process:
         """Give it items; it must not have any. What goes wrong is seen where it should answer."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(pickle.dumps((function, items), protocol=5))
+            # bytes, which it can read even where there is no such function
+            asked = pickle.dumps((function, items), protocol=5)
+            self._process.stdin.write(pickle.dumps(asked, protocol=5))
             self._process.stdin.flush()
         except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
             logger.warning("items cannot be sent to another process: %s", error)
             self._process.kill()
 
-    def answer(self) -> list[Any]:
-        """What it made of them, when it is ready."""
+    def answer(self) -> list[Any] | None:
+        """What it made of them, when it is ready; None if it could not."""
         assert self._process.stdout is not None
-        error, found = pickle.load(self._process.stdout)
+        found: list[Any] | None = None
+        try:
+            error, found = pickle.load(self._process.stdout)
+        except Exception as broken:  # of an answer that breaks off, whatever pickle makes of it
+            error = repr(broken)
         if error is not None:
-            raise error
-        answers: list[Any] = found
-        return answers
+            logger.warning("preparing structures ahead has ended (%s); it goes on without", error)
+        return found
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -112,38 +117,45 @@ def in_order[T, R](function: Callable[[T], R], items: Iterable[T], processes: in
     """
     some = batched(items, AT_ONCE)
     asked: deque[tuple[_Process, tuple[T, ...]]] = deque()
+    left: list[tuple[T, ...]] = []
     try:
-        for _ in range(processes):
-            if part := next(some, None):
-                process = _started()
-                asked.append((process, part))
-                process.ask(function, part)
+        while len(asked) < processes and (process := _started()) is not None:
+            part = next(some, None)
+            if part is None:
+                _idle.append(process)
+                break
+            asked.append((process, part))
+            process.ask(function, part)
         while asked:
             process, part = asked[0]
             found = process.answer()
+            if found is None:
+                left = [part for _, part in asked]
+                break
+            following = next(some, None)
             asked.popleft()
-            if following := next(some, None):
+            if following is None:
+                _idle.append(process)
+            else:
                 asked.append((process, following))
                 process.ask(function, following)
-            else:
-                _idle.append(process)
             yield from found
-    except (EOFError, OSError, pickle.UnpicklingError) as error:
-        logger.warning("preparing structures ahead has ended (%r); it goes on without", error)
-        left = list(asked)
-        asked.clear()
-        _end(process for process, _ in left)
-        for _, part in left:
-            yield from map(function, part)
     finally:
         _end(process for process, _ in asked)
-    for part in some:
+    for part in chain(left, some):
         yield from map(function, part)
 
 
-def _started() -> _Process:
+def _started() -> _Process | None:
+    """A process that has nothing to do; None if none can be started."""
     with _lock:
-        return _idle.pop() if _idle else _Process()
+        if _idle:
+            return _idle.pop()
+    try:
+        return _Process()
+    except OSError as error:
+        logger.warning("no process can be started to prepare structures ahead: %s", error)
+        return None
 
 
 def _end(processes: Iterable[_Process]) -> None:
@@ -168,16 +180,21 @@ def main() -> None:
     os.dup2(2, 1)
     while True:
         try:
-            function, items = pickle.load(sys.stdin.buffer)
+            asked = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        try:
-            found: tuple[Exception | None, Any] = None, [function(item) for item in items]
-        except Exception as error:
-            found = error, None
         with suppress(BrokenPipeError):
-            answers.write(pickle.dumps(found, protocol=5))
+            answers.write(_answer(asked))
             answers.flush()
+
+
+def _answer(asked: bytes) -> bytes:
+    """An error, or what a function makes of its items; pickled."""
+    try:
+        function, items = pickle.loads(asked)
+        return pickle.dumps((None, [function(item) for item in items]), protocol=5)
+    except Exception as error:  # whoever asked does them, and meets it there
+        return pickle.dumps((repr(error), None), protocol=5)
 
 
 if __name__ == "__main__":

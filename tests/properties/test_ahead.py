@@ -66,6 +66,37 @@ def test_what_cannot_be_sent_is_done_here() -> None:
     assert list(in_order(lambda n: n + 1, range(20), 1)) == list(range(1, 21))
 
 
+def test_a_function_of_the_script_is_called_there_and_nothing_but_a_warning_is_said() -> None:
+    script = (
+        "from pet_flows.properties.ahead import in_order\n"
+        "def next_one(n):\n"
+        "    return n + 1\n"
+        "assert list(in_order(next_one, range(20), 2)) == list(range(1, 21))\n"
+    )
+    done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "next_one" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_where_no_process_starts_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*args: object, **kwargs: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(ahead, "_idle", [])
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    assert list(in_order(abs, range(50), 2)) == list(range(50))
+
+
+def test_an_error_of_the_source_is_not_its_end() -> None:
+    def items() -> Iterator[int]:
+        yield from range(20)
+        raise FileNotFoundError("a structure")
+
+    with pytest.raises(FileNotFoundError):
+        list(in_order(abs, items(), 1))
+
+
 def test_processes_end_with_whoever_started_them() -> None:
     script = (
         "import os, signal, subprocess\n"
