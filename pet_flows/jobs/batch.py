@@ -114,6 +114,8 @@ def _compute(
         for entry, record, blobs in compute_records(maker, todo, settings, potential, store.runs):
             held.refuse_taken_over()
             writer.put(record, blobs)
+            if RUNS in maker.declared().takes:  # whose files are removed next
+                writer.flush()
             found.append(slim_result(record, entry))
             tell(writer.written)
     tell(len(found))

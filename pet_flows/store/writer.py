@@ -54,6 +54,11 @@ class Writer:
         self._raise()
         self._waiting.put((record, blobs))
 
+    def flush(self) -> None:
+        """Wait until everything so far is written."""
+        self._waiting.join()
+        self._raise()
+
     def __enter__(self) -> Writer:
         self._thread.start()
         return self
@@ -74,13 +79,14 @@ class Writer:
         ended = False
         while not ended:
             some, ended = self._some()
-            if self._error is not None:  # whoever computes is told, and must not wait for ever
-                continue
-            try:
-                self._results.put_all(some)
-                self.written += len(some)
-            except BaseException as error:  # raised where records are put
-                self._error = error
+            if self._error is None:  # else whoever computes is told, and must not wait for ever
+                try:
+                    self._results.put_all(some)
+                    self.written += len(some)
+                except BaseException as error:  # raised where records are put
+                    self._error = error
+            for _ in some:
+                self._waiting.task_done()
 
     def _some(self) -> tuple[list[_Computed], bool]:
         """What waits, and whether there will be no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pet_flows.jobs import MDMaker
 from pet_flows.jobs.observe import watchers
 from pet_flows.store.locate import open_job_store
+from pet_flows.store.patience import ServerAwayError
 from pet_flows.store.results import ResultStore
 
 STEPS = 60
@@ -228,6 +230,35 @@ def test_a_copy_that_is_not_whole_is_no_hindrance(
     run(made("nve", tmp_path / "two" / "runs"))
     found, expected = stored()[0], whole["nve"][0]
     np.testing.assert_allclose(found["positions"], expected["positions"], rtol=0, atol=1e-9)
+
+
+def test_the_files_stay_until_the_record_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+
+        def put_all(self: ResultStore, computed: object) -> None:
+            time.sleep(0.5)
+            raise ServerAwayError("MongoDB has not answered.")
+
+        away.setattr(ResultStore, "put_all", put_all)
+        with pytest.raises(RuntimeError):
+            run(made("nve", tmp_path / "runs"))
+    assert list((tmp_path / "runs").glob("*.checkpoint.npz"))
+    begun: list[int] = []
+
+    def note(name: str, label: str | None, done: int, total: int) -> None:
+        if label is not None:
+            begun.append(done)
+
+    watchers.append(note)
+    try:
+        run(made("nve", tmp_path / "runs"))
+    finally:
+        watchers.remove(note)
+    assert begun in ([], [STEPS])
+    stored()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_worker_that_is_told_to_stop_leaves_its_very_step(place: str, tmp_path: Path) -> None:
