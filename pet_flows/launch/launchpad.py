@@ -131,3 +131,26 @@ def shared_job_store() -> JobStore:
     data_store(store)
     connect_configured(store)
     return store
+
+
+def refuse_other_settings(store: JobStore) -> None:
+    """Refuse to work where jobs would use another store: jobflow reads its own only once.
+
+    Parameters
+    ----------
+    store
+        That of `shared_job_store`.
+
+    Raises
+    ------
+    PetFlowsError
+        jobflow was imported before its configuration was named.
+    """
+    from jobflow import SETTINGS
+
+    if SETTINGS.JOB_STORE.docs_store != store.docs_store:
+        raise PetFlowsError(
+            "Jobs of this process would not use the store of jobflow.yaml, because jobflow was "
+            "imported before that was named: set JOBFLOW_CONFIG_FILE before Python starts, or run "
+            "pet-flows worker."
+        )

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.heartbeat import HEARTBEAT_SAID, set_heartbeat
-from pet_flows.launch.launchpad import CATEGORIES, load_fworker, load_launchpad, shared_job_store
+from pet_flows.launch.launchpad import (
+    CATEGORIES,
+    load_fworker,
+    load_launchpad,
+    refuse_other_settings,
+    shared_job_store,
+)
 from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.launch.resident import WorkDone, Worker
 from pet_flows.launch.stopping import Stopping
@@ -70,14 +76,17 @@ def run_worker(
     Raises
     ------
     PetFlowsError
-        No LaunchPad, no jobflow.yaml with a server, or the server stays away.
+        No LaunchPad, no jobflow.yaml with a server, another one when jobflow was imported, or the
+        server stays away.
     """
     from fireworks import LaunchPad
 
     who = load_fworker(tuple(categories), fworker)
     stopping = Stopping()
     pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
-    shared_job_store().close()
+    job_store = shared_job_store()
+    job_store.close()
+    refuse_other_settings(job_store)
     use_workflow_lock()
     who.env = {**who.env, HEARTBEAT_SAID: set_heartbeat()}
     get_settings()  # relative paths in them start here

@@ -263,6 +263,18 @@ def test_sentences(site, tmp_path):
         run_worker()
 
 
+def test_a_store_that_is_named_after_jobflow_was_imported_is_refused(site, launchpad):
+    submit(site.flow(1))
+    named_late = """
+import os
+file = os.environ.pop("JOBFLOW_CONFIG_FILE")
+import jobflow
+os.environ["JOBFLOW_CONFIG_FILE"] = file"""
+    said, _ = site.worker(named_late, idle_timeout=1.0).communicate(timeout=150)
+    assert "set JOBFLOW_CONFIG_FILE before Python starts" in said
+    assert states(launchpad) == ["READY"]
+
+
 def test_my_fworker_gives_name_and_query_but_not_its_category(tmp_path):
     file = tmp_path / "w.yaml"
     file.write_text('name: node7\ncategory: vasp\nquery: \'{"spec.campaign": "x"}\'\n')
