@@ -46,7 +46,11 @@ Fields = Annotated[
     ),
 ]
 Sort = Annotated[
-    str | None, typer.Option(help="Field to sort by; with a minus before it, largest first.")
+    str | None,
+    typer.Option(
+        help="Field to sort by; with a minus before it, largest first (default: formula and "
+        "property, with --limit whatever the database finds first)."
+    ),
 ]
 Shape = Annotated[
     ListFormat, typer.Option("--format", help="A table, a JSON list of whole records, or CSV.")
@@ -99,7 +103,10 @@ def command(
             counts = write(store, criteria, order, limit, *export, campaign)
             for line in counts_said(counts, export[1]):
                 typer.echo(line)
-        elif shape is ListFormat.json and not names:
+            return
+        if limit and sort is None:  # some of 10⁵ records should not take as long as sorting all
+            order = {}
+        if shape is ListFormat.json and not names:
             _print_json(map(_dumped, store.query(criteria, sort=order, limit=limit)))
         else:
             from pet_flows.report.listing import projection

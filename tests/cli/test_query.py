@@ -11,6 +11,7 @@ from ase.io import read
 
 from pet_flows.inputs.sources import read_inputs
 from pet_flows.records.keys import structure_digest
+from pet_flows.store.results import ResultStore
 from tests.cli.stored import SILICON, run
 
 EOS = ("--filter", '{"property": "eos"}')
@@ -54,6 +55,17 @@ def test_fields_and_order(keys, capsys):
     lines = out.splitlines()
     assert lines[0].split() == ["key", "formula", "b0"]
     assert [line.split()[1:] for line in lines[1:3]] == [["Cu", "100"], ["Si", "100"]]
+
+
+def test_a_limit_alone_sorts_nothing(keys, capsys):
+    with ResultStore.open(read_only=True) as results:
+        first = [record["_id"] for record in results.query({}, ["_id"], limit=4)]
+    out, _ = ran(capsys, "--fields", "key", "--format", "csv", "--limit", "4")
+    assert out.split()[1:] == first
+    out, _ = ran(
+        capsys, "--fields", "formula", "--format", "csv", "--limit", "2", "--sort", "formula"
+    )
+    assert out.split()[1:] == ["Cu", "Cu"]
 
 
 def test_whole_records_as_json(keys, capsys):
@@ -103,7 +115,8 @@ def test_mistakes_end_in_one_sentence(words, sentence, keys, capsys):
 @pytest.mark.parametrize("name", ["0012", "1e5", "a b", "x=y", 'say "it"'])
 def test_names_survive_in_extxyz(name, keys, capsys):
     from pet_flows.store.results import ResultStore
-    from tests.cli.stored import made
+    from pet_flows.store.results import ResultStore
+from tests.cli.stored import made
     from tests.plots.examples import EXAMPLES
 
     with ResultStore.open() as store:
@@ -136,7 +149,8 @@ def test_structures_keep_their_names(kind, keys, capsys):
 
 def test_names_that_are_no_file_names_survive_in_cif(keys, capsys):
     from pet_flows.store.results import ResultStore
-    from tests.cli.stored import made
+    from pet_flows.store.results import ResultStore
+from tests.cli.stored import made
     from tests.plots.examples import EXAMPLES
 
     with ResultStore.open() as store:
