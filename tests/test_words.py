@@ -62,10 +62,11 @@ RULES = {
         r"\bjob store\b|job_store|pet_flows\.jobs",
         where=(*_WITH_JOBS, "dft/importers/", "dft/reference"),
     ),
-    # a task document of atomate2; FireWorks and the progress bars of rich have their own
+    # a task document of atomate2; FireWorks, the progress bars of rich and Python's queues have
+    # their own
     "task": Rule(
         r"tasks?",
-        r"task id|task_id|task doc|task state|collection: tasks",
+        r"task id|task_id|task done|task doc|task state|collection: tasks",
         where=("cli/progress", "dft/importers/", "launch/able", "launch/unnamed"),
     ),
 }

@@ -115,8 +115,7 @@ def test_mistakes_end_in_one_sentence(words, sentence, keys, capsys):
 @pytest.mark.parametrize("name", ["0012", "1e5", "a b", "x=y", 'say "it"'])
 def test_names_survive_in_extxyz(name, keys, capsys):
     from pet_flows.store.results import ResultStore
-    from pet_flows.store.results import ResultStore
-from tests.cli.stored import made
+    from tests.cli.stored import made
     from tests.plots.examples import EXAMPLES
 
     with ResultStore.open() as store:
@@ -149,8 +148,7 @@ def test_structures_keep_their_names(kind, keys, capsys):
 
 def test_names_that_are_no_file_names_survive_in_cif(keys, capsys):
     from pet_flows.store.results import ResultStore
-    from pet_flows.store.results import ResultStore
-from tests.cli.stored import made
+    from tests.cli.stored import made
     from tests.plots.examples import EXAMPLES
 
     with ResultStore.open() as store:
