@@ -49,7 +49,7 @@ Sort = Annotated[
     str | None,
     typer.Option(
         help="Field to sort by; with a minus before it, largest first (default: formula and "
-        "property, with --limit whatever the database finds first)."
+        "property, with --limit those that the database finds first)."
     ),
 ]
 Shape = Annotated[
