@@ -31,8 +31,8 @@ def references(found: Found) -> Iterator[Reference]:
     """
     if _moved(found):
         raise PetFlowsError(
-            "It is molecular dynamics, whose last frame is not a result, and it does not say how it "
-            "was made: add the trajectory itself (traj_file of its maker) with --md and --level."
+            "It is molecular dynamics, whose last frame is not a result, and it does not say how "
+            "it was made: add the trajectory itself (traj_file of its maker) with --md and --level."
         )
     state = found.at("state")
     if state is not None and state != "successful":
