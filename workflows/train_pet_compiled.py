@@ -97,8 +97,8 @@ def started_model(checkpoint: Path) -> Any:
 def repeats(structures: list[Atoms]) -> np.ndarray:
     """How often each structure is shown in one round.
 
-    Surfaces are few and far from the rest, cells of two atoms cost nothing, solid solutions are
-    many and alike, and the large cells of fcc metals are the easiest and take the most time.
+    Surfaces are few and far from the rest, cells of two atoms cost nothing, and solid solutions are
+    many and alike.
     """
     often = np.ones(len(structures))
     volumes = np.array([a.get_volume() / len(a) for a in structures])
@@ -108,7 +108,6 @@ def repeats(structures: list[Atoms]) -> np.ndarray:
         if group.endswith("_SS"):
             often[members] = 0.15
         if group.endswith(":all"):
-            often[members] = 0.6
             often[members & (volumes > 1.25 * np.median(volumes[members]))] = 8
         if group.endswith("Surface"):
             often[members] = 8
