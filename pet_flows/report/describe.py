@@ -128,6 +128,14 @@ def _head(record: Mapping[str, Any]) -> list[Row]:
     ]
     if parts:
         rows.append(("spread", f"{', '.join(parts)} over the rotations of the symmetrization"))
+    expected = record.get("uncertainty") or {}
+    parts = [
+        f"{expected[name]:.2g} {unit}"
+        for name, unit in (("energy_per_atom", "eV/atom"), ("forces", "eV/Å"), ("stress", "GPa"))
+        if expected.get(name) is not None
+    ]
+    if parts:
+        rows.append(("uncertainty", f"{', '.join(parts)}, as the model itself says"))
     return rows
 
 

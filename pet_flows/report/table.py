@@ -19,6 +19,7 @@ from pet_flows.store.results import ResultStore
 _NEEDED = (
     "property", "state", "reason", "parent", "sources", "structure_digest", "formula_pretty",
     "spacegroup", "potential", "result", "spread",
+    "uncertainty",
 )  # fmt: skip
 
 
@@ -47,6 +48,8 @@ class Member:
     reason: str | None
     spread: Mapping[str, float | None]
     """over the rotations: ``energy_per_atom`` (eV), ``forces`` (eV/Å)"""
+    uncertainty: Mapping[str, float | None]
+    """of the model itself: ``energy_per_atom`` (eV), ``forces`` (eV/Å), ``stress`` (GPa)"""
 
     @property
     def problem(self) -> str | None:
@@ -146,6 +149,7 @@ def _entry(record: Mapping[str, Any], campaign: str, columns: Mapping[str, list[
             state=record["state"],
             reason=record["reason"],
             spread=record.get("spread") or {},
+            uncertainty=record.get("uncertainty") or {},
         ),
         parent=record["parent"],
         names=tuple(dict.fromkeys(s.get("material_id") or s.get("path") or "" for s in sources)),

@@ -99,6 +99,18 @@ def test_the_table_sorts_and_filters(browser, written):
         assert cells(page, "material") == ["mp-30"]
 
 
+def test_uncertainty_and_spread_each_have_a_plot(browser, written):
+    with opened(browser, written, "index.html") as page:
+        page.locator("select[name=quantity]").select_option("eos.b0")
+        for of, unit in (("uncertainty", "meV/atom"), ("spread", "meV/atom")):
+            in_sight(page, f"[aria-label='{of} against error']")
+            panel = page.locator(".panel", has=page.locator(f"[aria-label='{of} against error']"))
+            assert f"groups of similar {of}" in panel.inner_text()
+            assert unit in panel.locator(".xtitle").text_content()
+        page.locator("select[name=quantity]").select_option("phonon.max_frequency")
+        assert page.locator("[aria-label='uncertainty against error']").is_hidden()
+
+
 def test_a_point_is_hovered_and_leads_to_its_row(browser, written):
     with opened(browser, written, "index.html") as page:
         in_sight(page, "[aria-label='PET against DFT']")

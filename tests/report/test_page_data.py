@@ -196,7 +196,13 @@ def test_the_folder(written):
     summary = b0["summary"]
     assert summary["n"] == len(b0["row"]) > 20
     assert summary["interval"][0] < summary["mae"] < summary["interval"][1]
-    assert summary["calibration"]["n"] == sum(s is not None for s in b0["spread"]) > 20
+    spread, said = summary["calibration"]["spread"], summary["calibration"]["uncertainty"]
+    assert spread["n"] == sum(s is not None for s in b0["spread"]) > 20
+    assert said["n"] == spread["n"]
+    assert said["scale"] != pytest.approx(spread["scale"])
+    known = [(u, s) for u, s in zip(b0["uncertainty"], b0["spread"], strict=True) if u is not None]
+    assert len(known) == said["n"]
+    assert all(u == pytest.approx(2 * s) for u, s in known)
     with (written / "comparisons.csv").open(newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["name"] == "b0"]
     assert [float(line["difference"]) for line in lines] == pytest.approx(b0["difference"])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pet_flows.compare.classification import symmetry_kept, verdicts
 from pet_flows.report.page.levels import told_apart
+from pet_flows.report.page.series import Series
+from pet_flows.report.page.summary import summary
 from pet_flows.store.results import ResultStore
 from tests.cli.stored import CAMPAIGN
 from tests.report.test_page_data import data
@@ -45,3 +49,32 @@ def test_the_first_page_says_how_often_both_agree(folder, written):
     assert {one.tolerance for one in kept} == {"1e-2", "1e-5"}
     stable = {one["of"]: (one["n"], one["f1"]) for one in told["stable"] if one["of"] != "hull"}
     assert stable == {one.property: (one.counts.n, one.counts.f1) for one in verdicts(documents)}
+
+
+def test_uncertainties_of_energies_stand_beside_errors_after_the_shift():
+    """Of raw energies what is left after a shift by element; of other levels nothing is known."""
+    series = Series("static", "energy_per_atom", "eV", "PBE", "model")
+    errors = 1e-3 * np.random.default_rng(0).normal(size=24)
+    formulas = [("Cu", "Au", "CuAu")[n % 3] for n in range(24)]
+    zero = {"Cu": 3.0, "Au": -2.0, "CuAu": 0.5}
+    for n, (error, formula) in enumerate(zip(errors, formulas, strict=True)):
+        series.row.append(n)
+        series.dft.append(-4.0)
+        series.pet.append(-4.0 + zero[formula] + error)
+        series.difference.append(zero[formula] + error)
+        series.relative.append(None)
+        series.spread.append(None)
+        series.uncertainty.append(2 * abs(error))
+    series.differs = [5]
+    series.pet[5] = 70.0  # which would spoil the shift
+    told = summary(series, formulas, formulas)
+    part = np.array([{"Cu": (1, 0), "Au": (0, 1), "CuAu": (0.5, 0.5)}[f] for f in formulas])
+    kept = np.delete(np.arange(24), 5)
+    fitted, *_ = np.linalg.lstsq(part[kept], np.array(series.difference)[kept], rcond=None)
+    left = np.array(series.difference) - part @ fitted
+    assert told["left"][5] is None
+    np.testing.assert_allclose([told["left"][n] for n in kept], left[kept], atol=1e-12)
+    assert set(told["calibration"]) == {"uncertainty"}
+    said = told["calibration"]["uncertainty"]
+    assert said["n"] == 23
+    assert said["within"][1] >= said["within"][0] > 0.5

@@ -134,7 +134,7 @@ def _write_tables(
     series = []
     for one in beside.series:
         shown = {name: value for name, value in vars(one).items() if name != "matched_by"}
-        series.append({**shown, "summary": summary(one, materials)})
+        series.append({**shown, "summary": summary(one, materials, rows["formula"])})
     write_script(data / "series.js", "SERIES", series)
     write_script(data / "hulls.js", "HULLS", {"hulls": found, "stability": stable})
     (folder / "table.csv").write_text(as_csv(table), encoding="utf-8")

@@ -42,15 +42,22 @@ class Series:
     relative: list[float | None] = field(default_factory=list)
     spread: list[float | None] = field(default_factory=list)
     """of the record's energy over the rotations, eV/atom"""
+    uncertainty: list[float | None] = field(default_factory=list)
+    """what the model says of its own error in this structure, see `expected`"""
     matched_by: list[str] = field(default_factory=list)
     differs: list[int] = field(default_factory=list)
     """places of structures in these lists whose levels of theory are not the same"""
+    expected: str = field(init=False)
+    """of what that is: ``forces`` (eV/Å) and ``stress`` (GPa) beside errors of these, else
+    ``energy_per_atom`` (eV)"""
     raw: bool = field(init=False)
     """whether the zeros of both sides are different ones, so that differences say nothing"""
 
     def __post_init__(self) -> None:
         """A name says it."""
         self.raw = self.name in RAW_ENERGIES
+        begins = self.name.partition("_")[0]
+        self.expected = begins if begins in ("forces", "stress") else "energy_per_atom"
 
 
 @dataclass
@@ -97,11 +104,17 @@ def beside_dft(store: ResultStore, campaign: str, rows: Sequence[Row]) -> Beside
     """
     places: dict[str, int] = {}
     spreads: dict[str, float | None] = {}
+    expected: dict[str, Mapping[str, float | None]] = {}
     for number, row in enumerate(rows):
+        # it is in the record of one property, and of the structure
+        own: Mapping[str, float | None] = next(
+            (m.uncertainty for m in row.members if m.uncertainty), {}
+        )
         for member in row.members:
             places.setdefault(member.key, number)
             spreads[member.key] = member.spread.get("energy_per_atom")
-    reader = _Reader(store, rows, places, spreads)
+            expected[member.key] = member.uncertainty or own
+    reader = _Reader(store, rows, places, spreads, expected)
     for document in store.comparisons.find({"campaigns": campaign}, list(_NEEDED)):
         try:
             reader.add(document)
@@ -122,8 +135,10 @@ class _Reader:
         rows: Sequence[Row],
         places: Mapping[str, int],
         spreads: Mapping[str, float | None],
+        expected: Mapping[str, Mapping[str, float | None]],
     ):
         self._rows, self._places, self._spreads = rows, places, spreads
+        self._expected = expected
         self._levels = Levels(store)
         self._series: dict[tuple[str, ...], Series] = {}
         self._found = Beside([], {}, {}, [], 0)
@@ -160,6 +175,7 @@ class _Reader:
                 getattr(series, name).append(_number(value.get(name)))
             series.relative.append(relative_of(value))
             series.spread.append(self._spreads.get(document["record"]))
+            series.uncertainty.append(self._expected[document["record"]].get(series.expected))
             series.matched_by.append(way)
 
     def found(self) -> Beside:

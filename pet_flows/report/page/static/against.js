@@ -51,28 +51,38 @@
     }, (row) => PF.showRow(row));
   }
 
-  function drawCalibration(node, series) {
-    const known = series.spread.map((s, n) => n).filter((n) => series.spread[n] > 0 && series.difference[n] !== 0);
-    const [factor, unit] = PF.errorScale(series.unit);
-    const x = known.map((n) => 1000 * series.spread[n]), y = known.map((n) => factor * Math.abs(series.difference[n]));
+  /** What the errors of a series are set beside: its name, unit, and factor to that. */
+  function expectation(series, of) {
+    if (of === "spread") return { what: "spread over the rotations", unit: "meV/atom", plain: "eV", factor: 1000 };
+    const [plain, unit, factor] = {
+      forces: ["eV/Å", "eV/Å", 1], stress: ["GPa", "GPa", 1],
+    }[series.expected] || ["eV", "meV/atom", 1000];
+    return { what: "uncertainty that the model states", unit, plain, factor };
+  }
+
+  function drawCalibration(node, series, of) {
+    const errors = series.summary.left || series.difference, said_ = series[of];
+    const known = said_.map((s, n) => n).filter((n) => said_[n] > 0 && errors[n]);
+    const [factor, unit] = PF.errorScale(series.unit), beside = expectation(series, of);
+    const x = known.map((n) => beside.factor * said_[n]), y = known.map((n) => factor * Math.abs(errors[n]));
     PF.draw(node, (c) => {
       const rows = known.map((n) => series.row[n]);
       const data = x.length > 4000
         ? []
-        : PF.points(c, x, y, rows, (k) => `${said(series, known[k])}<br>spread ${PF.number(x[k], 3)} meV/atom`, () => 0);
-      const bins = series.summary.calibration.bins;
+        : PF.points(c, x, y, rows, (k) => `${said(series, known[k])}<br>${of} ${PF.number(x[k], 3)} ${PF.shown(beside.unit)}`, () => 0);
+      const bins = series.summary.calibration[of].bins;
       data.push({
-        type: "scatter", mode: "lines+markers", x: bins.map((b) => 1000 * b.uncertainty), y: bins.map((b) => factor * b.error),
+        type: "scatter", mode: "lines+markers", x: bins.map((b) => beside.factor * b.uncertainty), y: bins.map((b) => factor * b.error),
         line: { color: c.ink, width: 1.5 }, marker: { color: c.ink, size: 8, symbol: "diamond" },
-        hovertemplate: "rms of a group of similar spread: %{y:.3g}<extra></extra>",
+        hovertemplate: `rms of a group of similar ${of}: %{y:.3g}<extra></extra>`,
       });
       const [low, high] = PF.extent(x.filter((v) => v > 0));
-      const shapes = series.unit === "eV"
+      const shapes = series.unit === beside.plain
         ? [{ type: "line", x0: low, y0: low, x1: high, y1: high, line: { color: c.grey, width: 1, dash: "dot" } }]
         : [];
       return {
         data,
-        layout: PF.layout(c, "spread over the rotations (meV/atom)", `|error| (${unit || "1"})`, {
+        layout: PF.layout(c, `${beside.what} (${beside.unit})`, `|error| (${unit || "1"})`, {
           shapes, xaxis: { type: "log", dtick: "D2" }, yaxis: { type: "log", dtick: "D2" },
         }),
       };
@@ -111,11 +121,15 @@
     return entries.filter(Boolean).map(([value, text]) => PF.el("div", {}, PF.el("b", { text: value }), PF.el("span", { class: "small", text })));
   }
 
-  function calibrationNote(series) {
-    const s = series.summary.calibration;
+  function calibrationNote(series, of) {
+    const s = series.summary.calibration[of];
     const rank = s.rank_correlation === null ? "" : `Rank correlation ${PF.number(s.rank_correlation, 2)}. `;
-    const dotted = series.unit === "eV" ? " Dotted: spread and error are equal." : "";
-    return `${rank}Each point is a structure; diamonds are root mean squares of groups of similar spread.${dotted}`;
+    const comparable = series.unit === expectation(series, of).plain;
+    const dotted = comparable ? ` Dotted: ${of} and error are equal.` : "";
+    const within = comparable && of === "uncertainty"
+      ? ` ${PF.number(100 * s.within[0], 2)} % of errors are within it, ${PF.number(100 * s.within[1], 2)} % within twice (68 and 95 % if it were a standard deviation).` : "";
+    const shifted = series.summary.left ? " Errors are those after the shift by element that is best." : "";
+    return `${rank}Each point is a structure; diamonds are root mean squares of groups of similar ${of}.${dotted}${within}${shifted}`;
   }
 
   /** Options of the select of quantities, by property. */
@@ -140,16 +154,19 @@
     const panel = (kind, title, ...children) => PF.el("div", { class: `panel ${kind}` }, PF.el("h3", { text: title }), ...children);
     const parity = PF.plot(400, "PET against DFT"), histogram = PF.plot(400, "errors");
     const table = PF.el("div"), periodic = PF.el("div"), said_ = PF.el("p", { class: "note" });
-    const calibration = PF.plot(320, "spread against error"), calibrated = PF.el("p", { class: "note" });
     const cumulative = PF.plot(320, "part of structures within an error");
     const within = panel("half", "Within how much", PF.el("p", { class: "note", text: "Part of the structures whose |error| is at most this." }), cumulative);
-    const spreadPanel = panel("half", "Does the spread tell the error?", calibrated, calibration);
+    const calibrations = [["uncertainty", "Does the model's own uncertainty tell the error?"],
+      ["spread", "Does the spread tell the error?"]].map(([of, title]) => {
+      const plot = PF.plot(320, `${of} against error`), told = PF.el("p", { class: "note" });
+      return { of, plot, told, panel: panel("half", title, told, plot) };
+    });
     main.append(PF.section("Against DFT", null, selects, numbers, note, PF.el("div", { class: "grid" },
       panel("half", "Parity", PF.el("p", { class: "note", text: "A click on a point shows its row in the table." }), parity),
       panel("half", "Errors", PF.el("p", { class: "note", text: "PET minus DFT; the dashed line is the mean." }), histogram),
       panel("half", "The ten largest errors", table),
       panel("half", "By element", said_, periodic),
-      within, spreadPanel)));
+      within, ...calibrations.map((one) => one.panel))));
 
     function update() {
       const group = PF.quantities.get(chosen.key);
@@ -187,11 +204,12 @@
       table.replaceChildren(worst(series));
       said_.textContent = `Mean |error| of the structures that hold an element, in ${errors.unit || "its unit"}. A click shows them.`;
       PF.periodic(periodic, PF.byElement(series.row, errors.values.map((v) => (v === null ? null : Math.abs(v)))), errors.unit, PF.searchFor);
-      spreadPanel.hidden = !series.summary.calibration;
-      within.classList.toggle("half", !spreadPanel.hidden);
-      if (!spreadPanel.hidden) {
-        calibrated.textContent = calibrationNote(series);
-        drawCalibration(calibration, series);
+      const shown = calibrations.filter((one) => series.summary.calibration[one.of]);
+      for (const one of calibrations) one.panel.hidden = !shown.includes(one);
+      within.classList.toggle("half", shown.length === 1);
+      for (const one of shown) {
+        one.told.textContent = calibrationNote(series, one.of);
+        drawCalibration(one.plot, series, one.of);
       }
     }
     update();
