@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel, ModelOutput, System
 
 
-#: inputs besides atoms without which a model takes a neutral singlet
-NEUTRAL = {"charge", "spin_multiplicity"}
+#: inputs besides atoms, and what a model takes where they are not given: a neutral singlet
+NEUTRAL = {"charge": 0, "spin_multiplicity": 1}
 
 
 @contextmanager
@@ -91,8 +91,9 @@ class MetatomicRaw:
             raise PetFlowsError(
                 "This model gives no per-atom energies, which symmetrization needs: use another."
             )
-        wanted = ", ".join(set(model.requested_inputs(use_new_names=True)) - NEUTRAL)
-        if wanted:
+        inputs = set(model.requested_inputs(use_new_names=True))
+        self.assumed = {name: value for name, value in NEUTRAL.items() if name in inputs}
+        if wanted := ", ".join(sorted(inputs - NEUTRAL.keys())):
             raise PetFlowsError(
                 f"This model needs {wanted} with each structure, and pet_flows has none to give: "
                 "use another model."

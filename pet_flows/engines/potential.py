@@ -66,6 +66,11 @@ class Potential:
         return self.resolved.functional
 
     @property
+    def assumed(self) -> dict[str, int] | None:
+        """Inputs of the model besides atoms, as they are for every structure; None without any."""
+        return (self.raw.assumed or None) if isinstance(self.raw, MetatomicRaw) else None
+
+    @property
     def cutoff(self) -> float:
         """Å."""
         return self.raw.cutoff

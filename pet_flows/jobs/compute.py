@@ -65,7 +65,7 @@ def compute_records(
             input_structure=first.given.structure,
             property=maker.property_name,
             settings=settings,
-            potential=potential.as_record(),
+            potential={**potential.as_record(), "assumed": assumed},
             parent=first.parent,
             sources=[maker.source(entry.given.source) for entry in entries],
             dropped=first.given.dropped,
@@ -74,7 +74,7 @@ def compute_records(
         )
         return first, record, blobs
 
-    sound = []
+    sound, assumed = [], None
     for entries in asked:
         given = entries[0].given
         if given.problem is not None or given.structure is None:
@@ -90,6 +90,7 @@ def compute_records(
         return
     caution = lent() or Caution()
     loaded = _loaded(potential, maker, caution)
+    assumed = loaded.assumed
     first = [entries[0] for entries in sound]
     for index, outcome in _outcomes(maker, first, settings, loaded, runs, caution):
         if lent() is None or not caution.holds_back(first[index].key, outcome.reason):

@@ -59,6 +59,8 @@ class UsedPotential(Strict):
     model: str | None = None  # of another family: the name that gives it again
     functional: str | None = None
     run_type: str | None = None
+    assumed: dict[str, int] | None = None
+    """of a model that takes ``charge`` and ``spin_multiplicity``: those of every structure"""
 
 
 class Spread(Strict):

@@ -96,6 +96,7 @@ def _table(rows: list[Row], indent: str = "") -> list[str]:
 def _head(record: Mapping[str, Any]) -> list[Row]:
     potential = record["potential"]
     used = [potential["name"], potential["symmetrization"], potential["dtype"]]
+    used += [f"{name} {value}" for name, value in (potential.get("assumed") or {}).items()]
     trained = potential.get("functional")
     provenance = record["provenance"]
     versions = provenance["versions"]

@@ -124,6 +124,8 @@ def test_it_is_screened(kind):
         "message"
     ]
     static = [record for record in records if record["property"] == "static"]
+    assumed = {"charge": 0, "spin_multiplicity": 1} if kind[0] == "conditioned" else None
+    assert all(record["potential"]["assumed"] == assumed for record in records)
     wrapped = KINDS[kind[0]][1]
     assert all((record["uncertainty"] is not None) == wrapped for record in static)
 
