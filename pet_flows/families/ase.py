@@ -66,6 +66,10 @@ def refuse_choices(found: ResolvedPotential) -> None:
         )
 
 
+#: what may be memory or a device rather than the structure
+AS_THEY_ARE = (StructureError, MemoryError, RuntimeError)
+
+
 class OneByOne:
     """An ASE calculator.
 
@@ -97,12 +101,16 @@ class OneByOne:
             energy = float(calculator.get_property("energy", atoms))
             forces = np.array(calculator.get_property("forces", atoms)) if gradients else None
             stress = np.array(calculator.get_property("stress", atoms)) if stressed else None
-        except StructureError:
-            raise
-        except MemoryError:
-            raise
         except Exception as error:  # calculators of others raise anything
-            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+            # or it would take the same structure for one that it knows, and calculate with what it
+            # remembers of the one before
+            calculator.atoms, calculator.results = None, {}
+            if isinstance(error, AS_THEY_ARE) and not isinstance(error, NotImplementedError):
+                raise
+            said = f"{type(error).__name__}: {error}".rstrip(".")
+            raise StructureError(
+                "model_error", f"The model cannot do this structure ({said}); use another model."
+            ) from error
         if stress is not None and stress.shape == (6,):
             xx, yy, zz, yz, xz, xy = stress
             stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])

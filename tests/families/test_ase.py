@@ -6,10 +6,12 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from pet_flows.engines.ase import SymmetrizedCalculator
+from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import get_potential
-from pet_flows.errors import PetFlowsError
+from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.batch import evaluate_each
 
 EMT_NAME = "ase:ase.calculators.emt.EMT()"
 PET_NAME = 'ase:pet_flows.engines.ase.SymmetrizedCalculator("pet-mvl", symmetrization="none")'
@@ -46,6 +48,22 @@ def test_what_is_not_invariant_becomes_so_with_exact_derivatives():
     ours = values(atoms, SymmetrizedCalculator(PET_NAME, symmetrization="crystal"))
     for one, other in zip(ours, values(atoms, SymmetrizedCalculator("pet-mvl")), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_a_refused_structure_is_refused_again():
+    """ASE's calculators remember what they failed with: EMT went on with gold's parameters."""
+    alloy = bulk("Cu", "bcc", a=2.9, cubic=True)
+    alloy.symbols[0] = "Au"
+    unknown = alloy.copy()
+    unknown.symbols[:] = ["Hf", "Si"]
+    potential = get_potential(EMT_NAME)
+    systems = [System.of(atoms, potential.bind(atoms)) for atoms in (alloy, unknown, alloy)]
+    for _ in range(3):
+        found = evaluate_each(potential.evaluator, systems)
+        assert found[0].energy == found[2].energy
+        assert isinstance(found[1], StructureError)
+        assert found[1].reason == "model_error"
+        assert "No EMT-potential for" in found[1].message
 
 
 def test_default_symmetrization_is_that_of_the_family():
