@@ -12,6 +12,7 @@ from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.memory import bytes_per_edge
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import get_potential
 from pet_flows.engines.uncertainty import uncertainty
@@ -152,3 +153,17 @@ def test_energies_that_know_no_positions_are_no_potential(tmp_path):
         load(path, "float64")
     with pytest.raises(PetFlowsError, match=r"composition\) cannot be used in float32"):
         load(path, "float32")
+
+
+def test_an_uncertainty_that_cannot_be_had_costs_no_energy(checkpoints, monkeypatch):
+    wrapped = load(checkpoints[1], "float64", "grid:tetrahedral")
+    expected = next(iter(static([oxide()], wrapped)))
+
+    def too_much(self, number):
+        raise MemoryError
+
+    monkeypatch.setattr(MetatomicRaw, "member", too_much)
+    outcomes = list(static([oxide(), oxide()], wrapped))
+    assert [one.result["energy"] for one in outcomes] == [expected.result["energy"]] * 2
+    assert [one.uncertainty for one in outcomes] == [None, None]
+    assert all("memory is short" in one.warnings[-1] for one in outcomes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Any
@@ -9,14 +10,22 @@ from typing import Any
 from ase import Atoms
 
 from pet_flows.engines.evaluation import Evaluation
+from pet_flows.engines.memory import is_out_of_memory
 from pet_flows.engines.potential import Potential
 from pet_flows.engines.uncertainty import uncertainty
 from pet_flows.errors import StructureError
-from pet_flows.properties.batch import capacity_of, evaluate_each
+from pet_flows.properties.batch import (
+    BREAKDOWNS,
+    capacity_of,
+    evaluate_each,
+    is_device_error,
+)
 from pet_flows.properties.outcome import Outcome, Progress, pressure_in_gpa, stress_in_gpa
 from pet_flows.properties.specimen import Specimen, specimens
 from pet_flows.properties.static.declaration import StaticSettings
 from pet_flows.symmetrization.spec import parse_spec
+
+logger = logging.getLogger(__name__)
 
 #: structures evaluated together; the evaluator bounds memory by itself
 BATCH = 64
@@ -88,13 +97,32 @@ def _evaluate(
         if isinstance(result, StructureError):
             yield specimen.failure(result)
         else:
-            said = uncertainty(potential.evaluator, specimen.system)
+            said, notes = _uncertainty(specimen, potential)
             specimen.wall_time += perf_counter() - begin
-            yield _outcome(specimen, result, said)
+            yield _outcome(specimen, result, said, notes)
+
+
+def _uncertainty(
+    specimen: Specimen, potential: Potential
+) -> tuple[dict[str, float | None] | None, tuple[str, ...]]:
+    """What the model says of its error, and a warning where it says nothing for a bad reason."""
+    try:
+        return uncertainty(potential.evaluator, specimen.system), ()
+    except (StructureError, *BREAKDOWNS) as error:
+        if is_device_error(error):
+            raise
+        logger.warning("no uncertainty of structure %d: %r", specimen.index, error)
+        why = "memory is short" if is_out_of_memory(error) else "the model broke down on it"
+    return None, (
+        f"The model's own uncertainty is left out, because {why}; the energy is not touched by it.",
+    )
 
 
 def _outcome(
-    specimen: Specimen, evaluation: Evaluation, said: dict[str, float | None] | None
+    specimen: Specimen,
+    evaluation: Evaluation,
+    said: dict[str, float | None] | None,
+    notes: tuple[str, ...],
 ) -> Outcome:
     return specimen.outcome(
         result={
@@ -110,4 +138,5 @@ def _outcome(
         energy_spread=evaluation.energy_spread,
         force_spread=evaluation.force_spread,
         uncertainty=said,
+        warnings=notes,
     )
