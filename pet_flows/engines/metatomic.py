@@ -87,6 +87,7 @@ class MetatomicRaw:
             key = beside_energy(key, "ensemble")
         self.variant = variant
         self._column = member or 0
+        self._members: dict[int, MetatomicRaw] = {}
         if capabilities.outputs[key].sample_kind != "atom":
             raise PetFlowsError(
                 "This model gives no per-atom energies, which symmetrization needs: use another."
@@ -146,7 +147,9 @@ class MetatomicRaw:
 
     def member(self, number: int) -> MetatomicRaw:
         """The same model, speaking for one member of its ensemble of energies."""
-        return MetatomicRaw(self._model, self.variant, number)
+        if number not in self._members:  # what a call takes of memory is measured once for each
+            self._members[number] = MetatomicRaw(self._model, self.variant, number)
+        return self._members[number]
 
     @property
     def outputs(self) -> dict[str, ModelOutput]:

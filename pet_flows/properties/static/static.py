@@ -112,7 +112,8 @@ def _uncertainty(
         if is_device_error(error):
             raise
         logger.warning("no uncertainty of structure %d: %r", specimen.index, error)
-        why = "memory is short" if is_out_of_memory(error) else "the model broke down on it"
+        short = is_out_of_memory(error) or getattr(error, "reason", "") == "out_of_memory"
+        why = "memory is short" if short else "the model broke down on it"
     return None, (
         f"The model's own uncertainty is left out, because {why}; the energy is not touched by it.",
     )
