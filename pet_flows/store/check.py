@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,15 +11,20 @@ from typing import Any
 
 from maggma.stores import GridFSStore
 
+from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SCHEMA_VERSION
 from pet_flows.store.blobs import decode
-from pet_flows.store.patience import patient
+from pet_flows.store.patience import ServerAwayError, patient
 from pet_flows.store.results import ResultStore
 from pet_flows.store.runs import pieces
 from pet_flows.store.writes import blob_ids
 
+logger = logging.getLogger(__name__)
+
 #: younger blobs may be of records that are about to be written
 YOUNGEST = timedelta(hours=1)
+#: what decoding a blob raises that is not one
+UNREADABLE = (KeyError, TypeError, ValueError)
 _STATES = ("ok", "unconverged", "failed")
 #: fields without which a record is of no use, and what they are
 _NEEDED: dict[str, type | tuple[type, ...]] = {
@@ -119,7 +125,7 @@ def problem(record: Mapping[str, Any]) -> str | None:
         try:
             if not isinstance(blob, str):
                 decode(blob)
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             return f"its blob {name!r} cannot be read ({type(error).__name__}: {error})"
     return None
 
@@ -140,13 +146,21 @@ def migrate(results: ResultStore) -> int:
     """Bring records of earlier versions up to this one; says how many there were.
 
     Their small arrays come into the record itself. Done again, or broken off, it changes nothing
-    else.
+    else. What is damaged, or without its arrays, is named in a warning and left as it is.
     """
     count = 0
     older = {"schema_version": {"$lt": SCHEMA_VERSION}}
     for record in list(results.records.find(older, {"blobs": 1})):
-        key, blobs = record["_id"], dict(record.get("blobs") or {})
-        arrays = {name: results.blobs.read(b) for name, b in blobs.items() if isinstance(b, str)}
+        key, blobs = record["_id"], record.get("blobs")
+        try:
+            if not isinstance(blobs, Mapping):
+                raise TypeError(f"its blobs is {blobs!r:.40}")
+            arrays = {n: results.blobs.read(b) for n, b in blobs.items() if isinstance(b, str)}
+        except (PetFlowsError, *UNREADABLE) as error:
+            if isinstance(error, ServerAwayError):
+                raise
+            logger.warning("Record %s stays of its version: %s", key, error)
+            continue
         new = {**blobs, **results.blobs.write(key, arrays)}
         change = {"$set": {"blobs": new, "schema_version": SCHEMA_VERSION}}
         same = {"_id": key, "blobs": record.get("blobs")}

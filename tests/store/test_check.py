@@ -11,6 +11,7 @@ from pet_flows.store import check
 from pet_flows.store.blobs import encode
 from pet_flows.store.check import check_store, clean, migrate
 from pet_flows.store.patience import without_secrets
+from pet_flows.store.results import ResultStore
 from tests.store.examples import crystal, large, record
 
 
@@ -129,9 +130,18 @@ def test_records_of_before_come_up_to_this_version(stored):
     assert (found.is_sound, found.n_older, found.orphans) == (True, 0, [])
 
 
-def test_the_command(monkeypatch, capsys):
-    from pet_flows.store.results import ResultStore
+def test_a_record_that_cannot_come_up_keeps_no_other_from_it(stored, caplog):
+    for number in range(3):
+        stored.records.update_one({"_id": key(number)}, {"$set": {"schema_version": 1}})
+    stored.blobs.remove([stored.get(key(1))["blobs"]["static"]])
+    stored.records.update_one({"_id": key(0)}, {"$set": {"blobs": ["static"]}})
+    assert migrate(stored) == 1
+    assert stored.get(key(2))["schema_version"] == 2
+    assert {stored.get(key(n))["schema_version"] for n in (0, 1)} == {1}
+    assert all(key(n) in caplog.text for n in (0, 1))
 
+
+def test_the_command(monkeypatch, capsys):
     def run(word):
         with pytest.raises(SystemExit) as ended:
             main(["store", word])
