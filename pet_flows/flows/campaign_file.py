@@ -160,11 +160,15 @@ class CampaignFile(Strict):
             specs.append(resolve(spec, trust=given.trust).spec)
         from pet_flows.flows.screen import ScreenMaker
 
+        # only what was said: what was not may be chosen by what there is to do
+        execution = self.execution.model_dump(
+            include=set(Execution.model_fields), exclude_unset=True
+        )
         return ScreenMaker(
             name=self.name,
             properties=self.properties,
             potential=specs[0] if len(specs) == 1 else list(specs),
-            execution=Execution(**self.execution.model_dump(include=set(Execution.model_fields))),
+            execution=Execution(**execution),
             retry_failed=self.execution.retry_failed,
         )
 

@@ -214,3 +214,10 @@ def test_options_reach_properties_however_the_file_writes_them(tmp_path: Path) -
         PetFlowsError, match=r"--batch-size: batch_size must be at least 1 \(got 0\)"
     ):
         read_campaign(Asked(inputs=["x"], batch_size=0))
+
+
+def test_only_what_was_said_of_the_execution_is_given_to_the_maker() -> None:
+    campaign = CampaignFile(name="few", properties={"static": {}})
+    assert not campaign.maker().run_options().model_fields_set
+    campaign = CampaignFile(name="few", execution={"batch_size": 64, "device": "cpu"})
+    assert campaign.maker().run_options().model_fields_set == {"batch_size"}
