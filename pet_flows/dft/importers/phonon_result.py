@@ -15,6 +15,7 @@ from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.phonon.declaration import PhononSettings
 from pet_flows.properties.phonon.force_constants import Harmonic
+from pet_flows.properties.phonon.masses import masses
 from pet_flows.properties.phonon.nonanalytical import nac_params
 from pet_flows.properties.phonon.result import analyse
 
@@ -95,7 +96,12 @@ def in_primitive_cell(phonopy: Phonopy) -> Phonopy:
             "supercell_matrix and primitive_matrix."
         )
     own = Phonopy(
-        PhonopyAtoms(numbers=given.numbers[atoms], cell=cell, positions=given.positions[atoms]),
+        PhonopyAtoms(
+            numbers=given.numbers[atoms],
+            cell=cell,
+            positions=given.positions[atoms],
+            masses=masses(given.numbers[atoms]),
+        ),
         supercell_matrix=np.rint(rows).astype(int).T,
         primitive_matrix="P",
     )

@@ -31,6 +31,7 @@ from pet_flows.dft.importers.phonopy_cells import (
 from pet_flows.dft.importers.read import Read, Unchanged
 from pet_flows.dft.reference import Origin, Reference
 from pet_flows.errors import PetFlowsError
+from pet_flows.properties.phonon.masses import masses
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -185,7 +186,10 @@ def _in_electronvolts(phonopy: Phonopy) -> Phonopy:
     given = phonopy.unitcell
     found = Phonopy(
         PhonopyAtoms(
-            numbers=given.numbers, cell=given.cell * length, scaled_positions=given.scaled_positions
+            numbers=given.numbers,
+            cell=given.cell * length,
+            scaled_positions=given.scaled_positions,
+            masses=masses(given.numbers),
         ),
         supercell_matrix=phonopy.supercell_matrix,
         primitive_matrix=phonopy.primitive_matrix,

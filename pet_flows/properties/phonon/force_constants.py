@@ -17,6 +17,7 @@ from pet_flows.crystallography.standard import standard_cell
 from pet_flows.errors import StructureError
 from pet_flows.properties.phonon.displacements import displacements
 from pet_flows.properties.phonon.least_squares import solve
+from pet_flows.properties.phonon.masses import masses
 from pet_flows.properties.phonon.pairs import Pairs
 from pet_flows.properties.phonon.supercells import supercell_matrix
 
@@ -126,6 +127,7 @@ def _displaced(
             numbers=primitive.numbers,
             cell=primitive.cell.array,
             scaled_positions=primitive.get_scaled_positions(wrap=False),
+            masses=masses(primitive.numbers),
         ),
         supercell_matrix=matrix.T,
         primitive_matrix="P",

@@ -10,6 +10,7 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.properties.phonon.masses import masses
 from pet_flows.properties.phonon.nonanalytical import nac_params
 
 #: Å; a supercell that phonopy builds again lies on the stored one, or their atoms differ in order
@@ -41,6 +42,7 @@ def to_phonopy(arrays: Mapping[str, np.ndarray]) -> Phonopy:
             numbers=arrays["primitive_numbers"],
             cell=arrays["primitive_cell"],
             positions=arrays["primitive_positions"],
+            masses=masses(arrays["primitive_numbers"]),
         ),
         supercell_matrix=arrays["supercell_matrix"],
         primitive_matrix="P",

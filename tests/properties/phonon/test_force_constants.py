@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import crystal as of_group
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+from phonopy.structure.atoms import PhonopyAtoms
 from scipy.spatial.transform import Rotation
 from symfc import Symfc
 from symfc.utils.utils import SymfcAtoms
@@ -105,3 +106,11 @@ def test_too_few_displacements_are_refused() -> None:
     )
     with pytest.raises(np.linalg.LinAlgError, match="do not determine"):
         fit(few, measured(few), np.zeros((len(few.supercell), 3)))
+
+
+def test_elements_without_a_mass_in_phonopy_have_one() -> None:
+    crystal = harmonic(bulk("PuO", "rocksalt", a=4.96), 0.01, 5.0, 100)
+    assert crystal.phonopy.primitive.masses == pytest.approx([244.06, 15.999], abs=0.01)
+    of_silicon = harmonic(bulk("Si"), 0.01, 5.0, 100).phonopy.primitive
+    default = PhonopyAtoms(["Si"], cell=np.eye(3), scaled_positions=[[0, 0, 0]]).masses
+    assert of_silicon.masses.tolist() == [default[0]] * 2
