@@ -18,6 +18,7 @@ from typing import Any
 
 from pet_flows.compare.campaign import Compared
 from pet_flows.compare.statistics import Summary, summarize
+from pet_flows.dft.importers.unrecognized import DAMAGED
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.results import ResultStore
 
@@ -94,11 +95,13 @@ def take_sample(path: Path, n: int, seed: int, folder: Path) -> Sample:
     try:
         with opened(path, "rt") as stream:
             entries = json.load(stream)
-        keys = set(entries[0])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except DAMAGED as error:
+        raise PetFlowsError(f"{path} cannot be read ({error}): download it again.") from None
+    if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict):
         raise PetFlowsError(
-            f"{path} cannot be read as a list of JSON documents ({error}): download it again."
-        ) from None
+            f"{path} holds no list of JSON documents: give a set of matcalc's benchmark_data."
+        )
+    keys = set(entries[0])
     kind = next((one for one in SETS if one.column in keys), None)
     if kind is None:
         columns = ", ".join(one.column for one in SETS)

@@ -1,5 +1,6 @@
 """A sample of a public set through EMT, beside values that are EMT's own but for 5 GPa."""
 
+import gzip
 import json
 
 import numpy as np
@@ -82,5 +83,12 @@ def test_what_is_no_set_is_said(tmp_path):
     path.write_text('[{"structure": {}, "band_gap": 1.0}]')
     with pytest.raises(PetFlowsError, match="must have one of bulk_modulus_vrh, heat_capacity"):
         take_sample(path, 1, 0, tmp_path)
+    path.write_text('{"Si": 1.0}')
+    with pytest.raises(PetFlowsError, match="holds no list of JSON documents"):
+        take_sample(path, 1, 0, tmp_path)
+    cut = tmp_path / "cut.json.gz"
+    cut.write_bytes(gzip.compress(b'[{"bulk_modulus_vrh": 1.0}]' * 99)[:-20])
+    with pytest.raises(PetFlowsError, match=r"cannot be read .*end-of-stream.*download it again"):
+        take_sample(cut, 1, 0, tmp_path)
     with pytest.raises(PetFlowsError, match="download a set"):
         take_sample(tmp_path / "nowhere.json.gz", 1, 0, tmp_path)
