@@ -11,6 +11,7 @@ every atom is within the tolerance of its place.
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,6 +44,8 @@ APART = 0.25
 
 # it reports each supercell, whose number of operations is not asked for here
 logging.getLogger("moyo").setLevel(logging.ERROR)
+# it writes to stderr by itself where a tolerance is between two answers, of which one is given
+os.environ.setdefault("SPGLIB_WARNING", "OFF")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import spglib
 from ase.build import bulk, make_supercell
+from pymatgen.core import Structure
 
 from pet_flows.crystallography import spacegroups
 from pet_flows.crystallography.spacegroups import space_groups
+from pet_flows.records.structures import space_group
 from tests.symmetrization.systems import crystals, orthogonal, turned
 
 TOLERANCES = (1e-5, 0.1)
@@ -111,3 +113,18 @@ def test_a_panic_in_moyopy_is_no_space_group():
     """Its type is no Exception: it would pass every handler and end the batch."""
     arguments = (np.eye(3) * 4, np.zeros((0, 3)), np.zeros(0, dtype=int), 1e-3)
     assert spacegroups._moyopy(*arguments) is None
+
+
+def test_spglib_writes_nothing_on_a_terminal(capfd):
+    """Hf2CdNi2 of WBM, between two answers at a tolerance: spglib complains of it by itself."""
+    lattice = [[3.22624447, 0, 0], [0, 7.24053302, 1.175e-05], [0, 1.173e-05, 7.24053314]]
+    places = [
+        [0, 0.12523771, 0.37476372], [0, 0.37476561, 0.87476358], [0, 0.62523734, 0.12523508],
+        [0, 0.87476609, 0.62523531], [0.5, 0.16497947, 0.66497683], [0.5, 0.33502425, 0.16497704],
+        [0.5, 0.66497902, 0.8350221], [0.5, 0.83502485, 0.33502229], [0, 1.74e-06, 0.99999984],
+        [0, 0.50000191, 0.49999922],
+    ]  # fmt: skip
+    crystal = Structure(lattice, ["Ni"] * 4 + ["Hf"] * 4 + ["Cd"] * 2, places)
+    found = space_group(crystal)
+    assert found["tight"] is not None
+    assert capfd.readouterr().err == ""
