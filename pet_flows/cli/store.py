@@ -73,7 +73,7 @@ def _lines(found: Checked) -> list[str]:
     lines += _listed(
         "damaged",
         [f"{key}: {said}" for key, said in found.damaged.items()],
-        "Submit or screen their campaign again, which computes them again.",
+        "Remove them from pet_records, then submit or screen their campaign again.",
     )
     lines += _listed(
         "without all of its arrays",

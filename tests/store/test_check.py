@@ -157,6 +157,7 @@ def test_the_command(monkeypatch, capsys):
     code, said = run("check")
     assert code == 1
     assert f"1 damaged:\n  {key(0)}: its state is '?'" in said
+    assert "Remove them from pet_records, then submit" in said
     assert "1 blob that no document names:" in said
     assert run("clean") == (0, "1 blob and the chunks of 0 files removed.\n")
     assert "no document names" not in run("check")[1]
