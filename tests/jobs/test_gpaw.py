@@ -15,7 +15,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs.gpaw import GPAWMaker
-from pet_flows.launch.able import refuse_unable
+from pet_flows.launch.able import Able
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
@@ -73,7 +73,7 @@ def test_without_gpaw_it_says_what_to_install(monkeypatch, tmp_path):
     store.close()
     (firework,) = flow_to_workflow(GPAWMaker().make(SILICON)).fws
     with pytest.raises(PetFlowsError, match=said):  # another worker may have it
-        refuse_unable(firework, tmp_path)
+        Able(tmp_path).refuse(firework)
 
 
 def test_the_reference_is_linked_to_what_was_given(monkeypatch):

@@ -208,14 +208,16 @@ def test_whoever_a_run_was_taken_from_writes_nothing_more(place: str, tmp_path: 
     if place == "embedded":
         pytest.skip("one process at a time has the embedded store")
     first = until(20, "nve", tmp_path / "one")
+    os.kill(first.pid, signal.SIGSTOP)  # gives no sign of life, and counts as dead
     second = until(31, "nve", tmp_path / "two")
+    os.kill(first.pid, signal.SIGCONT)
     assert first.goes_on()[-1] == 30  # refused when it was to copy that step
     with ResultStore.open(read_only=True) as results:
         (head,) = results.runs.collection.find()
-        (record,) = results.query({"property": "md"})
+        records = list(results.query({"property": "md"}))
     assert head["step"] == 30
-    assert (record["state"], record["reason"]) == ("failed", "run_in_use")
-    assert record["retryable"]
+    # none, where it has learned of being dead before it could write one
+    assert all((r["reason"], r["retryable"]) == ("run_in_use", True) for r in records)
     second.goes_on()
     stored()
 

@@ -18,14 +18,14 @@ from pet_flows.properties.registry import forget
 from tests.launch.test_worker import states
 from tests.store.examples import crystal
 
-SITE = Path(__file__).parent / "site"
+PLUGIN = Path(__file__).parent / "plugin"
 
 
 @pytest.fixture
 def trouble(site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The property ``trouble`` is there, and logs which structures it began."""
     monkeypatch.setattr(SETTINGS, "JOB_STORE", shared_job_store())  # as in a process of its own
-    monkeypatch.syspath_prepend(str(SITE))
+    monkeypatch.syspath_prepend(str(PLUGIN))
     log = tmp_path / "trouble.txt"
     monkeypatch.setenv("TROUBLE_LOG", str(log))
     forget()
@@ -73,7 +73,7 @@ def test_a_structure_that_kills_its_workers_fails_alone(site, launchpad, trouble
     (fw_id,) = submit(flow("kill"))
     deaths = 0
     while states(launchpad) == ["READY"]:
-        worker = site.worker(f"import sys; sys.path.insert(0, {str(SITE)!r})", idle_timeout=1.0)
+        worker = site.worker(f"import sys; sys.path.insert(0, {str(PLUGIN)!r})", idle_timeout=1.0)
         worker.communicate(timeout=60)
         if worker.returncode == 0:
             break
@@ -129,7 +129,7 @@ def test_what_one_worker_computes_another_waits_for(site, launchpad, trouble):
             property_name="trouble", device="cpu", campaign=name, settings={"seconds": 1.0}
         )
         submit(Flow([maker.make([crystal(k) for k in range(3)])]))
-    import_it = f"import sys; sys.path.insert(0, {str(SITE)!r})"
+    import_it = f"import sys; sys.path.insert(0, {str(PLUGIN)!r})"
     workers = [site.worker(import_it, idle_timeout=1.0) for _ in range(2)]
     for worker in workers:
         assert "ran 1" in worker.communicate(timeout=120)[0]

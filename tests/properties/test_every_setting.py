@@ -95,7 +95,10 @@ def test_a_setting_is_reached_in_three_ways_and_changes_the_key(name: str, tmp_p
 
 
 def test_execution_is_in_no_key_and_reached_the_same_ways(tmp_path: Path) -> None:
-    values = {"batch_size": 3, "chunk_atoms": 100, "checkpoint_every": 7, "checkpoints": "/c"}
+    values = {
+        "batch_size": 3, "chunk_atoms": 100, "checkpoint_every": 7, "checkpoints": "/c",
+        "store_every": 70,
+    }  # fmt: skip
     assert set(values) == set(Execution.model_fields)
     maker = maker_of("md", execution=values)
     assert maker.run_options().model_dump(mode="json") == values
