@@ -89,16 +89,23 @@ def submit_campaign(
     """
     name, done = maker.name, Submitted()
     try:
-        with nullcontext() if dry_run else one_submission(launchpad, name):
+        with nullcontext(_alone) if dry_run else one_submission(launchpad, name) as refuse_taken:
             if not dry_run:
                 remove_unfinished(launchpad, name)
                 results.campaigns.put(maker.manifest(), maker.run_options().batch_size)
-            _submit(maker, inputs, launchpad, results, category, priority, dry_run, told, done)
+            _submit(
+                maker, inputs, launchpad, results, category, priority, dry_run, told, done,
+                refuse_taken,
+            )  # fmt: skip
             if not dry_run:
                 results.campaigns.count(name)
     except PyMongoError as error:
         raise stopped(error, done.n_fireworks, None) from None
     return done
+
+
+def _alone() -> None:
+    """Nothing is added: nobody else's submission matters."""
 
 
 def _submit(
@@ -111,6 +118,7 @@ def _submit(
     dry_run: bool,
     told: Callable[[Submitted], None],
     done: Submitted,
+    refuse_taken: Callable[[], None],
 ) -> None:
     plan = Plan(maker, results, Live(launchpad, maker.name))
     batches = Batches(maker)
@@ -120,6 +128,7 @@ def _submit(
 
     def add(ready: Sequence[Batch]) -> None:
         nonlocal number
+        refuse_taken()
         workflows: list[Workflow] = []
         for batch in ready:
             number += 1

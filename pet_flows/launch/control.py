@@ -42,6 +42,8 @@ def rerun_fizzled(launchpad: LaunchPad, campaign: str) -> int:
     """Make what fizzled ready again; says how many fireworks."""
 
     def rerun(fw_id: int) -> Any:
+        if launchpad.fireworks.find_one({"fw_id": fw_id, "state": "FIZZLED"}, {"_id": 1}) is None:
+            return None  # somebody was faster, and it may run by now
         launchpad.rerun_fw(fw_id)
         return True
 

@@ -8,13 +8,14 @@ import time
 import uuid
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure
 from pet_flows.jobs.base import PropertyMaker
 from pet_flows.jobs.entries import StructureReference
@@ -139,10 +140,15 @@ def states_of(launchpad: LaunchPad, campaign: str) -> Counter[str]:
 
 
 @contextmanager
-def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[None]:
+def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[Callable[[], None]]:
     """Let one process at a time submit to a campaign; the others wait until it has.
 
     Whoever holds it gives a sign every few seconds; of one that gives none any more it is taken.
+
+    Yields
+    ------
+    callable
+        To be called before anything is added; PetFlowsError, where it was taken.
     """
     claims = launchpad.db["pet_flows_submissions"]
     launchpad.workflows.create_index("metadata.campaign")
@@ -171,19 +177,27 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[None]:
                 )
                 told = True
             time.sleep(0.2)
-    ended = threading.Event()
+    ended, taken = threading.Event(), threading.Event()
 
     def beat() -> None:
         while not ended.wait(_BEAT):
             try:
-                claims.update_one(mine, {"$inc": {"beat": 1}})
+                if not claims.update_one(mine, {"$inc": {"beat": 1}}).matched_count:
+                    taken.set()
             except PyMongoError:  # the next one may arrive
                 continue
+
+    def refuse_taken() -> None:
+        if taken.is_set():
+            raise PetFlowsError(
+                f"This process gave no sign of life for {_DEAD:.0f} s, and another one may submit "
+                f"to {campaign} by now: submit again, and what is missing is added."
+            )
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield
+        yield refuse_taken
     finally:
         ended.set()
         thread.join()

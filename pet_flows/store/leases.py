@@ -83,6 +83,9 @@ class Leases:
             yield Held(set(keys))
             return
         mine = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._appear(
+            mine
+        )  # first: one that was never seen alive could not find out that it is dead
         held = Held(self._take(keys, mine))
         ended = threading.Event()
         beat = threading.Thread(target=self._beat, args=(mine, held, ended), daemon=True)
@@ -109,6 +112,10 @@ class Leases:
         while len(self._owners(keys)) == len(set(keys)):
             tell()
             time.sleep(_PAUSE)
+
+    @patient
+    def _appear(self, mine: str) -> None:
+        self.collection.update_one({"_id": mine}, {"$set": {"owner": mine, "beat": 0}}, upsert=True)
 
     @patient
     def _take(self, keys: Sequence[str], mine: str) -> set[str]:
@@ -153,16 +160,12 @@ class Leases:
         return {key: owner for key, owner in owners.items() if owner not in self._dead}
 
     def _beat(self, mine: str, held: Held, ended: threading.Event) -> None:
-        begun = False
         while not ended.wait(BEAT):
             try:
-                found = self.collection.update_one(
-                    {"_id": mine}, {"$set": {"owner": mine}, "$inc": {"beat": 1}}, upsert=not begun
-                )
+                found = self.collection.update_one({"_id": mine}, {"$inc": {"beat": 1}})
             except PyMongoError as error:
                 logger.warning("no sign of life, MongoDB does not answer: %s", brief(error))
                 continue
-            if begun and not found.matched_count:
+            if not found.matched_count:
                 held._over.set()
                 return
-            begun = True

@@ -18,6 +18,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.jobs import MDMaker
 from pet_flows.jobs.observe import watchers
+from pet_flows.store import leases
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.patience import ServerAwayError
 from pet_flows.store.results import ResultStore
@@ -117,6 +118,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             f"  additional_stores:\n    data: {{type: GridFSStore, {where}, collection_name: b}}\n"
         )
         monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(file))
+        monkeypatch.setattr(leases, "BEAT", 0.4)  # of processes that are killed, as of others
+        monkeypatch.setattr(leases, "DEAD", 4.0)
     return str(request.param)
 
 

@@ -7,6 +7,7 @@ import pytest
 from fireworks import FWAction, FWorker
 
 from pet_flows.cli import main
+from pet_flows.errors import PetFlowsError
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.prototypes import build_prototypes
 from pet_flows.launch import live
@@ -105,6 +106,13 @@ def test_a_submission_waits_for_the_living_and_not_for_the_dead(launchpad, monke
     with one_submission(launchpad, "c"):
         assert 0.5 < time.monotonic() - start < 10
     assert claims.count_documents({}) == 0
+    with one_submission(launchpad, "c") as refuse_taken:
+        refuse_taken()
+        claims.update_one({"_id": "c"}, {"$set": {"owner": "who took it"}})
+        time.sleep(0.5)
+        with pytest.raises(PetFlowsError, match="submit again, and what is missing is added"):
+            refuse_taken()
+    assert claims.count_documents({}) == 1  # another's
 
 
 @pytest.mark.parametrize("arrived", [0, 1])

@@ -79,6 +79,19 @@ def test_who_comes_back_from_the_dead_leaves_it_to_the_other(collection):
         assert not theirs.keys  # what is another's by now is not given back
 
 
+def test_who_freezes_at_once_finds_out_that_it_was_taken_over(collection, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT", 1.0)  # nothing was said since it took them
+    one, other = Leases(collection), Leases(collection)
+    with one.held(["a"]) as frozen:
+        before = {**collection.find_one({"beat": 0})}
+        other._seen[before["owner"]] = (0, time.monotonic() - leases.DEAD)
+        with other.held(["a"]) as theirs:
+            assert theirs.keys == {"a"}
+        time.sleep(1.3)
+        with pytest.raises(TakenOver):
+            frozen.refuse_taken_over()
+
+
 def test_what_waits_can_be_told_to_stop(collection):
     collection.insert_one({"_id": "a", "owner": "somebody"})
 
