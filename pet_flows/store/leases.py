@@ -154,9 +154,9 @@ class Leases:
                 self._seen[owner] = (beats.get(owner), now)
             elif now - since >= DEAD:
                 dead.add(owner)
-        if dead:  # should one of them come back, it finds out
+        if dead:  # of what it had computed too; should one of them come back, it finds out
             self._dead |= dead
-            self.collection.delete_many({"_id": {"$in": sorted(dead)}})
+            self.collection.delete_many({"owner": {"$in": sorted(dead)}})
         return {key: owner for key, owner in owners.items() if owner not in self._dead}
 
     def _beat(self, mine: str, held: Held, ended: threading.Event) -> None:

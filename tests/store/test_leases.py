@@ -54,15 +54,17 @@ def test_who_waits_does_so_as_long_as_the_holder_lives(collection):
 
 
 def test_what_the_dead_had_is_taken_over_by_one(collection):
-    dead = [{"_id": key, "owner": "dead"} for key in "ab"]
+    dead = [{"_id": key, "owner": "dead"} for key in "abc"]  # c was stored already
     collection.insert_many([*dead, {"_id": "dead", "owner": "dead", "beat": 7}])
     two = [Leases(collection), Leases(collection)]
     for one in two:
         with one.held(["a", "b"]) as held:
             assert not held.keys  # it may be alive, for all that is known
+    for one in two:
         one.wait(["a", "b"], nothing)
     with two[0].held(["a", "b"]) as first, two[1].held(["a", "b"]) as second:
         assert (first.keys, second.keys) == ({"a", "b"}, set())
+    assert collection.count_documents({}) == 0
 
 
 def test_who_comes_back_from_the_dead_leaves_it_to_the_other(collection):
