@@ -65,6 +65,7 @@ class AsePotential:
     elements = frozenset({13, 28, 29, 46, 47, 78, 79})
     cutoff = reach = 6.0
     assumed = None
+    device = torch.device("cpu")
 
     def __init__(self, calculator: Callable[[], Calculator] = EMT):
         self.evaluator = AseEvaluator(calculator)
