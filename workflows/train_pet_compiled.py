@@ -6,9 +6,9 @@
 The model is metatrain's, the loop is not: neighbours are searched for once, the whole step
 (energies, forces, and the gradient of the loss through both) is compiled, matrices are trained by
 Muon, and the one schedule, of learning rates and of weights, ends when the time that was asked for
-is used up. ``--start CKPT`` takes its weights and model, and goes through the second half alone. It
-needs a C++ compiler. Run again with the same ``--out``, it goes on from where its state was last
-saved.
+is used up. ``--start CKPT`` takes its model and weights, with the cutoff of here, and goes through
+the second half alone. It needs a C++ compiler. Run again with the same ``--out``, it goes on from
+where its state was last saved.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MUON, ADAM = 6e-3, 1.5e-3
 WARMUP, DECAY = 200, 0.997
 #: weights beside forces, of energies and virials per atom, from start to end of the schedule
 #: and errors (eV/Å, eV/atom) below which a loss is quadratic
-LATER = {"energy": (2.0, 30.0), "virial": (0.3, 1.0)}
+LATER = {"energy": (2.0, 12.0), "virial": (0.3, 1.0)}
 SOFT = {"forces": (0.5, 0.02), "energy": (0.05, 0.002), "virial": (0.3, 0.02)}
 
 
@@ -77,13 +77,14 @@ def new_model(training: list[Atoms]) -> Any:
 
 
 def started_model(checkpoint: Path) -> Any:
-    """The PET of a checkpoint, its energy scale taken into the last layers."""
+    """The PET of a checkpoint with the cutoff of here, its energy scale taken into the last layers."""
     from metatomic.torch import ModelMetadata  # noqa: F401  its class is unpickled
     from metatrain.pet import PET
 
     old = PET.load_checkpoint(torch.load(checkpoint, weights_only=False), "export")
     scale = PETRaw(old.export()).scale
-    pet = PET(old.hypers, old.dataset_info)
+    reach = {name: HYPERS[name] for name in ("cutoff", "cutoff_width")}
+    pet = PET({**old.hypers, **reach}, old.dataset_info)
     weights = {k: v for k, v in old.state_dict().items() if not k.startswith("scaler.")}
     pet.load_state_dict({**pet.state_dict(), **weights})
     pet.additive_models[0].sync_tensor_maps()
@@ -106,7 +107,7 @@ def repeats(structures: list[Atoms]) -> np.ndarray:
     for group in np.unique(groups):
         members = groups == group
         if group.endswith("_SS"):
-            often[members] = 0.15
+            often[members] = 0.3
         if group.endswith(":all"):
             often[members & (volumes > 1.25 * np.median(volumes[members]))] = 8
         if group.endswith("Surface"):
