@@ -77,7 +77,7 @@ def new_model(training: list[Atoms]) -> Any:
 
 
 def started_model(checkpoint: Path) -> Any:
-    """The PET of a checkpoint with the cutoff of here, its energy scale taken into the last layers."""
+    """A checkpoint's PET with the cutoff of here, its energy scale taken into the last layers."""
     from metatomic.torch import ModelMetadata  # noqa: F401  its class is unpickled
     from metatrain.pet import PET
 
