@@ -11,7 +11,8 @@ from typing import Any
 PACKAGES = (
     "pet-flows", "torch", "metatrain", "metatomic-torch", "vesin", "torch-sim-atomistic", "ase",
     "pymatgen", "numpy", "spglib", "moyopy", "phonopy", "symfc",
-    "sevenn", "chgnet", "mace-torch", "e3nn",  # of other families, where they are installed
+    # of other families, where they are installed
+    "sevenn", "chgnet", "mace-torch", "nequip", "e3nn",
 )  # fmt: skip
 
 
