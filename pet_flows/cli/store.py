@@ -27,8 +27,9 @@ class Action(StrEnum):
 What = Annotated[
     Action,
     typer.Argument(
-        help="check: look at every record and array. clean: remove arrays that nobody names. "
-        "migrate: bring records of earlier versions up to this one."
+        help="check: look at every record and array. clean: remove arrays that nobody names, and "
+        "let damaged records be computed again. migrate: bring records of earlier versions up to "
+        "this one."
     ),
 ]
 
@@ -51,8 +52,13 @@ def command(what: What) -> None:
             clean(results, found)
             typer.echo(
                 f"{counted(len(found.orphans), 'blob')} and the chunks of "
-                f"{counted(len(found.chunks), 'file')} removed."
+                f"{counted(len(found.chunks) + len(found.broken), 'file')} removed."
             )
+            if n := len(found.damaged) + sum(key.startswith("records ") for key in found.gone):
+                typer.echo(
+                    f"{counted(n, 'record')} that cannot be read: submit or screen their campaign "
+                    "again, and they are replaced."
+                )
             return
     typer.echo("\n".join(_lines(found)))
     if not found.is_sound:
@@ -73,12 +79,20 @@ def _lines(found: Checked) -> list[str]:
     lines += _listed(
         "damaged",
         [f"{key}: {said}" for key, said in found.damaged.items()],
-        "Remove them from pet_records, then submit or screen their campaign again.",
+        "pet-flows store clean, then submit or screen their campaign again: they are replaced.",
     )
+    gone = [f"{key}: {', '.join(names)}" for key, names in found.gone.items()]
+    records = [said for said in gone if said.startswith("records ")]
     lines += _listed(
         "without all of its arrays",
-        [f"{key}: {', '.join(names)}" for key, names in found.gone.items()],
-        "Restore the store `data` from a backup; or remove these documents, and run their campaign "
+        records,
+        "Restore the store `data` from a backup; or pet-flows store clean, then submit or screen "
+        "their campaign again: they are replaced.",
+    )
+    lines += _listed(
+        "without all of its arrays, and no record",
+        [said for said in gone if said not in records],
+        "Restore the store `data` from a backup; or remove these documents, and import or submit "
         "again.",
     )
     lines += _listed("blob that no document names", found.orphans, "pet-flows store clean.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -12,9 +13,13 @@ from pymatgen.core import Structure
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input, make_source
 from pet_flows.records.keys import structure_digest
+from pet_flows.store.damage import STATES, UNREADABLE
+from pet_flows.store.patience import ServerAwayError
 
 if TYPE_CHECKING:
     from pet_flows.store.results import ResultStore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -196,14 +201,20 @@ def _load(
 def _child(given: dict[str, Any], parents: dict[str, dict[str, Any]], store: ResultStore) -> Entry:
     source = given.get("source") or make_source()
     parent = parents.get(given["key"]) if given["key"] else None
-    if parent is None or parent["state"] != "ok":
-        state = parent["state"] if parent else "missing"
-        problem = (
-            f"parent_{state}",
-            f"The record this starts from is {state}: correct that one first.",
-        )
+    said = "missing" if parent is None else parent.get("state")
+    said = said if said in ("missing", *STATES) else "damaged"
+    then = "correct that one first"
+    if parent is not None and said == "ok":
+        try:
+            structure = store.final_structure(parent)
+        except ServerAwayError:
+            raise
+        except (PetFlowsError, *UNREADABLE) as error:
+            logger.warning("Record %s is damaged (%s)", given["key"], error)
+            said, then = "damaged", "submit or screen its campaign again, which replaces it"
+    if parent is None or said != "ok":
+        problem = (f"parent_{said}", f"The record this starts from is {said}: {then}.")
         return Entry(InputStructure(None, source, [], problem), parent=given["key"])
-    structure = store.final_structure(parent)
     return Entry(
         InputStructure(structure, source),
         parent=given["key"],

@@ -91,7 +91,7 @@ class Plan:
         keys = [[_keys(parts, start) for parts in self._key_parts] for start in found.starts]
         found.keys = list(dict.fromkeys(k for of in keys for own in of for k in own.values()))
         fields = ["state", "retryable", "attempts", "sources"]
-        records = self.results.existing(found.keys, fields)
+        records = self.results.usable(found.keys, fields)
         waiting = self._waiting(inputs)
         for n, (given, of_input) in enumerate(zip(inputs, keys, strict=True)):
             left = live = False
@@ -171,5 +171,5 @@ def _refers(record: Mapping[str, Any], maker: PropertyMaker, given: JobInput) ->
     source = Source(**maker.source(given.source)).model_dump()  # type: ignore[union-attr]
     return any(
         all(known.get(name) == source[name] for name in SOURCE_IDENTITY)
-        for known in record.get("sources") or ()  # a damaged one has none: it is told again
+        for known in record["sources"]
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from maggma.core import Store
+from maggma.stores import GridFSStore
 
 from pet_flows.errors import PetFlowsError
 
@@ -114,9 +116,28 @@ class BlobStore:
             content = encode(arrays)
             digest = hashlib.sha256(f"{key}\n{name}\n{content['npz']}".encode()).hexdigest()
             found[name] = digest[:32]
-            document = {"blob_uuid": digest[:32], "record": key, "name": name, "data": content}
-            self.data.update(document, key="blob_uuid")
+            self.put(digest[:32], key, name, content)
         return found
+
+    def put(self, id_: str, key: str, name: str, content: Mapping[str, Any]) -> None:
+        """Write one large blob of a document; the time says that it is not yet nobody's.
+
+        Parameters
+        ----------
+        id_
+            Of the blob.
+        key, name
+            Of the document that is going to name it, and of the blob there.
+        content
+            As `encode` gives it.
+        """
+        now = datetime.now(UTC).replace(tzinfo=None)
+        document: dict[str, Any] = {"blob_uuid": id_, "record": key, "name": name, "data": content}
+        document[self.data.last_updated_field] = now
+        if isinstance(self.data, GridFSStore):
+            self.data.update(document, key="blob_uuid", additional_metadata="record")
+        else:
+            self.data.update(document, key="blob_uuid")
 
     def read(self, blob: Blob) -> dict[str, np.ndarray]:
         """Arrays of one blob.
@@ -150,6 +171,31 @@ class BlobStore:
         return {
             name: tuple(about["shape"]) for name, about in self._content(blob)["arrays"].items()
         }
+
+    def there(self, ids: Collection[str]) -> set[str]:
+        """Which of these blobs are there, without reading any."""
+        wanted, found = sorted(ids), set()
+        # GridFS keeps the id in its metadata, and reads a file for whatever else is asked
+        in_files = isinstance(self.data, GridFSStore)
+        field = "metadata" if in_files else "blob_uuid"
+        for start in range(0, len(wanted), 1000):
+            some = {"blob_uuid": {"$in": wanted[start : start + 1000]}}
+            for document in self.data.query(some, [field]):
+                about = document["metadata"] if in_files else document
+                found.add(about["blob_uuid"])
+        return found
+
+    def remove_unnamed(self, ids: Sequence[str], before: datetime) -> None:
+        """Remove blobs that nobody names, unless somebody wrote them again since a time (UTC)."""
+        at = self.data.last_updated_field
+        in_files = isinstance(self.data, GridFSStore)
+        olds: list[dict[str, Any]] = [{"uploadDate" if in_files else at: {"$lt": before}}]
+        if not in_files:  # those of before have no time
+            olds.append({at: {"$exists": False}})
+        for start in range(0, len(ids), 500):
+            for old in olds:
+                some = {"blob_uuid": {"$in": list(ids[start : start + 500])}}
+                self.data.remove_docs({**some, **old})
 
     def remove(self, blob_ids: Iterable[str]) -> None:
         """Remove blobs that no record names."""

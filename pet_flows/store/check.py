@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bson import ObjectId
 from maggma.stores import GridFSStore
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SCHEMA_VERSION
-from pet_flows.store.blobs import decode
+from pet_flows.store.damage import NEEDED, STATES, UNREADABLE, problem
 from pet_flows.store.patience import ServerAwayError, patient
 from pet_flows.store.results import ResultStore
 from pet_flows.store.runs import pieces
@@ -23,21 +24,6 @@ logger = logging.getLogger(__name__)
 
 #: younger blobs may be of records that are about to be written
 YOUNGEST = timedelta(hours=1)
-#: what decoding a blob raises that is not one
-UNREADABLE = (KeyError, TypeError, ValueError)
-_STATES = ("ok", "unconverged", "failed")
-#: fields without which a record is of no use, and what they are
-_NEEDED: dict[str, type | tuple[type, ...]] = {
-    "schema_version": int,
-    "property": str,
-    "sources": list,
-    "potential": dict,
-    "settings": dict,
-    "blobs": dict,
-    "result": dict,
-    "attempts": int,
-    "elements": list,
-}
 
 
 @dataclass
@@ -54,6 +40,8 @@ class Checked:
     """ids of blobs that no document names"""
     chunks: list[Any] = field(default_factory=list)
     """ids of files of GridFS that have chunks only"""
+    broken: list[Any] = field(default_factory=list)
+    """ids of files of GridFS that lack some of theirs"""
 
     @property
     def is_sound(self) -> bool:
@@ -99,46 +87,37 @@ def check_store(results: ResultStore) -> Checked:
         missing = [n for n, b in blobs.items() if isinstance(b, str) and b in broken]
         absent = {blob for blob in ids if blob not in there}
         if absent:  # or written since
-            absent -= _present(results, absent)
+            absent -= results.blobs.there(absent)
             missing += [name for name, blob in blobs.items() if blob in absent]
         if missing:
             found.gone[f"{collection} {key}"] = missing
     for head in results.runs.collection.find():
         named |= pieces(head)
-    found.orphans = [blob for blob, old in there.items() if old and blob not in named]
-    found.chunks = loose
+    found.orphans = [blob for blob, free in there.items() if free and blob not in named]
+    found.chunks, found.broken = loose, list(broken.values())
     return found
-
-
-def problem(record: Mapping[str, Any]) -> str | None:
-    """What makes a record useless, if anything does."""
-    if record.get("state") not in _STATES:
-        return f"its state is {record.get('state')!r}"
-    for name, kind in _NEEDED.items():
-        if not isinstance(record.get(name), kind):
-            return f"its {name} is {record.get(name)!r:.40}"
-    if not record["potential"].get("digest"):
-        return "its potential has no digest"
-    if record["state"] == "ok" and not record["result"]:
-        return "its result is empty"
-    for name, blob in record["blobs"].items():
-        try:
-            if not isinstance(blob, str):
-                decode(blob)
-        except UNREADABLE as error:
-            return f"its blob {name!r} cannot be read ({type(error).__name__}: {error})"
-    return None
 
 
 @patient
 def clean(results: ResultStore, found: Checked) -> None:
-    """Remove blobs that no document names, chunks without a file, copies of finished runs."""
+    """Remove blobs that no document names or that are not whole, and copies of finished runs.
+
+    A damaged record is left without its state, by which whoever submits or screens sees that it is
+    to be computed again. Others may write meanwhile: what they have written since is left alone.
+    """
     results.runs.remove_finished()
-    for start in range(0, len(found.orphans), 500):
-        results.blobs.remove(found.orphans[start : start + 500])
+    results.blobs.remove_unnamed(found.orphans, _long_ago())
     data = results.blobs.data
-    if isinstance(data, GridFSStore) and found.chunks:
-        data._chunks_collection.delete_many({"files_id": {"$in": found.chunks}})
+    if isinstance(data, GridFSStore):
+        for file in found.broken:
+            data._collection.delete(file)
+        if found.chunks:
+            data._chunks_collection.delete_many({"files_id": {"$in": found.chunks}})
+    for key in found.damaged:
+        record = results.get(key)
+        if record is not None and record.get("state") in STATES and problem(record) is not None:
+            same = {name: record.get(name) for name in ("_id", "state", "last_updated")}
+            results.records.update_one(same, {"$unset": {"state": ""}})
 
 
 @patient
@@ -172,7 +151,7 @@ def migrate(results: ResultStore) -> int:
 
 def _documents(results: ResultStore) -> Iterator[tuple[str, dict[str, Any]]]:
     """Documents that may name blobs, of records all that is needed to judge them."""
-    fields = ["state", *_NEEDED]
+    fields = ["state", *NEEDED]
     for document in results.records.find({}, fields):
         yield "records", document
     for name, collection in (
@@ -183,34 +162,49 @@ def _documents(results: ResultStore) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, document
 
 
-def _blobs(results: ResultStore) -> tuple[dict[str, bool], set[str], list[Any]]:
-    """Blobs of ours: id → whether it is old; ids of those that are not whole; loose chunks."""
+def _blobs(results: ResultStore) -> tuple[dict[str, bool], dict[str, Any], list[Any]]:
+    """Blobs of ours: id → whether it may be nobody's; what is not whole; loose chunks.
+
+    What is young, or of a record that somebody computes now, may be named in a moment.
+    """
     data = results.blobs.data
+    before = _long_ago()
+    leased = {lease["_id"] for lease in results.leases.collection.find({}, {"_id": 1})}
     if not isinstance(data, GridFSStore):
-        ours = data.query({"record": {"$exists": True}}, ["blob_uuid"])
-        return {document["blob_uuid"]: True for document in ours}, set(), []
+        ours = data.query(
+            {"record": {"$exists": True}}, ["blob_uuid", "record", data.last_updated_field]
+        )
+        there = {}
+        for document in ours:
+            at = document.get(data.last_updated_field) or _made(document.get("_id"))
+            free = at < before and document["record"] not in leased
+            there[document["blob_uuid"]] = free
+        return there, {}, []
     sizes: Counter[Any] = Counter(
         chunk["files_id"] for chunk in data._chunks_collection.find({}, {"files_id": 1})
     )
-    there: dict[str, bool] = {}
-    broken: set[str] = set()
-    files = set()
-    now = datetime.now(UTC).replace(tzinfo=None)
+    there, broken, files = {}, {}, set()
     for file in data._files_collection.find({}):
         files.add(file["_id"])
         about = file.get("metadata") or {}
         # jobflow's own are named by their job
         if "blob_uuid" not in about or "job_uuid" in about:
             continue
-        blob = about["blob_uuid"]
-        there[blob] = now - file["uploadDate"] > YOUNGEST
-        if sizes[file["_id"]] < -(-file["length"] // file["chunkSize"]):
-            broken.add(blob)
-    loose = [file for file in sizes if file not in files]
-    return there, broken, loose
+        blob, n_chunks = about["blob_uuid"], -(-file["length"] // file["chunkSize"])
+        there[blob] = file["uploadDate"] < before and about.get("record") not in leased
+        its = {"files_id": file["_id"]}  # some may have come since
+        if sizes[file["_id"]] < n_chunks > data._chunks_collection.count_documents(its):
+            broken[blob] = file["_id"]
+    # of a file that is being written, the chunks come first
+    return there, broken, [n for n in sizes if n not in files and _made(n) < before]
 
 
-def _present(results: ResultStore, ids: set[str]) -> set[str]:
-    """Which of these blobs are there by now."""
-    found = results.blobs.data.query({"blob_uuid": {"$in": list(ids)}}, ["blob_uuid"])
-    return {document["blob_uuid"] for document in found}
+def _long_ago() -> datetime:
+    """What is older than this is not being written."""
+    return datetime.now(UTC).replace(tzinfo=None) - YOUNGEST
+
+
+def _made(id_: Any) -> datetime:
+    """When a document was made that MongoDB has given its id."""
+    made = id_.generation_time if isinstance(id_, ObjectId) else datetime.min
+    return made.replace(tzinfo=None)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.store.blobs import Arrays, BlobStore
+from pet_flows.store.damage import problem_in
 from pet_flows.store.writes import (
     at_once,
     blob_ids,
@@ -17,6 +22,8 @@ from pet_flows.store.writes import (
     refuse_large,
     update_all,
 )
+
+logger = logging.getLogger(__name__)
 
 #: a record and its blobs by name
 Computed = tuple[Mapping[str, Any], Mapping[str, Arrays]]
@@ -40,11 +47,11 @@ def put_records(records: Any, blobs: BlobStore, computed: Sequence[Computed]) ->
         refuse_large(record, f"Record {record['_id']}")
         sources = [Source(**source).model_dump() for source in record["sources"]]
         documents[record["_id"]] = ({**record, "sources": distinct_sources(sources)}, arrays)
-    old = {
-        head["_id"]: head
+    old = [
+        head["_id"]
         for keys in chunks(list(documents))
-        for head in records.find({"_id": {"$in": keys}}, {"state": 1, "blobs": 1})
-    }
+        for head in records.find({"_id": {"$in": keys}}, {"_id": 1})
+    ]
     new = [
         {**document, "blobs": blobs.write(key, arrays)}
         for key, (document, arrays) in documents.items()
@@ -54,7 +61,7 @@ def put_records(records: Any, blobs: BlobStore, computed: Sequence[Computed]) ->
     again = [*old, *insert_new(records, new)]
     with at_once(records):
         for key in again:
-            _replace(records, blobs, documents[key], old.get(key))
+            _replace(records, blobs, documents[key])
         more = [(key, source) for key in again for source in documents[key][0]["sources"]]
         update_all(records, [_referred(*one) for one in more])
 
@@ -66,32 +73,48 @@ def add_sources(records: Any, given: Sequence[tuple[str, Mapping[str, Any]]]) ->
 
 
 def _replace(
-    records: Any,
-    blobs: BlobStore,
-    computed: tuple[dict[str, Any], Mapping[str, Arrays]],
-    old: Mapping[str, Any] | None,
+    records: Any, blobs: BlobStore, computed: tuple[dict[str, Any], Mapping[str, Arrays]]
 ) -> None:
-    """Replace a record that is there and worse, all but its sources."""
+    """Replace a record that is there and worse, or damaged: all but its sources."""
     record, arrays = computed
     key = record["_id"]
-    old = old or _head(records, key)
-    # a record without any of the known states is damaged, and replaced by whatever there is
     lasting = [s for s, rank in _RANK.items() if rank >= max(1, _RANK[record["state"]])]
-    if old is not None and old.get("state") in lasting:
-        return
-    written = {**record, "blobs": blobs.write(key, arrays)}
-    content = {k: v for k, v in written.items() if k not in ("_id", "sources", "attempts")}
-    replaced = records.update_one(
-        {"_id": key, "state": {"$nin": lasting}}, {"$set": content, "$inc": {"attempts": 1}}
-    )
-    if replaced.matched_count:
-        blobs.remove(blob_ids(old) - blob_ids(written))
-    else:  # by another process, with a result as good: its blobs stay, not ours
-        blobs.remove(blob_ids(written) - blob_ids(_head(records, key)))
+    written: dict[str, Any] | None = None
+    while True:
+        old = records.find_one({"_id": key})
+        said = None if old is None else problem_in(old, blobs)
+        if old is not None and said is None and old["state"] in lasting:
+            if written is not None:  # by another process, with a result as good: its blobs stay
+                blobs.remove(blob_ids(written) - blob_ids(old))
+            return
+        if written is None:
+            written = {**record, "blobs": blobs.write(key, arrays)}
+        if old is None:  # somebody removed it
+            if not insert_new(records, [written]):
+                return
+            continue
+        before = old.get("attempts")
+        new = {
+            **written,
+            "sources": distinct_sources([*_sound_sources(old), *record["sources"]]),
+            "attempts": 1 + (before if isinstance(before, int) else 0),
+        }
+        # whatever changes a record changes its time: nobody has meanwhile
+        same = {"_id": key, **{name: old.get(name) for name in ("state", "last_updated")}}
+        if records.replace_one(same, new).matched_count:
+            if said is not None:
+                logger.warning("Record %s was damaged (%s), and is replaced", key, said)
+            blobs.remove(blob_ids(old) - blob_ids(written))
+            return
 
 
-def _head(records: Any, key: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = records.find_one({"_id": key}, {"state": 1, "blobs": 1})
+def _sound_sources(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sources of a record that may be damaged."""
+    listed = record.get("sources")
+    found = []
+    for source in listed if isinstance(listed, list) else []:
+        with suppress(ValidationError, TypeError):
+            found.append(Source(**source).model_dump())
     return found
 
 

@@ -16,6 +16,7 @@ from pet_flows.store.batches import Batches
 from pet_flows.store.blobs import Arrays, BlobStore
 from pet_flows.store.campaigns import Campaigns
 from pet_flows.store.collections import Connected, connect, ensure_indexes
+from pet_flows.store.damage import usable
 from pet_flows.store.leases import Leases
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.meaning import refusals_said, refuse_impossible
@@ -95,6 +96,8 @@ class ResultStore:
     def needs(self, keys: Sequence[str], retry_failed: bool = False) -> list[str]:
         """Which of these records are to be computed, in the given order, each once.
 
+        Damaged ones are, as if they were not there.
+
         Parameters
         ----------
         keys
@@ -106,12 +109,15 @@ class ResultStore:
         most = get_settings().max_attempts
         done = set()
         wanted = list(dict.fromkeys(keys))
-        fields = {"state": 1, "retryable": 1, "attempts": 1}
-        for chunk in chunks(wanted):
-            for head in self.records.find({"_id": {"$in": chunk}}, fields):
-                if not is_to_be_repeated(head, retry_failed, most):
-                    done.add(head["_id"])
+        for key, head in self.usable(wanted, ("state", "retryable", "attempts")).items():
+            if not is_to_be_repeated(head, retry_failed, most):
+                done.add(key)
         return [key for key in wanted if key not in done]
+
+    @patient
+    def usable(self, keys: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Fields of those of the records that are there and whole; see `store.damage.usable`."""
+        return usable(self.records, self.blobs, keys, fields)
 
     @patient
     def existing(

@@ -134,8 +134,7 @@ class RunBackup:
         for name, parts in new.items():
             for id_, part in zip(ids[name], parts, strict=True):
                 content = encode({"bytes": np.frombuffer(part, np.uint8)})
-                document = {"blob_uuid": id_, "record": self.key, "name": name, "data": content}
-                self._runs.blobs.data.update(document, key="blob_uuid")
+                self._runs.blobs.put(id_, self.key, name, content)
         before = pieces(old) if old is not None else set()
         kept = old["frames"] if old is not None and follows else []
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -15,8 +14,6 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.records.build import MAX_DOCUMENT
 from pet_flows.records.schema import SOURCE_IDENTITY
 from pet_flows.store.sqlite_collection import SqliteCollection
-
-logger = logging.getLogger(__name__)
 
 #: MongoDB's code of a key that is there
 _DUPLICATE = 11000
@@ -112,8 +109,10 @@ def chunks[T](items: list[T], size: int = 1000) -> Iterable[list[T]]:
 
 def blob_ids(record: Mapping[str, Any] | None) -> set[str]:
     """Ids of the blobs in the store ``data`` that a document names, if it is there."""
-    named = ((record or {}).get("blobs") or {}).values()
-    return {blob for blob in named if isinstance(blob, str)}
+    named = (record or {}).get("blobs")
+    if not isinstance(named, Mapping):  # of a damaged one
+        return set()
+    return {blob for blob in named.values() if isinstance(blob, str)}
 
 
 def distinct_sources(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -125,20 +124,17 @@ def distinct_sources(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def is_to_be_repeated(head: Mapping[str, Any], retry_failed: bool, most: int) -> bool:
-    """Whether a record with these fields is computed again: it failed, or is damaged.
+    """Whether a record that is whole and has these fields is computed again: it failed.
 
     Parameters
     ----------
     head
-        ``_id``, ``state``, ``retryable``, ``attempts``, as far as it has them.
+        ``state``, ``retryable``, ``attempts``.
     retry_failed
         Whether every failed one is.
     most
         Attempts, where it is not.
     """
-    if head.get("state") not in ("ok", "unconverged", "failed"):
-        logger.warning("Record %s is damaged and is computed again.", head["_id"])
-        return True
     worth_it = retry_failed or (head.get("retryable") and head.get("attempts", 1) < most)
     return bool(head["state"] == "failed" and worth_it)
 

@@ -91,7 +91,7 @@ def test_a_damaged_record_is_repaired_by_computing_it_again(results, caplog, los
     results.put(document, blobs)
     results.records.update_one({"_id": key}, {"$unset": {lost: "", "state": ""}})
     assert results.needs([key]) == [key]
-    assert f"Record {key} is damaged" in caplog.text
+    assert f"Damaged records are computed again: {key}: its state is None" in caplog.text
     results.put(document, blobs)
     found = results.get(key)
     assert (found["state"], len(found["sources"])) == ("ok", 1)
