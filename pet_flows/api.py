@@ -216,23 +216,25 @@ def _start(given: Any) -> _Start:
     from pymatgen.io.ase import AseAtomsAdaptor
 
     from pet_flows.inputs.structure import as_input
+    from pet_flows.records.structures import atoms_of_structure
 
     if isinstance(given, PropertyResult):
         if given.structure is None:
             why = f"The {given.property} it starts from is {given.state}: {given.message}"
             return _Start(given.formula, problem=(f"parent_{given.state}", why))
-        found = AseAtomsAdaptor.get_atoms(given.structure, msonable=False)
+        found = atoms_of_structure(given.structure)
         return _Start(given.formula, found, dict(given.inherited))
     if isinstance(given, Atoms):
         return _Start(given.get_chemical_formula(mode="hill", empirical=True), given)
     if isinstance(given, Molecule):
         found = AseAtomsAdaptor.get_atoms(given, msonable=False)
+        found.info = {"charge": given.charge, "spin_multiplicity": given.spin_multiplicity}
         return _Start(given.composition.reduced_formula, found)
     if isinstance(given, Structure):
         read, formula = as_input(given), given.composition.reduced_formula
         if read.problem is not None or read.structure is None:
             return _Start(formula, problem=read.problem)
-        return _Start(formula, AseAtomsAdaptor.get_atoms(read.structure, msonable=False))
+        return _Start(formula, atoms_of_structure(read.structure))
     raise PetFlowsError(
         f"A {type(given).__name__} is not a structure: give a pymatgen Structure, an ASE Atoms, a "
         "result of pet_flows, or a list of these."

@@ -58,6 +58,8 @@ def build_pet(
     pet = PET(hypers, dataset_info(types, tensors, variants)).eval().to(torch.float64)
     for layer in pet.backend.gnn_layers:
         layer.edge_embedder.weight.data.mul_(roughness)
+    if pet.backend.system_conditioning is not None:  # zero until it is trained
+        torch.nn.init.normal_(pet.backend.system_conditioning.project[2].weight)
     return pet
 
 

@@ -161,6 +161,11 @@ def validation_errors(model: Energies, data: Batches) -> tuple[float, float]:
     return float(torch.cat(energies).mean()), float(torch.cat(forces).mean())
 
 
+def any_rotation(which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Orthogonal matrices ``(S, 3, 3)``, evenly distributed, reflections among them."""
+    return np.asarray(np.linalg.qr(rng.normal(size=(len(which), 3, 3)))[0])
+
+
 class Run:
     """Weights, their average, the optimizers, and how far the schedule has come."""
 
@@ -219,16 +224,19 @@ class Run:
 
 def train(
     run: Run, training: Batches, often: np.ndarray, held: Batches, seconds: float, file: Path,
-    clock: Callable[[], float],
+    clock: Callable[[], float], frames: Callable[..., np.ndarray] = any_rotation,
 ) -> None:  # fmt: skip
-    """Train until so much time is used up, compilation and validation aside."""
+    """Train until so much time is used up, compilation and validation aside.
+
+    ``frames`` gives the orientations ``(S, 3, 3)`` in which structures ``(S,)`` are shown.
+    """
     compiled: dict[int, Any] = {}
     queue: list[np.ndarray] = []
     errors, told, start = torch.zeros(3), run.used, clock()
     while run.used < seconds:
         queue = queue or packed(training, often, run.rng)
         which = queue.pop()
-        turns = np.linalg.qr(run.rng.normal(size=(len(which), 3, 3)))[0]
+        turns = frames(which, run.rng)
         width = WIDTHS[int(np.searchsorted(WIDTHS, training.widths[which].max()))]
         batch = training.take(which, ROWS, width, SLOTS, turns)
         t = run.used / seconds

@@ -123,6 +123,7 @@ def _structures(given: list[str] | None, elements: frozenset[int]) -> dict[str, 
     from pet_flows.errors import PetFlowsError
     from pet_flows.inputs.prototypes import build_prototype
     from pet_flows.inputs.sources import read_inputs
+    from pet_flows.records.structures import atoms_of_structure
 
     if given:
         chosen: dict[str, Atoms] = {}
@@ -136,7 +137,7 @@ def _structures(given: list[str] | None, elements: frozenset[int]) -> dict[str, 
                 while name in chosen:  # polymorphs share their formula
                     n += 1
                     name = f"{one.label} ({n})"
-                chosen[name] = AseAtomsAdaptor.get_atoms(one.structure, msonable=False)
+                chosen[name] = atoms_of_structure(one.structure)
         return chosen
     from ase.data import chemical_symbols
 

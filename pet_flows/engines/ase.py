@@ -15,6 +15,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.geometry.electrons import described, told
 from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.models.spec import PotentialSpec
 
@@ -58,6 +59,13 @@ class SymmetrizedCalculator(Calculator):
         self._inherited = inherited
         self._bound: tuple[Any, Any] | None = None
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation; another charge or spin is a change too."""
+        changed: list[str] = super().check_state(atoms, tol)
+        if not changed and self.atoms is not None and told(atoms.info) != told(self.atoms.info):
+            changed = ["initial_charges"]
+        return changed
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -67,6 +75,12 @@ class SymmetrizedCalculator(Calculator):
         """Fill ``results`` with fresh arrays (eV, eV/Å, eV/Å³)."""
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
+        if ignored := set(told(self.atoms.info)) - set(self.potential.takes):
+            warnings.warn(
+                f"The model takes no {' and no '.join(sorted(ignored))}: what the structure says "
+                f"of it ({described(told(self.atoms.info))}) is not part of the calculation.",
+                stacklevel=2,
+            )
         evaluation = self._evaluate(self.atoms)
         self.results = {
             "energy": evaluation.energy,

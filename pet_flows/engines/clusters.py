@@ -108,5 +108,5 @@ def _cut(graph: Graphs, field: np.ndarray) -> Graphs:
     )  # fmt: skip
     return Graphs(
         graph.numbers[chosen], graph.positions[chosen], graph.cells, graph.pbc,
-        np.array([int(field.sum())]), (bonds,),
+        np.array([int(field.sum())]), (bonds,), graph.electrons,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from pet_flows.engines.surroundings import Surroundings
+from pet_flows.geometry.electrons import NEUTRAL, electrons_of, told
 from pet_flows.symmetrization.strategy import Bound
 
 
@@ -27,11 +28,17 @@ class System:
     bound: Bound
     surroundings: Surroundings | None = field(default=None, repr=False)
     """what is kept of its neighbours while it moves"""
+    electrons: tuple[int, int] = (0, 1)
+    """charge and spin multiplicity, for models that take them"""
 
     @classmethod
     def of(cls, atoms: Atoms, bound: Bound) -> System:
         """System of an ASE structure, whose arrays it shares."""
-        return cls(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, bound)
+        said = electrons_of(atoms.info)
+        return cls(
+            atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, bound,
+            electrons=(said["charge"], said["spin_multiplicity"]),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -66,7 +73,10 @@ class System:
     @property
     def atoms(self) -> Atoms:
         """The geometry as an ASE structure of its own."""
-        return Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
+        info = told(dict(zip(NEUTRAL, self.electrons, strict=True)))
+        return Atoms(
+            numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc, info=info
+        )
 
     @property
     def volume(self) -> float:
@@ -90,6 +100,8 @@ class Batch:
         ``(N,)``; ``(N, 3)`` Å, of all.
     cells, pbc
         ``(S, 3, 3)`` Å; ``(S, 3)`` bool.
+    electrons
+        ``(S, 2)`` int, charges and spin multiplicities.
     """
 
     def __init__(self, systems: Sequence[System]):
@@ -99,6 +111,7 @@ class Batch:
         self.positions = np.concatenate([system.positions for system in systems])
         self.cells = np.stack([system.cell for system in systems])
         self.pbc = np.stack([system.pbc for system in systems])
+        self.electrons = np.array([system.electrons for system in systems])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ backward pass takes ∂E/∂Q = T_k Q_k and ∂E/∂W = f through the strategy, 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ from pet_flows.engines.evaluation import Batch, Evaluation, System
 from pet_flows.engines.finish import evaluations
 from pet_flows.engines.graphs import Graphs
 from pet_flows.engines.memory import Memory, is_out_of_memory
+from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.raw import RawModel
 from pet_flows.engines.rows import Rows
 from pet_flows.engines.sums import Sums
 from pet_flows.engines.surroundings import NeighbourLists
 from pet_flows.errors import StructureError
+from pet_flows.geometry.electrons import NEUTRAL, refuse_in_supercells
 from pet_flows.symmetrization.batch import BatchBound, BatchPlan, join
 from pet_flows.symmetrization.spec import parse_spec
 from pet_flows.symmetrization.strategy import Bound, Strategy
@@ -144,13 +147,20 @@ class Evaluator:
     def _graphs(self, batch: Batch, plan: BatchPlan) -> Graphs:
         """What is evaluated of each structure, with its neighbours."""
         numbers, positions, cells = batch.numbers, batch.positions, batch.cells
+        takes = isinstance(self.raw, MetatomicRaw) and bool(self.raw.takes)
+        told = takes & (batch.electrons != tuple(NEUTRAL.values())).any(1)
+        if told.any():
+            for s in np.nonzero(told & (plan.sites != batch.sizes))[0]:
+                electrons = dict(zip(NEUTRAL, batch.electrons[s].tolist(), strict=True))
+                refuse_in_supercells(electrons, "Evaluating the primitive cell of a larger one")
         if plan.atoms is not None and plan.bases is not None:
             chosen = plan.atoms.numpy()
             numbers, positions = numbers[chosen], positions[chosen]
             cells = plan.bases @ cells
         self.memory.refuse_lists(plan.sites, cells, batch.pbc)
         kept = [system.surroundings for system in batch.systems]
-        return self._neighbours.graphs(numbers, positions, cells, batch.pbc, plan.sites, kept)
+        graphs = self._neighbours.graphs(numbers, positions, cells, batch.pbc, plan.sites, kept)
+        return replace(graphs, electrons=batch.electrons) if told.any() else graphs
 
     def _run(self, copies: np.ndarray, cut: Parts, sums: Sums, forces: bool) -> None:
         """Evaluate one chunk and add it up; halve it when memory runs out."""

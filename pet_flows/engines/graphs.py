@@ -41,6 +41,8 @@ class Graphs:
     sizes: np.ndarray
     """(S,) int, atoms of each"""
     pairs: tuple[Pairs, ...]
+    electrons: np.ndarray | None = None
+    """(S, 2) int, charges and spin multiplicities; None for neutral singlets"""
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -85,6 +87,7 @@ class Graphs:
         return Graphs(
             self.numbers[atoms], self.positions[atoms], self.cells[chosen], self.pbc[chosen],
             sizes, tuple(_taken(pairs, which, moved) for pairs in self.pairs),
+            None if self.electrons is None else self.electrons[which],
         )  # fmt: skip
 
     def _slice(self, first: int, end: int) -> Graphs:
@@ -102,6 +105,7 @@ class Graphs:
         return Graphs(
             self.numbers[atoms], self.positions[atoms], self.cells[own], self.pbc[own],
             self.sizes[own], tuple(lists),
+            None if self.electrons is None else self.electrons[own],
         )  # fmt: skip
 
 
@@ -128,6 +132,7 @@ def together(graphs: Sequence[Graphs]) -> Graphs:
                 np.concatenate([p.counts for p in each]),
             )
         )
+    electrons = [g.electrons for g in graphs if g.electrons is not None]
     return Graphs(
         torch.cat([g.numbers for g in graphs]),
         torch.cat([g.positions for g in graphs]),
@@ -135,4 +140,5 @@ def together(graphs: Sequence[Graphs]) -> Graphs:
         torch.cat([g.pbc for g in graphs]),
         np.concatenate([g.sizes for g in graphs]),
         tuple(lists),
+        np.concatenate(electrons) if electrons else None,
     )

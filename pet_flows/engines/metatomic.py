@@ -13,24 +13,27 @@ from pet_flows.engines.graphs import Graphs
 from pet_flows.engines.raw import Copies, RawResult, default_dtype
 from pet_flows.engines.surroundings import Lists
 from pet_flows.errors import PetFlowsError
+from pet_flows.geometry.electrons import NEUTRAL
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel, ModelOutput, System
 
 
-#: inputs besides atoms, and what a model takes where they are not given: a neutral singlet
-NEUTRAL = {"charge": 0, "spin_multiplicity": 1}
+#: units of the inputs besides atoms
+UNITS = {"charge": "e", "spin_multiplicity": ""}
 
 
 @contextmanager
 def errors_of_the_model() -> Iterator[None]:
-    """Raise what an exported model refuses as RuntimeError: TorchScript's own error is none."""
+    """Raise what a model refuses as RuntimeError, as it would be in TorchScript or outside."""
     try:
         yield
     except torch.jit.Error as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         said = next((line for line in reversed(lines) if "Error: " in line), lines[-1])
         raise RuntimeError(said.partition("Error: ")[2] or said) from error
+    except ValueError as error:  # such as a charge that it was not trained for
+        raise RuntimeError(str(error)) from error
 
 
 def beside_energy(key: str, what: str) -> str:
@@ -93,7 +96,7 @@ class MetatomicRaw:
                 "This model gives no per-atom energies, which symmetrization needs: use another."
             )
         inputs = set(model.requested_inputs(use_new_names=True))
-        self.assumed = {name: value for name, value in NEUTRAL.items() if name in inputs}
+        self.takes = tuple(name for name in NEUTRAL if name in inputs)
         if wanted := ", ".join(sorted(inputs - NEUTRAL.keys())):
             raise PetFlowsError(
                 f"This model needs {wanted} with each structure, and pet_flows has none to give: "
@@ -222,12 +225,31 @@ class MetatomicRaw:
             ]
             for pairs in graphs.pairs
         ]  # fmt: skip
-        return [
+        found = [
             self._system(numbers[s], x, cell, graphs.pbc[s], [each[s] for each in lists])
             for s, x, cell in zip(
                 copies.owners.tolist(), positions.split(copies.sizes.tolist()), cells, strict=True
             )
         ]
+        if self.takes and graphs.electrons is not None:
+            for s, system in zip(copies.owners.tolist(), found, strict=True):
+                self._tell(system, graphs.electrons[s])
+        return found
+
+    def _tell(self, system: System, electrons: np.ndarray) -> None:
+        """Add the charge and spin multiplicity ``(2,)`` of a system, as far as it is asked."""
+        from metatensor.torch import Labels, TensorBlock, TensorMap
+
+        one = torch.zeros(1, 1, dtype=torch.int32, device=self.device)
+        for name, value in zip(NEUTRAL, electrons.tolist(), strict=True):
+            if name in self.takes:
+                block = TensorBlock(
+                    torch.full((1, 1), value, dtype=self.dtype, device=self.device),
+                    Labels("system", one), [], Labels(name, one),
+                )  # fmt: skip
+                data = TensorMap(Labels("_", one), [block])
+                data.set_info("unit", UNITS[name])
+                system.add_data(name, data)
 
     def _system(
         self,

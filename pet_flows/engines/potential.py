@@ -66,9 +66,9 @@ class Potential:
         return self.resolved.functional
 
     @property
-    def assumed(self) -> dict[str, int] | None:
-        """Inputs of the model besides atoms, as they are for every structure; None without any."""
-        return (self.raw.assumed or None) if isinstance(self.raw, MetatomicRaw) else None
+    def takes(self) -> tuple[str, ...]:
+        """Inputs of the model besides atoms: ``charge`` and ``spin_multiplicity``, or none."""
+        return self.raw.takes if isinstance(self.raw, MetatomicRaw) else ()
 
     @property
     def cutoff(self) -> float:

@@ -134,7 +134,7 @@ def symmetrized_model(
     chunks = [chunk_atoms or CHUNK_ATOMS[d] for d in DEVICES]
     module = SymmetrizedModule(
         model.module, frames, key, old.outputs[key].unit, lists,
-        (chunks[0], chunks[1]),
+        (chunks[0], chunks[1]), model.requested_inputs(use_new_names=True),
     )  # fmt: skip
     try:
         with warnings.catch_warnings():

@@ -119,8 +119,11 @@ class SymmetrizedModule(torch.nn.Module):
         Neighbour lists that ``inner`` and ``frames`` ask for.
     chunk_atoms
         Atoms in one call of ``inner``, on a CPU and on other devices.
+    inputs
+        What ``inner`` takes with each system, which no rotation changes.
     """
 
+    _inputs: dict[str, ModelOutput]
     _lists: list[NeighborListOptions]
     _request: dict[str, ModelOutput]
 
@@ -132,8 +135,10 @@ class SymmetrizedModule(torch.nn.Module):
         unit: str,
         lists: list[NeighborListOptions],
         chunk_atoms: tuple[int, int],
+        inputs: dict[str, ModelOutput] | None = None,
     ):
         super().__init__()
+        self._inputs = inputs or {}
         self.inner = inner
         self.frames = frames
         self._output = output
@@ -145,6 +150,11 @@ class SymmetrizedModule(torch.nn.Module):
     def requested_neighbor_lists(self) -> list[NeighborListOptions]:
         """Neighbour lists of the model and of its frames."""
         return self._lists
+
+    @torch.jit.export
+    def requested_inputs(self) -> dict[str, ModelOutput]:
+        """Inputs of the model besides atoms."""
+        return self._inputs
 
     def forward(
         self,
@@ -222,6 +232,8 @@ class SymmetrizedModule(torch.nn.Module):
                 x = (leaf.detach() @ work.rotation(k)).to(system.positions.dtype)
                 own.append(x.requires_grad_(leaf.requires_grad))
             rotated = System(system.types, own[0], own[1], system.pbc)
+            for name in system.known_data():  # charge, spin multiplicity: no rotation changes them
+                rotated.add_data(name, system.get_data(name))
             for number, options in enumerate(self._lists):
                 old = system.get_neighbor_list(options)
                 vectors = own[2 + number].reshape(-1, 3, 1)

@@ -1,4 +1,4 @@
-"""Reduce a structure to elements, cell and positions; find what makes it impossible to compute."""
+"""Reduce a structure to what a potential sees; find what makes it impossible to compute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
 from pet_flows.errors import StructureError
+from pet_flows.geometry.electrons import told
 from pet_flows.geometry.sound import refuse_crowded, refuse_flat
+from pet_flows.records.structures import electrons_in, with_electrons
 
 _CALLED = {
     "magmom": "magnetic moments",
@@ -26,7 +28,7 @@ _MAY_BE_ZERO = {"magnetic moments", "charges", "velocities"}
 
 
 def strip(structure: Structure) -> tuple[Structure, list[str]]:
-    """Keep elements, cell and positions of a structure; name what it held besides.
+    """Keep elements, cell, positions, charge and spin of a structure; name what it held besides.
 
     Oxidation states and moments go *before* symmetry is sought: they would make bcc iron with
     Fe²⁺ and Fe³⁺ a primitive cubic crystal.
@@ -62,14 +64,15 @@ def strip(structure: Structure) -> tuple[Structure, list[str]]:
                 element = Element.from_Z(element.Z)
             amounts[element] = amounts.get(element, 0.0) + occupancy
         species.append(Composition(amounts))
-    if structure._charge:
-        drop("total charge")
+    electrons = electrons_in(structure)
+    if structure._charge and "charge" not in electrons:
+        drop("a total charge that is no whole number")
     for name, values in structure.site_properties.items():
         called = _CALLED.get(name, f"site property {name}")
         if _says_something(values, zeros_count=called not in _MAY_BE_ZERO):
             drop(called)
     bare = Structure(structure.lattice, species, structure.frac_coords)
-    return bare, dropped
+    return with_electrons(bare, electrons), dropped
 
 
 def find_problem(structure: Structure) -> tuple[str, str] | None:
@@ -150,7 +153,8 @@ def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
     # solved here because ASE's get_scaled_positions completes and wraps
     scaled = np.linalg.solve(cell.T, atoms.positions.T).T
     symbols = ["X0+" if symbol == "X" else symbol for symbol in atoms.symbols]
-    return Structure(Lattice(cell, pbc=tuple(atoms.pbc)), symbols, scaled), dropped
+    structure = Structure(Lattice(cell, pbc=tuple(atoms.pbc)), symbols, scaled)
+    return with_electrons(structure, told(atoms.info)), dropped
 
 
 def _element(specie: Element | Species | DummySpecies) -> Element | DummySpecies:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.geometry.electrons import NEUTRAL
 from pet_flows.jobs.caution import MODEL, Caution, FreshProcess, lent
 from pet_flows.jobs.entries import Entry
 from pet_flows.jobs.observe import tell_progress
@@ -54,9 +55,19 @@ def compute_records(
     """
     from pet_flows.properties.outcome import Outcome
     from pet_flows.records.build import build_record
+    from pet_flows.records.structures import electrons_in
 
     if not asked:
         return
+
+    takes: tuple[str, ...] = ()
+
+    def told(entry: Entry) -> dict[str, int] | None:
+        structure = entry.given.structure
+        if structure is None or not takes:
+            return None
+        given = {**NEUTRAL, **electrons_in(structure)}
+        return {name: given[name] for name in takes}
 
     def finish(entries: list[Entry], outcome: Outcome, device: str | None) -> Computed:
         first = entries[0]
@@ -65,7 +76,7 @@ def compute_records(
             input_structure=first.given.structure,
             property=maker.property_name,
             settings=settings,
-            potential={**potential.as_record(), "assumed": assumed},
+            potential={**potential.as_record(), "assumed": told(first)},
             parent=first.parent,
             sources=[maker.source(entry.given.source) for entry in entries],
             dropped=first.given.dropped,
@@ -74,7 +85,7 @@ def compute_records(
         )
         return first, record, blobs
 
-    sound, assumed = [], None
+    sound = []
     for entries in asked:
         given = entries[0].given
         if given.problem is not None or given.structure is None:
@@ -90,7 +101,7 @@ def compute_records(
         return
     caution = lent() or Caution()
     loaded = _loaded(potential, maker, caution)
-    assumed = loaded.assumed
+    takes = loaded.takes
     first = [entries[0] for entries in sound]
     for index, outcome in _outcomes(maker, first, settings, loaded, runs, caution):
         if lent() is None or not caution.holds_back(first[index].key, outcome.reason):
@@ -221,6 +232,7 @@ def _of_the_job(error: Exception) -> bool:
 
 
 def _atoms(entry: Entry) -> Atoms:
-    from pymatgen.io.ase import AseAtomsAdaptor
+    from pet_flows.records.structures import atoms_of_structure
 
-    return AseAtomsAdaptor.get_atoms(entry.given.structure, msonable=False)  # type: ignore[arg-type]
+    assert entry.given.structure is not None
+    return atoms_of_structure(entry.given.structure)

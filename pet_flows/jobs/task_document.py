@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.models.resolve import ResolvedPotential
+from pet_flows.records.structures import atoms_of_structure
 
 if TYPE_CHECKING:
     from atomate2.forcefields.schemas import ForceFieldTaskDocument
@@ -44,7 +44,7 @@ def task_document(
     from pet_flows.engines.potential import get_potential
 
     loaded = get_potential(potential)
-    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    atoms = atoms_of_structure(structure)
     bound = loaded.bind(atoms, record.get("symmetry_reference") or None)
     evaluation = loaded.evaluator.evaluate([System.of(atoms, bound)])[0]
     stress = np.zeros((3, 3)) if evaluation.stress is None else evaluation.stress

@@ -11,6 +11,7 @@ from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluator import refuse_unknown
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import refuse_vacuum
+from pet_flows.geometry.electrons import electrons_of, told
 from pet_flows.geometry.neighbours import check_searchable
 from pet_flows.geometry.sound import refuse_crowded, refuse_flat
 
@@ -34,7 +35,7 @@ def check(atoms: Atoms, elements: Collection[int] | None = None) -> None:
     ------
     StructureError
         ``empty``, ``not_finite_input``, ``unknown_element``, ``degenerate_cell``,
-        ``not_searchable`` or ``overlapping_atoms``.
+        ``bad_electrons``, ``not_searchable`` or ``overlapping_atoms``.
     """
     if len(atoms) == 0:
         raise StructureError("empty", "The structure has no atoms; give one that has.")
@@ -47,6 +48,7 @@ def check(atoms: Atoms, elements: Collection[int] | None = None) -> None:
             )
     if elements is not None:
         refuse_unknown(atoms, elements)
+    electrons_of(atoms.info)
     refuse_flat(atoms.cell.array, atoms.pbc)
     check_searchable(atoms.positions, atoms.cell.array, atoms.pbc)
     refuse_crowded(atoms.symbols, atoms.positions, atoms.cell.array, atoms.pbc)
@@ -81,12 +83,13 @@ def require_crystal(atoms: Atoms, what: str, cutoff: float | None = None) -> Non
 
 
 def bare(atoms: Atoms) -> Atoms:
-    """Copy with species, positions, cell and periodicity only, in float64."""
+    """Copy with species, positions, cell, periodicity, charge and spin only, in float64."""
     return Atoms(
         numbers=atoms.numbers,
         positions=np.array(atoms.positions, dtype=np.float64),
         cell=np.array(atoms.cell.array, dtype=np.float64),
         pbc=atoms.pbc,
+        info=told(atoms.info),
     )
 
 

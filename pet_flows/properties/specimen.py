@@ -27,6 +27,7 @@ from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
+from pet_flows.geometry.electrons import described, refuse_in_supercells
 from pet_flows.properties.ahead import in_order, processes_for
 from pet_flows.properties.batch import too_large
 from pet_flows.properties.outcome import Outcome, failure
@@ -105,6 +106,7 @@ class _Making:
     symprec: float | None
     keep_volume: bool
     repeats: Callable[[Atoms], tuple[int, int, int]] | None
+    takes: tuple[str, ...]
 
     def __call__(
         self, item: tuple[int, Atoms, dict[str, Any] | None] | Outcome
@@ -125,10 +127,18 @@ class _Making:
             atoms = bare(given)
         else:
             atoms, group, notes = snapped(given, self.symprec)
+        if ignored := {k: v for k, v in atoms.info.items() if k not in self.takes}:
+            notes += (
+                f"The model takes no {' and no '.join(ignored)}: that this structure has "
+                f"{described(atoms.info)} is not part of the calculation.",
+            )
+        atoms.info = {k: v for k, v in atoms.info.items() if k in self.takes}
         if self.keep_volume and group is not None:
             atoms = scaled(atoms, given.get_volume() / atoms.get_volume())
         if self.repeats is not None:
             n = self.repeats(atoms)
+            if n != (1, 1, 1):
+                refuse_in_supercells(atoms.info, "A trajectory")
             atoms = atoms.repeat(n)
             known = None if known is None else inherited_by_supercell(known, np.diag(n))
         bound = self.bind(atoms, known, None if self.repeats is not None else group)
@@ -202,5 +212,6 @@ def specimens(
     items = (checked(index, given) for index, given in enumerate(structures))
     # elements are checked here already, and the model stays here
     bind = potential.evaluator.strategy.bind if processes else potential.bind
-    making = _Making(bind, require, symprec, keep_volume, repeats)
+    takes = potential.takes if loaded else ()
+    making = _Making(bind, require, symprec, keep_volume, repeats, takes)
     yield from in_order(making, items, processes)

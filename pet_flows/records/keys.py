@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.settings import PropertySettings
+from pet_flows.records.structures import electrons_in
 
 #: digits that count: Å in the cell, fractions of a lattice vector in positions
 RESOLUTION = 1e-8
@@ -40,8 +41,9 @@ def digest(value: Any, length: int = 32) -> str:
 
 
 def structure_digest(structure: Structure) -> str:
-    """Digest of ordered elements, cell and fractional coordinates, nothing else.
+    """Digest of ordered elements, cell and fractional coordinates, and of charge and spin.
 
+    Charge and spin multiplicity count where they are given and not those of a neutral singlet.
     Coordinates are rounded at 1e-8 and taken modulo one along periodic axes, so that an atom at
     0.0, -0.0, 1.0 or 0.999999999 is the same atom. Which axes are periodic counts only where
     one of them is not.
@@ -49,7 +51,7 @@ def structure_digest(structure: Structure) -> str:
     Parameters
     ----------
     structure
-        Oxidation states, moments, charges and site properties do not count.
+        Oxidation states, moments, charges of sites and their properties do not count.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def structure_digest(structure: Structure) -> str:
     }
     if not periodic.all():
         content["pbc"] = periodic.tolist()
-    return digest(content)
+    return digest(content | electrons_in(structure))
 
 
 def input_digest(

@@ -60,7 +60,7 @@ class UsedPotential(Strict):
     functional: str | None = None
     run_type: str | None = None
     assumed: dict[str, int] | None = None
-    """of a model that takes ``charge`` and ``spin_multiplicity``: those of every structure"""
+    """of a model that takes ``charge`` and ``spin_multiplicity``: those that it was told"""
 
 
 class Spread(Strict):

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.crystallography.spacegroups import space_groups
+from pet_flows.geometry.electrons import NEUTRAL, told
 
 #: symprec of the two space groups, Å
 TIGHT, LOOSE = 1e-5, 0.1
@@ -21,17 +23,42 @@ MAX_SYMMETRY_ATOMS = 2000
 
 
 def bare(structure: Structure) -> Structure:
-    """Elements, cell and positions, in the same order; nothing else."""
+    """Elements, cell, positions, in the same order, charge and spin; nothing else."""
     species = [site.species.element_composition for site in structure]
-    return Structure(structure.lattice, species, structure.frac_coords)
+    kept = Structure(structure.lattice, species, structure.frac_coords)
+    return with_electrons(kept, electrons_in(structure))
+
+
+def electrons_in(structure: Structure) -> dict[str, int]:
+    """Charge and spin multiplicity that a structure was given, as far as it is no neutral singlet.
+
+    Oxidation states give no charge.
+    """
+    return told({**structure.properties, "charge": structure._charge or 0})
+
+
+def with_electrons(structure: Structure, electrons: Mapping[str, int]) -> Structure:
+    """The same structure, with the charge and spin multiplicity that it is given."""
+    if "charge" in electrons:
+        structure._charge = electrons["charge"]  # set_charge() is the same
+    structure.properties |= {k: v for k, v in electrons.items() if k != "charge"}
+    return structure
+
+
+def atoms_of_structure(structure: Structure) -> Atoms:
+    """Make ASE's atoms of a structure, with its charge and spin; inverse of the next."""
+    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    atoms.info = dict(electrons_in(structure))
+    return atoms
 
 
 def structure_of_atoms(atoms: Atoms) -> Structure:
     """Make a structure of ASE's atoms, neither wrapped nor reordered."""
     lattice = _lattice(atoms.cell.array, atoms.pbc)
-    return Structure(
+    found = Structure(
         lattice, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True
     )
+    return with_electrons(found, told(atoms.info))
 
 
 def structure_arrays(structure: Structure) -> dict[str, np.ndarray]:
@@ -40,9 +67,12 @@ def structure_arrays(structure: Structure) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        ``species`` (N,) text, ``cell`` (3, 3) Å, ``positions`` (N, 3) fractional, ``pbc`` (3,).
+        ``species`` (N,) text, ``cell`` (3, 3) Å, ``positions`` (N, 3) fractional, ``pbc`` (3,), and
+        ``charge`` and ``spin_multiplicity`` of what is no neutral singlet.
     """
+    electrons = {name: np.array(value) for name, value in electrons_in(structure).items()}
     return {
+        **electrons,
         "species": np.array(
             [site.specie.symbol if site.is_ordered else site.species.formula for site in structure]
         ),
@@ -56,7 +86,8 @@ def structure_of_arrays(arrays: Mapping[str, np.ndarray]) -> Structure:
     """Inverse of `structure_arrays`."""
     lattice = _lattice(arrays["cell"], arrays["pbc"])
     species = [Composition(str(name)) for name in arrays["species"]]
-    return Structure(lattice, species, arrays["positions"])
+    electrons = {name: int(arrays[name]) for name in NEUTRAL if name in arrays}
+    return with_electrons(Structure(lattice, species, arrays["positions"]), electrons)
 
 
 def space_group(structure: Structure | None) -> dict[str, int | None] | None:

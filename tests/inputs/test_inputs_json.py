@@ -43,7 +43,7 @@ def test_json_shapes_and_their_identifiers(tmp_path, quartz):
     assert read_inputs([str(tmp_path / "three.json")])[0].source["task_id"] == "mp-9"
 
 
-def test_json_spins_charges_and_site_properties_are_dropped(tmp_path, quartz):
+def test_json_spins_and_site_properties_are_dropped_and_a_charge_is_kept(tmp_path, quartz):
     rich = quartz.copy(site_properties={"magmom": [0.0, 1.0, 0, 0], "coordination": [2, 4, 2, 4]})
     rich.add_oxidation_state_by_element({"Si": 4, "O": -2})
     rich.add_spin_by_element({"Si": 1})
@@ -53,11 +53,14 @@ def test_json_spins_charges_and_site_properties_are_dropped(tmp_path, quartz):
     assert set(found.dropped) == {
         "oxidation states",
         "spins",
-        "total charge",
         "magnetic moments",
         "site property coordination",
     }
     assert same(found.structure, quartz)
+    assert found.structure.charge == 1
+    rich.set_charge(0.5)
+    (tmp_path / "a.json").write_text(rich.to_json())
+    assert "a total charge that is no whole number" in only(tmp_path / "a.json").dropped
 
 
 def test_mixed_valence_on_one_site_is_one_whole_atom(tmp_path):

@@ -64,7 +64,7 @@ class AsePotential:
 
     elements = frozenset({13, 28, 29, 46, 47, 78, 79})
     cutoff = reach = 6.0
-    assumed = None
+    takes = ()
     device = torch.device("cpu")
 
     def __init__(self, calculator: Callable[[], Calculator] = EMT):

@@ -14,6 +14,7 @@ from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
+from pet_flows.geometry.electrons import refuse_in_supercells
 from pet_flows.properties.phonon.declaration import SupercellSettings
 from pet_flows.properties.phonon.force_constants import Harmonic, harmonic
 from pet_flows.properties.specimen import Specimen
@@ -110,7 +111,14 @@ def displaced_systems(
 
 
 def primitive_of(atoms: Atoms) -> Atoms:
-    """Primitive cell of a crystal whose symmetry is exact, neither rotated nor shifted."""
+    """Primitive cell of a crystal whose symmetry is exact, neither rotated nor shifted.
+
+    Raises
+    ------
+    StructureError
+        ``charged_supercell``: it has a charge or spin that the model takes.
+    """
+    refuse_in_supercells(atoms.info, "What vibrates in supercells")
     found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions)
     return Atoms(
         numbers=atoms.numbers[found.atoms],

@@ -1,0 +1,84 @@
+"""Charge and spin of a structure: what a model may be told besides where its atoms are.
+
+They travel in ``Atoms.info`` under the names that metatomic has, ``charge`` and
+``spin_multiplicity`` (2S + 1; ``spin`` means the same, as in OMol25). Both are of the whole cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pet_flows.errors import StructureError
+
+#: what is meant where nothing is said: a neutral singlet
+NEUTRAL = {"charge": 0, "spin_multiplicity": 1}
+_ALSO = {"spin_multiplicity": "spin"}
+
+
+def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:
+    """Charge (e) and spin multiplicity of ``Atoms.info``.
+
+    Raises
+    ------
+    StructureError
+        ``bad_electrons``: one of them is no whole number, or the multiplicity is below 1.
+    """
+    found = {}
+    for name, usual in NEUTRAL.items():
+        given = info.get(name, info.get(_ALSO.get(name, name)))
+        try:
+            value = usual if given is None else float(given)
+            sound = value == int(value) and (name == "charge" or value >= 1)
+        except (TypeError, ValueError, OverflowError):
+            sound = False
+        if not sound:
+            raise StructureError(
+                "bad_electrons",
+                f"{name} must be a whole number{'' if name == 'charge' else ', at least 1'} (got "
+                f"{given!r}): correct what the structure says, or leave it out.",
+            )
+        found[name] = int(value)
+    return found
+
+
+def told(info: Mapping[str, Any]) -> dict[str, int]:
+    """Only what differs from a neutral singlet; nothing of what cannot be understood."""
+    try:
+        found = electrons_of(info)
+    except StructureError:
+        return {}
+    return {name: value for name, value in found.items() if value != NEUTRAL[name]}
+
+
+def described(electrons: Mapping[str, int]) -> str:
+    """What a person is told of a charge and spin."""
+    both = {**NEUTRAL, **electrons}
+    return f"charge {both['charge']:+d}, spin multiplicity {both['spin_multiplicity']}"
+
+
+def refuse_in_supercells(info: Mapping[str, Any], what: str) -> None:
+    """Refuse what needs supercells of a cell that is charged or has spin.
+
+    A model takes the charge and spin of all that it is shown. Those of a supercell would be
+    multiples, which no energy by atom is independent of, and soon outside of what it knows.
+
+    Parameters
+    ----------
+    info
+        ``Atoms.info`` of the cell.
+    what
+        What needs them, as the subject of a sentence.
+
+    Raises
+    ------
+    StructureError
+        ``charged_supercell``.
+    """
+    if electrons := told(info):
+        raise StructureError(
+            "charged_supercell",
+            f"{what} needs other cells of a crystal than the one that has {described(electrons)}, "
+            "and for a model that takes these their energies would not agree: leave charge and "
+            "spin out, or use a model without.",
+        )
