@@ -15,6 +15,7 @@ import torch
 
 from pet_flows.engines.graphs import Graphs
 from pet_flows.engines.metatomic import MetatomicRaw, energy_key
+from pet_flows.engines.pet_columns import Columns
 from pet_flows.engines.pet_layers import lean
 from pet_flows.engines.raw import Copies, RawResult, default_dtype
 from pet_flows.engines.surroundings import Lists
@@ -47,8 +48,13 @@ class PETRaw:
         self._variant = variant
         self._pet = pet
         self.device = next(pet.parameters()).device
-        self._backend = lean(pet.backend) if self.device.type == "cpu" else pet.backend
         self._key = energy_key(model, variant)
+        self._backend, self._columns = pet.backend, None
+        if self.device.type == "cpu":
+            if Columns.supports(pet.backend, self._key):
+                self._columns = Columns(pet.backend, self._key)
+            else:
+                self._backend = lean(pet.backend)
         self.dtype = next(pet.parameters()).dtype
         self.cutoff = float(self._backend.cutoff)
         # messages are exchanged once more after the last layer, before they are read out
@@ -168,6 +174,8 @@ class PETRaw:
             "edge_distances": distances,
             "cutoff_factors": factors,
         }
+        if self._columns is not None:
+            return self._columns.energies(inputs) * self.scale
         nodes, edge_features = backend.calculate_features(inputs)
         # cells and owners matter to stress-like outputs only
         cells = torch.zeros(1, 3, 3, dtype=edges.dtype, device=edges.device)
