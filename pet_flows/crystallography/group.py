@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.lattice import closed, labels, multiply, products
+from pet_flows.crystallography.lattice import multiply, table_of
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.projection import Projection
 from pet_flows.crystallography.sites import EXACT, Sites
@@ -206,20 +206,24 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     numbers = atoms.numbers[primitive.atoms]
     every = atoms.positions @ np.linalg.inv(lattice)
     reference = every[primitive.atoms]
-    offset = np.rint(every - reference[primitive.image])
-    mean = np.zeros_like(reference)
-    np.add.at(mean, primitive.image, every - offset)
-    own = mean * (len(reference) / len(every))
+    own = every
+    if len(reference) < len(every):
+        offset = np.rint(every - reference[primitive.image])
+        mean = np.zeros_like(reference)
+        np.add.at(mean, primitive.image, every - offset)
+        own = mean * (len(reference) / len(every))
     (answer,) = space_groups(lattice, own, numbers, tolerance)
     if answer is None:
         return None
     rotations = answer.rotations
     if len({w.tobytes() for w in rotations}) < len(rotations):
         return None  # there is a smaller cell still: tolerances disagree, try another
-    sites = Sites(numbers, lattice, own @ lattice)
-    places = own @ rotations + answer.translations[:, None, :]
-    found, permutations = sites.match(places, 10 * tolerance + 1e-6)
-    if len(found) < len(rotations) or not _is_group(rotations, permutations):
+    permutations = answer.permutations
+    if permutations is None:
+        sites = Sites(numbers, lattice, own @ lattice)
+        places = own @ rotations + answer.translations[:, None, :]
+        _, permutations = sites.match(places, 10 * tolerance + 1e-6)
+    if not _is_group(rotations, permutations):
         return None
     shifts = _shifts(own, rotations, permutations)
     group = SpaceGroup(
@@ -230,18 +234,18 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
     # a projection that is not the same twice was none
     if np.abs(group.projection.average(snapped) - snapped).max() > 1e-9:
         return None
-    return replace(group, fractional=snapped)
+    exact = replace(group, fractional=snapped)
+    exact.__dict__["projection"] = group.projection.around(snapped)
+    return exact
 
 
 def _is_group(rotations: np.ndarray, permutations: np.ndarray) -> bool:
     """Whether operations ``(m, 3, 3)`` int, ``(m, n)`` contain their products, atoms included."""
-    if len(rotations) != len(permutations) or not len(rotations) or not closed(rotations):
+    if len(rotations) != len(permutations) or not len(rotations):
         return False
-    own = labels(rotations)
-    order = np.argsort(own)
     # the products of this one and then each of the others: f_i W V + … = f_q(p(i))
-    table = order[np.searchsorted(own[order], labels(products(rotations)))]
-    return multiply(permutations, table)
+    table = table_of(rotations)
+    return bool(table.min() >= 0) and multiply(permutations, table)
 
 
 def _shifts(own: np.ndarray, rotations: np.ndarray, permutations: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ of its cell and no round-off can change what comes out, except near a tie, which
 from __future__ import annotations
 
 import itertools
+from functools import cache, lru_cache
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -20,6 +21,7 @@ _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 AT_ONCE = 1_000_000
 
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
+_SMALL_FLOATS = _SMALL.astype(float)
 
 
 def reduced(basis: np.ndarray) -> np.ndarray:
@@ -48,19 +50,16 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
         (inf where none is below twice the tolerance).
     """
     inverse = np.linalg.inv(basis)
-    lengths = np.linalg.norm(_SMALL @ basis, axis=1)
-    own = np.linalg.norm(basis, axis=1)
     # twice the tolerance, so that what is just beyond it is seen and can be warned about
-    rows = [_SMALL[np.abs(lengths / n - 1) <= 2 * tolerance + 1e-9] for n in own]
-    ops = _combined(rows)
+    ops = _combined(_as_long(basis, basis, 2 * tolerance + 1e-9))
     deformations = inverse @ ops @ basis
     # singular values need long: first out with what is farther from orthogonal than they allow
     excess = deformations @ deformations.transpose(0, 2, 1) - np.eye(3)
     near = np.einsum("mij,mij->m", excess, excess) <= 3 * ((1 + 2 * tolerance) ** 2 - 1) ** 2 + 1e-9
     ops, deformations = ops[near], deformations[near]
     strains = np.abs(np.linalg.svd(deformations, compute_uv=False) - 1).max(1)
-    ops, strains = ops[strains <= 2 * tolerance + 1e-9], strains[strains <= 2 * tolerance + 1e-9]
     order = np.argsort(strains, kind="stable")
+    order = order[strains[order] <= 2 * tolerance + 1e-9]
     ops, strains = ops[order], strains[order]
     gap = min(TIGHT, tolerance / 100)
     for n in (order_ for order_ in _ORDERS if order_ <= len(ops)):
@@ -90,9 +89,7 @@ def mappings(
         ``(m, 3, 3)`` int W, by strain, ``W basis`` being ``onto`` but for a rotation and a strain;
         strains ``(m,)``.
     """
-    lengths = np.linalg.norm(_SMALL @ basis, axis=1)
-    rows = [_SMALL[np.abs(lengths / n - 1) <= tolerance] for n in np.linalg.norm(onto, axis=1)]
-    maps = _combined(rows)
+    maps = _combined(_as_long(basis, onto, tolerance))
     deformations = np.linalg.inv(onto) @ maps @ basis
     strains = np.abs(np.linalg.svd(deformations, compute_uv=False) - 1).max(1)
     order = np.argsort(strains, kind="stable")
@@ -102,9 +99,26 @@ def mappings(
 
 def closed(ops: np.ndarray) -> bool:
     """Whether integer matrices ``(m, 3, 3)`` contain all their products."""
-    own, wanted = np.sort(labels(ops)), labels(products(ops))
-    found = own.take(np.searchsorted(own, wanted), mode="clip")
-    return bool((found == wanted).all())
+    return bool(table_of(ops[np.argsort(labels(ops))]).min() >= 0)
+
+
+def table_of(ops: np.ndarray) -> np.ndarray:
+    """``(m, m)`` int: where among matrices ``(m, 3, 3)`` the product of a and then b is, or -1.
+
+    Crystals have few point groups, and these few matrices: each table is made once.
+    """
+    return _table(np.ascontiguousarray(ops, dtype=np.int64).tobytes())
+
+
+@lru_cache(maxsize=256)
+def _table(content: bytes) -> np.ndarray:
+    ops = np.frombuffer(content, dtype=np.int64).reshape(-1, 3, 3)
+    own, wanted = labels(ops), labels(products(ops))
+    order = np.argsort(own)
+    found = order.take(np.searchsorted(own[order], wanted), mode="clip")
+    table = np.where(own[found] == wanted, found, -1)
+    table.flags.writeable = False
+    return table
 
 
 def multiply(permutations: np.ndarray, table: np.ndarray) -> bool:
@@ -133,11 +147,28 @@ def labels(ops: np.ndarray) -> np.ndarray:
     return ops.reshape(*ops.shape[:-2], 9) @ 32.0 ** np.arange(9)
 
 
+def _as_long(basis: np.ndarray, onto: np.ndarray, tolerance: float) -> list[np.ndarray]:
+    """Small vectors, by their places, as long as each of ``onto (3, 3)`` up to a strain."""
+    lengths = np.linalg.norm(_SMALL_FLOATS @ basis, axis=1)
+    near = np.abs(lengths / np.linalg.norm(onto, axis=1)[:, None] - 1) <= tolerance
+    return [np.nonzero(row)[0] for row in near]
+
+
 def _combined(rows: list[np.ndarray]) -> np.ndarray:
-    """All matrices ``(m, 3, 3)`` of determinant ±1 with one of ``rows[i]`` as their row i."""
-    normals = np.cross(rows[0][:, None], rows[1][None])
-    chosen = np.nonzero(np.abs(normals @ rows[2].T) == 1)
-    return np.stack([r[c] for r, c in zip(rows, chosen, strict=True)], axis=1)
+    """All matrices ``(m, 3, 3)`` of determinant ±1 with one of the vectors ``rows[i]`` as row i.
+
+    Vectors are given by their places among the small ones.
+    """
+    chosen = np.nonzero(_unimodular()[np.ix_(*rows)])
+    return _SMALL[np.stack([r[c] for r, c in zip(rows, chosen, strict=True)], axis=1)]
+
+
+@cache
+def _unimodular() -> np.ndarray:
+    """``(124, 124, 124)`` bool, which three small vectors have the determinant ±1."""
+    normals = np.cross(_SMALL[:, None], _SMALL[None])
+    found: np.ndarray = np.abs(normals @ _SMALL.T) == 1
+    return found
 
 
 def canonical_bases(metric: np.ndarray) -> np.ndarray:
@@ -159,10 +190,9 @@ def canonical_bases(metric: np.ndarray) -> np.ndarray:
     given = np.linalg.cholesky(metric)
     basis = reduced(given)
     scale = abs(np.linalg.det(basis)) ** (2 / 3)
-    squares = ((_SMALL @ basis) ** 2).sum(1)
-    own = (basis**2).sum(1)
-    rows = [_SMALL[np.abs(squares - n) <= TIGHT * scale] for n in own]
-    combos = _combined(rows)
+    squares = ((_SMALL_FLOATS @ basis) ** 2).sum(1)
+    near = np.abs(squares - (basis**2).sum(1)[:, None]) <= TIGHT * scale
+    combos = _combined([np.nonzero(row)[0] for row in near])
     gram = combos @ (basis @ basis.T) @ combos.transpose(0, 2, 1) / scale
     for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
         equal = gram[:, i, j] <= gram[:, i, j].min() + TIGHT

@@ -6,6 +6,8 @@ orientation are kept.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,6 +73,11 @@ def find_primitive(
     if is_primitive_by_formula(numbers):
         return whole
     sites = Sites(numbers, cell, positions)
+    # all there can be, atoms of one element being what tells the least of them apart
+    rarest = sites.rarest
+    if len(_of_few(sites, sites.fractional[rarest] - sites.fractional[rarest[0]],
+                   MARGIN * max(tolerance, EXACT))) < 2:  # fmt: skip
+        return whole
     like = rarest_class(sites.numbers, sites.cell, positions, tolerance)
     shifts = sites.fractional[like] - sites.fractional[like[0]]
     # the last is exact, where the translations there are do form a lattice
@@ -97,7 +104,7 @@ def find_primitive(
 
 def is_primitive_by_formula(numbers: np.ndarray) -> bool:
     """Whether a cell of these atoms holds one formula unit, so that no translation divides it."""
-    return bool(np.gcd.reduce(np.unique(numbers, return_counts=True)[1]) == 1)
+    return math.gcd(*Counter(numbers.tolist()).values()) == 1
 
 
 def _without_doubt(sites: Sites, shifts: np.ndarray, tolerance: float) -> Primitive | None:

@@ -7,6 +7,7 @@ cell setting and orientation, which standardizing routines do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Protocol
 
 import numpy as np
@@ -42,9 +43,18 @@ class Projection:
         self._rotations = np.concatenate([g.rotations for g in groups]).astype(float)
         self._shifts = np.concatenate([g.shifts.reshape(-1, 3) for g in groups])
         self._supercells = np.stack([g.primitive.supercell for g in groups])
-        self._fractional = np.concatenate([g.fractional for g in groups])
-        own = self._fractional[self.symmetry.atoms]
-        self._offset = np.rint(self._fractional - own[self.symmetry.image])
+        self._place(np.concatenate([g.fractional for g in groups]))
+
+    def _place(self, fractional: np.ndarray) -> None:
+        self._fractional = fractional
+        own = fractional[self.symmetry.atoms]
+        self._offset = np.rint(fractional - own[self.symmetry.image])
+
+    def around(self, fractional: np.ndarray) -> Projection:
+        """The same against other positions ``(N, 3)`` of the atoms, from which they unwrap."""
+        other = copy(self)
+        other._place(fractional)
+        return other
 
     def cells(self, cells: np.ndarray) -> np.ndarray:
         """Nearest cells ``(S, 3, 3)`` of these symmetries, without rotating them.

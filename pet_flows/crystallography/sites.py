@@ -28,6 +28,11 @@ class Sites:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def rarest(self) -> np.ndarray:
+        """``(m,)`` int, the atoms of the element that has the fewest."""
+        return min(self._members.values(), key=len)
+
     def match(self, places: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
         """For sets of places, which of them are the structure, and by which permutation.
 

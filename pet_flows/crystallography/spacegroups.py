@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -58,6 +58,8 @@ class Answer:
     """(m, 3, 3) int W"""
     translations: np.ndarray
     """(m, 3) t"""
+    permutations: np.ndarray | None = None
+    """(m, n), of the atoms, where that is known"""
 
     @classmethod
     def of(cls, number: Any, international: Any, columns: Any, translations: Any) -> Answer:
@@ -129,27 +131,28 @@ def _agreed(
     loose = _moyopy(cell, places, kinds, high)
     if loose is None or loose.number < FIRST_ORTHORHOMBIC:
         return None
-    if _holds(loose, cell, places, kinds, EXACTLY * low):
-        return loose
+    permutations = _permutations(loose, cell, places, kinds, EXACTLY * low)
+    if permutations is not None:
+        return replace(loose, permutations=permutations)
     exact = _moyopy(cell, places, kinds, low)
     if exact is None or loose.number != exact.number:
         return None
     return exact if len(loose.rotations) == len(exact.rotations) else None
 
 
-def _holds(
+def _permutations(
     answer: Answer, lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, within: float
-) -> bool:
-    """Whether all operations map lattice and atoms on themselves within a distance in Å."""
+) -> np.ndarray | None:
+    """``(m, n)``, if all operations map lattice and atoms on themselves within a distance in Å."""
     metric = lattice @ lattice.T
     rotations = answer.rotations.astype(float)
     change = np.abs(rotations @ metric @ rotations.swapaxes(1, 2) - metric).max((1, 2))
     if (change > within * np.sqrt(metric.trace())).any():
-        return False
+        return None
     sites = Sites(numbers, lattice, fractional @ lattice)
     places = fractional @ rotations + answer.translations[:, None]
-    _, residual = sites.nearest(places, np.arange(len(numbers)))
-    return bool(residual.max() <= within)
+    permutations, residual = sites.nearest(places, np.arange(len(numbers)))
+    return permutations if residual.max() <= within else None
 
 
 @lru_cache(maxsize=530)

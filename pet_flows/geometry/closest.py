@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from pet_flows.geometry.boxes import completed
 
 #: Å; atoms closer than this are one atom written twice (H2, the shortest bond, has 0.74)
 OVERLAP = 0.5
+#: atoms of which all pairs are sooner looked at than a tree is made
+FEW = 48
 
 _AROUND = np.array(list(product((-1, 0, 1), repeat=3)))
 
@@ -57,22 +60,38 @@ def closest_pair(
         if shortest < within:
             own = Pair(0, 0, shortest)
     scaled = positions @ inverse
-    scaled -= np.floor(scaled) * periodic
-    scaled[:, periodic] = np.where(scaled[:, periodic] >= 1.0, 0.0, scaled[:, periodic])
-    # along the normals of the cell's faces two atoms are no farther apart than they are
-    tree = cKDTree(scaled * heights, boxsize=np.where(periodic, heights, 0.0))
-    pairs = tree.query_pairs(within, p=np.inf, output_type="ndarray")
+    pairs = _every_pair(len(scaled)) if len(scaled) <= FEW else _near(
+        scaled, periodic, heights, within
+    )  # fmt: skip
     if not len(pairs):
         return own
     offsets = scaled[pairs[:, 0]] - scaled[pairs[:, 1]]
     offsets -= np.rint(offsets) * periodic
     vectors = (offsets[:, None] + images) @ box
-    distances = np.linalg.norm(vectors, axis=2).min(1)
-    nearest = int(np.argmin(distances))
+    squares = np.einsum("pia,pia->pi", vectors, vectors).min(1)
+    nearest = int(squares.argmin())
     first, second = sorted(pairs[nearest].tolist())
-    found = Pair(first, second, float(distances[nearest]))
+    found = Pair(first, second, float(np.sqrt(squares[nearest])))
     best = found if own is None or found.distance < own.distance else own
     return best if best.distance < within else None
+
+
+@lru_cache(maxsize=FEW + 1)
+def _every_pair(n: int) -> np.ndarray:
+    """``(n (n - 1) / 2, 2)`` int."""
+    return np.stack(np.triu_indices(n, 1), 1)
+
+
+def _near(
+    scaled: np.ndarray, periodic: np.ndarray, heights: np.ndarray, within: float
+) -> np.ndarray:
+    """Pairs ``(p, 2)`` int, all that may be nearer to each other than ``within`` among them."""
+    inside = scaled - np.floor(scaled) * periodic
+    inside[:, periodic] = np.where(inside[:, periodic] >= 1.0, 0.0, inside[:, periodic])
+    # along the normals of the cell's faces two atoms are no farther apart than they are
+    tree = cKDTree(inside * heights, boxsize=np.where(periodic, heights, 0.0))
+    pairs: np.ndarray = tree.query_pairs(within, p=np.inf, output_type="ndarray")
+    return pairs
 
 
 def _heights(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -95,4 +95,6 @@ def refuse_crowded(
 
 def content_of(cell: np.ndarray, periodic: np.ndarray) -> float:
     """Volume, area or length that the periodic axes enclose, in Å to their number."""
+    if periodic.all():
+        return abs(float(np.linalg.det(cell)))
     return float(np.linalg.svd(np.asarray(cell, dtype=float)[periodic], compute_uv=False).prod())

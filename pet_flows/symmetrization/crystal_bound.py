@@ -209,22 +209,20 @@ class CrystalBound:
     ) -> Subgroup | None:
         """The symmetry of a structure whose space group is known; None if that is not exact."""
         primitive = group.primitive
-        alone = np.arange(len(primitive.atoms))[None]
         if self._oriented:
-            found = Subgroup(primitive, np.array([0]), alone)
-        else:
-            # W of the primitive basis b in that of the reference: b = M h0 F
-            change = primitive.basis @ self.setting
-            integers = np.rint(np.linalg.inv(change) @ group.rotations @ change)
-            place = self.reference.places(integers)
-            order = np.argsort(place)
-            if place[order[0]] != 0 or (np.diff(place[order]) == 0).any():
-                return None
-            found = Subgroup(primitive, place[order], group.permutations[order])
-            if not found.is_group(self.reference.table):
-                return None
-        held = Symmetries([self], [found])
-        return found if held.residual(positions, cell[None], rotation[None])[0] <= EXACT else None
+            alone = Subgroup(primitive, np.array([0]), np.arange(len(primitive.atoms))[None])
+            return alone if primitive.residual(positions, cell) <= EXACT else None
+        # W of the primitive basis b in that of the reference: b = M h0 F
+        change = primitive.basis @ self.setting
+        place = self.reference.places(np.rint(np.linalg.inv(change) @ group.rotations @ change))
+        order = np.argsort(place)
+        if place[order[0]] != 0 or (np.diff(place[order]) == 0).any():
+            return None
+        # they have all their products, being those of a space group in another basis
+        matrices = rotation.T @ self.reference.holohedry[place] @ rotation
+        if group.projection.symmetry.residual(positions, cell[None], matrices)[0] > EXACT:
+            return None
+        return Subgroup(primitive, place[order], group.permutations[order])
 
     def _inherited(self, parent: Subgroup) -> Subgroup:
         """What of a parent's symmetry, found under another variant perhaps, this one has."""

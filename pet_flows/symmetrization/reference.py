@@ -18,9 +18,9 @@ from pet_flows.crystallography.lattice import (
     TIGHT,
     canonical_bases,
     labels,
-    products,
     pseudo_symmetry,
     reduced,
+    table_of,
 )
 
 #: version of the rule by which references are made; part of their digest
@@ -59,14 +59,15 @@ class CrystalReference:
     @cached_property
     def holohedry(self) -> np.ndarray:
         """``(m, 3, 3)`` orthogonal matrices g of :attr:`integers`."""
-        rough = np.linalg.solve(self.h0, self.integers @ self.h0)
-        left, _, right = np.linalg.svd(rough)
-        return left @ right
+        rough = np.linalg.inv(self.h0) @ self.integers @ self.h0
+        for _ in range(2):  # Newton's steps to the orthogonal factor, which is very near
+            rough = 1.5 * rough - 0.5 * rough @ rough.transpose(0, 2, 1) @ rough
+        return rough
 
     @cached_property
     def table(self) -> np.ndarray:
         """``(m, m)`` int: ``table[a, b]`` is the index of ``g_a g_b``."""
-        return self.places(products(self.integers))
+        return table_of(self.integers)
 
     def places(self, integers: np.ndarray) -> np.ndarray:
         """Where among :attr:`integers` matrices ``(..., 3, 3)`` are; -1 for others."""
