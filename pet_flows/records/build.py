@@ -202,6 +202,9 @@ def _complete(
 
 #: BSON's own types, which are kept as they are
 _OWN = frozenset({type(None), bool, int, float, str, datetime})
+_LISTS = (list, tuple, set, frozenset)
+#: those of which none is NaN or infinite
+_ALWAYS_FINITE = frozenset({int, str})
 
 
 def plain(value: Any) -> Any:
@@ -212,13 +215,15 @@ def plain(value: Any) -> Any:
     TypeError
         There is no such type in BSON.
     """
-    if type(value) in _OWN:
+    kind = type(value)
+    if kind in _OWN:
         return value
-    if isinstance(value, list | tuple | set | frozenset):
+    if kind is list or isinstance(value, _LISTS):
         # most of what there is are rows of numbers
-        own = _OWN.issuperset(map(type, value))
-        return list(value) if own else [plain(item) for item in value]
-    if isinstance(value, Mapping):
+        if _OWN.issuperset(map(type, value)):
+            return list(value)
+        return [plain(item) for item in value]
+    if kind is dict or isinstance(value, Mapping):
         return {_safe_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.generic | np.ndarray):
         if value.dtype.kind == "f":  # long doubles too
@@ -263,10 +268,11 @@ def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
 def _finite(value: Any) -> bool:
     """Whether no float in a plain value is NaN or infinite."""
     if type(value) is list:
-        kinds = set(map(type, value))
-        if kinds == {float}:
+        if _ALWAYS_FINITE.issuperset(map(type, value)):
+            return True
+        if set(map(type, value)) == {float}:
             return all(map(math.isfinite, value))
-        return kinds <= {int, str} or all(map(_finite, value))
+        return all(map(_finite, value))
     if type(value) is dict:
         return all(map(_finite, value.values()))
     return type(value) is not float or math.isfinite(value)
