@@ -65,6 +65,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"Error: {error}")
     except BrokenPipeError:  # `| head` has seen enough
         sys.stderr.close()
+    except Exception as error:
+        errors = sys.modules.get("pymongo.errors")  # no database was asked without it
+        if errors is None or not isinstance(error, errors.PyMongoError):
+            raise
+        from pet_flows.store.access import said_of
+
+        sys.exit(f"Error: {said_of(error)}")
 
 
 def _help() -> str:

@@ -28,9 +28,12 @@ _GIVEN_UP = (
     "pet_flows.jobs.caution.FreshProcess",
     "pet_flows.store.leases.TakenOver",
 )
-#: what the machine of a worker may lack: a package, a file, space or rights on its disk
+#: what the machine of a worker may lack: a package, a file, space or rights on its disk, a user of
+#: the database who may write
 _SURROUNDINGS = (
     "ModuleNotFoundError", "ImportError", "FileNotFoundError", "PermissionError",
+    "pymongo.errors.OperationFailure: not authorized",
+    "pymongo.errors.OperationFailure: Authentication failed", "pet_flows.store.access.AccessError",
     *(f"OSError: [Errno {number}]" for number in (
         errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOSPC, errno.EROFS, errno.EDQUOT,
         errno.ESTALE,

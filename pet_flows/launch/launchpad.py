@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.settings import absolute
+from pet_flows.store.access import check_server
 from pet_flows.store.locate import configured_job_store, connect_configured, data_store
-from pet_flows.store.patience import brief, check_server
+from pet_flows.store.patience import brief
 
 if TYPE_CHECKING:
     from fireworks import FWorker, LaunchPad
@@ -31,7 +32,7 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
     Raises
     ------
     PetFlowsError
-        No file, a broken file, or no server where it points.
+        No file, a broken file, no server where it points, or one that refuses the user.
     """
     from fireworks import LaunchPad, fw_config
 
@@ -51,7 +52,12 @@ def load_launchpad(path: str | Path | None = None) -> LaunchPad:
             f"{file} is not a LaunchPad file ({type(error).__name__}: {brief(error)}): write it "
             "like configs/my_launchpad.yaml of pet-flows."
         ) from None
-    check_server(launchpad.connection, str(file))
+    # what FireWorks numbers by, without which there is no LaunchPad
+    try:
+        check_server(launchpad.connection, str(file), launchpad.name, "fw_id_assigner")
+    except PetFlowsError:
+        launchpad.connection.close()
+        raise
     use_workflow_lock()
     return launchpad
 

@@ -242,8 +242,11 @@ def _forwarding(slots: list[_Slot]) -> Iterator[threading.Event]:
 
 def _work(pipe: Connection, options: dict[str, Any]) -> None:
     """Body of a process: a worker that tells what it does through a pipe."""
+    from pymongo.errors import PyMongoError
+
     from pet_flows.jobs.observe import observers, watchers
     from pet_flows.launch.worker import run_worker
+    from pet_flows.store.access import said_of
 
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C is for whoever started it, who hands it on
@@ -267,6 +270,8 @@ def _work(pipe: Connection, options: dict[str, Any]) -> None:
         pipe.send(("done", run_worker(**options)))
     except PetFlowsError as error:
         pipe.send(("refused", str(error)))
+    except PyMongoError as error:
+        pipe.send(("refused", str(said_of(error))))
     pipe.close()
     logging.shutdown()
     sys.stdout.flush()

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.launchpad import CATEGORIES, check_set_up, load_launchpad, shared_job_store
 from pet_flows.launch.workflows import to_workflows
+from pet_flows.store.access import is_refusal, refused
 from pet_flows.store.patience import ServerAwayError, brief
 from pet_flows.store.results import ResultStore
 
@@ -171,6 +172,8 @@ def _whole(pad: LaunchPad, ids: Sequence[int], error: PyMongoError) -> int:
 
 def stopped(error: PyMongoError, arrived: int, total: int | None) -> ServerAwayError:
     """Say that a connection broke, and how many fireworks had arrived; of how many, if known."""
+    if is_refusal(error) and not arrived:
+        return refused(error)
     of = "" if total is None else f" of {total}"
     said = (
         f"{arrived}{of} fireworks were submitted; submit again when it answers, for the rest."

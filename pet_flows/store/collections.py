@@ -13,6 +13,7 @@ from maggma.core import Store
 from maggma.stores import JSONStore
 from pymongo.errors import OperationFailure
 
+from pet_flows.store.access import is_refusal, refused
 from pet_flows.store.locate import (
     configured_job_store,
     connect_configured,
@@ -153,5 +154,8 @@ def ensure_indexes(by_name: Mapping[str, Any]) -> None:
             try:
                 by_name[collection].create_index([(name, 1) for name in fields])
             except OperationFailure as error:
+                if is_refusal(error):
+                    logger.warning("indexes are not looked after: %s", refused(error))
+                    return
                 listed = ", ".join(fields)
                 logger.warning("no index on (%s) of pet_%s: %s", listed, collection, error)

@@ -12,7 +12,8 @@ from pymongo.errors import PyMongoError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.settings import get_settings
-from pet_flows.store.patience import ServerAwayError, brief, check_server, without_secrets
+from pet_flows.store.access import check_server, is_refusal, refused
+from pet_flows.store.patience import ServerAwayError, brief, without_secrets
 from pet_flows.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ def connect_configured(store: JobStore) -> None:
     Raises
     ------
     PetFlowsError
-        A part of it cannot be opened: no server, no package, no credentials.
+        A part of it cannot be opened: no server, no package, no credentials, no right to read.
     """
     try:
         store.connect()
     except (PetFlowsError, KeyboardInterrupt):
         raise
     except PyMongoError as error:
+        if is_refusal(error):
+            raise refused(error, "jobflow.yaml") from None
         raise ServerAwayError(
             f"The MongoDB named in jobflow.yaml cannot be used ({type(error).__name__}: "
             f"{brief(error)}); start it, or correct host, port, user and password there."
@@ -71,8 +74,14 @@ def connect_configured(store: JobStore) -> None:
             f"A store of jobflow.yaml ({kinds}) cannot be opened ({type(error).__name__}: "
             f"{_first_line(error)}); install the package or give the credentials that it needs."
         ) from None
-    if isinstance(store.docs_store, MongoStore) and not isinstance(store.docs_store, MemoryStore):
-        check_server(store.docs_store._collection.database.client, "jobflow.yaml")
+    docs = store.docs_store
+    if isinstance(docs, MongoStore) and not isinstance(docs, MemoryStore):
+        database = docs._collection.database
+        try:
+            check_server(database.client, "jobflow.yaml", database.name, docs.collection_name)
+        except PetFlowsError:
+            store.close()
+            raise
 
 
 def configured_job_store() -> JobStore | None:

@@ -15,6 +15,7 @@ from mongomock_ng.filtering import BsonComparable, filter_applies, iter_key_cand
 from pymongo.errors import OperationFailure
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.access import is_refusal, refused
 
 Document = dict[str, Any]
 _SORTABLE = (str, int, float, bool, datetime, ObjectId, dict, bytes)
@@ -86,6 +87,8 @@ def refusals_said() -> Iterator[None]:
     try:
         yield
     except (OperationFailure, NotImplementedError, re.error) as error:
+        if isinstance(error, OperationFailure) and is_refusal(error):
+            raise refused(error, "jobflow.yaml") from None
         said = str(error).partition(", full error:")[0].rstrip(".")
         raise PetFlowsError(f"The query must be one that MongoDB understands ({said}).") from None
 

@@ -7,15 +7,8 @@ import re
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
-import pymongo
-from pymongo.errors import (
-    AutoReconnect,
-    ConfigurationError,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-)
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.settings import get_settings
@@ -26,37 +19,10 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 #: name of a secret setting, and what stands between it and its value
 _NAMED = r"(?i)((?:password|passwd|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
-#: s to find a server that is there
-TIMEOUT = 10.0
 
 
 class ServerAwayError(PetFlowsError):
     """A database does not answer: it says nothing about the job that needed it."""
-
-
-def check_server(client: Any, named_in: str) -> None:
-    """Ask a MongoDB whether it is there.
-
-    Parameters
-    ----------
-    client
-        Of pymongo.
-    named_in
-        File in which to correct the address.
-
-    Raises
-    ------
-    ServerAwayError
-        It does not answer within 10 s, or refuses the user.
-    """
-    try:
-        with pymongo.timeout(TIMEOUT):
-            client.admin.command("ping")
-    except (PyMongoError, ConfigurationError) as error:
-        raise ServerAwayError(
-            f"The MongoDB named in {named_in} does not answer ({brief(error)}); start it, or "
-            "correct host, port, user and password there."
-        ) from None
 
 
 def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
@@ -94,12 +60,15 @@ def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 def brief(error: Exception) -> str:
     """First part of pymongo's message, which otherwise fills a screen, without passwords."""
-    said = str(error).split(" (configured timeouts", 1)[0].split(", Timeout:", 1)[0]
-    return without_secrets(said)[:200]
+    said = str(error)
+    for rest in (" (configured timeouts", ", Timeout:", ", full error:"):
+        said = said.partition(rest)[0]
+    said = re.sub(r"(to execute command) \{ (\w+).*", r"\1 \2", said, flags=re.DOTALL)
+    return " ".join(without_secrets(said).split()).rstrip(".")[:200]
 
 
 def without_secrets(text: str) -> str:
     """Text with stars for the passwords of addresses, and for the values of secret settings."""
     text = re.sub(r"(://[^\s:/@]*):[^\s/]*@", r"\1:***@", text)
-    text = re.sub(_NAMED + r"([\"']).*?\2", r"\1\2***\2", text)
+    text = re.sub(_NAMED + r"([\"']).*?(?:\2|$)", r"\1\2***\2", text, flags=re.MULTILINE)
     return re.sub(_NAMED + r"[^\s,}\"']+", r"\1***", text)

@@ -140,7 +140,7 @@ def test_an_unknown_category_is_refused(site, launchpad):
 
 
 def test_sentences(site, monkeypatch, tmp_path):
-    monkeypatch.setattr("pet_flows.store.patience.TIMEOUT", 0.5)
+    monkeypatch.setattr("pet_flows.store.access.TIMEOUT", 0.5)
     flow = site.flow(1)
     monkeypatch.setattr(fw_config, "LAUNCHPAD_LOC", None)
     with pytest.raises(PetFlowsError, match=r"There is no my_launchpad.yaml: put one into"):

@@ -14,14 +14,35 @@ import org.h2.mvstore.MVStore;
  * A server that speaks MongoDB's wire protocol, for tests: Main PORT [FILE].
  *
  * Port 0 takes a free one; the first line of output is "ready PORT". Without FILE everything is
- * in memory. It has no sessions, transactions or authentication, and ignores some index options:
- * what passes here must still be right on MongoDB.
+ * in memory. With -Dusers=NAME:PASSWORD:ROLE it lets in only these. It has no sessions or
+ * transactions, and ignores some index options: what passes here must still be right on MongoDB.
  */
 public class Main {
   static final Set<String> READS =
       Set.of(
           "find", "getMore", "aggregate", "count", "distinct", "hello", "isMaster", "ismaster",
           "ping", "listIndexes", "listCollections", "endSessions", "buildInfo", "killCursors");
+
+  /** Answers only those who say who they are, and only what they may ask. */
+  static class Guarded extends MemoryBackend {
+    private final Users users;
+
+    Guarded(String given) {
+      users = new Users(given);
+    }
+
+    @Override
+    public Document handleMessage(MongoMessage message) {
+      Document answer = users.answer(message, READS);
+      if (answer == null) {
+        answer = super.handleMessage(message);
+        if (message.getDocument().containsKey("saslSupportedMechs")) {
+          answer.append("saslSupportedMechs", List.of("SCRAM-SHA-256"));
+        }
+      }
+      return answer;
+    }
+  }
 
   /** Commits after every write, so that what was acknowledged survives a kill. */
   static class Durable extends H2Backend {
@@ -61,8 +82,13 @@ public class Main {
   }
 
   public static void main(String[] arguments) throws Exception {
+    String users = System.getProperty("users");
     AbstractMongoBackend backend =
-        arguments.length > 1 ? new Durable(MVStore.open(arguments[1])) : new MemoryBackend();
+        users != null
+            ? new Guarded(users)
+            : arguments.length > 1
+                ? new Durable(MVStore.open(arguments[1]))
+                : new MemoryBackend();
     backend.version(new Version());
     MongoServer server = new MongoServer(backend);
     server.bind("127.0.0.1", Integer.parseInt(arguments[0]));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ class NoServer(Exception):
 
 @contextmanager
 def running(
-    file: Path | None = None, port: int = 0, memory: str = "512m"
+    file: Path | None = None, port: int = 0, memory: str = "512m", users: str | None = None
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """Start the Java server; yields its URI and its process, and stops it at the end.
 
@@ -34,9 +35,13 @@ def running(
         0 takes a free one.
     memory
         That Java may take.
+    users
+        ``NAME:PASSWORD:ROLE``, with commas: only these are let in, and may ``read`` or
+        ``readWrite``; for a server in memory.
     """
     folder = built()
-    command = ["java", f"-Xmx{memory}", "-cp", f"{folder}:{folder}/lib/*", "Main", str(port)]
+    options = [f"-Xmx{memory}", *([f"-Dusers={users}"] if users else [])]
+    command = ["java", *options, "-cp", f"{folder}:{folder}/lib/*", "Main", str(port)]
     process = subprocess.Popen(
         [*command, *([str(file)] if file else [])],
         stdout=subprocess.PIPE,
@@ -86,7 +91,8 @@ def built() -> Path:
         There is no JDK, no Maven, or no network.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = cache / "pet-flows" / "mongodb_server"
+    source = b"".join(path.read_bytes() for path in _sources())
+    folder = cache / "pet-flows" / f"mongodb_server-{hashlib.sha256(source).hexdigest()[:12]}"
     if _is_built(folder):
         return folder
     missing = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
@@ -106,7 +112,8 @@ def built() -> Path:
 def _build(folder: Path) -> None:
     fetch = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies",
              f"-DoutputDirectory={folder / 'lib'}"]  # fmt: skip
-    compile_ = ["javac", "-cp", f"{folder}/lib/*", "-d", str(folder), str(HERE / "Main.java")]
+    compile_ = ["javac", "-cp", f"{folder}/lib/*", "-d", str(folder),
+                *map(str, _sources())]  # fmt: skip
     for command in (fetch, compile_):
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         if done.returncode:
@@ -128,5 +135,8 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
 
 
 def _is_built(folder: Path) -> bool:
-    made, source = folder / "Main.class", HERE / "Main.java"
-    return made.is_file() and made.stat().st_mtime >= source.stat().st_mtime
+    return (folder / "Main.class").is_file()
+
+
+def _sources() -> list[Path]:
+    return sorted(HERE.glob("*.java"))

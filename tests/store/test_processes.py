@@ -130,7 +130,7 @@ def test_a_server_that_stays_away_is_a_sentence(monkeypatch):
 
 
 def test_a_server_that_is_not_there_is_noticed_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("pet_flows.store.patience.TIMEOUT", 0.3)
+    monkeypatch.setattr("pet_flows.store.access.TIMEOUT", 0.3)
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", configured(tmp_path, "mongodb://127.0.0.1:9", "x"))
     with pytest.raises(PetFlowsError, match=r"named in jobflow.yaml does not answer"):
         ResultStore.open()
