@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.io import write
+from metatomic.torch import ModelMetadata
+from metatrain.utils.metadata import merge_metadata
 from mvl_data import load, split
 from pet_batches import Batches
 from pet_step import Energies
@@ -70,6 +72,11 @@ def turned(atoms: Atoms, rotation: np.ndarray) -> Atoms:
     return copy
 
 
+def trained_on(frames: str, metadata: ModelMetadata) -> ModelMetadata:
+    """Metadata of a model that says so, by which it is refused under other symmetrizations."""
+    return merge_metadata(metadata, ModelMetadata(extra={"frames": frames}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder with mlearn_*.extxyz.gz")
@@ -95,8 +102,7 @@ def main() -> None:
         frames = Frames(training, args.frames)
         first = [rotations[0] for rotations in Frames(validation, args.frames).rotations]
         held = [turned(*pair) for pair in zip(validation, first, strict=True)]
-        extra = {**pet.metadata.extra, "frames": args.frames}
-        pet.metadata.extra = extra
+        pet.metadata = trained_on(args.frames, pet.metadata)
     run = Run(Energies(pet))
     run.rng = np.random.default_rng(args.seed)
     train(run, Batches(training, raw), repeats(training), Batches(held, raw), 60 * args.minutes,

@@ -73,6 +73,7 @@ def _show(model: str, trust: bool) -> None:
         "functional": found.functional or "not stated",
         "parameters": known.get("parameters"),
         "interaction range": f"{known['interaction_range']} Å",
+        "frames": known.get("frames"),
         **{k: v for k, v in card.items() if k not in ("elements", "functional", "path")},
     }
     width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH

@@ -79,7 +79,7 @@ class PETRaw:
             and not pet.long_range
             and pet.system_conditioning is None
             and additive <= {"CompositionModel", "ZBL"}
-            and capabilities.length_unit.lower() in ("angstrom", "a")
+            and capabilities.length_unit.lower() in ("angstrom", "a", "")  # none is Å too
             and capabilities.outputs[energy_key(model, variant)].unit == "eV"
         )
 

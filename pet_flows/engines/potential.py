@@ -16,7 +16,7 @@ from pet_flows.engines.raw import RawModel
 from pet_flows.engines.whole import WholeRaw
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.family import family_of
-from pet_flows.models.load import load_model, pick_device
+from pet_flows.models.load import load_model, pick_device, refuse_other_frames
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.spec import parse_spec
@@ -142,7 +142,10 @@ def get_potential(
 
 @lru_cache(maxsize=16)
 def _potential(resolved: ResolvedPotential, chunk_atoms: int | None) -> Potential:
-    return Potential(resolved, _raw(resolved.with_(symmetrization="none")), chunk_atoms)
+    raw = _raw(resolved.with_(symmetrization="none"))
+    if family_of(resolved.spec.model) is None:
+        refuse_other_frames(resolved, load_model(resolved))
+    return Potential(resolved, raw, chunk_atoms)
 
 
 @lru_cache(maxsize=4)

@@ -16,7 +16,7 @@ from pet_flows.engines.evaluator import CHUNK_ATOMS
 from pet_flows.engines.metatomic import MetatomicRaw, energy_key
 from pet_flows.engines.pet import PETRaw, unwrapped
 from pet_flows.errors import PetFlowsError
-from pet_flows.models.load import load_model
+from pet_flows.models.load import load_model, refuse_other_frames
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.symmetrization.crystal import Crystal
@@ -87,7 +87,9 @@ def export_model(
     # a copy on the CPU: saving moves the module it is given
     found = resolve(potential, trust=trust).with_(device="cpu")
     strategy = parse_strategy(found.spec.symmetrization)
-    exported = symmetrized_model(load_model(found), strategy, reference_atoms, chunk_atoms, found)
+    model = load_model(found)
+    refuse_other_frames(found, model)
+    exported = symmetrized_model(model, strategy, reference_atoms, chunk_atoms, found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript's own deprecation
         exported.save(str(path))
@@ -275,6 +277,8 @@ def _metadata(
     }
     if potential is not None:
         own["weights_sha256"] = potential.file.sha256
+    # what is exported can be shown in any orientation, whatever the model inside was trained on
+    kept = {name: value for name, value in dict(old.extra).items() if name != "frames"}
     name = old.name or (potential.name if potential is not None else "model")
     sentence = (
         f"Averaged over orientations by pet_flows ({strategy.spec}). First derivatives only: "
@@ -286,5 +290,5 @@ def _metadata(
         description=f"{old.description}\n\n{sentence}".strip(),
         authors=old.authors,
         references=old.references,
-        extra={**dict(old.extra), **own},
+        extra={**kept, **own},
     )

@@ -15,6 +15,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.models.family import family_of
 from pet_flows.models.resolve import ResolvedPotential, resolve
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.symmetrization.spec import parse_spec
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
@@ -158,6 +159,23 @@ def _unreadable(path: str, error: Exception) -> PetFlowsError:
     )
 
 
+def refuse_other_frames(potential: ResolvedPotential, model: AtomisticModel) -> None:
+    """Refuse a symmetrization that shows a model what it was not trained for.
+
+    Raises
+    ------
+    PetFlowsError
+        It was trained on the frames of another strategy alone (`frames` in its metadata).
+    """
+    frames = model.metadata().extra.get("frames")
+    chosen = potential.spec.symmetrization
+    if frames and not parse_spec(chosen).shows_only(parse_spec(frames)):
+        raise PetFlowsError(
+            f"{potential.name} was trained on the frames of {frames} alone, and {chosen} shows it "
+            f"others: use --symmetrize {frames}, or a model trained in all orientations."
+        )
+
+
 def describe(potential: ResolvedPotential) -> dict[str, object]:
     """Elements, architecture, parameters: what only the opened file can tell."""
     family = family_of(potential.spec.model)
@@ -166,8 +184,10 @@ def describe(potential: ResolvedPotential) -> dict[str, object]:
         interaction_range = raw.cutoff * raw.n_layers
         return {"elements": sorted(raw.atomic_types), "interaction_range": interaction_range}
     model = load_model(potential.with_(device="cpu"))
-    return {
+    found: dict[str, object] = {
         "elements": list(model.capabilities().atomic_types),
         "interaction_range": model.capabilities().interaction_range,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
+    frames = model.metadata().extra.get("frames")
+    return {**found, "frames": frames} if frames else found

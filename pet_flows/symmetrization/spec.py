@@ -92,6 +92,16 @@ class StrategySpec:
         """
         return self.kind != "ecse"
 
+    def shows_only(self, frames: StrategySpec) -> bool:
+        """Whether each orientation that it shows a model is one that another strategy shows too.
+
+        Examples
+        --------
+        >>> parse_spec("crystal:orientation").shows_only(parse_spec("crystal"))
+        True
+        """
+        return self == frames or (self.oriented and frames == _CRYSTAL)
+
     @property
     def for_dynamics(self) -> StrategySpec:
         """The one for long runs without symmetry: of ``crystal`` the oriented frame alone.

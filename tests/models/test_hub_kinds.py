@@ -1,22 +1,31 @@
 """Every kind of checkpoint that the upet hub has, with random weights and small."""
 
+import gzip
 import json
+from pathlib import Path
 
+import metatrain
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from jobflow import run_locally
 from metatomic_ase import MetatomicCalculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
+import pet_flows
 from pet_flows.audit.audit import audit
 from pet_flows.cli import main
 from pet_flows.engines.ase import SymmetrizedCalculator
+from pet_flows.engines.evaluation import System
+from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.memory import bytes_per_edge
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import Potential, get_potential
-from pet_flows.errors import PetFlowsError
+from pet_flows.engines.surroundings import graph_of
+from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.export.model import export_model
 from pet_flows.flows import ScreenMaker
 from pet_flows.inputs.structure import make_input, make_source
@@ -24,6 +33,7 @@ from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
+from pet_flows.symmetrization.crystal import inherited_by_supercell
 from tests.rough import build_pet, save_checkpoint
 
 KINDS = {
@@ -141,6 +151,99 @@ def test_it_is_exported(kind, tmp_path):
         theirs = values(MetatomicCalculator(path, device="cpu"))
     for ours, own in zip(values(SymmetrizedCalculator(resolved.spec)), theirs, strict=True):
         np.testing.assert_allclose(ours, own, atol=1e-7)
+
+
+def test_memory_of_a_call_is_known_beforehand(kind):
+    """What autograd keeps of a call, against what is estimated of its atoms and neighbours."""
+    potential = get_potential(kind[1])
+    atoms = salt() * (2, 2, 2)
+    system = System.of(atoms, potential.bind(atoms))
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        whole = potential.evaluator.evaluate([system])[0]
+    graphs = graph_of(potential.raw.lists, atoms.numbers, atoms.positions, atoms.cell.array,
+                      atoms.pbc)  # fmt: skip
+    expected = bytes_per_edge(potential.raw) * len(atoms) * graphs.widths[0]
+    assert 0.5 * sum(kept.values()) < expected < 6 * sum(kept.values())
+    # one structure to a call fits, two do not; what comes out is the same
+    tight = Evaluator(potential.raw, potential.evaluator.strategy, memory=1.2 * expected)
+    for one in tight.evaluate([system] * 3):
+        assert one.energy == pytest.approx(whole.energy, abs=1e-10)
+        np.testing.assert_allclose(one.forces, whole.forces, atol=1e-10)
+    tighter = Evaluator(potential.raw, potential.evaluator.strategy, memory=0.5 * expected)
+    with pytest.raises(StructureError, match=r"One evaluation of 16 atoms takes about .* GB"):
+        tighter.evaluate([system])
+
+
+def test_its_phonons_are_those_of_its_forces(kind):
+    """Force constants against differences of ASE's forces, on the general path."""
+    resolved = kind[1].with_(symmetrization="crystal")
+    potential = get_potential(resolved)
+    primitive = bulk("NaCl", "rocksalt", a=5.6)
+    result = pet_flows.phonon(primitive, potential, min_length=5.0, max_atoms=16, mesh=(2, 2, 2))
+    assert result.state == "ok", result.message
+    found = result.arrays["phonon"]
+    supercell = Atoms(found["supercell_numbers"], positions=found["supercell_positions"],
+                      cell=found["supercell_cell"], pbc=True)  # fmt: skip
+    reference = potential.bind(primitive).as_dict()
+    supercell.calc = SymmetrizedCalculator(
+        Potential(resolved, potential.raw.general),
+        inherited=inherited_by_supercell(reference, found["supercell_matrix"].T),
+    )
+
+    def forces(atom, displacement):
+        moved = supercell.copy()
+        moved.positions[atom] += displacement
+        moved.calc = supercell.calc
+        return moved.get_forces()
+
+    atoms = found["displaced_atoms"]
+    for atom, displacement, ours in zip(atoms, found["displacements"], found["forces"],
+                                        strict=True):  # fmt: skip
+        np.testing.assert_allclose(ours, forces(atom, displacement), atol=1e-8)
+    step = np.array([0.005, 0.0, 0.0])
+    slopes = (forces(atoms[0], -step) - forces(atoms[0], step)) / 0.01
+    constants = found["force_constants"][0][:, 0]
+    np.testing.assert_allclose(constants, slopes, atol=0.03 * abs(slopes).max())
+
+
+#: those that metatrain itself is tested with, one for each version
+OLD = {
+    f"{place.parents[2].name} {place.name.partition('_')[0].partition('-')[2]}": place
+    for kind in ("pet", "llpr")
+    for place in sorted(
+        (Path(metatrain.__file__).parent / kind).glob("tests/checkpoints/*.ckpt.gz")
+    )
+}
+
+
+@pytest.mark.parametrize("version", sorted(OLD))
+def test_every_version_of_a_checkpoint_is_on_the_fast_path(version, tmp_path):
+    path = tmp_path / "old.ckpt"
+    path.write_bytes(gzip.decompress(OLD[version].read_bytes()))
+    spec = PotentialSpec(model=str(path), symmetrization="none", device="cpu")
+    resolved = resolve(spec, trust=True)
+    potential = get_potential(resolved)
+    assert isinstance(potential.raw, MetatomicRaw if "conditioning" in version else PETRaw)
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(sorted(potential.elements), 8)
+    atoms = Atoms(kinds, positions=5 * rng.random((8, 3)), cell=5.3 * np.eye(3), pbc=True)
+    for other in (Potential(resolved, potential.raw.general), None):
+        ours, theirs = atoms.copy(), atoms.copy()
+        ours.calc = SymmetrizedCalculator(potential)
+        theirs.calc = (
+            SymmetrizedCalculator(other) if other
+            else MetatomicCalculator(potential.raw.general._model, device="cpu")
+        )  # fmt: skip
+        energy = theirs.get_potential_energy()
+        assert ours.get_potential_energy() == pytest.approx(energy, abs=1e-8)
+        np.testing.assert_allclose(ours.get_forces(), theirs.get_forces(), atol=1e-8)
 
 
 def test_variants_are_potentials_of_their_own(tmp_path):
