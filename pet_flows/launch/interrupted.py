@@ -29,10 +29,10 @@ _GIVEN_UP = (
     "pet_flows.store.leases.TakenOver",
 )
 #: what the machine of a worker may lack: a package, a file, space or rights on its disk, a user of
-#: the database who may write
+#: the database who may write, a bucket
 _SURROUNDINGS = (
     "ModuleNotFoundError", "ImportError", "FileNotFoundError", "PermissionError",
-    "pymongo.errors.OperationFailure: not authorized",
+    "botocore.exceptions.", "boto3.exceptions.", "pymongo.errors.OperationFailure: not authorized",
     "pymongo.errors.OperationFailure: Authentication failed", "pet_flows.store.access.AccessError",
     *(f"OSError: [Errno {number}]" for number in (
         errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOSPC, errno.EROFS, errno.EDQUOT,

@@ -14,6 +14,7 @@ from maggma.core import Store
 from maggma.stores import GridFSStore
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.store import buckets
 
 Arrays = Mapping[str, np.ndarray]
 #: what a document's ``blobs`` hold by name: the id of a blob, or the arrays themselves
@@ -136,6 +137,8 @@ class BlobStore:
         document[self.data.last_updated_field] = now
         if isinstance(self.data, GridFSStore):
             self.data.update(document, key="blob_uuid", additional_metadata="record")
+        elif buckets.is_bucket(self.data):
+            buckets.put(self.data, document)
         else:
             self.data.update(document, key="blob_uuid")
 
@@ -195,10 +198,16 @@ class BlobStore:
         for start in range(0, len(ids), 500):
             for old in olds:
                 some = {"blob_uuid": {"$in": list(ids[start : start + 500])}}
-                self.data.remove_docs({**some, **old})
+                self._remove({**some, **old})
 
     def remove(self, blob_ids: Iterable[str]) -> None:
         """Remove blobs that no record names."""
         ids = list(blob_ids)
         if ids:
-            self.data.remove_docs({"blob_uuid": {"$in": ids}})
+            self._remove({"blob_uuid": {"$in": ids}})
+
+    def _remove(self, criteria: dict[str, Any]) -> None:
+        if buckets.is_bucket(self.data):
+            buckets.remove(self.data, criteria)
+        else:
+            self.data.remove_docs(criteria)

@@ -14,6 +14,7 @@ from maggma.stores import GridFSStore
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SCHEMA_VERSION
+from pet_flows.store import buckets
 from pet_flows.store.damage import NEEDED, STATES, UNREADABLE, problem
 from pet_flows.store.patience import ServerAwayError, patient
 from pet_flows.store.results import ResultStore
@@ -113,6 +114,8 @@ def clean(results: ResultStore, found: Checked) -> None:
             data._collection.delete(file)
         if found.chunks:
             data._chunks_collection.delete_many({"files_id": {"$in": found.chunks}})
+    else:
+        results.blobs.remove(found.broken)
     for key in found.damaged:
         record = results.get(key)
         if record is not None and record.get("state") in STATES and problem(record) is not None:
@@ -179,7 +182,8 @@ def _blobs(results: ResultStore) -> tuple[dict[str, bool], dict[str, Any], list[
             at = document.get(data.last_updated_field) or _made(document.get("_id"))
             free = at < before and document["record"] not in leased
             there[document["blob_uuid"]] = free
-        return there, {}, []
+        whole = buckets.objects(data) if buckets.is_bucket(data) else set(there)
+        return there, {blob: blob for blob in there if blob not in whole}, []
     sizes: Counter[Any] = Counter(
         chunk["files_id"] for chunk in data._chunks_collection.find({}, {"files_id": 1})
     )

@@ -72,7 +72,7 @@ def connect_configured(store: JobStore) -> None:
         kinds = ", ".join(type(part).__name__ for part in _parts(store))
         raise PetFlowsError(
             f"A store of jobflow.yaml ({kinds}) cannot be opened ({type(error).__name__}: "
-            f"{_first_line(error)}); install the package or give the credentials that it needs."
+            f"{_first_line(error)}); install its package, or correct its place or its credentials."
         ) from None
     docs = store.docs_store
     if isinstance(docs, MongoStore) and not isinstance(docs, MemoryStore):

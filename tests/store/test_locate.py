@@ -183,7 +183,7 @@ def test_a_bucket_without_credentials_is_a_sentence(configure, tmp_path, monkeyp
       index: {{{sqlite}, path: {tmp_path}/b.db, collection_name: index}}
 """
     )
-    with pytest.raises(PetFlowsError, match=r"S3Store\) cannot be opened .*credentials that it"):
+    with pytest.raises(PetFlowsError, match=r"S3Store\) cannot be opened .*or its credentials"):
         open_job_store()
 
 
