@@ -13,21 +13,31 @@ from pet_flows.report.values import counted
 
 Seconds = Annotated[
     float,
-    typer.Option(min=0, help="How long to look: what gives no sign of life all the while is dead."),
+    typer.Option(
+        min=0,
+        help="Longest time to look. What has been silent for long is known at once; whether a "
+        "worker is alive that was heard of within the last minute shows later.",
+    ),
 ]
 
 
 def command(launchpad: LaunchpadFile = None, seconds: Seconds = LONG_ENOUGH) -> None:
     """Make ready again what dead workers had, as every idle worker does; foreign jobs are left."""
-    from pet_flows.launch.launchpad import CATEGORIES, load_launchpad
+    from pet_flows.launch.launchpad import CATEGORIES, load_launchpad, shared_job_store
     from pet_flows.launch.recovery import Recovery, watch
+    from pet_flows.store.results import ResultStore
 
     pad = load_launchpad(launchpad)
+    said: list[int] = []
 
-    def tell(left: float) -> None:
-        sys.stderr.write(f"looking for {left:.0f} s more\n")
+    def tell(n: int) -> None:
+        if n not in said[-1:]:
+            said.append(n)
+            sys.stderr.write(f"waiting for signs of life of {n}\n")
 
-    found = watch(Recovery(pad, CATEGORIES), seconds, told=tell)
+    with ResultStore.from_job_store(shared_job_store(), read_only=True) as results:
+        recovery = Recovery(pad, CATEGORIES, results.leases)
+        found = watch(recovery, seconds, told=tell)
     parts = [
         f"{counted(len(ids), 'firework')} {what} ({', '.join(map(str, ids))})"
         for what, ids in (
@@ -39,6 +49,11 @@ def command(launchpad: LaunchpadFile = None, seconds: Seconds = LONG_ENOUGH) -> 
         )
         if ids
     ]
-    if not parts and seconds < LONG_ENOUGH:
-        parts = [f"nothing yet; whether a worker is dead shows after {LONG_ENOUGH:.0f} s"]
+    if found.n_leases:
+        parts.append(f"{counted(found.n_leases, 'structure')} that dead workers had in hand")
+    if recovery.undecided:
+        parts.append(
+            f"of {recovery.undecided} it is not known yet whether they are dead, which takes up to "
+            f"{LONG_ENOUGH:.0f} s"
+        )
     typer.echo(f"Brought back: {'; '.join(parts) or 'nothing, all is well'}.")

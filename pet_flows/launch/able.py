@@ -19,6 +19,7 @@ from pet_flows.jobs.gpaw import GPAWMaker
 from pet_flows.launch.launchpad import shared_job_store
 from pet_flows.models.catalogue import find
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.store.leases import Leases
 from pet_flows.store.patience import patient
 from pet_flows.store.results import ResultStore
 
@@ -79,13 +80,20 @@ class Able:
             refuse_device(spec.device)
         self._refuse_other_database([job for job in jobs if isinstance(job, Job)])
 
-    @patient
-    def _refuse_other_database(self, jobs: Sequence[Job]) -> None:
-        """Refuse a job that starts from what the database of this worker does not have."""
+    def leases(self) -> Leases:
+        """Those of the database of this worker; PetFlowsError where it cannot be opened."""
+        return self._stores()[1].leases
+
+    def _stores(self) -> tuple[JobStore, ResultStore]:
         if self._opened is None:
             job_store = shared_job_store()
             self._opened = job_store, ResultStore.from_job_store(job_store, read_only=True)
-        job_store, results = self._opened
+        return self._opened
+
+    @patient
+    def _refuse_other_database(self, jobs: Sequence[Job]) -> None:
+        """Refuse a job that starts from what the database of this worker does not have."""
+        job_store, results = self._stores()
         given = [v for job in jobs for v in (*job.function_args, *job.function_kwargs.values())]
         batches = {item.digest for item in _inside(given) if isinstance(item, BatchReference)}
         alone = {item.digest for item in _inside(given) if isinstance(item, StructureReference)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
+from pet_flows.store.clock import now_in
 from pet_flows.store.patience import brief
 
 if TYPE_CHECKING:
@@ -22,8 +23,23 @@ _DEFAULT_HEARTBEAT = 3600
 HEARTBEAT_SAID = "pet_flows_heartbeat"
 #: heartbeats that may fail to come before its worker counts as dead
 MISSED = 4
+#: field of a launch: when its worker gave a sign of life last, by the server's clock
+ALIVE = "pet_flows_alive"
 #: s in which a worker with the usual heartbeat has shown whether it is alive
 LONG_ENOUGH = 100.0
+#: s until the next attempt where the server was away
+_AGAIN = 1.0
+
+
+def limit(field: str) -> dict[str, Any]:
+    """Expression of MongoDB: ms of silence after which the worker of a launch counts as dead."""
+    return {"$multiply": [f"${field}", 1000 * MISSED]}
+
+
+def give_sign(launchpad: LaunchPad, launch_id: int) -> None:
+    """Let the server write down that the worker of a launch is alive, if the launch still runs."""
+    mine = {"launch_id": launch_id, "state": "RUNNING"}
+    launchpad.launches.update_one(mine, now_in(ALIVE))
 
 
 def _beat(
@@ -32,10 +48,15 @@ def _beat(
     """In place of FireWorks' own, which ends for ever when the server is away once."""
     from fireworks.core import rocket
 
-    while not stop.wait(rocket.PING_TIME_SECS) and master.is_alive():
+    wait, begun = 0.0, False
+    while not stop.wait(wait) and master.is_alive():
         try:
-            rocket.do_ping(launchpad, launch_id)
+            give_sign(launchpad, launch_id)
+            if begun:  # FireWorks' own writes what the main thread writes at the beginning
+                rocket.do_ping(launchpad, launch_id)
+            wait, begun = rocket.PING_TIME_SECS, True
         except PyMongoError as error:
+            wait = min(_AGAIN, rocket.PING_TIME_SECS)
             logger.warning("no heartbeat, MongoDB does not answer: %s", brief(error))
 
 

@@ -22,6 +22,7 @@ from pet_flows.jobs.entries import StructureReference
 from pet_flows.launch.unnamed import inputs_of
 from pet_flows.records.keys import digest, input_digest
 from pet_flows.records.schema import SOURCE_IDENTITY
+from pet_flows.store.clock import Silence, no_later, now_in
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -153,21 +154,15 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[Callable[[],
     claims = launchpad.db["pet_flows_submissions"]
     launchpad.workflows.create_index("metadata.campaign")
     mine = {"_id": campaign, "owner": uuid.uuid4().hex}
-    seen: Any = None
-    since, told = time.monotonic(), False
+    silence, told = Silence(claims, "at"), False
     while True:
         try:
-            claims.insert_one({**mine, "beat": 0})
+            # there for somebody else: no match, and so a second one under the same name
+            claims.update_one(mine, now_in("at"), upsert=True)
             break
         except DuplicateKeyError:
-            now = claims.find_one({"_id": campaign})
-            if now is None:
-                continue
-            if now != seen:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > _DEAD:
-                claims.delete_one(now)
-                continue
+            for name, sign in silence.look({"_id": campaign}, 1000 * _DEAD).items():
+                claims.delete_one({"_id": name, "at": no_later(sign)})
             if not told:
                 logger.warning(
                     "another process is submitting to %s, or died doing so: waiting until it has, "
@@ -177,18 +172,15 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[Callable[[],
                 )
                 told = True
             time.sleep(0.2)
-    ended, taken = threading.Event(), threading.Event()
+    ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(_BEAT):
-            try:
-                if not claims.update_one(mine, {"$inc": {"beat": 1}}).matched_count:
-                    taken.set()
-            except PyMongoError:  # the next one may arrive
-                continue
+            with suppress(PyMongoError):  # the next one may arrive
+                claims.update_one(mine, now_in("at"))
 
     def refuse_taken() -> None:
-        if taken.is_set():
+        if not claims.update_one(mine, now_in("at")).matched_count:
             raise PetFlowsError(
                 f"This process gave no sign of life for {_DEAD:.0f} s, and another one may submit "
                 f"to {campaign} by now: submit again, and what is missing is added."

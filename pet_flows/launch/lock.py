@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.clock import now_in
 from pet_flows.store.patience import patient
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 #: s for which nothing about a locked workflow changed after which its lock is taken; who is alive
 #: holds it for some tens of milliseconds, in a workflow of thousands of fireworks for a second
 EXPIRES = 15.0
+#: field of a workflow: mark of the lock, and when it was taken, by the server's clock
+TAKEN = "pet_flows_lock"
 #: s between attempts, at most
 _LONGEST_PAUSE = 0.5
 #: fireworks of a workflow that is refreshed as a whole; a batch has as many as properties
@@ -48,7 +51,7 @@ class WorkflowLock:
         self._was_taken = False
         self.fw_id = fw_id
         self.expires = EXPIRES if expires is None else expires
-        self.mark = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.mark = f"{of_process(os.getpid())}{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> None:
         """Wait for the lock."""
@@ -79,17 +82,24 @@ class WorkflowLock:
         """Give it back, unless somebody else has taken it."""
         # FireWorks writes True where our mark was when it writes the workflow
         self.workflows.update_one(
-            {"nodes": self.fw_id, "locked": {"$in": [self.mark, True]}}, {"$unset": {"locked": ""}}
+            {"nodes": self.fw_id, "locked": {"$in": [self.mark, True]}},
+            {"$unset": {"locked": "", TAKEN: ""}},
         )
         if self._was_taken:
             found = self.workflows.find_one({"nodes": self.fw_id}, {"nodes": 1})
             refresh_all(self.launchpad, found["nodes"] if found else [])
 
     def _take(self, state: dict[str, Any]) -> bool:
+        mine = {"$set": {"locked": self.mark, f"{TAKEN}.mark": self.mark}}
         taken = self.workflows.update_one(
-            {"nodes": self.fw_id, **state}, {"$set": {"locked": self.mark}}
+            {"nodes": self.fw_id, **state}, {**mine, **now_in(f"{TAKEN}.at")}
         )
         return bool(taken.matched_count)
+
+
+def of_process(number: int) -> str:
+    """What the marks begin with of a process of this machine."""
+    return f"{platform.node()}-{number}-"
 
 
 def refresh_all(launchpad: Any, nodes: Sequence[int]) -> None:

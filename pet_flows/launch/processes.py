@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: processes in a row that end early and have stored nothing, after which no other is started
 MOST_IN_VAIN = 3
+#: s in which what a dead process had is brought back, before all of this ends
+_LONGEST = 5.0
 #: s after a signal in which processes have to be gone
 _GONE = GRACE + 4
 
@@ -112,7 +114,7 @@ def run_workers(
     gpus = visible_gpus() if "pet-gpu" in options["categories"] else []
     count = processes or max(1, len(gpus))
     slots = [_Slot(n, gpus[n % len(gpus)] if gpus else None) for n in range(count)]
-    tally = Tally()
+    tally, declaring = Tally(), []
     with _forwarding(slots) as stopped:
         for slot in slots:
             _start(slot, count, options, end)
@@ -121,12 +123,25 @@ def run_workers(
                 slot = next(slot for slot in working if slot.pipe is pipe)
                 if _hear(slot, tally) or slot.over:
                     continue
+                if slot.process.exitcode:  # it died: others need not wait until it was silent
+                    declaring.append(_declare(slot.process.pid, options))
                 if stopped.is_set() or slot.in_vain >= MOST_IN_VAIN:
                     slot.over = True
                 else:
                     _start(slot, count, options, end)
             tell(tally)
+        for thread in declaring:
+            thread.join(_LONGEST)
     return tally
+
+
+def _declare(process: int, options: dict[str, Any]) -> threading.Thread:
+    """Say that a process has died, without waiting for a database that may be away."""
+    from pet_flows.launch.declared import declare_dead
+
+    thread = threading.Thread(target=declare_dead, args=(process, options), daemon=True)
+    thread.start()
+    return thread
 
 
 def _start(slot: _Slot, count: int, options: dict[str, Any], end: float | None) -> None:

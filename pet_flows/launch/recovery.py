@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.launch.blame import DEAD, left_to_the_user
-from pet_flows.launch.heartbeat import HEARTBEAT_SAID, MISSED
+from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID, limit
 from pet_flows.launch.interrupted import CLAIM, FIELDS, is_to_be_rerun, rerun_once
-from pet_flows.launch.lock import EXPIRES, refresh_all
+from pet_flows.launch.lock import EXPIRES, TAKEN, refresh_all
+from pet_flows.store.clock import CONFIRMED, Silence, is_declared, late, no_later
+from pet_flows.store.leases import Leases
 from pet_flows.store.patience import patient
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 #: s; a checkout takes some tens of milliseconds: what is reserved so long without a launch is stuck
 STUCK_AFTER = 45.0
 
+#: field of a firework: when a worker of ours reserved it, by the server's clock
+RESERVED = "pet_flows_reserved"
 #: kind of what is looked at, and its id
 _Key = tuple[str, int]
 
@@ -41,24 +45,34 @@ class Recovered:
     interrupted: list[int] = field(default_factory=list)
     """their worker gave them up, or its connection broke, and it died before they were ready"""
 
+    n_leases: int = 0
+    """records that dead processes held as being computed"""
+
     @property
     def count(self) -> int:
-        """How many."""
-        return sum(len(getattr(self, one.name)) for one in fields(self))
+        """How many fireworks."""
+        return sum(len(ids) for ids in self._lists().values())
 
     def add(self, other: Recovered) -> None:
         """Add what was found later."""
-        for one in fields(self):
-            getattr(self, one.name).extend(getattr(other, one.name))
+        for name, ids in self._lists().items():
+            ids.extend(getattr(other, name))
+        self.n_leases += other.n_leases
+
+    def _lists(self) -> dict[str, list[int]]:
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, list)}
 
 
 class Recovery:
-    """Looks after fireworks of ours, again and again: what does not change is dead.
+    """Looks after fireworks of ours, again and again: what gives no sign of life is dead.
 
-    Clocks of machines differ. Whether a heartbeat has stopped is therefore seen here, by our own
-    clock: between looks that find the same. Several at once are harmless, because one of them alone
-    gets a launch (`pet_flows.launch.interrupted.rerun_once`); of other codes' fireworks and
-    workflows nothing is touched.
+    Workers give theirs by the clock of the server (`pet_flows.store.clock`), so that a first look
+    knows of everything that has been silent for too long; it counts when a second one a few seconds
+    later finds the same. What FireWorks alone writes, by clocks of machines that differ, is seen to
+    stand still by our own clock. Several at once are harmless, because one of them alone gets a
+    launch (`pet_flows.launch.interrupted.rerun_once`); of other codes' fireworks and workflows
+    nothing is touched.
 
     Parameters
     ----------
@@ -66,12 +80,18 @@ class Recovery:
         Where they are.
     categories
         Of the fireworks.
+    leases
+        Of the records that workers compute; those of dead ones are given back.
     """
 
-    def __init__(self, launchpad: LaunchPad, categories: Sequence[str]):
+    def __init__(
+        self, launchpad: LaunchPad, categories: Sequence[str], leases: Leases | None = None
+    ):
         self.launchpad = launchpad
         self.categories = list(categories)
+        self.leases = leases
         self._seen: dict[_Key, tuple[Any, float]] = {}
+        self._silence = Silence(launchpad.launches, ALIVE, "launch_id")
 
     def look(self) -> Recovered:
         """Bring back what has been found the same for too long."""
@@ -79,12 +99,28 @@ class Recovery:
         found.stuck = self._release_stuck()
         over, found.ended = self._ended()
         dead = self._dead()
+        begun = {("claim", launch_id) for launch_id in (*over.values(), *dead.values())}
+        self._seen = {k: v for k, v in self._seen.items() if k[0] != "claim" or k in begun}
         for fw_id, launch_id in [*over.items(), *dead.items()]:
             if self._rerun(fw_id, launch_id):
                 said = "is dead" if fw_id in dead else "died before it was ready again"
                 logger.warning("the worker of firework %d %s; it is ready for others", fw_id, said)
                 (found.dead if fw_id in dead else found.interrupted).append(fw_id)
+        if self.leases is not None:
+            found.n_leases = self.leases.free_dead()
         return found
+
+    @property
+    def undecided(self) -> int:
+        """How many things were seen last of which it is not known yet whether they are alive."""
+        leases = 0 if self.leases is None else self.leases.undecided
+        return len(self._seen) + self._silence.undecided + leases
+
+    @property
+    def suspected(self) -> bool:
+        """Whether another look in a few seconds may find something dead."""
+        leases = 0 if self.leases is None else self.leases.suspected
+        return bool(self._seen or self._silence.suspected or leases)
 
     def _dead(self) -> dict[int, int]:
         """Fireworks whose launch is one of a worker of ours that does not beat any more."""
@@ -95,19 +131,15 @@ class Recovery:
             {"state": {"$in": ["RUNNING", "RESERVED", "FIZZLED"]}}, {"fw_id": 1, "launches": 1}
         )
         by_launch = {fw["launches"][-1]: fw["fw_id"] for fw in running if fw["launches"]}
-        beats: dict[_Key, tuple[Any, float]] = {}
-        names = {"launch_id": 1, "state_history": 1, "fworker.env": 1}
-        query = {"launch_id": {"$in": list(by_launch)}, "state": "RUNNING"}
-        for launch in pad.launches.find(query, names):
-            env = (launch.get("fworker") or {}).get("env") or {}
-            if (beat := env.get(HEARTBEAT_SAID)) is not None:
-                stamps = [str(h.get("updated_on")) for h in launch["state_history"]]
-                beats["launch", launch["launch_id"]] = (max(stamps), MISSED * float(beat))
+        beat = f"fworker.env.{HEARTBEAT_SAID}"
+        query = {"launch_id": {"$in": list(by_launch)}, "state": "RUNNING", beat: {"$gt": 0}}
         dead = {}
-        for (_, launch_id), _ in self._unchanged("launch", beats):
+        for launch_id, sign in self._silence.look(query, limit(beat)).items():
             fw_id = by_launch[launch_id]
-            ended = {"state": "FIZZLED", DEAD: True}
-            pad.launches.update_one({"launch_id": launch_id, "state": "RUNNING"}, {"$set": ended})
+            same = {"launch_id": launch_id, "state": "RUNNING", ALIVE: no_later(sign)}
+            ended = {"$set": {"state": "FIZZLED", DEAD: True}}
+            if not pad.launches.update_one(same, ended).modified_count:
+                continue  # there is a sign since, or somebody else sees to it
             if (said := left_to_the_user(pad, fw_id)) is None:
                 dead[fw_id] = launch_id
                 continue
@@ -168,10 +200,14 @@ class Recovery:
         ``detect_lostruns`` and ``detect_unreserved`` look at launches only, and never see it.
         """
         stuck = {"state": "RESERVED", "launches": []}
+        long_ago = {**stuck, **late(RESERVED, 1000 * STUCK_AFTER)}
+        known = {fw["fw_id"] for fw in self._ours(long_ago, {"fw_id": 1})}
         stamps: dict[_Key, tuple[Any, float]] = {
-            ("stuck", fw["fw_id"]): (fw.get("updated_on"), STUCK_AFTER)
+            ("stuck", fw["fw_id"]): (
+                fw.get("updated_on"), CONFIRMED if fw["fw_id"] in known else STUCK_AFTER
+            )
             for fw in self._ours(stuck, {"fw_id": 1, "updated_on": 1})
-        }
+        }  # fmt: skip
         released = []
         for (_, fw_id), stamp in self._unchanged("stuck", stamps):
             same = {"fw_id": fw_id, **stuck, "updated_on": stamp}
@@ -187,15 +223,21 @@ class Recovery:
         locks: dict[_Key, tuple[Any, float]] = {}
         nodes: dict[int, list[int]] = {}
         locked = {"locked": {"$exists": True}}
-        for found in workflows.find(locked, {"nodes": 1, "locked": 1, "updated_on": 1}):
+        names = {"nodes": 1, "locked": 1, "updated_on": 1, TAKEN: 1}
+        long_ago = {**locked, **late(f"{TAKEN}.at", 1000 * EXPIRES)}
+        known = {found["nodes"][0] for found in workflows.find(long_ago, {"nodes": 1})}
+        for found in workflows.find(locked, names):
             if next(self._ours({"fw_id": {"$in": found["nodes"]}}, {"fw_id": 1}), None):
                 stamp = (found["locked"], found.get("updated_on"))
-                locks["lock", found["nodes"][0]] = (stamp, EXPIRES)
+                taken, patience = found.get(TAKEN) or {}, EXPIRES
+                if taken.get("mark") == found["locked"] and found["nodes"][0] in known:
+                    patience = 0 if is_declared(taken["at"]) else CONFIRMED
+                locks["lock", found["nodes"][0]] = (stamp, patience)
                 nodes[found["nodes"][0]] = found["nodes"]
         released = []
         for (_, fw_id), (mark, updated_on) in self._unchanged("lock", locks):
             same = {"nodes": fw_id, "locked": mark, "updated_on": updated_on}
-            if workflows.update_one(same, {"$unset": {"locked": ""}}).modified_count:
+            if workflows.update_one(same, {"$unset": {"locked": "", TAKEN: ""}}).modified_count:
                 logger.warning("the workflow of firework %d is not locked any more", fw_id)
                 refresh_all(self.launchpad, nodes[fw_id])
                 released.append(fw_id)
@@ -211,8 +253,10 @@ class Recovery:
         for key, (stamp, patience) in found.items():
             before, since = self._seen.get(key, (None, now))
             if before != stamp:
-                self._seen[key] = (stamp, now)
-            elif now - since >= patience:
+                before, since = self._seen[key] = (stamp, now)
+                if patience > 0:
+                    continue
+            if now - since >= patience:
                 del self._seen[key]
                 yield key, stamp
 
@@ -222,27 +266,27 @@ class Recovery:
 
 
 def watch(
-    recovery: Recovery, seconds: float, pause: float = 5.0, told: Callable[[float], None] = print
+    recovery: Recovery, seconds: float, pause: float = 1.0, told: Callable[[int], None] = print
 ) -> Recovered:
-    """Look for some seconds, so that what is dead can be told from what is alive.
+    """Look until of everything it is known whether it is dead or alive.
 
     Parameters
     ----------
     recovery
         New, or one that has looked before.
     seconds
-        At least `MISSED` heartbeats of the workers.
+        At most.
     pause
         s between two looks.
     told
-        Called with the seconds that are left.
+        Called with how many things are not known yet.
     """
     found = Recovered()
     end = time.monotonic() + seconds
     while True:
         found.add(patient(recovery.look)())
         left = end - time.monotonic()
-        if left <= 0:
+        if left <= 0 or not recovery.undecided:
             return found
-        told(left)
+        told(recovery.undecided)
         time.sleep(min(pause, left))

@@ -20,8 +20,10 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.launch.able import Able, unreadable
 from pet_flows.launch.blame import cautious, want_fresh
 from pet_flows.launch.interrupted import rerun_interrupted, surroundings_of
-from pet_flows.launch.recovery import Recovery
+from pet_flows.launch.recovery import RESERVED, Recovery
 from pet_flows.launch.stopping import Stopped, Stopping
+from pet_flows.store.clock import CONFIRMED, now_in
+from pet_flows.store.leases import Leases
 from pet_flows.store.patience import ServerAwayError, brief, patient
 
 if TYPE_CHECKING:
@@ -114,9 +116,10 @@ class Worker:
 
     def _run(self) -> None:
         idle_since, pause, recovered = time.monotonic(), _FIRST_PAUSE, -_RECOVER_EVERY
-        recovery = Recovery(self.launchpad, self.fworker.category)
+        recovery = Recovery(self.launchpad, self.fworker.category, self._leases())
         while not self.stopping.asked.is_set():
-            if time.monotonic() - recovered > _RECOVER_EVERY:
+            every = min(CONFIRMED, _RECOVER_EVERY) if recovery.suspected else _RECOVER_EVERY
+            if time.monotonic() - recovered > every:
                 patient(recovery.look)()
                 recovered = time.monotonic()
             if self._launch():
@@ -130,8 +133,19 @@ class Worker:
             if self.idle_timeout is not None and idle >= self.idle_timeout:
                 break
             left = float("inf") if self.idle_timeout is None else self.idle_timeout - idle
-            self.stopping.asked.wait(min(pause, left))
+            soon = CONFIRMED if recovery.suspected else pause
+            self.stopping.asked.wait(min(pause, soon, left))
             pause = min(1.5 * pause, _LONGEST_PAUSE)
+
+    def _leases(self) -> Leases | None:
+        """Those that may be of dead workers; none where fireworks will be refused for the same."""
+        try:
+            return patient(self.able.leases)()
+        except ServerAwayError:
+            raise
+        except PetFlowsError as error:
+            logger.warning("what dead workers held as being computed stays: %s", error)
+            return None
 
     def _launch(self) -> bool:
         """Run one firework if one is ready; says whether there was anything to do."""
@@ -195,7 +209,7 @@ class Worker:
         # FireWorks' own step of a checkout ends fireworks that cannot be decoded here
         found = self.launchpad.fireworks.find_one_and_update(
             query,
-            {"$set": {"state": "RESERVED", "updated_on": now}},
+            {"$set": {"state": "RESERVED", "updated_on": now}, **now_in(RESERVED)},
             projection={"fw_id": 1},
             sort=[("spec._priority", -1), *_BY_AGE.get(fw_config.SORT_FWS.upper(), ())],
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pet_flows.launch.heartbeat import HEARTBEAT_SAID, MISSED
+from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID, MISSED
 from pet_flows.launch.live import states_of
 from pet_flows.records.keys import FIRST
 
@@ -151,11 +151,15 @@ def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
     fields = {"fw_id": 1, "name": 1, "launches": 1}
     fireworks = list(launchpad.fireworks.find(query, fields, limit=MOST, sort=[("fw_id", 1)]))
     last = [fw["launches"][-1] for fw in fireworks if fw["launches"]]
+    # by the server's clock: those of the workers differ
+    silence = {"$subtract": ["$$NOW", f"${ALIVE}"]}
+    names = {
+        "fw_id": 1, "host": 1, "state_history": 1, "fworker.env": 1, ALIVE: 1, "silence": silence,
+    }  # fmt: skip
     launches = {
         launch["fw_id"]: launch
-        for launch in launchpad.launches.find(
-            {"launch_id": {"$in": last}},
-            {"fw_id": 1, "host": 1, "state_history": 1, "fworker.env": 1},
+        for launch in launchpad.launches.aggregate(
+            [{"$match": {"launch_id": {"$in": last}}}, {"$project": names}]
         )
     }
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -166,6 +170,8 @@ def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
         began, beat = (_time(history[-1].get(name)) for name in ("created_on", "updated_on"))
         said = ((launch.get("fworker") or {}).get("env") or {}).get(HEARTBEAT_SAID)
         silent = (now - (beat or now)).total_seconds()
+        if launch.get(ALIVE) is not None:
+            silent = launch["silence"] / 1000
         found.append(
             Running(
                 firework["fw_id"],

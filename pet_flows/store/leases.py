@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from pymongo.errors import PyMongoError
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.clock import DECLARED, Silence, no_later, now_in
 from pet_flows.store.patience import brief, patient
 from pet_flows.store.sqlite_collection import SqliteCollection
 from pet_flows.store.writes import chunks, insert_new
@@ -23,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: s between signs of life of a holder, without which it counts as dead after that many s
 BEAT, DEAD = 5.0, 20.0
-#: s between two looks at what others hold
-_PAUSE = 1.0
+#: s between two looks at what others hold; until the next sign where the server was away
+_PAUSE = _AGAIN = 1.0
 
 
 class TakenOver(PetFlowsError):
@@ -34,36 +37,53 @@ class TakenOver(PetFlowsError):
 class Held:
     """Records that this process computes and no other.
 
-    Attributes
+    Parameters
     ----------
     keys
         Of the records.
+    ask
+        Asks the server whether they are still this process's.
     """
 
-    def __init__(self, keys: set[str]):
+    def __init__(self, keys: set[str], ask: Callable[[], bool] = lambda: True):
         self.keys = keys
+        self._ask = ask
         self._over = threading.Event()
+        self._known = time.monotonic()
 
     def refuse_taken_over(self) -> None:
         """Stop computing what another process computes by now.
+
+        Who stood still for a while asks the server first, so that nothing is written of what
+        somebody else has in hand.
 
         Raises
         ------
         TakenOver
             This process had given no sign of life for too long.
         """
+        if time.monotonic() - self._known > DEAD / 2 and not self._over.is_set():
+            self.told(self._ask())
         if self._over.is_set():
             raise TakenOver(
                 f"This process gave no sign of life for {DEAD:.0f} s, and another one computes its "
                 "structures now: leave them to that one."
             )
 
+    def told(self, alive: bool) -> None:
+        """Remember what the server has said."""
+        if alive:
+            self._known = time.monotonic()
+        else:
+            self._over.set()
+
 
 class Leases:
     """The collection ``pet_leases``: a document for each record that is being computed.
 
-    Whoever holds some gives a sign every few seconds, and others see by their own clocks whether it
-    still comes: clocks of machines differ. The embedded store has one writer, and needs none.
+    Whoever holds some gives a sign every few seconds, a document of its own with the time of the
+    server (`pet_flows.store.clock`). Of whom it is missing, or too old, everything is given back;
+    should that one come back, it finds out. The embedded store has one writer, and needs none.
 
     Parameters
     ----------
@@ -73,7 +93,7 @@ class Leases:
 
     def __init__(self, collection: Any):
         self.collection = collection
-        self._seen: dict[str, tuple[Any, float]] = {}
+        self._silence = Silence(collection, "at")
         self._dead: set[str] = set()
 
     @contextmanager
@@ -82,11 +102,10 @@ class Leases:
         if isinstance(self.collection, SqliteCollection) or not keys:
             yield Held(set(keys))
             return
-        mine = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self._appear(
-            mine
-        )  # first: one that was never seen alive could not find out that it is dead
-        held = Held(self._take(keys, mine))
+        mine = f"{_of_process(os.getpid())}{uuid.uuid4().hex[:12]}"
+        held = Held(set(), partial(self._is_alive, mine))
+        self._appear(mine)  # first: who was never seen alive could not find out that it is dead
+        held.keys = self._take(keys, mine)
         ended = threading.Event()
         beat = threading.Thread(target=self._beat, args=(mine, held, ended), daemon=True)
         beat.start()
@@ -114,8 +133,41 @@ class Leases:
             time.sleep(_PAUSE)
 
     @patient
+    def free_dead(self) -> int:
+        """Give back what dead processes hold; of how many records."""
+        if isinstance(self.collection, SqliteCollection):
+            return 0
+        return self._bury(set(self.collection.distinct("owner")))
+
+    @property
+    def undecided(self) -> int:
+        """Processes seen last of which it is not known yet whether they are alive."""
+        return self._silence.undecided
+
+    @property
+    def suspected(self) -> int:
+        """How many of them are late."""
+        return self._silence.suspected
+
+    @patient
+    def declare_dead(self, process: int) -> None:
+        """Let everybody know that a process of this machine has died."""
+        if not isinstance(self.collection, SqliteCollection):
+            its = {
+                "_id": {"$regex": f"^{re.escape(_of_process(process))}"},
+                "at": {"$exists": True},
+            }
+            self.collection.update_many(its, {"$set": {"at": DECLARED}})
+
+    @patient
     def _appear(self, mine: str) -> None:
-        self.collection.update_one({"_id": mine}, {"$set": {"owner": mine, "beat": 0}}, upsert=True)
+        sign = {"$set": {"owner": mine}, **now_in("at")}
+        self.collection.update_one({"_id": mine}, sign, upsert=True)
+
+    @patient
+    def _is_alive(self, mine: str) -> bool:
+        found = self.collection.update_one({"_id": mine}, now_in("at"))
+        return bool(found.matched_count)
 
     @patient
     def _take(self, keys: Sequence[str], mine: str) -> set[str]:
@@ -141,31 +193,39 @@ class Leases:
             for chunk in chunks(list(keys))
             for document in self.collection.find({"_id": {"$in": chunk}}, {"owner": 1})
         }
-        names = sorted(set(owners.values()))
-        beats = {
-            document["_id"]: document.get("beat")
-            for document in self.collection.find({"_id": {"$in": names}}, {"beat": 1})
-        }
-        now = time.monotonic()
-        dead = set()
-        for owner in set(names) - self._dead:
-            before, since = self._seen.get(owner, (None, now))
-            if owner not in self._seen or beats.get(owner) != before:
-                self._seen[owner] = (beats.get(owner), now)
-            elif now - since >= DEAD:
-                dead.add(owner)
-        if dead:  # of what it had computed too; should one of them come back, it finds out
-            self._dead |= dead
-            self.collection.delete_many({"owner": {"$in": sorted(dead)}})
+        self._bury(set(owners.values()))
         return {key: owner for key, owner in owners.items() if owner not in self._dead}
 
+    def _bury(self, owners: set[str]) -> int:
+        """Give back everything of those who are dead, what they have computed too."""
+        names = sorted(owners - self._dead)
+        silent = self._silence.look({"_id": {"$in": names}}, 1000 * DEAD)
+        there = {d["_id"] for d in self.collection.find({"_id": {"$in": names}}, {"_id": 1})}
+        dead = set(names) - there  # gave everything back, or were buried half
+        for owner, sign in silent.items():
+            # unless there is a sign since; later ones do not bring it back
+            if self.collection.delete_one({"_id": owner, "at": no_later(sign)}).deleted_count:
+                dead.add(owner)
+        if not dead:
+            return 0
+        self._dead |= dead
+        return int(self.collection.delete_many({"owner": {"$in": sorted(dead)}}).deleted_count)
+
     def _beat(self, mine: str, held: Held, ended: threading.Event) -> None:
-        while not ended.wait(BEAT):
+        wait = BEAT
+        while not ended.wait(wait):
             try:
-                found = self.collection.update_one({"_id": mine}, {"$inc": {"beat": 1}})
+                found = self.collection.update_one({"_id": mine}, now_in("at"))
             except PyMongoError as error:
                 logger.warning("no sign of life, MongoDB does not answer: %s", brief(error))
+                wait = min(BEAT, _AGAIN)
                 continue
+            wait = BEAT
+            held.told(bool(found.matched_count))
             if not found.matched_count:
-                held._over.set()
                 return
+
+
+def _of_process(process: int) -> str:
+    """What the names begin with that a process of this machine has as an owner."""
+    return f"{platform.node()}-{process}-"

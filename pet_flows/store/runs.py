@@ -96,8 +96,11 @@ class RunBackup:
         return Saved(head["mark"], head["n_frames"], partial(self._read, head))
 
     def drop(self) -> None:
-        """Remove the copy."""
-        self._runs.remove([self.key])
+        """Remove the copy, unless another process has taken the run over."""
+        mine = {"_id": self.key, "owner": self._owner}
+        if (head := self._runs.collection.find_one(mine)) is not None:
+            self._runs.collection.delete_many(mine)
+            self._runs.blobs.remove(pieces(head))
         self._head = None
 
     def write(

@@ -18,7 +18,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from pet_flows.jobs import MDMaker
 from pet_flows.jobs.observe import watchers
-from pet_flows.store import leases
+from pet_flows.store import clock, leases
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.patience import ServerAwayError
 from pet_flows.store.results import ResultStore
@@ -120,6 +120,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(file))
         monkeypatch.setattr(leases, "BEAT", 0.4)  # of processes that are killed, as of others
         monkeypatch.setattr(leases, "DEAD", 4.0)
+        monkeypatch.setattr(clock, "CONFIRMED", 0.5)
     return str(request.param)
 
 
@@ -222,6 +223,40 @@ def test_whoever_a_run_was_taken_from_writes_nothing_more(place: str, tmp_path: 
     # none, where it has learned of being dead before it could write one
     assert all((r["reason"], r["retryable"]) == ("run_in_use", True) for r in records)
     second.goes_on()
+    stored()
+
+
+def test_who_stands_still_keeps_its_files_and_nobody_from_going_on(
+    place: str, whole: Mapping, tmp_path: Path
+) -> None:
+    """Both in one folder: the first has its files locked, and gives no sign of life."""
+    if place == "embedded":
+        pytest.skip("one process at a time has the embedded store")
+    first = until(20, "nve", tmp_path / "one")
+    os.kill(first.pid, signal.SIGSTOP)
+    begun: list[int] = []
+
+    def note(name: str, label: str | None, done: int, total: int) -> None:
+        if label is not None:
+            begun.append(done)
+
+    watchers.append(note)
+    try:
+        run(made("nve", tmp_path / "one" / "runs"))
+    finally:
+        watchers.remove(note)
+    assert begun == list(range(16, STEPS + 1))  # from the copy
+    found, expected = stored()[0], whole["nve"][0]
+    np.testing.assert_allclose(found["positions"], expected["positions"], rtol=0, atol=1e-9)
+    assert {path.stem.partition(".")[0] for path in (tmp_path / "one" / "runs").iterdir()} == {
+        path.stem for path in (tmp_path / "one" / "runs").glob("*.lock")
+    }  # those of the first are all that is left
+    with ResultStore.open(read_only=True) as results:
+        (record,) = results.query({"property": "md"})
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.goes_on()[-1] <= 30  # refused when it was to copy that step
+    with ResultStore.open(read_only=True) as results:
+        assert list(results.query({"property": "md"})) == [record]
     stored()
 
 

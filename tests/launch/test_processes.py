@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from pet_flows.cli.worker import summary
+from pet_flows.launch.blame import DEAD
 from pet_flows.launch.processes import MOST_IN_VAIN, Tally, visible_gpus
 from pet_flows.launch.submit import submit
 from tests.launch.test_worker import states, wait_until
@@ -92,6 +95,26 @@ def test_a_process_that_dies_is_replaced_and_not_for_ever(site, launchpad):
     assert said.count("goes on in a new process") == MOST_IN_VAIN
     assert "Error: A worker process ended early (signal 9); look into its messages" in said
     assert states(launchpad) == ["READY"]
+
+
+def test_what_a_process_had_that_dies_is_ready_at_once(site, launchpad):
+    """With heartbeats of 20 s nobody else would know for more than a minute."""
+    submit(site.flow(1, seconds=60))
+    worker = command(site, "--nlaunches", "1")
+    assert wait_until(lambda: site.lines("start"), 60)
+    (_, pid, _), *_ = site.lines("start")
+    with site.results() as results:
+        lease = {"owner": f"{platform.node()}-{pid}-x"}
+        results.leases.collection.insert_many(
+            [{"_id": "k", **lease}, {"_id": lease["owner"], **lease, "at": datetime.now(UTC)}]
+        )
+        os.kill(int(pid), signal.SIGKILL)
+        start = time.monotonic()
+        assert wait_until(lambda: launchpad.launches.count_documents({DEAD: True}), 20)
+        assert wait_until(lambda: results.leases.collection.count_documents({}) == 0, 20)
+        assert time.monotonic() - start < 30
+    assert states(launchpad) in (["READY"], ["RUNNING"])
+    worker.kill()
 
 
 def test_children_end_with_whoever_started_them(site, launchpad):

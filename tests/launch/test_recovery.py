@@ -3,21 +3,23 @@
 import signal
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fireworks import FWAction, FWorker
 from jobflow import Flow
 from pymongo.errors import AutoReconnect
 
+from pet_flows.cli import main
 from pet_flows.launch import heartbeat, lock
 from pet_flows.launch.blame import MOST_UNEXPLAINED
-from pet_flows.launch.heartbeat import HEARTBEAT_SAID
+from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID
 from pet_flows.launch.interrupted import CLAIM
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker
 from pet_flows.launch.lock import use_workflow_lock
-from pet_flows.launch.recovery import Recovery, watch
+from pet_flows.launch.recovery import RESERVED, Recovery, watch
 from pet_flows.launch.submit import submit
+from pet_flows.store import clock
 from tests.launch.makers import FakeMaker
 from tests.launch.test_worker import foreign, state, states, wait_until
 from tests.store.examples import crystal
@@ -26,8 +28,17 @@ from tests.store.examples import crystal
 QUICK = """
 import pet_flows.launch.resident as w
 import pet_flows.launch.heartbeat as h
+import pet_flows.store.clock as c
 h.HEARTBEAT = 0.2
+c.CONFIRMED = 0.2
 """
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    """What is late counts after a tenth of a second."""
+    monkeypatch.setattr(clock, "CONFIRMED", 0.1)
+    monkeypatch.setattr("pet_flows.launch.recovery.CONFIRMED", 0.1)
 
 
 def quiet(left):
@@ -51,6 +62,7 @@ def test_stuck_reservations_are_released_and_others_left_to_their_owners(
     reserve(ids[1])  # what another worker has just reserved must not be run twice
     assert recovery.look().stuck == [ids[0]]
     assert [state(launchpad, n) for n in ids] == ["READY", "RESERVED", "READY", "RESERVED"]
+    monkeypatch.setattr("pet_flows.launch.recovery.STUCK_AFTER", 45.0)
     assert here() == 2
     assert [state(launchpad, n) for n in ids] == ["COMPLETED", "RESERVED", "COMPLETED", "RESERVED"]
 
@@ -247,9 +259,8 @@ def test_a_job_that_kills_its_workers_is_left_fizzled(site, launchpad):
     recovery = Recovery(launchpad, CATEGORIES)
     for deaths in range(1, MOST_UNEXPLAINED + 1):
         launchpad.checkout_fw(worker, "/gone", fw_id)
-        recovery.look()
-        time.sleep(0.2)
-        assert recovery.look().dead == ([fw_id] if deaths < MOST_UNEXPLAINED else [])
+        found = watch(recovery, 5.0, 0.12, quiet)
+        assert found.dead == ([fw_id] if deaths < MOST_UNEXPLAINED else [])
     assert states(launchpad) == ["FIZZLED"]
     launch = launchpad.launches.find_one({}, sort=[("launch_id", -1)])
     assert (
@@ -277,13 +288,13 @@ def test_a_child_whose_parent_ended_inside_a_lock_is_let_go(site, launchpad, mon
 def test_a_heartbeat_outlives_a_server_that_is_away(monkeypatch):
     beats, stop = [], threading.Event()
 
-    def ping(launchpad, launch_id):
+    def sign(launchpad, launch_id):
         beats.append(launch_id)
         if len(beats) < 3:
             raise AutoReconnect("gone")
         stop.set()
 
-    monkeypatch.setattr("fireworks.core.rocket.do_ping", ping)
+    monkeypatch.setattr(heartbeat, "give_sign", sign)
     monkeypatch.setattr("fireworks.core.rocket.PING_TIME_SECS", 0.01)
     heartbeat._beat(None, 7, stop, threading.current_thread())
     assert beats == [7, 7, 7]
@@ -313,8 +324,80 @@ def test_what_fizzled_although_its_launch_never_ended_is_run_again(site, launchp
     (fw_id,) = submit(site.flow(1))
     launchpad.checkout_fw(FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.02}), "/gone", fw_id)
     launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"state": "FIZZLED"}})
-    recovery = Recovery(launchpad, CATEGORIES)
-    recovery.look()
-    time.sleep(0.2)
-    assert recovery.look().dead == [fw_id]
+    assert watch(Recovery(launchpad, CATEGORIES), 5.0, 0.12, quiet).dead == [fw_id]
     assert states(launchpad) == ["READY"]
+
+
+def test_what_died_long_ago_is_brought_back_by_whoever_comes(site, launchpad, monkeypatch):
+    """By the clock of the server: whose own is wrong, and who has not looked before."""
+    monkeypatch.setattr(clock, "CONFIRMED", 1.0)
+    ids = submit(site.flow(2))
+    worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 20})
+    dead, alive = (launchpad.checkout_fw(worker, "/gone", fw_id)[1] for fw_id in ids)
+    for launch_id in (dead, alive):
+        heartbeat.give_sign(launchpad, launch_id)
+    now = launchpad.launches.find_one({"launch_id": dead})[ALIVE]
+    long_ago = {"$set": {ALIVE: now - timedelta(seconds=81)}}
+    launchpad.launches.update_one({"launch_id": dead}, long_ago)
+    start = time.monotonic()
+    found = watch(Recovery(launchpad, CATEGORIES), 2.0, 0.3, quiet)
+    assert found.dead == ids[:1]
+    assert time.monotonic() - start < 4
+    assert states(launchpad) == ["READY", "RUNNING"]
+
+
+def test_who_gives_a_sign_when_the_server_is_back_is_alive(site, launchpad, monkeypatch):
+    monkeypatch.setattr(clock, "CONFIRMED", 0.5)
+    (fw_id,) = submit(site.flow(1))
+    worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 20})
+    _, launch_id = launchpad.checkout_fw(worker, "/here", fw_id)
+    heartbeat.give_sign(launchpad, launch_id)
+    now = launchpad.launches.find_one({"launch_id": launch_id})[ALIVE]
+    away = {"$set": {ALIVE: now - timedelta(seconds=300)}}
+    launchpad.launches.update_one({"launch_id": launch_id}, away)
+    recovery = Recovery(launchpad, CATEGORIES)
+    assert recovery.look().count == 0
+    assert recovery.suspected
+    heartbeat.give_sign(launchpad, launch_id)
+    time.sleep(0.6)
+    assert recovery.look().count == 0
+    assert not recovery.suspected
+    assert recovery.undecided == 0
+    assert states(launchpad) == ["RUNNING"]
+
+
+def test_locks_and_reservations_of_long_ago_are_seen_at_once(site, launchpad):
+    (locked,), (stuck,) = submit(site.flow(1)), submit(site.flow(1))
+    with lock.WorkflowLock(launchpad, locked):
+        its = {"nodes": locked}
+        assert set(launchpad.workflows.find_one(its)[lock.TAKEN]) == {"mark", "at"}
+        long_ago = launchpad.workflows.find_one(its)[lock.TAKEN]["at"] - timedelta(seconds=60)
+        launchpad.workflows.update_one(its, {"$set": {f"{lock.TAKEN}.at": long_ago}})
+        launchpad.fireworks.update_one(
+            {"fw_id": stuck}, {"$set": {"state": "RESERVED", RESERVED: long_ago}}
+        )
+        recovery = Recovery(launchpad, CATEGORIES)
+        assert recovery.look().count == 0
+        time.sleep(0.2)
+        found = recovery.look()
+        assert (found.locked, found.stuck) == ([locked], [stuck])
+    assert states(launchpad) == ["READY", "READY"]
+
+
+def test_the_command_tells_what_it_brought_back(site, launchpad, capsys):
+    (fw_id,) = submit(site.flow(1))
+    worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 20})
+    _, launch_id = launchpad.checkout_fw(worker, "/gone", fw_id)
+    launchpad.launches.update_one({"launch_id": launch_id}, {"$set": {ALIVE: clock.DECLARED}})
+    with site.results() as results:
+        results.leases.collection.insert_many(
+            [{"_id": "k", "owner": "x"}, {"_id": "x", "owner": "x", "at": clock.DECLARED}]
+        )
+    with pytest.raises(SystemExit) as ended:
+        main(["recover", "--launchpad", str(site.launchpad_file)])
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert said == (
+        f"Brought back: 1 firework of dead workers ({fw_id}); 1 structure that dead workers had in "
+        "hand.\n"
+    )

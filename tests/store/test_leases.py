@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 import pymongo
 import pytest
 
-from pet_flows.store import leases
+from pet_flows.store import clock, leases
 from pet_flows.store.leases import Leases, TakenOver
 
 
@@ -18,6 +21,7 @@ def collection(mongodb_uri: str, mongodb_database: str, monkeypatch) -> Iterator
     monkeypatch.setattr(leases, "BEAT", 0.1)
     monkeypatch.setattr(leases, "DEAD", 0.8)
     monkeypatch.setattr(leases, "_PAUSE", 0.05)
+    monkeypatch.setattr(clock, "CONFIRMED", 0.3)
     with pymongo.MongoClient(mongodb_uri) as client:
         yield client[mongodb_database]["pet_leases"]
 
@@ -55,7 +59,7 @@ def test_who_waits_does_so_as_long_as_the_holder_lives(collection):
 
 def test_what_the_dead_had_is_taken_over_by_one(collection):
     dead = [{"_id": key, "owner": "dead"} for key in "abc"]  # c was stored already
-    collection.insert_many([*dead, {"_id": "dead", "owner": "dead", "beat": 7}])
+    collection.insert_many([*dead, {"_id": "dead", "owner": "dead"}])
     two = [Leases(collection), Leases(collection)]
     for one in two:
         with one.held(["a", "b"]) as held:
@@ -72,8 +76,9 @@ def test_who_comes_back_from_the_dead_leaves_it_to_the_other(collection):
     with one.held(["a"]) as mine:
         time.sleep(0.3)
         mine.refuse_taken_over()
-        collection.delete_many({"beat": {"$exists": True}})  # as who takes it over does
+        collection.delete_many({"at": {"$exists": True}})  # as who takes it over does
         collection.update_one({"_id": "a"}, {"$set": {"owner": "other"}})
+        collection.insert_one({"_id": "other", "owner": "other"})
         time.sleep(0.3)
         with pytest.raises(TakenOver, match="another one computes its structures now"):
             mine.refuse_taken_over()
@@ -85,8 +90,7 @@ def test_who_freezes_at_once_finds_out_that_it_was_taken_over(collection, monkey
     monkeypatch.setattr(leases, "BEAT", 1.0)  # nothing was said since it took them
     one, other = Leases(collection), Leases(collection)
     with one.held(["a"]) as frozen:
-        before = {**collection.find_one({"beat": 0})}
-        other._seen[before["owner"]] = (0, time.monotonic() - leases.DEAD)
+        collection.update_one({"at": {"$exists": True}}, {"$set": {"at": clock.DECLARED}})
         with other.held(["a"]) as theirs:
             assert theirs.keys == {"a"}
         time.sleep(1.3)
@@ -94,11 +98,111 @@ def test_who_freezes_at_once_finds_out_that_it_was_taken_over(collection, monkey
             frozen.refuse_taken_over()
 
 
+def test_who_stood_still_asks_before_it_writes(collection, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT", 60.0)  # it has not come to its next sign yet
+    one, other = Leases(collection), Leases(collection)
+    with one.held(["a"]) as frozen:
+        frozen.refuse_taken_over()
+        time.sleep(leases.DEAD + 0.1)
+        other.wait(["a"], nothing)
+        with other.held(["a"]) as theirs:
+            assert theirs.keys == {"a"}
+            with pytest.raises(TakenOver):
+                frozen.refuse_taken_over()
+
+
+def test_who_was_away_and_is_not_missed_goes_on(collection, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT", 60.0)
+    with Leases(collection).held(["a"]) as held:
+        time.sleep(leases.DEAD + 0.1)
+        held.refuse_taken_over()
+        with Leases(collection).held(["a"]) as theirs:
+            assert not theirs.keys  # there is a sign since
+
+
 def test_what_waits_can_be_told_to_stop(collection):
-    collection.insert_one({"_id": "a", "owner": "somebody"})
+    collection.insert_many([{"_id": "a", "owner": "x"}, {"_id": "x", "owner": "x"}])
 
     def stop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         Leases(collection).wait(["a"], stop)
+
+
+def test_whoever_looks_gives_back_what_the_dead_had(collection):
+    """Killed after its last record was stored: nobody asks for these structures again."""
+    dead = [{"_id": key, "owner": "dead"} for key in "ab"]
+    collection.insert_many([*dead, {"_id": "c", "owner": "half"}])  # half given back already
+    collection.update_one({"_id": "dead"}, {"$set": {"owner": "dead"}, **clock.now_in("at")}, True)
+    looker = Leases(collection)
+    with Leases(collection).held(["living"]):
+        assert looker.free_dead() == 1
+        assert looker.undecided == 2
+        time.sleep(leases.DEAD + 0.1)
+        assert (looker.free_dead(), looker.suspected) == (0, 1)
+        time.sleep(0.4)
+        assert looker.free_dead() == 2
+        assert looker.undecided == 0
+        assert {lease["_id"] for lease in collection.find()} > {"living"}
+        assert collection.count_documents({}) == 2
+
+
+def test_who_is_declared_dead_is_dead_at_once(collection):
+    with Leases(collection).held(["a"]):
+        Leases(collection).declare_dead(os.getpid() + 1)
+        with Leases(collection).held(["a"]) as theirs:
+            assert not theirs.keys
+        Leases(collection).declare_dead(os.getpid())
+        with Leases(collection).held(["a"]) as theirs:
+            assert theirs.keys == {"a"}
+
+
+SKEWED = """
+import datetime, sys, time
+import pymongo
+away = float(sys.argv[3])
+own = time.time
+time.time = lambda: own() + away
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(seconds=away)
+datetime.datetime = Shifted
+from pet_flows.store import clock, leases
+leases.BEAT, leases.DEAD, leases._PAUSE, clock.CONFIRMED = 0.1, 0.8, 0.05, 0.3
+collection = pymongo.MongoClient(sys.argv[1])[sys.argv[2]]["pet_leases"]
+one = leases.Leases(collection)
+with one.held(["a"]) as held:
+    print(sorted(held.keys), flush=True)
+    if held.keys:
+        sys.stdin.readline()
+        held.refuse_taken_over()
+print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_clocks_that_are_wrong_by_hours_make_nobody_dead_or_alive(
+    collection, mongodb_uri, mongodb_database, hours
+):
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", SKEWED, mongodb_uri, mongodb_database, str(3600 * hours)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    with start() as process:
+        assert process.stdout.readline() == "['a']\n"
+        time.sleep(1.5)
+        with Leases(collection).held(["a"]) as theirs:
+            assert not theirs.keys
+        process.kill()
+    time.sleep(1.0)
+    looker = Leases(collection)
+    looker.free_dead()
+    time.sleep(0.4)
+    assert looker.free_dead() == 1
+    with Leases(collection).held(["a"]), start() as process:
+        assert process.stdout.readline() == "[]\n"  # nor does it take the living for dead
+        process.communicate()

@@ -17,6 +17,17 @@ class RunFiles:
 
     folder: Path
     name: str
+    depth: int = 1
+    """folders that are the run's own, and go with its files"""
+
+    def beside(self, number: str) -> RunFiles:
+        """Other files of the same run, in a folder within this one."""
+        return RunFiles(self.folder / f"{self.name}-{number}", self.name, self.depth + 1)
+
+    def remove_folders(self) -> None:
+        """Remove the folders, of which others may be using some; OSError says that they do."""
+        for folder in [self.folder, *self.folder.parents][: self.depth]:
+            folder.rmdir()
 
     @property
     def frames(self) -> Path:

@@ -153,7 +153,8 @@ class Trajectory:
         Raises
         ------
         StructureError
-            ``run_in_use``: they are another process's. ``storage_error``: they cannot be opened or
+            ``run_in_use``: they are another process's, and there is no backup to go on from
+            elsewhere. ``storage_error``: they cannot be opened or
             locked. ``checkpoint_damaged``: they cannot be read, or do not fit each other; they
             are left as they are. All are retryable.
         """
@@ -161,9 +162,7 @@ class Trajectory:
         if files is None:
             return
         try:
-            lock = RunLock(files.lock)
-            lock.take()
-            self._lock = lock
+            files = self.files = self._locked(files)
             found = self._found(files)
             if found is None:
                 files.frames.unlink(missing_ok=True)
@@ -188,6 +187,25 @@ class Trajectory:
                 retryable=True,
             ) from error
         self._written = n_frames
+
+    def _locked(self, files: RunFiles) -> RunFiles:
+        """The files, locked; others beside them where a process has these that stands still.
+
+        Who has a backup to claim computes the run rightly, and the other one, if it comes to life,
+        finds it claimed and writes nothing but its own files any more.
+        """
+        lock = RunLock(files.lock)
+        try:
+            lock.take()
+        except StructureError:
+            if self.backup is None:
+                raise
+            files = files.beside(uuid.uuid4().hex[:8])
+            logger.warning("the run %s goes on from its copy, in %s", files.name, files.folder)
+            lock = RunLock(files.lock)
+            lock.take()
+        self._lock = lock
+        return files
 
     def _found(self, files: RunFiles) -> tuple[dict[str, np.ndarray], int] | None:
         """State and number of frames to go on from: the files', or those of a backup."""
@@ -241,7 +259,7 @@ class Trajectory:
             for path in (files.checkpoint, files.part, files.frames):
                 path.unlink(missing_ok=True)
             self._lock.remove()
-            files.folder.rmdir()  # other runs may be in it
+            files.remove_folders()
         self._lock.release()
 
     def release(self) -> None:
