@@ -131,10 +131,11 @@ def check_campaign(store: ResultStore, name: str) -> None:
 
 
 def print_table(records: Iterable[dict[str, Any]]) -> None:
-    """Print property, structure and headline of each record."""
+    """Print property, structure and headline of each record; the potential where there are two."""
     from pet_flows.report.damage import sound
     from pet_flows.report.find import identifiers
     from pet_flows.report.listing import headline
+    from pet_flows.report.table import potential_name
 
     def row(record: Mapping[str, Any]) -> tuple[str, ...]:
         return (
@@ -143,11 +144,16 @@ def print_table(records: Iterable[dict[str, Any]]) -> None:
             record["property"],
             record["state"],
             headline(record),
+            potential_name(record["potential"]),
             record["_id"][:12],
         )
 
-    heads = ("material", "formula", "property", "state", "result", "key")
-    _table(heads, list(sound(records, row)))
+    heads = ("material", "formula", "property", "state", "result", "potential", "key")
+    rows = list(sound(records, row))
+    kept = [
+        n for n, head in enumerate(heads) if head != "potential" or len({r[n] for r in rows}) > 1
+    ]
+    _table([heads[n] for n in kept], [tuple(r[n] for n in kept) for r in rows])
 
 
 def _table(heads: Iterable[str], rows: Sequence[tuple[str, ...]]) -> None:

@@ -258,17 +258,15 @@ def _row(document: Mapping[str, Any]) -> tuple[str, ...]:
 def _numbers(document: Mapping[str, Any]) -> str:
     """The numbers that a table of this property shows, as far as the reference has them."""
     from pet_flows.properties.registry import properties
-    from pet_flows.properties.settings import unit_of
-    from pet_flows.report.fields import number_text
+    from pet_flows.report.fields import cell_of, columns_of, number_text
 
     declared = properties().get(document["property"])
     if declared is None:
         return ""
-    fields = declared.result.model_fields
     said = [
-        f"{name} {number_text(document['result'][name])} {unit_of(fields[name])}".strip()
-        for name in declared.table
-        if isinstance(name, str) and document["result"].get(name) is not None
+        f"{column.name} {number_text(value)} {column.unit}".strip()
+        for column in columns_of(declared)
+        if (value := cell_of(column, document["result"])) is not None
     ]
     return ", ".join(said)
 

@@ -7,8 +7,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,8 @@ _RECOVER_EVERY = 15.0
 #: fireworks in a row that a worker could not do, after which it stops: what is missing is missing
 #: around it, and others do them
 _MOST_REFUSED = 2
+#: file in a worker's folder while a job runs there
+BEGUN = "pet_flows_begun"
 #: SORT_FWS of FW_config.yaml → how fireworks of equal priority are sorted
 _BY_AGE = {"FIFO": [("created_on", 1)], "FILO": [("created_on", -1)]}
 
@@ -176,7 +178,7 @@ class Worker:
         said = io.StringIO()
         lent = cautious(self.launchpad, firework, str(self.folder))
         # nobody else has it: a worker names only what it has reserved itself
-        with lent as caution, self.stopping.during_job():
+        with self._begun(), lent as caution, self.stopping.during_job():
             begun = Rocket(self.launchpad, self.fworker, firework.fw_id).run(err_file=said)
         if caution.wanted:
             self.fresh = ", ".join(sorted(set(caution.wanted.values())))
@@ -184,6 +186,18 @@ class Worker:
         elif begun and not self.stopping.asked.is_set():  # what was given up has nothing to say
             sys.stderr.write(said.getvalue())
         return bool(begun)
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        """Note in the folder that a job is being run there, should the worker be killed."""
+        note = self.folder / BEGUN
+        with suppress(OSError):  # no space: the job itself will say so
+            note.touch()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
 
     def _count(self, fw_id: int) -> None:
         """Count what was run, unless it is to be run again for what is not the job's."""

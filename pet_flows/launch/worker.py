@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,12 +24,15 @@ from pet_flows.launch.launchpad import (
     shared_job_store,
 )
 from pet_flows.launch.lock import use_workflow_lock
-from pet_flows.launch.resident import WorkDone, Worker
+from pet_flows.launch.resident import BEGUN, WorkDone, Worker
 from pet_flows.launch.stopping import Stopping
 from pet_flows.settings import get_settings
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
+
+#: s without a change after which what a killed job left in its worker's folder is removed
+OLD = 86_400.0
 
 
 def run_worker(
@@ -120,17 +124,39 @@ def _own_folder(among: Path) -> Path:
         ) from None
     for path in others:
         number = path.name.removeprefix(host)
-        if number.isdigit() and not _is_there(int(number)):
+        if path != own and number.isdigit() and not _is_there(int(number)):
+            _remove_leftovers(path)
             _remove(path)
     return own.resolve()
 
 
 def _remove(folder: Path) -> None:
     """Remove the folder of a worker, unless its jobs left something there."""
+    ours = {"FW.json", BEGUN}
     with suppress(OSError):
-        (folder / "FW.json").unlink(missing_ok=True)
+        if {path.name for path in folder.iterdir()} <= ours:
+            for name in ours:
+                (folder / name).unlink(missing_ok=True)
         folder.rmdir()
         folder.parent.rmdir()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a job left that was killed with its worker, after a day without a change.
+
+    What jobs left there that came to an end is somebody's result, and stays.
+    """
+    with suppress(OSError):  # there is no such job, or no right to remove it
+        begun = (folder / BEGUN).stat().st_mtime
+        files = sorted(folder.rglob("*"), reverse=True)
+        if time.time() - max(path.lstat().st_mtime for path in files) < OLD:
+            return
+        for path in files:
+            if path.is_dir() and not path.is_symlink():
+                with suppress(OSError):  # it holds a result
+                    path.rmdir()
+            elif path.lstat().st_mtime >= begun:
+                path.unlink()
 
 
 def _is_there(process: int) -> bool:

@@ -199,7 +199,7 @@ def _root(entry: _Entry, entries: Mapping[str, _Entry]) -> _Entry:
 
 
 def _row(name: str, root: _Entry, members: list[_Entry], asked: list[str]) -> Row:
-    row = Row(name, root.formula, root.space_group, _potential(root.potential))
+    row = Row(name, root.formula, root.space_group, potential_name(root.potential))
     order = list(properties())
     for entry in sorted(
         members,
@@ -215,7 +215,8 @@ def _row(name: str, root: _Entry, members: list[_Entry], asked: list[str]) -> Ro
     return row
 
 
-def _potential(used: Mapping[str, Any]) -> str:
+def potential_name(used: Mapping[str, Any]) -> str:
+    """How a record's potential is called: model, symmetrization and dtype."""
     return f"{used['name']} {used['symmetrization']} {used['dtype']}"
 
 

@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 
-from tests.cli.stored import run
+from pet_flows.store.results import ResultStore
+from tests.cli.stored import made, potential, run
+from tests.plots.examples import EXAMPLES
 
 
 def shown(capsys, *words):
@@ -69,6 +71,20 @@ def test_several_records_are_listed(keys, capsys):
     assert "7 records" in out
     assert keys["kappa"][:12] in out
     assert "or name its property with --property" in out
+    assert "potential" not in out  # the same for all
+
+
+def test_records_of_two_potentials_are_told_apart(keys, capsys):
+    other = potential("pet-mad", dtype="float32")
+    with ResultStore.open() as store:
+        store.put(*made(EXAMPLES["eos"], potential=other))
+    out = run(capsys, "show", "mp-149", "--property", "eos")[1]
+    lines = [line.split() for line in out.splitlines() if " eos " in line]
+    assert len(lines) == 2
+    assert {name for line in lines for name in line if name.startswith("pet-")} == {
+        "pet-mvl", "pet-mad",
+    }  # fmt: skip
+    assert sum("float32" in line for line in lines) == 1
 
 
 def test_sentences(keys, capsys):

@@ -20,8 +20,10 @@ from pet_flows.dft.importers.options import Options
 from pet_flows.properties.md.trajectory import read_trajectory
 from pet_flows.store.locate import embedded_job_store
 from pet_flows.store.results import ResultStore
+from tests.compare.stored import put_reference
 from tests.dft.dynamics import STEPS, TIMESTEP, bare, run, write_vasprun
 from tests.dft.jobs import OUTCAR, bring_in
+from tests.store.examples import crystal
 
 PBE = {"functional": "PBE", "spin": False}
 RUN = {"timestep": TIMESTEP, "ensemble": "nve"}
@@ -158,6 +160,16 @@ def check_vasp(store, frames):
     assert held["forces"][5] == pytest.approx(frames[5].get_forces(), abs=1e-8)
     assert held["potential"][5] == pytest.approx(frames[5].get_potential_energy())
     return found
+
+
+def test_the_list_tells_what_a_run_gave(monkeypatch, capsys):
+    with ResultStore.open() as store:
+        given = {"temperature": {"target": 300.0, "mean": 301.25, "std": 9.0}, "drift": 1e-6}
+        put_reference(store, "md", crystal(), "mp-1", **given)
+    with pytest.raises(SystemExit):
+        main(["reference", "list"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "temperature.mean 301.25 K, drift 1e-06 eV/atom/ps" in said
 
 
 @pytest.mark.parametrize("trajectory", ["no", "partial"])

@@ -1,8 +1,11 @@
 """Workers run what is ours, once, and nothing else; whatever happens to them."""
 
 import hashlib
+import os
+import platform
 import re
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,9 +18,9 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.launch.interrupted import rerun_interrupted
 from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.lock import WorkflowLock
-from pet_flows.launch.resident import WorkDone
+from pet_flows.launch.resident import BEGUN, WorkDone
 from pet_flows.launch.submit import submit
-from pet_flows.launch.worker import run_worker
+from pet_flows.launch.worker import _own_folder, run_worker
 from pet_flows.models.spec import PotentialSpec
 from tests.launch.conftest import script
 from tests.mongodb_server.start import running, wait_until
@@ -302,3 +305,35 @@ def test_the_order_of_fw_config_holds(site, launchpad, here, monkeypatch, order,
         submit(site.flow(1, name))
     here(nlaunches=1)
     assert [line[2] for line in site.lines("start")] == [f"{first} 0"]
+
+
+def test_what_a_killed_job_left_is_removed_after_a_day_and_results_are_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    folder = tmp_path / f"{platform.node()}-{gone.pid}"
+    (folder / "scratch").mkdir(parents=True)
+    (tmp_path / f"elsewhere-{gone.pid}").mkdir()
+
+    def left(days: float) -> None:
+        now = time.time() - 86_400 * days
+        times = {"FW.json": 0, "md.traj": -9, BEGUN: 0, "core": 5, "scratch/half.npz": 9}
+        for name, later in times.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
+            os.utime(folder / name, (now + later, now + later))
+        os.utime(folder / "scratch", (now, now))
+
+    left(0.5)
+    _own_folder(tmp_path)
+    assert {path.name for path in folder.iterdir()} == {
+        "FW.json", "md.traj", BEGUN, "core", "scratch",
+    }  # fmt: skip
+    left(1.5)
+    _own_folder(tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["md.traj"]
+    (folder / "md.traj").unlink()
+    _own_folder(tmp_path)
+    assert {path.name.rpartition("-")[0] for path in tmp_path.iterdir()} == {
+        platform.node(), "elsewhere",
+    }  # fmt: skip
+    assert not folder.exists()
