@@ -24,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: processes in a row that end early and have stored nothing, after which no other is started
 MOST_IN_VAIN = 3
-#: s in which what a dead process had is brought back, before all of this ends
-_LONGEST = 5.0
-#: s after a signal in which processes have to be gone
-_GONE = GRACE + 4
+#: s after a signal in which processes have to be gone; in which what dead ones had is brought back
+_GONE, _LONGEST = GRACE + 4, 5.0
 
 
 @dataclass

@@ -31,7 +31,7 @@ from pet_flows.properties.md.backup import Backup, Saved, fetch
 from pet_flows.properties.md.checkpoint import Damaged, decoded, trim
 from pet_flows.properties.md.files import RunFiles
 from pet_flows.properties.md.frames import Snapshot, frame_type
-from pet_flows.properties.md.lock import RunLock
+from pet_flows.properties.md.lock import RunLock, locked
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,8 @@ class Trajectory:
         if files is None:
             return
         try:
-            files = self.files = self._locked(files)
+            files, self._lock = locked(files, go_beside=self.backup is not None)
+            self.files = files
             found = self._found(files)
             if found is None:
                 files.frames.unlink(missing_ok=True)
@@ -187,25 +188,6 @@ class Trajectory:
                 retryable=True,
             ) from error
         self._written = n_frames
-
-    def _locked(self, files: RunFiles) -> RunFiles:
-        """The files, locked; others beside them where a process has these that stands still.
-
-        Who has a backup to claim computes the run rightly, and the other one, if it comes to life,
-        finds it claimed and writes nothing but its own files any more.
-        """
-        lock = RunLock(files.lock)
-        try:
-            lock.take()
-        except StructureError:
-            if self.backup is None:
-                raise
-            files = files.beside(uuid.uuid4().hex[:8])
-            logger.warning("the run %s goes on from its copy, in %s", files.name, files.folder)
-            lock = RunLock(files.lock)
-            lock.take()
-        self._lock = lock
-        return files
 
     def _found(self, files: RunFiles) -> tuple[dict[str, np.ndarray], int] | None:
         """State and number of frames to go on from: the files', or those of a backup."""

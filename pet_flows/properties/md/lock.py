@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from filelock import FileLock
 
 from pet_flows import locks
 from pet_flows.errors import StructureError
+from pet_flows.properties.md.files import RunFiles
 
 logger = logging.getLogger(__name__)
 
@@ -73,3 +75,29 @@ class RunLock:
             self.path.unlink(missing_ok=True)
         finally:
             self.release()
+
+
+def locked(files: RunFiles, go_beside: bool) -> tuple[RunFiles, RunLock]:
+    """Files of a run, and their lock; others beside them where a process has these.
+
+    Who has a backup to claim computes the run rightly: the other process stands still, and if it
+    comes to life it finds the backup claimed and writes nothing but its own files any more.
+
+    Parameters
+    ----------
+    files
+        Of the run.
+    go_beside
+        Whether there is a backup; without one, what another process has is refused.
+    """
+    lock = RunLock(files.lock)
+    try:
+        lock.take()
+    except StructureError:
+        if not go_beside:
+            raise
+        files = files.beside(uuid.uuid4().hex[:8])
+        logger.warning("the run %s goes on from its copy, in %s", files.name, files.folder)
+        lock = RunLock(files.lock)
+        lock.take()
+    return files, lock
