@@ -46,11 +46,13 @@ def displacements(
 def _directions(site: np.ndarray, axes: np.ndarray) -> list[np.ndarray]:
     """The cheapest unit vectors whose images under the operations ``(k, 3, 3)`` span space."""
     candidates = _candidates(site, axes)
-    cost = [_cost(site, d) for d in candidates]
+    cost = _costs(site, candidates)
     best: tuple[float, tuple[int, ...]] | None = None
     for number in (1, 2, 3):
+        if best is not None and number * cost.min() >= best[0] - 1e-9:
+            break
         for some in combinations(range(len(candidates)), number):
-            total = sum(cost[i] for i in some)
+            total = float(sum(cost[i] for i in some))
             if best is not None and total >= best[0] - 1e-9:
                 continue
             images = np.concatenate([candidates[i] @ site for i in some])
@@ -60,43 +62,41 @@ def _directions(site: np.ndarray, axes: np.ndarray) -> list[np.ndarray]:
     return [candidates[i] for i in best[1]]
 
 
-def _candidates(site: np.ndarray, crystal: np.ndarray) -> list[np.ndarray]:
-    """Axes and mirror normals of the operations, and vectors that complete them.
+def _candidates(site: np.ndarray, crystal: np.ndarray) -> np.ndarray:
+    """Axes and mirror normals of the operations, and vectors that complete them: ``(k, 3)``.
 
     These come from the crystal's own axes: the laboratory's would make the error of a finite
     displacement depend on how the crystal is rotated.
     """
-    found: list[np.ndarray] = []
-
-    def add(vector: np.ndarray) -> None:
-        norm = np.linalg.norm(vector)
-        if norm < 1e-6:
-            return
-        unit = vector / norm
-        unit = unit * np.sign(unit[np.argmax(np.abs(unit) > 1e-6)])
-        if not any(np.abs(unit - other).max() < 1e-6 for other in found):
-            found.append(unit)
-
-    for operation in site:
-        proper = operation * np.sign(np.linalg.det(operation))
-        if np.abs(proper - np.eye(3)).max() < 1e-6:
-            continue
-        values, vectors = np.linalg.eig(proper.T)
-        add(vectors[:, int(np.argmin(np.abs(values - 1.0)))].real)
-    axes = list(found)
-    for a, b in combinations(axes, 2):
-        add(np.cross(a, b))
-    for axis in crystal:
-        add(axis)
-        for a in axes:
-            add(np.cross(a, axis))
-    return found
+    proper = site * np.sign(np.linalg.det(site))[:, None, None]
+    proper = proper[np.abs(proper - np.eye(3)).max((1, 2)) >= 1e-6]
+    values, vectors = np.linalg.eig(proper.swapaxes(1, 2))
+    which = np.abs(values - 1.0).argmin(1)
+    axes = _directions_of(vectors[np.arange(len(which)), :, which].real)
+    one, two = np.triu_indices(len(axes), 1)
+    crossed = np.cross(axes[one], axes[two])
+    completed = [
+        np.concatenate([axis[None], np.cross(axes, axis).reshape(-1, 3)]) for axis in crystal
+    ]
+    return _directions_of(np.concatenate([axes, crossed, *completed]))
 
 
-def _cost(site: np.ndarray, direction: np.ndarray) -> float:
-    """Evaluations for a direction, in units of what a displacement without symmetry needs."""
-    kept = int((np.linalg.norm(direction @ site - direction, axis=1) < 1e-6).sum())
-    return (1.0 if _has_opposite(site, direction) else 2.0) / kept
+def _directions_of(vectors: np.ndarray) -> np.ndarray:
+    """Unit vectors of those that have a direction, of equal and opposite ones the first."""
+    norms = np.linalg.norm(vectors, axis=1)
+    units = vectors[norms >= 1e-6] / norms[norms >= 1e-6, None]
+    leading = np.argmax(np.abs(units) > 1e-6, axis=1)
+    units = units * np.sign(units[np.arange(len(units)), leading])[:, None]
+    equal = np.abs(units[:, None] - units).max(2, initial=0.0) < 1e-6
+    return units[~np.tril(equal, -1).any(1)]
+
+
+def _costs(site: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Evaluations ``(k,)`` for each direction; one that keeps no symmetry takes one or two."""
+    images = directions @ site
+    kept = (np.linalg.norm(images - directions, axis=2) < 1e-6).sum(0)
+    opposite = (np.linalg.norm(images + directions, axis=2) < 1e-6).any(0)
+    return np.where(opposite, 1.0, 2.0) / kept
 
 
 def _has_opposite(site: np.ndarray, direction: np.ndarray) -> bool:

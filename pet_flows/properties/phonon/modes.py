@@ -11,7 +11,7 @@ import seekpath
 from ase.units import _e, _hplanck
 from phonopy import Phonopy
 from phonopy.phonon.mesh import Mesh
-from phonopy.phonon.thermal_properties import ThermalProperties
+from phonopy.physical_units import get_physical_units
 from phonopy.structure.symmetry import Symmetry
 
 from pet_flows.crystallography.group import SpaceGroup
@@ -100,14 +100,25 @@ class MeshModes:
 
     def thermal(self, temperatures: tuple[float, ...]) -> list[dict[str, float]]:
         """Heat capacity, entropy (J/K/mol) and free energy (kJ/mol) per atom, real modes only."""
-        found = ThermalProperties(self.phonopy_mesh, cutoff_frequency=ZERO)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of modes below the cutoff; the record says so itself
-            found.temperatures = np.array(temperatures)
-            found.run()
-        table = np.array(found.thermal_properties, dtype=float).T
-        table[:, 1:] /= self.frequencies.shape[1] / 3
-        return [dict(zip(("T", "f", "s", "cv"), map(float, row), strict=True)) for row in table]
+        units = get_physical_units()
+        real = self.frequencies > ZERO
+        energies = units.THzToEv * self.frequencies[real]
+        each = self.weights / (self.weights.sum() * self.frequencies.shape[1] / 3)
+        shares = np.broadcast_to(each[:, None], self.frequencies.shape)[real]
+        per_mole = 1000.0 * units.EvTokJmol
+        rows = []
+        for temperature in map(float, temperatures):
+            row = {"T": temperature, "f": units.EvTokJmol * float(shares @ energies / 2)}
+            row |= {"s": 0.0, "cv": 0.0}
+            if temperature > 0.0:
+                x = energies / (units.KB * temperature)
+                rest = -np.expm1(-x)
+                log, occupied = np.log(rest), (1.0 - rest) / rest
+                row["f"] += units.EvTokJmol * units.KB * temperature * float(shares @ log)
+                row["s"] = per_mole * units.KB * float(shares @ (x * occupied - log))
+                row["cv"] = per_mole * units.KB * float(shares @ (x**2 * occupied / rest))
+            rows.append(row)
+        return rows
 
 
 def mesh_modes(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from ase.geometry import minkowski_reduce
 
+#: superlattices that are asked about together; most searches end within the first
+_AT_ONCE = 64
 #: lattices that a P lattice holds without giving up a cubic or hexagonal symmetry
 _CENTRINGS = (
     ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -50,39 +50,40 @@ def supercell_matrix(
     """
     short = _lattice_vectors(cell, min_length)
     lengths = np.linalg.norm(short @ cell, axis=1)
-    best = np.eye(3, dtype=int), _shortest(np.eye(3, dtype=int), short, lengths, min_length)
-    for matrix in _candidates(cell, conventional, min_length, max_cells):
-        if not _symmetric(matrix, rotations):
-            continue
-        length = _shortest(matrix, short, lengths, min_length)
-        if length >= min_length:
-            return matrix, _length(matrix, cell)
-        if length > best[1] + 1e-6:
-            best = matrix, length
+    unit = np.eye(3, dtype=int)
+    best = unit, float(_shortest(unit[None], short, lengths, min_length)[0])
+    candidates = _candidates(cell, conventional, min_length, max_cells)
+    for start in range(0, len(candidates), _AT_ONCE):
+        some = _symmetric(candidates[start : start + _AT_ONCE], rotations)
+        for matrix, length in zip(some, _shortest(some, short, lengths, min_length), strict=True):
+            if length >= min_length:
+                return matrix, _length(matrix, cell)
+            if length > best[1] + 1e-6:
+                best = matrix, float(length)
     return best
 
 
 def _candidates(
     cell: np.ndarray, conventional: np.ndarray, min_length: float, max_cells: int
-) -> list[np.ndarray]:
-    """Superlattices by size; of equal ones the most compact first."""
-    found: dict[tuple[int, ...], tuple[int, float, np.ndarray]] = {}
+) -> np.ndarray:
+    """Superlattices ``(k, 3, 3)`` by size; of equal ones the most compact first."""
+    found, sizes, longest = [], [], []
     bases = [np.eye(3, dtype=int), *(np.array(c) @ conventional for c in _CENTRINGS)]
     for basis in bases:
         size = abs(round(float(np.linalg.det(basis))))
         edges = np.linalg.norm(basis @ cell, axis=1)
         heights = size * abs(np.linalg.det(cell)) / _faces(basis @ cell)
-        most = [int(np.ceil(min_length / h)) + 1 for h in heights]
-        for n in product(*(range(1, m + 1) for m in most)):
-            cells = size * int(np.prod(n))
-            if cells > max_cells:
-                continue
-            matrix = np.array(n)[:, None] * basis
-            found.setdefault(
-                tuple(matrix.ravel()), (cells, float((np.array(n) * edges).max()), matrix)
-            )
-    ordered = sorted(found.items(), key=lambda item: (item[1][0], round(item[1][1], 6), item[0]))
-    return [matrix for _, (_, _, matrix) in ordered]
+        most = np.ceil(min_length / heights).astype(int) + 1
+        multiples = np.indices(most).reshape(3, -1).T + 1
+        cells = size * multiples.prod(1)
+        multiples, cells = multiples[cells <= max_cells], cells[cells <= max_cells]
+        found.append(multiples[:, :, None] * basis)
+        sizes.append(cells)
+        longest.append((multiples * edges).max(1, initial=0.0))
+    matrices = np.concatenate(found)
+    entries = matrices.reshape(-1, 9).T[::-1]
+    order = np.lexsort([*entries, np.round(np.concatenate(longest), 6), np.concatenate(sizes)])
+    return matrices[order]
 
 
 def _faces(rows: np.ndarray) -> np.ndarray:
@@ -91,26 +92,30 @@ def _faces(rows: np.ndarray) -> np.ndarray:
     return np.linalg.norm(crossed, axis=1)
 
 
-def _symmetric(matrix: np.ndarray, rotations: np.ndarray) -> bool:
-    """Whether every operation maps the superlattice onto itself."""
-    images = matrix @ rotations @ np.linalg.inv(matrix)
-    return bool(np.abs(images - np.rint(images)).max() < 1e-6)
+def _symmetric(matrices: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Those of the superlattices ``(k, 3, 3)`` that every operation maps onto themselves."""
+    images = matrices[:, None] @ rotations @ np.linalg.inv(matrices)[:, None]
+    found: np.ndarray = matrices[np.abs(images - np.rint(images)).max((1, 2, 3)) < 1e-6]
+    return found
 
 
 def _lattice_vectors(cell: np.ndarray, length: float) -> np.ndarray:
     """(k, 3) int, half of the nonzero lattice vectors shorter than ``length``."""
     heights = abs(np.linalg.det(cell)) / _faces(cell)
     most = np.ceil(length / heights).astype(int)
-    grid = np.array(list(product(*(range(-m, m + 1) for m in most))))
+    grid = np.indices(2 * most + 1).reshape(3, -1).T - most
     grid = grid[len(grid) // 2 + 1 :]
     return grid[np.linalg.norm(grid @ cell, axis=1) < length - 1e-6]
 
 
-def _shortest(matrix: np.ndarray, short: np.ndarray, lengths: np.ndarray, limit: float) -> float:
-    """Length of the shortest superlattice vector, or ``limit`` if none is shorter."""
-    fraction = short @ np.linalg.inv(matrix)
-    inside = np.abs(fraction - np.rint(fraction)).max(1, initial=0.0) < 1e-6
-    return float(lengths[inside].min(initial=limit))
+def _shortest(
+    matrices: np.ndarray, short: np.ndarray, lengths: np.ndarray, limit: float
+) -> np.ndarray:
+    """Lengths ``(k,)`` of the shortest superlattice vectors, ``limit`` where none is shorter."""
+    fraction = short @ np.linalg.inv(matrices)
+    inside = np.abs(fraction - np.rint(fraction)).max(2, initial=0.0) < 1e-6
+    found: np.ndarray = np.where(inside, lengths, limit).min(1, initial=limit)
+    return found
 
 
 def _length(matrix: np.ndarray, cell: np.ndarray) -> float:

@@ -133,3 +133,19 @@ def test_no_temperatures_are_no_failure(emt: AsePotential) -> None:
     outcome = compute(emt, HEXAGONAL, temperatures=())
     assert outcome.result["thermal"] == []
     assert outcome.blobs["phonon"]["thermal_displacements"].shape == (0, 2, 3, 3)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_thermal_properties_of_phonopy(emt: AsePotential, name: str) -> None:
+    found = compute(emt, WEIGHTS[name], temperatures=(0.0, 1.0, 300.0, 2000.0))
+    blob, rows = found.blobs["phonon"], found.result["thermal"]
+    whole = to_phonopy(blob)
+    whole.run_mesh(MESH, is_gamma_center=True, is_mesh_symmetry=False)
+    whole.run_thermal_properties(
+        temperatures=[row["T"] for row in rows], cutoff_frequency=ZERO, exclude_gamma_acoustic=True
+    )
+    theirs = whole.get_thermal_properties_dict()
+    names = {"f": "free_energy", "s": "entropy", "cv": "heat_capacity"}
+    for own, other in names.items():
+        expected = theirs[other] / len(blob["primitive_numbers"])
+        assert [row[own] for row in rows] == pytest.approx(expected, rel=1e-8, abs=1e-10)
