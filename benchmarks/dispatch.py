@@ -1,7 +1,8 @@
 """What dispatch costs beside the calculation: CPU and server commands per structure.
 
     python benchmarks/dispatch.py [--structures 1000] [--batch-size 50] [--peer 100]
-        [--single 15 150] [--memory 10000 100000] [--stored 100000]
+        [--single 15 150] [--memory 10000 100000] [--flat 4000]
+        [--stored 100000]
 
 Against the server of the tests (or the one that ``PET_FLOWS_TEST_MONGODB_URI`` names), with a
 potential that costs nothing, each stage in a process of its own that has imported and connected
@@ -14,7 +15,9 @@ server's own work not included:
 - ``peer submit``, ``peer run``: as many jobs of plain jobflow, each of which returns one energy and
   the forces, put on the LaunchPad as one workflow and run by FireWorks' ``rapidfire``;
 - ``single``: fifteen fireworks of one structure each, out of a campaign of so many;
-- ``memory``: largest resident size of a process that submits so many structures, MB;
+- ``memory``: what submitting so many structures adds to the resident size of a process that has
+  submitted 1000 before, at its largest, MB (Linux);
+- ``flat``: resident size of a worker, in five equal parts of so many structures, MB;
 - ``stored``: CPU that ``status`` and ``query --limit 100`` take beside so many records, s.
 """
 
@@ -64,6 +67,7 @@ def main() -> None:
     parser.add_argument("--peer", type=int, default=100)
     parser.add_argument("--single", type=int, nargs="*", default=[15, 150])
     parser.add_argument("--memory", type=int, nargs="*", default=[])
+    parser.add_argument("--flat", type=int, default=0)
     parser.add_argument("--stored", type=int, default=0)
     parser.add_argument("--profile", type=Path, help="write a profile of each stage here")
     asked = parser.parse_args()
@@ -75,6 +79,8 @@ def main() -> None:
         stages += [("peer", asked.peer)]
     stages += [("single", of) for of in asked.single]
     stages += [("memory", of, size) for of in asked.memory]
+    if asked.flat:
+        stages += [("flat", asked.flat, 20)]
     if asked.stored:
         stages += [("stored", asked.stored)]
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
     python benchmarks/dispatch_kills.py [--kills 1000] [--structures 4000] [--workers 6]
         [--batch-sizes 1 20] [--seconds 0.5] [--pause 0.5] [--server-kills 20] [--seed 0]
+        [--heartbeat SECONDS]
 
 Real workers, the real path of every record and a real server; a property that costs nothing
 (`free.py`) sleeps instead of physics. For each batch size a campaign is submitted, and a random one
@@ -47,10 +48,11 @@ def trial(
     pause: float,
     seed: int = 0,
     server_kills: int = 0,
+    heartbeat: int | None = None,
 ) -> dict[str, Any]:
     """Kill workers, or the server, while a campaign runs; tells what is left."""
     rng = random.Random(seed)
-    with Site(folder, seconds) as site:
+    with Site(folder, seconds, heartbeat) as site:
         site.reset()
         site.submit("kills", 0, structures, batch_size)
         here = [site.fork() for _ in range(workers)]
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--pause", type=float, default=0.5)
     parser.add_argument("--server-kills", type=int, default=20)
+    parser.add_argument("--heartbeat", type=int, help="s between signs of life of workers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where logs are kept; a temporary one without")
     args = parser.parse_args()
@@ -171,6 +174,7 @@ def main() -> None:
                 seconds=args.seconds,
                 pause=args.pause,
                 seed=args.seed,
+                heartbeat=args.heartbeat,
                 **plan,
             )
         print(json.dumps(found), flush=True)

@@ -6,6 +6,7 @@ measurement with a thousand of them measures them and not their start.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,10 +43,13 @@ class Site:
         Where everything lies.
     seconds
         s that each structure takes.
+    heartbeat
+        s between signs of life of workers; the usual ones without it.
     """
 
     folder: Path
     seconds: float = 0.0
+    heartbeat: int | None = None
     uri: str = ""
     _resources: ExitStack = field(default_factory=ExitStack)
     _nursery: subprocess.Popen[str] | None = None
@@ -55,6 +59,8 @@ class Site:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.start_server()
         self.write(self.folder, DATABASE)
+        beats = {} if self.heartbeat is None else {"PING_TIME_SECS": self.heartbeat}
+        (self.folder / "FW_config.yaml").write_text(json.dumps(beats))
         (self.folder / "free-1.dist-info").mkdir(exist_ok=True)
         (self.folder / "free-1.dist-info" / "METADATA").write_text("Name: free\nVersion: 1\n")
         (self.folder / "free-1.dist-info" / "entry_points.txt").write_text(
@@ -101,6 +107,7 @@ class Site:
             **os.environ,
             "JOBFLOW_CONFIG_FILE": str(self.folder / "jobflow.yaml"),
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "FW_CONFIG_FILE": str(self.folder / "FW_config.yaml"),
             "FREE_LOG": str(self.log),
             "FREE_SECONDS": str(self.seconds),
             "OMP_NUM_THREADS": "1",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import cProfile
+import gc
 import io
 import json
 import logging
 import os
-import resource
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,7 +119,19 @@ def submit(name: str, n: int, batch_size: int, pad: LaunchPad) -> None:
         submit_campaign(maker, map(as_input, structures(n)), pad, results)
 
 
-def run(pad: LaunchPad, n: int = 0) -> None:
+def memory(name: str) -> float:
+    """Memory of this process, MB: ``VmRSS`` now, ``VmHWM`` the most since `forget_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def forget_peak() -> float:
+    """Let the most memory of this process be what it has now, MB."""
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: proc(5)
+    return memory("VmHWM")
+
+
+def run(pad: LaunchPad, n: int = 0, on_launch: Callable[[int], None] | None = None) -> None:
     """Work on what is ready, on n fireworks or on all."""
     from pet_flows.launch.launchpad import load_fworker
     from pet_flows.launch.worker import Worker
@@ -128,7 +140,7 @@ def run(pad: LaunchPad, n: int = 0) -> None:
     start, work = Path.cwd(), Path("work").resolve()
     work.mkdir(exist_ok=True)
     who = load_fworker(("pet-gpu", "pet-cpu"))
-    done = Worker(pad, who, work, nlaunches=n, idle_timeout=0.1).run()
+    done = Worker(pad, who, work, nlaunches=n, idle_timeout=0.1, on_launch=on_launch).run()
     os.chdir(start)
     if done.fizzled or (n and done.run != n):
         raise SystemExit(f"something went wrong: {done}")
@@ -153,11 +165,18 @@ def peer(pad: LaunchPad, n: int) -> None:
 
 
 def command(*words: str) -> None:
-    """Run a command in this process."""
+    """Run a command in this process, which must go well and say something."""
     from pet_flows.cli import main
 
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-        main(list(words))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            main(list(words))
+    except SystemExit as ended:
+        if ended.code:
+            raise
+    if not said.getvalue().strip():
+        raise SystemExit(f"{' '.join(words)} said nothing")
 
 
 def reset(pad: LaunchPad) -> None:
@@ -172,6 +191,7 @@ def store_records(n: int) -> None:
 
     document, _ = record()
     with ResultStore.open() as results:
+        results.campaigns.put({"name": "stored", "properties": ["static"], "n_inputs": n})
         for start in range(0, n, 1000):
             results.records.insert_many(
                 {
@@ -193,7 +213,7 @@ def main(stage: str, n: int, batch_size: int = 50) -> None:
     pad.strm_lvl = "ERROR"
     if pad.fw_id_assigner.find_one({}) is None:
         reset(pad)
-    if stage in ("submit", "memory", "single"):
+    if stage in ("submit", "memory", "flat", "single"):
         submit(f"warm {os.getpid()}", 3, 3, pad)
         run(pad)
     if stage in ("submit", "again"):
@@ -214,9 +234,18 @@ def main(stage: str, n: int, batch_size: int = 50) -> None:
             run(pad, 15)
         reset(pad)
     elif stage == "memory":
+        submit(f"warm {n}", 1000, batch_size, pad)
+        gc.collect()
+        before = forget_peak()
         submit(f"memory {n}", n, batch_size, pad)
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"stage": stage, "n": n, "mb": round(used, 1)}), flush=True)
+        line = {"stage": stage, "n": n, "mb": round(memory("VmHWM") - before, 1)}
+        print(json.dumps({**line, "before_mb": round(before, 1)}), flush=True)
+    elif stage == "flat":
+        submit("flat", n, batch_size, pad)
+        used: list[float] = []
+        run(pad, on_launch=lambda done: used.append(memory("VmRSS")))
+        parts = [round(float(np.mean(part)), 1) for part in np.array_split(used[2:], 5)]
+        print(json.dumps({"stage": stage, "n": n, "mb": parts}), flush=True)
     elif stage == "stored":
         store_records(n)
         for words in (("status", "stored"), ("query", "stored", "--limit", "100")):

@@ -190,6 +190,26 @@ def test_whoever_may_only_read_reads_and_is_told_what_is_missing(
     assert re.search(said, str(said_of(refusal.value)))
 
 
+def test_a_worker_that_may_not_write_results_leaves_its_jobs_to_others(
+    guarded, capsys, monkeypatch
+):
+    if not guarded.has_roles:
+        pytest.skip("nobody on this server may only read")
+    guarded.configure("admin", PASSWORD)
+    words = ("prototypes:Si", "-p", "static", "--batch-size", "1", "--name", "c")
+    assert run(capsys, "submit", *words, *LAUNCHPAD)[0] == 0
+    pad = load_launchpad("my_launchpad.yaml")
+    guarded.configure("reader", READS)
+    store = shared_job_store()
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", store)  # as in a process of its own
+    done = run_worker(idle_timeout=0.0, launchpad=pad)
+    store.close()
+    assert (done.run, done.fizzled) == (0, 0)
+    assert "not authorized on" in done.problem
+    assert pad.fireworks.distinct("state") == ["READY"]
+    pad.connection.close()
+
+
 def test_no_password_is_written_anywhere(guarded, capsys, caplog):
     """With the right one everything runs, and it is in no output, log or document."""
     caplog.set_level(logging.DEBUG)

@@ -1,5 +1,8 @@
 """Nothing is submitted or computed twice, whatever happens while it is."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import pymongo.monitoring
 import pytest
 from fireworks import FWAction, FWorker, LaunchPad
@@ -11,7 +14,10 @@ from pet_flows.inputs.structure import as_input
 from pet_flows.jobs.observe import observers
 from pet_flows.launch import live
 from pet_flows.launch.campaign import submit_campaign
-from pet_flows.launch.launchpad import shared_job_store
+from pet_flows.launch.interrupted import rerun_interrupted
+from pet_flows.launch.launchpad import CATEGORIES, load_fworker, shared_job_store
+from pet_flows.launch.lock import use_workflow_lock
+from pet_flows.launch.resident import Worker
 from pet_flows.settings import get_settings
 from pet_flows.store.results import ResultStore
 from tests.launch.test_submit import Killing
@@ -123,47 +129,102 @@ PHASES = (
 )  # fmt: skip
 
 
+@dataclass
+class Cut:
+    """A LaunchPad and a store behind a proxy, which one command cuts off when it is armed."""
+
+    pad: LaunchPad
+    proxy: Proxy
+    cutting: Killing
+
+
+@pytest.fixture
+def cut(tmp_path, mongodb_uri, mongodb_database, monkeypatch) -> Iterator[Callable[[str], Cut]]:
+    """Cut everybody off at a command: the insert into a collection, or ``COMMAND COLLECTION``."""
+    made = []
+
+    def prepared(phase: str) -> Cut:
+        proxy = Proxy(mongodb_uri)
+        options = "serverSelectionTimeoutMS=1500"
+        place = f'uri: "{proxy.uri}/?{options}", database: {mongodb_database}'
+        (tmp_path / "jobflow.yaml").write_text(
+            f"JOB_STORE:\n  docs_store: {{type: MongoStore, {place}, collection_name: outputs}}\n"
+            f"  additional_stores:\n    data: {{type: GridFSStore, {place}, collection_name: b}}\n"
+        )
+        monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
+        monkeypatch.setenv("PET_FLOWS_RECONNECT_SECONDS", "0.2")
+        get_settings.cache_clear()
+        monkeypatch.setattr(live, "_DEAD", 0.5)
+        word, _, collection = phase.rpartition(" ")
+        cutting = Killing(collection, proxy.cut, word or "insert")
+        listeners = pymongo.monitoring._LISTENERS
+        monkeypatch.setattr(
+            pymongo.monitoring,
+            "_LISTENERS",
+            listeners._replace(command_listeners=[*listeners.command_listeners, cutting]),
+        )
+        name = f"{mongodb_database}_fw"
+        pad = LaunchPad(host=f"{proxy.uri}/{name}?{options}", uri_mode=True, name=name)
+        pad.reset("", require_password=False, max_reset_wo_password=10**9)
+        pad.fireworks.insert_one({"fw_id": 0, "spec": {}})  # the indexes are there
+        pad.fireworks.delete_one({"fw_id": 0})
+        made.append(Cut(pad, proxy, cutting))
+        return made[-1]
+
+    yield prepared
+    for one in made:
+        one.pad.connection.drop_database(one.pad.name)
+        one.pad.connection.close()
+        one.proxy.cut()
+
+
 @pytest.mark.parametrize("phase", [*PHASES, "find pet_records", "find workflows"])
-def test_a_connection_lost_in_any_phase(
-    tmp_path, mongodb_uri, mongodb_database, monkeypatch, phase
-):
-    proxy = Proxy(mongodb_uri)
-    options = "serverSelectionTimeoutMS=1500"
-    place = f'uri: "{proxy.uri}/?{options}", database: {mongodb_database}'
-    (tmp_path / "jobflow.yaml").write_text(
-        f"JOB_STORE:\n  docs_store: {{type: MongoStore, {place}, collection_name: outputs}}\n"
-        f"  additional_stores:\n    data: {{type: GridFSStore, {place}, collection_name: b}}\n"
-    )
-    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
-    monkeypatch.setenv("PET_FLOWS_RECONNECT_SECONDS", "0.2")
-    get_settings.cache_clear()
-    monkeypatch.setattr(live, "_DEAD", 0.5)
-    word, _, collection = phase.rpartition(" ")
-    cutting = Killing(collection, proxy.cut, word or "insert")
-    listeners = pymongo.monitoring._LISTENERS
-    monkeypatch.setattr(
-        pymongo.monitoring,
-        "_LISTENERS",
-        listeners._replace(command_listeners=[*listeners.command_listeners, cutting]),
-    )
-    name = f"{mongodb_database}_fw"
-    pad = LaunchPad(host=f"{proxy.uri}/{name}?{options}", uri_mode=True, name=name)
-    pad.reset("", require_password=False, max_reset_wo_password=10**9)
-    pad.fireworks.insert_one({"fw_id": 0, "spec": {}})  # the indexes are there
-    pad.fireworks.delete_one({"fw_id": 0})
-    try:
-        with ResultStore.from_job_store(shared_job_store()) as results:
-            cutting.armed = True
-            with pytest.raises(PetFlowsError, match=r"MongoDB|LaunchPad") as said:
-                submit_campaign(MAKER, inputs(6), pad, results)
-            assert not cutting.armed
-            assert str(said.value).count("\n") == 0
-            proxy.restore()
-            found = submit_campaign(MAKER, inputs(6), pad, results)
-            assert found.n_left + found.n_live == 6
-        assert pad.fireworks.count_documents({"state": "READY"}) == 3
-        assert pad.workflows.count_documents({}) == 3
-        assert pad.db["pet_flows_submissions"].count_documents({}) == 0
-    finally:
-        pad.connection.drop_database(name)
-        proxy.cut()
+def test_a_connection_lost_in_any_phase(cut, phase):
+    there = cut(phase)
+    with ResultStore.from_job_store(shared_job_store()) as results:
+        there.cutting.armed = True
+        with pytest.raises(PetFlowsError, match=r"MongoDB|LaunchPad") as said:
+            submit_campaign(MAKER, inputs(6), there.pad, results)
+        assert not there.cutting.armed
+        assert str(said.value).count("\n") == 0
+        there.proxy.restore()
+        found = submit_campaign(MAKER, inputs(6), there.pad, results)
+        assert found.n_left + found.n_live == 6
+    assert there.pad.fireworks.count_documents({"state": "READY"}) == 3
+    assert there.pad.workflows.count_documents({}) == 3
+    assert there.pad.db["pet_flows_submissions"].count_documents({}) == 0
+
+
+#: of a worker: it looks after the dead, takes a firework, reads its batch, launches it, computes,
+#: writes records and output, and ends the launch
+WORK = (
+    "find workflows", "findAndModify fireworks", "find pet_batches", "pet_leases",
+    "find pet_records", "pet_records", "update outputs", "findAndModify launches",
+    "update workflows",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", WORK)
+def test_a_worker_whose_connection_is_lost_in_any_phase(cut, phase, tmp_path, monkeypatch):
+    """The server stays away: one sentence. When it is back, what was in hand is not at fault."""
+    there = cut(phase)
+    with ResultStore.from_job_store(shared_job_store()) as results:
+        submit_campaign(MAKER, inputs(6), there.pad, results)
+    monkeypatch.setattr("jobflow.SETTINGS", JobflowSettings())
+    potential = AsePotential()
+    potential.device = "cpu"
+    monkeypatch.setattr("pet_flows.engines.potential.get_potential", lambda *a, **b: potential)
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    use_workflow_lock()
+    there.cutting.armed = True
+    with pytest.raises(PetFlowsError, match="MongoDB") as said:
+        Worker(there.pad, load_fworker(CATEGORIES), folder, idle_timeout=0.5).run()
+    assert not there.cutting.armed, "nothing was cut off"
+    assert str(said.value).count("\n") == 0
+    there.proxy.restore()
+    rerun_interrupted(there.pad, str(folder))
+    found = there.pad.fireworks.distinct("state")
+    # of what was reserved and not launched yet, others see in time that nobody has it
+    assert set(found) <= {"READY", "RESERVED", "COMPLETED"}, found
