@@ -21,7 +21,7 @@ def test_killed_workers_leave_nothing_missing_stuck_or_done_twice(tmp_path):
     except NoServer as problem:
         pytest.skip(str(problem))
     words = "--kills 8 --structures 40 --workers 3 --batch-sizes 4 --server-kills 0 --seconds 0.5"
-    words += " --heartbeat 5"  # what is dead is noticed after four of them
+    words += " --heartbeat 10"  # what is dead is noticed after four of them
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *words.split(), "--pause", "1.5", "--folder", str(tmp_path)],
         capture_output=True, text=True, timeout=550,

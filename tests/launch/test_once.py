@@ -124,7 +124,7 @@ def test_what_fizzled_is_submitted_once_more(submit, here, launchpad, site, eval
 
 
 PHASES = (
-    "pet_flows_submissions", "pet_campaigns", "pet_structures", "pet_batches", "workflows",
+    "update pet_flows_submissions", "pet_campaigns", "pet_structures", "pet_batches", "workflows",
     "fireworks",
 )  # fmt: skip
 
