@@ -111,8 +111,10 @@ def command(
         else:
             from pet_flows.report.listing import projection
 
-            found = store.query(criteria, projection(columns), order, limit)
-            if shape is ListFormat.table and not names:
+            at_a_glance = shape is ListFormat.table and not names
+            needed = [*columns, column("potential")] if at_a_glance else columns
+            found = store.query(criteria, projection(needed), order, limit)
+            if at_a_glance:
                 print_table(found)
             else:
                 _print_fields(found, columns, shape)
