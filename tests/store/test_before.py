@@ -33,6 +33,7 @@ def before():
     results = ResultStore.from_job_store(store)
     for record in content["records"]:
         results.records.insert_one(record)
+    results.blobs.data.update(content["blobs"], key="blob_uuid")
     results.campaigns.collection.insert_one(content["campaign"])
     yield store
     store.close()
