@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pet_flows.compare import force_fields
 from pet_flows.compare.campaign import Compared
+from pet_flows.compare.campaigns import beside_campaign
 from pet_flows.compare.documents import Document
 from pet_flows.compare.matching.unmatched import said, unmatched
 from pet_flows.compare.statistics import Summary, is_pair, summarize
@@ -29,7 +30,7 @@ SHOWN = 60
 
 #: name of a column → pairs with DFT
 Columns = Mapping[str, Sequence[Document]]
-#: columns of a campaign and of another potential → what both have of one crystal
+#: columns of a campaign and of another, or of a potential → what both have of one crystal
 Beside = Mapping[tuple[str, str], Sequence[Document]]
 
 
@@ -37,7 +38,8 @@ Beside = Mapping[tuple[str, str], Sequence[Document]]
 class SideBySide:
     """One quantity of one crystal, with what each potential gives for it.
 
-    ``dft`` is None where there is no reference; ``reference`` is then another potential's document.
+    ``dft`` is None where there is no reference; ``reference`` is then another potential's document,
+    or a record of another campaign.
     """
 
     reference: str
@@ -94,10 +96,19 @@ def _campaign_columns(compared: Compared, properties: Sequence[str]) -> dict[str
 def beside_of(
     compared: Compared, properties: Sequence[str] = ()
 ) -> dict[tuple[str, str], list[Document]]:
-    """Records beside documents of other potentials, whether DFT is there or not."""
+    """Records beside documents of other potentials, and beside records that DFT has nothing for."""
+    columns = _campaign_columns(compared, properties)
+    names = list(columns)
     return {
+        (one, other): beside_campaign(
+            compared.shelf, columns[one], columns[other], names.index(one) < names.index(other)
+        )
+        for one in names
+        for other in names
+        if one != other
+    } | {
         (column, name): force_fields.beside_records(compared.shelf, name, documents)
-        for column, documents in _campaign_columns(compared, properties).items()
+        for column, documents in columns.items()
         for name in compared.force_fields
     }
 
@@ -113,7 +124,7 @@ def rows_of_several(columns: Columns, beside: Beside | None = None) -> list[Side
         Of `beside_of`: quantities that DFT does not have are rows too.
     """
     found: dict[tuple[str, str, str], SideBySide] = {}
-    with_dft: dict[tuple[str, str], SideBySide] = {}
+    by_record: dict[tuple[str, str], SideBySide] = {}
     for column, documents in columns.items():
         for document in documents:
             if document["record_state"] != "ok":
@@ -131,22 +142,25 @@ def rows_of_several(columns: Columns, beside: Beside | None = None) -> list[Side
                 row.pet[column] = value["difference"] if value["pet"] is None else value["pet"]
                 row.error[column] = value["difference"]
                 row.relative[column] = value["relative"]
-                with_dft[document["record"], value["name"]] = row
-    for (column, other), documents in (beside or {}).items():
-        for document in documents:
-            for value in document["values"]:
-                if value["pet"] is None:
-                    continue  # how far the two potentials are from each other
-                row = with_dft.get((document["record"], value["name"])) or found.setdefault(
-                    (document["property"], document["reference"], value["name"]),
-                    SideBySide(
-                        document["reference"], str(document["material_id"]),
-                        str(document["formula_pretty"]), document["property"], value["name"],
-                        value["unit"], None,
-                    ),
-                )  # fmt: skip
-                row.pet.setdefault(column, value["pet"])
-                row.pet.setdefault(other, value["dft"])
+                by_record[document["record"], value["name"]] = row
+    pairs = [(*names, one) for names, several in (beside or {}).items() for one in several]
+    records = {record for record, _ in by_record}
+    for column, other, document in sorted(pairs, key=lambda pair: pair[2]["record"] not in records):
+        for value in document["values"]:
+            if value["pet"] is None:
+                continue  # how far the two potentials are from each other
+            row = by_record.get((document["record"], value["name"])) or found.setdefault(
+                (document["property"], document["reference"], value["name"]),
+                SideBySide(
+                    document["reference"], str(document["material_id"]),
+                    str(document["formula_pretty"]), document["property"], value["name"],
+                    value["unit"], None,
+                ),
+            )  # fmt: skip
+            for record in (document["record"], document["reference"]):
+                by_record.setdefault((record, value["name"]), row)
+            row.pet.setdefault(column, value["pet"])
+            row.pet.setdefault(other, value["dft"])
     return sorted(
         found.values(), key=lambda r: (-len(r.pet), r.property, r.formula, r.material, r.name)
     )

@@ -99,6 +99,27 @@ def test_documents_of_another_potential_are_shown_where_dft_has_nothing(store):
     assert compare_campaign(store, "first", "EMT").built.looked_at == 0
 
 
+def test_records_of_a_potential_of_unknown_level_stand_beside_those_of_others(store):
+    lead, copper = element("Pb", "fcc"), element("Cu", "fcc")
+    for n, name in enumerate(("third", "fourth")):
+        unknown = potential(name, functional=None)
+        for structure, metal in ((copper, "Cu"), (lead, "Pb")):
+            put_record(
+                store, "static", structure, metal, campaign=name, potential=unknown,
+                pressure=3.0 + n,
+            )  # fmt: skip
+    put_record(store, "static", lead, "Pb", potential=potential("first"), pressure=5.0)
+    for names in (("first", "third", "fourth"), ("fourth", "third", "first")):
+        found = as_dict(compare_campaign(store, *names))["side_by_side"]
+        rows = {r["material"]: r for r in found if r["name"] == "pressure"}
+        assert len(rows) == len([r for r in found if r["name"] == "pressure"]) == 4
+        assert rows["Cu"]["pet"] == {"first": 1.0, "third": 3.0, "fourth": 4.0}
+        assert (rows["Cu"]["dft"], rows["Cu"]["error"]) == (1.0, {"first": 0.0})
+        assert rows["Pb"]["pet"] == {"first": 5.0, "third": 3.0, "fourth": 4.0}
+        assert (rows["Pb"]["dft"], rows["Pb"]["error"]) == (None, {})
+        assert set(rows["Al"]["pet"]) == {"first"}
+
+
 @pytest.mark.parametrize("property", ["relax", "elastic"])
 def test_relaxations_and_moduli_stand_beside_another_potential_without_dft(store, property):
     example = EXAMPLES[property]
