@@ -24,8 +24,9 @@ from pet_flows.errors import StructureError
 
 #: part of the free memory that a chunk of many copies may take, and one copy alone
 SHARE, ALONE = 0.5, 0.9
-#: peak of a model call over what autograd keeps of it, measured at 1.6
-PEAK = 2.0
+#: peak of a model call over what autograd keeps of it where atoms have 50 neighbours, measured at
+#: 1.4 to 1.9; 2.9 with 150, because attention among neighbours takes more for each of many
+PEAK = 3.0
 #: bytes of a neighbour list for each pair in it, and while it is made
 PER_PAIR = 100.0
 #: pairs that are never too many, so that no file need be read
