@@ -244,7 +244,7 @@ def test_a_crystal_that_relaxed_into_a_smaller_cell(pet: Potential) -> None:
     assert found.state == "ok"
     assert len(found.atoms) == 1
     assert any("a new reference was derived" in w for w in found.warnings)
-    assert any("feel their own images" in w for w in found.warnings)  # 6 Å, the model has 13.5
+    assert any("feel their own images" in w for w in found.warnings)  # 6 Å, the model has 15
     # the two lattice constants come from different references, simple cubic and bcc
     assert found.result["max_frequency"] == pytest.approx(
         expected.result["max_frequency"], rel=0.01
