@@ -27,12 +27,12 @@ def build(facts: Facts, seed: int) -> Any:
         from schnetpack.nn import CosineCutoff, GaussianRBF
         from schnetpack.representation import PaiNN
 
-        torch.set_default_dtype(dtype)
+        torch.set_default_dtype(torch.float32)  # GaussianRBF knows no other
         torch.manual_seed(seed)
         radial = GaussianRBF(n_rbf=20, cutoff=CUTOFF)
         representation = PaiNN(48, 3, radial, CosineCutoff(CUTOFF))
         per_atom = Atomwise(48, aggregation_mode=None, per_atom_output_key="energies")
-        return torch.nn.Sequential(representation, per_atom)
+        return torch.nn.Sequential(representation, per_atom).to(dtype)
 
 
 def energies(facts: Facts) -> Energies:
