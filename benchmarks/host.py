@@ -77,13 +77,13 @@ def crystals(count: int, rattled: bool, seed: int = 5) -> list[Atoms]:
     return plain
 
 
-def makers(symmetrization: str) -> dict[str, Any]:
+def makers(symmetrization: str, steps: int = STEPS) -> dict[str, Any]:
     """Name → maker, and how many geometries of a structure it evaluates (None: ask the model)."""
     spec = PotentialSpec(model="pet-mvl", symmetrization=symmetrization)
     own = symmetrization == "crystal"
     found: dict[str, Any] = {
         "static": StaticMaker(potential=spec),
-        "relax": RelaxMaker(potential=spec, fix_symmetry=own, steps=STEPS, max_strain=10.0),
+        "relax": RelaxMaker(potential=spec, fix_symmetry=own, steps=steps, max_strain=10.0),
     }
     if own:
         found["phonon"] = PhononMaker(potential=spec, min_length=8.0)

@@ -71,16 +71,15 @@ class SpaceGroup:
         StructureError
             ``symmetry_not_found``: not periodic in three directions, or atoms overlap.
         """
-        if not atoms.pbc.all() or abs(np.linalg.det(atoms.cell.array)) < 1e-9:
+        cell = atoms.cell.array
+        if not atoms.pbc.all() or abs(np.linalg.det(cell)) < 1e-9:
             raise StructureError(
                 "symmetry_not_found",
                 "A space group needs three independent periodic lattice vectors: check the cell, "
                 "or give a crystal.",
             )
         for tolerance in (symprec, 0.3 * symprec, 0.1 * symprec, 0.01 * symprec, 1e-6):
-            primitive = find_primitive(
-                atoms.numbers, atoms.cell.array, atoms.positions, max(tolerance, EXACT)
-            )
+            primitive = find_primitive(atoms.numbers, cell, atoms.positions, max(tolerance, EXACT))
             found = _group(atoms, primitive, tolerance)
             if found is not None:
                 return found
@@ -155,8 +154,9 @@ class SpaceGroup:
         """Copy of a structure, moved onto this symmetry exactly."""
         snapped = atoms.copy()
         cell = self.project_cell(atoms.cell.array)
-        snapped.set_cell(cell, scale_atoms=True)
-        snapped.positions = self.project_positions(snapped.positions, cell)
+        snapped.cell[:] = cell
+        moved = atoms.positions @ np.linalg.solve(atoms.cell.array, cell)
+        snapped.positions = self.project_positions(moved, cell)
         return snapped
 
     def as_dict(self) -> dict[str, Any]:

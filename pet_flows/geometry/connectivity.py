@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from pet_flows.errors import StructureError
 from pet_flows.geometry.neighbours import find_neighbours
+from pet_flows.geometry.ragged import rows_of, starts_of
+
+#: volume over the product of the vectors' lengths, above which they are independent beyond doubt
+UPRIGHT = 1e-3
 
 
 def periodic_rank(atoms: Atoms, cutoff: float) -> int:
@@ -21,27 +23,47 @@ def periodic_rank(atoms: Atoms, cutoff: float) -> int:
         largest over the connected pieces.
     """
     # of a small cell each atom is linked to its own images
-    if (np.einsum("ia,ia->i", atoms.cell.array, atoms.cell.array) < cutoff**2).all():
-        return _rank(atoms.cell.array)
+    cell = atoms.cell.array
+    squares = np.einsum("ia,ia->i", cell, cell)
+    if (squares < cutoff**2).all():
+        upright = np.linalg.det(cell) ** 2 > UPRIGHT**2 * squares.prod()
+        return 3 if upright else _rank(cell)
     every = np.ones(3, dtype=bool)
-    i, j, shift, _ = find_neighbours(atoms.positions, atoms.cell.array, every, cutoff)
+    i, j, shift, _ = find_neighbours(atoms.positions, cell, every, cutoff)
     if not len(i):
         return 0
     if _rank(shift[i == j]) == 3:
         return 3
-    n = len(atoms)
-    graph = coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)).tocsr()
-    first = {(a, b): s for a, b, s in zip(i.tolist(), j.tolist(), shift, strict=True)}
-    offset = np.zeros((n, 3), dtype=int)
-    pieces, label = connected_components(graph, directed=False)
-    for piece in range(pieces):
-        root = int(np.nonzero(label == piece)[0][0])
-        order, parent = breadth_first_order(graph, root, directed=False)
-        for atom in order[1:].tolist():
-            above = int(parent[atom])
-            offset[atom] = offset[above] + first[above, atom]
+    piece, offset = _pieces(len(atoms), i, j, shift)
     loops = offset[i] + shift - offset[j]
-    return max(_rank(loops[label[i] == piece]) for piece in np.unique(label[i]))
+    return max(_rank(loops[piece[i] == each]) for each in np.unique(piece[i]))
+
+
+def _pieces(
+    n: int, first: np.ndarray, second: np.ndarray, shifts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which piece each atom is of ``(n,)`` int, and the cell ``(n, 3)`` where it is joined to it.
+
+    Pairs are in both directions; each piece grows from its first atom, one bond at a time.
+    """
+    piece, offset = np.full(n, -1), np.zeros((n, 3), dtype=int)
+    order = np.argsort(first, kind="stable")
+    second, shifts = second[order], shifts[order]
+    counts = np.bincount(first, minlength=n)
+    begin = starts_of(counts)
+    for root in range(n):
+        if piece[root] >= 0:
+            continue
+        piece[root] = root
+        grown = np.array([root])
+        while len(grown):
+            bonds = rows_of(begin[grown], counts[grown])
+            above = np.repeat(grown, counts[grown])
+            new = piece[second[bonds]] < 0
+            grown, one = np.unique(second[bonds][new], return_index=True)
+            piece[grown] = root
+            offset[grown] = offset[above[new][one]] + shifts[bonds[new][one]]
+    return piece, offset
 
 
 def refuse_vacuum(atoms: Atoms, cutoff: float, what: str, instead: str = "") -> None:
