@@ -19,9 +19,9 @@ def boxed(atoms: Atoms) -> Atoms:
 
 
 CASES = {
-    "rutile-like": (bulk("Ni", "hcp", a=4.9, c=4.6), 3),
+    "rock salt": (bulk("NaCl", "rocksalt", a=5.64), 3),
     "small cell": (bulk("Cu", "fcc", a=3.6), 3),
-    "two slabs": (fcc111("Cu", (2, 2, 2), vacuum=6.0), 2),
+    "slab": (fcc111("Cu", (2, 2, 2), vacuum=6.0), 2),
     "graphene": (graphene(vacuum=6.0), 2),
     "nanotube": (nanotube(5, 0), 1),
     "benzene": (molecule("C6H6"), 0),
