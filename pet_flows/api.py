@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ase import Atoms
-    from pymatgen.core import Structure
+    from pymatgen.core import Molecule, Structure
 
     from pet_flows.engines.potential import Potential
     from pet_flows.models.spec import PotentialSpec
@@ -213,29 +213,39 @@ class _Start:
 def _start(given: Any) -> _Start:
     from ase import Atoms
     from pymatgen.core import Molecule, Structure
-    from pymatgen.io.ase import AseAtomsAdaptor
 
     from pet_flows.inputs.structure import as_input
-    from pet_flows.records.structures import atoms_of_structure
 
     if isinstance(given, PropertyResult):
         if given.structure is None:
             why = f"The {given.property} it starts from is {given.state}: {given.message}"
             return _Start(given.formula, problem=(f"parent_{given.state}", why))
-        found = atoms_of_structure(given.structure)
+        found = _atoms(given.structure)
         return _Start(given.formula, found, dict(given.inherited))
     if isinstance(given, Atoms):
         return _Start(given.get_chemical_formula(mode="hill", empirical=True), given)
     if isinstance(given, Molecule):
-        found = AseAtomsAdaptor.get_atoms(given, msonable=False)
-        found.info = {"charge": given.charge, "spin_multiplicity": given.spin_multiplicity}
-        return _Start(given.composition.reduced_formula, found)
+        return _Start(given.composition.reduced_formula, _atoms(given))
     if isinstance(given, Structure):
         read, formula = as_input(given), given.composition.reduced_formula
         if read.problem is not None or read.structure is None:
             return _Start(formula, problem=read.problem)
-        return _Start(formula, atoms_of_structure(read.structure))
+        return _Start(formula, _atoms(read.structure))
     raise PetFlowsError(
         f"A {type(given).__name__} is not a structure: give a pymatgen Structure, an ASE Atoms, a "
         "result of pet_flows, or a list of these."
     )
+
+
+def _atoms(given: Structure | Molecule) -> Atoms:
+    """ASE's atoms of a structure or molecule, with charge and spin."""
+    from pymatgen.core import Molecule
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from pet_flows.records.structures import atoms_of_structure
+
+    if not isinstance(given, Molecule):
+        return atoms_of_structure(given)
+    found = AseAtomsAdaptor.get_atoms(given, msonable=False)
+    found.info = {"charge": given.charge, "spin_multiplicity": given.spin_multiplicity}
+    return found

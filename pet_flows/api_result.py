@@ -14,8 +14,9 @@ from pet_flows.properties.settings import PropertySettings
 
 if TYPE_CHECKING:
     import numpy as np
+    from ase import Atoms
     from matplotlib.figure import Figure
-    from pymatgen.core import Structure
+    from pymatgen.core import Molecule, Structure
 
     from pet_flows.models.spec import PotentialSpec
     from pet_flows.properties.outcome import Outcome
@@ -38,7 +39,7 @@ class PropertyResult:
     reason, message
         Short code and a sentence, when not ``ok``.
     structure
-        Final structure; None where there is none.
+        Final structure; a Molecule of what has no cell, None where there is none.
     arrays
         Large arrays by blob name, as a record's blobs.
     warnings
@@ -56,7 +57,7 @@ class PropertyResult:
     result: Strict | None
     reason: str | None
     message: str | None
-    structure: Structure | None
+    structure: Structure | Molecule | None
     arrays: Mapping[str, Mapping[str, np.ndarray]]
     warnings: tuple[str, ...]
     settings: PropertySettings
@@ -131,7 +132,6 @@ def result_of(
     from pydantic import ValidationError
 
     from pet_flows.records.build import plain
-    from pet_flows.records.structures import structure_of_atoms
 
     try:
         values = declared.result.model_validate(plain(outcome.result))
@@ -145,7 +145,7 @@ def result_of(
         result=values,
         reason=outcome.reason,
         message=outcome.message,
-        structure=None if outcome.atoms is None else structure_of_atoms(outcome.atoms),
+        structure=None if outcome.atoms is None else _final(outcome.atoms),
         arrays=outcome.blobs,
         warnings=tuple(outcome.warnings),
         settings=settings,
@@ -154,3 +154,18 @@ def result_of(
         formula=formula,
         inherited=outcome.inherited,
     )
+
+
+def _final(atoms: Atoms) -> Structure | Molecule:
+    from pymatgen.core import Molecule
+
+    from pet_flows.geometry.electrons import electrons_of
+    from pet_flows.records.structures import structure_of_atoms
+
+    if atoms.cell.rank > 0:
+        return structure_of_atoms(atoms)
+    said = electrons_of(atoms.info)
+    return Molecule(
+        atoms.get_chemical_symbols(), atoms.positions, said["charge"],
+        said["spin_multiplicity"], charge_spin_check=False,
+    )  # fmt: skip

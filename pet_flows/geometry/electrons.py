@@ -14,6 +14,8 @@ from pet_flows.errors import StructureError
 #: what is meant where nothing is said: a neutral singlet
 NEUTRAL = {"charge": 0, "spin_multiplicity": 1}
 _ALSO = {"spin_multiplicity": "spin"}
+#: names under which a structure may say them
+SAID = (*NEUTRAL, *_ALSO.values())
 
 
 def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pymatgen.core import Composition, Lattice, Species, Structure
 from pymatgen.core.periodic_table import DummySpecies, Element
 
 from pet_flows.errors import StructureError
-from pet_flows.geometry.electrons import told
+from pet_flows.geometry.electrons import SAID
 from pet_flows.geometry.sound import refuse_crowded, refuse_flat
 from pet_flows.records.structures import electrons_in, with_electrons
 
@@ -64,15 +64,12 @@ def strip(structure: Structure) -> tuple[Structure, list[str]]:
                 element = Element.from_Z(element.Z)
             amounts[element] = amounts.get(element, 0.0) + occupancy
         species.append(Composition(amounts))
-    electrons = electrons_in(structure)
-    if structure._charge and "charge" not in electrons:
-        drop("a total charge that is no whole number")
     for name, values in structure.site_properties.items():
         called = _CALLED.get(name, f"site property {name}")
         if _says_something(values, zeros_count=called not in _MAY_BE_ZERO):
             drop(called)
     bare = Structure(structure.lattice, species, structure.frac_coords)
-    return with_electrons(bare, electrons), dropped
+    return with_electrons(bare, electrons_in(structure)), dropped
 
 
 def find_problem(structure: Structure) -> tuple[str, str] | None:
@@ -154,7 +151,10 @@ def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
     scaled = np.linalg.solve(cell.T, atoms.positions.T).T
     symbols = ["X0+" if symbol == "X" else symbol for symbol in atoms.symbols]
     structure = Structure(Lattice(cell, pbc=tuple(atoms.pbc)), symbols, scaled)
-    return with_electrons(structure, told(atoms.info)), dropped
+    # as it is said: `make_input` refuses what cannot be understood
+    said = {name: atoms.info[name] for name in SAID if name in atoms.info}
+    structure.properties |= said
+    return structure, dropped
 
 
 def _element(specie: Element | Species | DummySpecies) -> Element | DummySpecies:

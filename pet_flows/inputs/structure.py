@@ -10,7 +10,12 @@ from typing import Any
 from monty.json import MSONable
 from pymatgen.core import Structure
 
+from pet_flows.errors import StructureError
+from pet_flows.geometry.electrons import electrons_of
 from pet_flows.inputs.clean import find_problem, strip
+from pet_flows.records.structures import said_of_electrons
+
+_NOT_KEPT = ("not_finite", "unknown_species", "bad_electrons")
 
 SOURCE_KEYS = ("material_id", "task_id", "database", "collection", "path", "tags")
 """The keys of a record's ``sources`` that are known when a structure is read."""
@@ -94,11 +99,19 @@ def make_input(
     """
     bare, dropped = strip(structure)
     dropped = [*also_dropped, *(name for name in dropped if name not in set(also_dropped))]
-    problem = find_problem(bare)
-    # NaN can be neither stored nor hashed, what is no element has no mass and no formula;
-    # everything else of a bad input is worth keeping
-    kept = None if problem and problem[0] in ("not_finite", "unknown_species") else bare
+    problem = find_problem(bare) or _problem_of_electrons(structure)
+    # NaN can be neither stored nor hashed, what is no element has no mass and no formula, and
+    # without its charge it would be another structure; all else of a bad input is worth keeping
+    kept = None if problem and problem[0] in _NOT_KEPT else bare
     return InputStructure(kept, dict(source), dropped, problem)
+
+
+def _problem_of_electrons(structure: Structure) -> tuple[str, str] | None:
+    try:
+        electrons_of(said_of_electrons(structure))
+    except StructureError as error:
+        return error.reason, error.message
+    return None
 
 
 def as_input(structure: Structure) -> InputStructure:

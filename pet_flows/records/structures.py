@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import isclose
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,9 +33,25 @@ def bare(structure: Structure) -> Structure:
 def electrons_in(structure: Structure) -> dict[str, int]:
     """Charge and spin multiplicity that a structure was given, as far as it is no neutral singlet.
 
-    Oxidation states give no charge.
+    Nothing of what cannot be understood, which `said_of_electrons` still has.
     """
-    return told({**structure.properties, "charge": structure._charge or 0})
+    return told(said_of_electrons(structure))
+
+
+def said_of_electrons(structure: Structure) -> dict[str, Any]:
+    """What a structure says of charge and spin, in the names of ``Atoms.info``, right or wrong.
+
+    Oxidation states give no charge, nor does the total of them that pymatgen writes into JSON.
+    """
+    said, charge = dict(structure.properties), structure._charge
+    formal = sum(
+        amount * (getattr(specie, "oxi_state", None) or 0)
+        for site in structure
+        for specie, amount in site.species.items()
+    )
+    if charge and not isclose(charge, formal, abs_tol=1e-6):
+        said["charge"] = charge
+    return said
 
 
 def with_electrons(structure: Structure, electrons: Mapping[str, int]) -> Structure:
@@ -53,8 +70,11 @@ def atoms_of_structure(structure: Structure) -> Atoms:
 
 
 def structure_of_atoms(atoms: Atoms) -> Structure:
-    """Make a structure of ASE's atoms, neither wrapped nor reordered."""
-    lattice = _lattice(atoms.cell.array, atoms.pbc)
+    """Make a structure of ASE's atoms, neither wrapped nor reordered.
+
+    Open axes without a vector get one of 1 Å, across the others: pymatgen has no lattice without.
+    """
+    lattice = _lattice(atoms.cell.complete().array, atoms.pbc)
     found = Structure(
         lattice, atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True
     )

@@ -8,6 +8,7 @@ from ase.io import write
 from jobflow import run_locally
 from metatomic_ase import MetatomicCalculator
 from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
 import pet_flows
 from pet_flows.audit.audit import audit
@@ -249,3 +250,44 @@ def test_an_exported_model_takes_them_too(conditioned, tmp_path):
             for one, other in zip(values(salt(*electrons), ours), values(salt(*electrons), own),
                                   strict=True):  # fmt: skip
                 np.testing.assert_allclose(one, other, atol=1e-7)
+
+
+def test_oxidation_states_are_no_charge_after_json_either():
+    """pymatgen writes their sum as the total charge, and jobs hand structures on as JSON."""
+    decorated = Structure(np.eye(3) * 4.2, ["Fe3+", "O2-"], [[0, 0, 0], [0.5] * 3])
+    read = Structure.from_dict(decorated.as_dict())
+    assert read._charge == 1
+    assert structure_digest(read) == structure_digest(decorated)
+    assert atoms_of_structure(as_input(read).structure).info == {}
+
+
+def test_what_ase_says_comes_through_pymatgen():
+    structure = AseAtomsAdaptor.get_structure(salt(-1, 2))
+    for one in (structure, Structure.from_dict(structure.as_dict())):
+        found = atoms_of_structure(as_input(one).structure).info
+        assert found == {"charge": -1, "spin_multiplicity": 2}
+
+
+@pytest.mark.parametrize("info", [{"charge": 0.5}, {"charge": 1, "spin": 0}, {"charge": np.nan}])
+def test_files_with_what_is_no_charge_are_refused(tmp_path, info):
+    atoms = salt()
+    atoms.info = info
+    write(tmp_path / "salt.extxyz", atoms)
+    (found,) = read_inputs([str(tmp_path / "salt.extxyz")])
+    assert found.problem is not None
+    assert found.problem[0] == "bad_electrons"
+    assert found.structure is None, "it would have the key of the neutral one"
+
+
+@pytest.mark.parametrize("periodic", [0, 1, 2])
+def test_results_of_what_has_fewer_cell_vectors(conditioned, periodic):
+    atoms = molecule("OH")
+    cell = np.zeros((3, 3))
+    for axis in range(periodic):
+        cell[axis, axis] = 6.0
+    atoms.cell, atoms.pbc = cell, [axis < periodic for axis in range(3)]
+    atoms.info = {"charge": -1, "spin_multiplicity": 1}
+    potential = get_potential(conditioned.with_(symmetrization="none"))
+    first = pet_flows.static(atoms, potential)
+    again = pet_flows.static(first, potential)
+    assert again.result.energy == pytest.approx(first.result.energy, abs=1e-9)
