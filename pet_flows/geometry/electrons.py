@@ -38,7 +38,7 @@ def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:
             raise StructureError(
                 "bad_electrons",
                 f"{name} must be a whole number{'' if name == 'charge' else ', at least 1'} (got "
-                f"{given!r}): correct what the structure says, or leave it out.",
+                f"{given}): correct what the structure says, or leave it out.",
             )
         found[name] = int(value)
     return found
