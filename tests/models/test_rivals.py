@@ -114,6 +114,7 @@ def test_tables_of_a_run_and_nothing_done_twice(workflows, folder, tmp_path, mon
     command = ["benchmark_potentials.py", str(folder), *options.split()]
     monkeypatch.setattr(sys, "argv", command)
     script.main()
+    assert not [file.read_text() for file in out.rglob("failure.json")], capfd.readouterr().err
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -131,6 +132,17 @@ def test_tables_of_a_run_and_nothing_done_twice(workflows, folder, tmp_path, mon
     script.main()
     assert capfd.readouterr().out.strip() in page.read_text()
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*.json")} == written
+
+
+def test_rotational_errors_are_those_of_the_largest_size_that_was_measured(workflows):
+    tables, cell = workflows("rivals.tables"), workflows("rivals.cell")
+    tested = {"energy": 1.0, "force": 2.0, "ms_per_atom": 3.0}
+    row = {"all": tested, "rotation": {"energy_rotation": 4.0, "force_rotation": 5.0}}
+    found = [
+        tables.Found(cell.Cell("MACE", "acac", 25, 0), {"MACE": row}),
+        tables.Found(cell.Cell("MACE", "acac", 100, 0), {}),
+    ]
+    assert "| MACE | 1.0 · 2.0 | – | 4.00 · 5.00 | 3.00 |" in tables.report(found, {})
 
 
 def test_what_is_missing_stands_in_the_table(workflows, tmp_path):

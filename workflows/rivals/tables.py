@@ -93,18 +93,24 @@ class Side:
         return [f"{size} structures" for size in self.sizes]
 
     def accuracy(self) -> str:
-        """Errors by size; rotational error and cost of the largest training."""
+        """Errors by size; rotational error and cost of the largest training that was measured."""
         lines = []
         for name in self.names:
             tested = self.rows(name, "all")
             if any(tested):
                 errors = [pair(one, "energy", "force") for one in tested]
-                lines.append([name, *errors, *self.rotated(name), milliseconds(tested[-1])])
+                cost = milliseconds(self.last(name, "all"))
+                lines.append([name, *errors, self.rotated(name), cost])
         return markdown([ERRORS, *self.heads, ROTATED, "ms per atom"], lines)
 
-    def rotated(self, name: str) -> list[str]:
-        """Rotational error of the largest training."""
-        return [pair(self.rows(name, "rotation")[-1], "energy_rotation", "force_rotation", 2)]
+    def rotated(self, name: str) -> str:
+        """Rotational error of the largest training that was measured."""
+        found = self.last(name, "rotation")
+        return pair(found, "energy_rotation", "force_rotation", 2)
+
+    def last(self, name: str, part: str) -> Mapping[str, Any]:
+        """A part of the largest training of which there is one; empty without any."""
+        return next((one for one in reversed(self.rows(name, part)) if one), {})
 
     def symmetrized(self) -> str:
         """Plain and symmetrized PET, the same weights on the same few; and another seed."""
