@@ -43,7 +43,9 @@ def test_structures_of_both_kinds_and_lists_of_either() -> None:
     assert one.state == "ok"
     assert one.energy_per_atom == one.result.energy_per_atom
     both = pet_flows.static([atoms, structure], "pet-mvl")
-    assert [found.energy_per_atom for found in both] == [one.energy_per_atom] * 2
+    assert [found.energy_per_atom for found in both] == pytest.approx(
+        [one.energy_per_atom] * 2, abs=1e-12
+    )
     assert isinstance(both[0].structure, Structure)
     assert np.shape(one.arrays["static"]["forces"]) == (1, 3)
     assert pet_flows.static([]) == []

@@ -71,8 +71,8 @@ def test_a_model_card_is_readable(capsys, monkeypatch):
     lines = [line.split() for line in out.splitlines()]
     assert ["elements", "n", "energy", "meV/atom", "forces", "eV/Å", "stress", "GPa"] in lines
     rows = {words[0]: words[1:] for words in lines[-16:]}
-    assert rows["all"] == ["539", "10.7", "0.071", "0.30"]
-    assert rows["Cu"] == ["21", "19.9", "0.030"]  # its stresses are not in the validation set
+    assert rows["all"] == ["539", "1.8", "0.046", "0.07"]
+    assert rows["Cu"] == ["21", "1.0", "0.018"]  # its stresses are not in the validation set
     assert ["licence", "BSD-3-Clause"] in lines
     assert "{" not in out
 

@@ -27,8 +27,8 @@ def run(job):
 
 
 def vacancy_hop():
-    """Two neighbouring vacancies of bcc niobium and the cell half way, off the saddle."""
-    crystal = bulk("Nb", cubic=True, a=3.32) * (2, 2, 2)
+    """Two neighbouring vacancies of bcc molybdenum and the cell half way, off the saddle."""
+    crystal = bulk("Mo", cubic=True, a=3.17) * (2, 2, 2)
     distances = crystal.get_distances(0, range(len(crystal)), mic=True)
     neighbour = int(np.argsort(distances)[1])
     hop = crystal.get_distance(neighbour, 0, mic=True, vector=True)

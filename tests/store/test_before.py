@@ -13,6 +13,7 @@ import pet_flows
 from pet_flows.cli import main
 from pet_flows.compare.campaign import compare_campaign
 from pet_flows.jobs.observe import observers
+from pet_flows.models import catalogue
 from pet_flows.properties.registry import get_property
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
@@ -26,8 +27,10 @@ PROPERTIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def before():
-    """The job store, as that version left it."""
+def before(monkeypatch):
+    """The job store, as that version left it, with the weights that it had."""
+    card = {**catalogue.bundled()["pet-mvl"], "path": str(BEFORE.with_suffix(".ckpt"))}
+    monkeypatch.setattr(catalogue, "bundled", lambda: {"pet-mvl": card})
     content = json_util.loads(BEFORE.read_text())
     store = open_job_store()
     results = ResultStore.from_job_store(store)
