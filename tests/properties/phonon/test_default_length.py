@@ -42,12 +42,11 @@ def test_the_soft_shear_of_niobium_is_not_hidden(pet: Potential) -> None:
     strained = next(elastic(*given, inherited=[relaxed.inherited])).result
     expected = softest(strained["tensor_ieee"])
     outcome = next(phonon(*given, LEAN, [relaxed.inherited]))
-    found = slow_shear(outcome.blobs["phonon"])
+    assert slow_shear(outcome.blobs["phonon"]) == pytest.approx(expected, abs=2.0)
     assert not any("their own images" in w for w in outcome.warnings)
 
     short = next(phonon(*given, LEAN.model_copy(update={"min_length": 10.0}), [relaxed.inherited]))
-    off = abs(slow_shear(short.blobs["phonon"]) - expected)
-    assert abs(found - expected) < 0.5 * off
+    assert abs(slow_shear(short.blobs["phonon"]) - expected) > 10.0
     assert any("their own images" in w for w in short.warnings)
 
 
