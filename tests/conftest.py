@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -28,11 +29,16 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test has an embedded store of its own, and reads the settings anew."""
+    """Each test has an embedded store of its own, and reads the settings anew.
+
+    A job that ended with an exception leaves its store to the next one, which may be far away.
+    """
     from pet_flows.settings import get_settings
 
     monkeypatch.setenv("PET_FLOWS_STORE", str(tmp_path / "pet_flows.db"))
     get_settings.cache_clear()
+    if "jobflow" in sys.modules:
+        sys.modules["jobflow"].CURRENT_JOB.reset()
     yield
     get_settings.cache_clear()
 

@@ -174,12 +174,16 @@ class Worker:
 
     def _run_job(self, firework: Firework) -> bool:
         from fireworks.core.rocket import Rocket
+        from jobflow import CURRENT_JOB
 
         said = io.StringIO()
         lent = cautious(self.launchpad, firework, str(self.folder))
         # nobody else has it: a worker names only what it has reserved itself
         with self._begun(), lent as caution, self.stopping.during_job():
-            begun = Rocket(self.launchpad, self.fworker, firework.fw_id).run(err_file=said)
+            try:
+                begun = Rocket(self.launchpad, self.fworker, firework.fw_id).run(err_file=said)
+            finally:
+                CURRENT_JOB.reset()  # jobflow does so only after jobs that end well
         if caution.wanted:
             self.fresh = ", ".join(sorted(set(caution.wanted.values())))
             want_fresh(self.launchpad, firework.fw_id, str(self.folder), caution)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fireworks import Firework, LaunchPad, PyTask
+from jobflow import CURRENT_JOB
 
 from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
@@ -104,6 +105,7 @@ def test_a_job_that_fails_fizzles(site, launchpad, here):
     assert here() == 1
     assert states(launchpad) == ["FIZZLED"]
     assert len(site.lines("start")) == 1
+    assert (CURRENT_JOB.job, CURRENT_JOB.store) == (None, None)  # nothing for the next job
 
 
 @pytest.fixture
