@@ -7,6 +7,7 @@ import errno
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ PATIENCE = 30.0
 
 _shared: dict[tuple[Path, bool], DatabaseFile] = {}
 _registry_lock = threading.Lock()
+#: released, and perhaps not closed yet: the garbage collector may release a forgotten store in the
+#: middle of `DatabaseFile.open`, in the thread that has the lock
+_released: deque[DatabaseFile] = deque()
 #: connections of the parent process: closing them in a forked child would harm the parent's file
 _inherited: list[DatabaseFile] = []
 
@@ -68,23 +72,29 @@ class DatabaseFile:
             Another process writes it, it is not there to be read, or it is no store of ours.
         """
         path = Path(os.path.realpath(path))
-        with _registry_lock:
-            found = _shared.get((path, False)) or _shared.get((path, read_only))
-            if found is None:
-                found = _shared[path, read_only] = cls(path, read_only)
-            found._users += 1
-            return found
+        try:
+            with _registry_lock:
+                found = _shared.get((path, False)) or _shared.get((path, read_only))
+                if found is None:
+                    found = _shared[path, read_only] = cls(path, read_only)
+                found._users += 1
+                return found
+        finally:
+            _close_released()
 
     def release(self) -> None:
         """Close the file and free the lock once nobody in this process uses it any more."""
-        with _registry_lock:
-            self._users -= 1
-            if self._users > 0 or self in _inherited:
-                return
-            _shared.pop((self.path, self.read_only), None)
-            self._db.close()
-            if self._lock is not None:
-                self._lock.release()
+        _released.append(self)
+        _close_released()
+
+    def _close(self) -> None:
+        self._users -= 1
+        if self._users > 0 or self in _inherited:
+            return
+        _shared.pop((self.path, self.read_only), None)
+        self._db.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def rows(self, sql: str, arguments: tuple | list = ()) -> list[tuple]:
         """All rows of a SELECT."""
@@ -134,6 +144,16 @@ class DatabaseFile:
     def _undo(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _close_released() -> None:
+    """Close what was released, or leave it to whoever has the lock and does so after it."""
+    while _released and _registry_lock.acquire(blocking=False):
+        try:
+            with contextlib.suppress(IndexError):
+                _released.popleft()._close()
+        finally:
+            _registry_lock.release()
 
 
 def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
@@ -198,6 +218,7 @@ def _forget_in_child() -> None:
     _registry_lock = threading.Lock()
     _inherited.extend(_shared.values())
     _shared.clear()
+    _released.clear()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,7 +19,9 @@ from maggma.core import StoreError
 from maggma.stores import MemoryStore
 from monty.json import MontyDecoder
 
+from pet_flows import locks
 from pet_flows.errors import PetFlowsError
+from pet_flows.store import sqlite_file
 from pet_flows.store.locate import embedded_job_store
 from pet_flows.store.sqlite import SqliteStore
 
@@ -185,6 +189,29 @@ def test_a_forked_child_neither_writes_nor_frees_the_lock(store, tmp_path):
     assert f"process {os.getpid()}" in refused.communicate()[0]
     store.update({"uuid": "b"})
     assert store.count() == 2
+
+
+def test_a_store_forgotten_while_another_is_opened_is_closed_after_it(tmp_path, monkeypatch):
+    """The garbage collector comes when it likes, in the thread that opens a file."""
+    paths = [str(tmp_path / name) for name in ("a.db", "b.db")]
+    forgotten, take = [SqliteStore(paths[0], key="uuid")], sqlite_file._take_lock
+    forgotten[0].connect()
+
+    def collect(path):
+        if forgotten:
+            forgotten.pop().close()
+        return take(path)
+
+    monkeypatch.setattr(sqlite_file, "_take_lock", collect)
+    other = SqliteStore(paths[1], key="uuid")
+    opening = threading.Thread(target=other.connect, daemon=True)
+    opening.start()
+    opening.join(20)
+    assert not opening.is_alive(), "it waits for itself"
+    other.update({"uuid": "b"})
+    other.close()
+    for path in paths:
+        locks.take(Path(f"{path}.lock")).release()  # raises where somebody has it
 
 
 def test_there_is_nothing_to_read(tmp_path):
