@@ -107,10 +107,7 @@ def main() -> None:
     run.rng = np.random.default_rng(args.seed)
     train(run, Batches(training, raw), repeats(training), Batches(held, raw), 60 * args.minutes,
           args.out / "state.pt", time.process_time, frames)  # fmt: skip
-    run.exchange()
-    checkpoint = pet.get_checkpoint()
-    torch.save({**checkpoint, "epoch": run.count, "best_epoch": run.count},
-               args.out / "model.ckpt")  # fmt: skip
+    run.write(pet, args.out / "model.ckpt")
 
 
 if __name__ == "__main__":

@@ -212,6 +212,13 @@ class Run:
         torch.save(state, file.with_suffix(".new"))
         file.with_suffix(".new").rename(file)
 
+    def write(self, pet: Any, file: Path) -> None:
+        """Write the model that was trained, with the average of its weights, as a checkpoint."""
+        self.exchange()
+        progress = {"epoch": self.count, "best_epoch": self.count}
+        torch.save({**pet.get_checkpoint(), **progress}, file)
+        self.exchange()
+
     def load(self, file: Path) -> None:
         """Go on where :meth:`save` was called."""
         state = torch.load(file, weights_only=False)
@@ -298,10 +305,7 @@ def main() -> None:
     often = repeats(training)
     clock = time.monotonic if args.wall else time.process_time
     train(run, Batches(training, raw), often, Batches(validation[::4], raw), seconds, state, clock)
-    run.exchange()
-    checkpoint = pet.get_checkpoint()
-    torch.save({**checkpoint, "epoch": run.count, "best_epoch": run.count},
-               args.out / "pet-mvl.ckpt")  # fmt: skip
+    run.write(pet, args.out / "pet-mvl.ckpt")
 
 
 if __name__ == "__main__":

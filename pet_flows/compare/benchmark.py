@@ -68,7 +68,9 @@ class Sample:
 
 
 def take_sample(path: Path, n: int, seed: int, folder: Path) -> Sample:
-    """Choose entries of a set at random, the same for the same seed, and write them into a file.
+    """Choose entries of a set at random, and write them into a file.
+
+    The same seed gives the same entries, and a larger sample has those of the smaller ones.
 
     Parameters
     ----------
@@ -106,7 +108,8 @@ def take_sample(path: Path, n: int, seed: int, folder: Path) -> Sample:
     if kind is None:
         columns = ", ".join(one.column for one in SETS)
         raise PetFlowsError(f"The entries of {path} must have one of {columns}: give such a set.")
-    chosen = sorted(Random(seed).sample(range(len(entries)), min(n, len(entries))))
+    order = Random(seed).sample(range(len(entries)), len(entries))
+    chosen = sorted(order[:n])
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{kind.name}-{len(chosen)}-{seed}.json"
     file.write_text(json.dumps([entries[number] for number in chosen]))

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from pet_flows.geometry.electrons import NEUTRAL
 from pet_flows.geometry.ragged import largest_by, rows_of, starts_of
 
 
@@ -132,7 +133,11 @@ def together(graphs: Sequence[Graphs]) -> Graphs:
                 np.concatenate([p.counts for p in each]),
             )
         )
-    electrons = [g.electrons for g in graphs if g.electrons is not None]
+    electrons = None
+    if any(g.electrons is not None for g in graphs):
+        neutral = np.array([list(NEUTRAL.values())])
+        own = [neutral.repeat(len(g), 0) if g.electrons is None else g.electrons for g in graphs]
+        electrons = np.concatenate(own)
     return Graphs(
         torch.cat([g.numbers for g in graphs]),
         torch.cat([g.positions for g in graphs]),
@@ -140,5 +145,5 @@ def together(graphs: Sequence[Graphs]) -> Graphs:
         torch.cat([g.pbc for g in graphs]),
         np.concatenate([g.sizes for g in graphs]),
         tuple(lists),
-        np.concatenate(electrons) if electrons else None,
+        electrons,
     )

@@ -13,9 +13,12 @@ from pet_flows.errors import StructureError
 
 #: what is meant where nothing is said: a neutral singlet
 NEUTRAL = {"charge": 0, "spin_multiplicity": 1}
-_ALSO = {"spin_multiplicity": "spin"}
-#: names under which a structure may say them
-SAID = (*NEUTRAL, *_ALSO.values())
+#: names under which a structure may say each
+_NAMES = {"charge": ("charge",), "spin_multiplicity": ("spin_multiplicity", "spin")}
+#: all of these
+SAID = tuple(name for names in _NAMES.values() for name in names)
+#: size beyond which a number is no charge and no multiplicity of a cell that can be computed
+LARGEST = 10**6
 
 
 def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:
@@ -24,21 +27,24 @@ def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:
     Raises
     ------
     StructureError
-        ``bad_electrons``: one of them is no whole number, or the multiplicity is below 1.
+        ``bad_electrons``: one of them is no whole number, or larger than any cell's, or the
+        multiplicity is below 1.
     """
     found = {}
     for name, usual in NEUTRAL.items():
-        given = info.get(name, info.get(_ALSO.get(name, name)))
+        said = next((one for one in _NAMES[name] if info.get(one) is not None), None)
+        given = usual if said is None else info[said]
+        least = -LARGEST if name == "charge" else 1
         try:
-            value = usual if given is None else float(given)
-            sound = value == int(value) and (name == "charge" or value >= 1)
+            value = float(given)
+            sound = value == int(value) and least <= value <= LARGEST
         except (TypeError, ValueError, OverflowError):
             sound = False
         if not sound:
             raise StructureError(
                 "bad_electrons",
-                f"{name} must be a whole number{'' if name == 'charge' else ', at least 1'} (got "
-                f"{given}): correct what the structure says, or leave it out.",
+                f"{said} must be a whole number from {least} to {LARGEST} (got {given}): correct "
+                "what the structure says, or leave it out.",
             )
         found[name] = int(value)
     return found

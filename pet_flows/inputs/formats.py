@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from pet_flows.geometry.electrons import SAID
 from pet_flows.inputs.clean import structure_from_atoms
 from pet_flows.inputs.identifiers import material_id_of, name_of_file, tags_of, task_id_of
 from pet_flows.inputs.structure import InputStructure, failed_input, make_input, make_source
@@ -113,10 +114,12 @@ def read_ase_database(path: Path) -> Iterator[InputStructure]:
     """Read every row of an ASE database (SQLite ``.db``, or ASE's ``.json``).
 
     ``material_id`` and ``task_id`` are taken from the key-value pairs; tags from the pair ``tags``
-    (commas) or the row's ``data``.
+    (commas) or the row's ``data``; charge and spin from either.
     """
     for name, row in database_rows(path):
-        yield _from_atoms(row.toatoms(), pairs_of(row), name, path)
+        atoms, pairs = row.toatoms(), pairs_of(row)
+        atoms.info |= {said: pairs[said] for said in SAID if said in pairs}
+        yield _from_atoms(atoms, pairs, name, path)
 
 
 def database_rows(path: Path) -> Iterator[tuple[str, Any]]:
@@ -136,7 +139,9 @@ def database_rows(path: Path) -> Iterator[tuple[str, Any]]:
 
 def pairs_of(row: Any) -> dict[str, Any]:
     """Give what a row of an ASE database says besides its atoms."""
-    return {**row.get("data", {}), **row.key_value_pairs}
+    # a pair called charge hides behind the row's own, which is the sum over its sites
+    pairs = {name: vars(row).get(name, value) for name, value in row.key_value_pairs.items()}
+    return {**row.get("data", {}), **pairs}
 
 
 def read_ase_trajectory(path: Path) -> Iterator[InputStructure]:

@@ -76,6 +76,8 @@ def test_a_seed_gives_the_same_sample(public_set, tmp_path):
     ]
     assert texts[0] == texts[1] != texts[2]
     assert take_sample(public_set, 99, 0, tmp_path).n == 4
+    samples = [json.loads(take_sample(public_set, n, 5, tmp_path).file.read_text()) for n in (1, 3)]
+    assert samples[0][0] in samples[1]
 
 
 def test_what_is_no_set_is_said(tmp_path):

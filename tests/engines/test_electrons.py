@@ -1,9 +1,12 @@
 """Charges and spins reach the model that takes them, each with its own structure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from ase.build import bulk, molecule
+from ase.db import connect
 from ase.io import write
 from jobflow import run_locally
 from metatomic_ase import MetatomicCalculator
@@ -14,6 +17,7 @@ import pet_flows
 from pet_flows.audit.audit import audit
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.evaluation import System
+from pet_flows.engines.graphs import Graphs, together
 from pet_flows.engines.potential import get_potential
 from pet_flows.errors import StructureError
 from pet_flows.export.model import export_model
@@ -95,8 +99,8 @@ def test_a_mixed_batch_is_what_each_is_alone(conditioned, symmetrization):
         many.insert(1, water)
     systems = [System.of(atoms, potential.bind(atoms)) for atoms in many]
     potential.evaluator.chunk_atoms = 5  # several to a call
-    together = potential.evaluator.evaluate(systems)
-    for system, one in zip(systems, together, strict=True):
+    found = potential.evaluator.evaluate(systems)
+    for system, one in zip(systems, found, strict=True):
         (alone,) = potential.evaluator.evaluate([system])
         assert one.energy == pytest.approx(alone.energy, abs=1e-10)
         np.testing.assert_allclose(one.forces, alone.forces, atol=1e-10)
@@ -225,13 +229,41 @@ def test_a_molecule_says_its_charge_and_spin(conditioned):
 
 
 @pytest.mark.parametrize("info", [{"charge": 0.5}, {"spin_multiplicity": 0}, {"spin": "up"},
-                                  {"charge": np.nan}])  # fmt: skip
+                                  {"charge": np.nan}, {"charge": 1e300}])  # fmt: skip
 def test_what_is_no_charge_is_refused(conditioned, info):
     atoms = salt()
     atoms.info = info
     found = pet_flows.compute("static", atoms, get_potential(conditioned))
     assert (found.state, found.reason) == ("failed", "bad_electrons")
-    assert "must be a whole number" in found.message
+    assert found.message.startswith(f"{next(iter(info))} must be a whole number")
+
+
+def test_the_first_name_that_says_something_counts():
+    assert electrons_of({"spin_multiplicity": None, "spin": 3})["spin_multiplicity"] == 3
+
+
+def test_graphs_without_charges_beside_some_with():
+    """Of a batch whose calls were made apart, such as clusters of atoms."""
+    one = Graphs(
+        torch.tensor([1]), torch.zeros(1, 3), torch.zeros(1, 3, 3), torch.zeros(1, 3, dtype=bool),
+        np.array([1]), (),
+    )  # fmt: skip
+    both = together([one, replace(one, electrons=np.array([[2, 3]])), one])
+    assert both.electrons.tolist() == [[0, 1], [2, 3], [0, 1]]
+    assert together([one, one]).electrons is None
+
+
+def test_an_ase_database_says_its_charges(tmp_path):
+    with connect(tmp_path / "salts.db") as database:
+        plain = salt()
+        plain.info = {}
+        database.write(plain, charge=-1, spin=2)
+        database.write(plain, data={"charge": 1})
+        database.write(plain, charge=0.5)
+    said, data, wrong = read_inputs([str(tmp_path / "salts.db")])
+    found = [electrons_of(atoms_of_structure(one.structure).info) for one in (said, data)]
+    assert found == [{"charge": -1, "spin_multiplicity": 2}, {"charge": 1, "spin_multiplicity": 1}]
+    assert wrong.problem[0] == "bad_electrons"
 
 
 def test_what_the_model_does_not_know_is_its_own_error(conditioned):
