@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID, MISSED
 from pet_flows.launch.live import states_of
 from pet_flows.records.keys import FIRST
+from pet_flows.store import counts
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
     from pet_flows.store.results import ResultStore
 
-STATES = ("ok", "unconverged", "failed")
 #: over which the rate is taken
 RECENT = timedelta(minutes=30)
 #: running fireworks, and reasons, that are listed
@@ -109,36 +109,23 @@ def status_of(results: ResultStore, campaign: str, launchpad: LaunchPad | None =
     head = results.campaigns.head(campaign)
     manifest = head["manifest"] or {}
     potentials = manifest.get("potentials")
-    ours = {"sources.campaign": campaign}
-    names = list(manifest.get("properties") or results.records.distinct("property", ours))
+    records = counts.by_state(results, campaign, manifest.get("properties") or None)
     from pet_flows.properties.registry import properties
 
-    order = list(properties())
-    names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    records = {
-        name: Counter(
-            {s: results.count({**ours, "property": name, "state": s}) for s in STATES}
-        )
-        for name in names
-    }  # fmt: skip
+    order = {name: place for place, name in enumerate(properties())}
     found = Status(
         campaign,
         head.get("n_structures", manifest.get("n_inputs")),
         len(potentials) if isinstance(potentials, list) else 1,
-        records,
+        dict(sorted(records.items(), key=lambda one: order.get(one[0], len(order)))),
         head.get("n_records"),
     )
-    bad = {**ours, "state": {"$in": ["failed", "unconverged"]}}
-    found.reasons = Counter(
-        f"{record.get('property')} {record.get('reason')}"
-        for record in results.query(bad, ["property", "reason"])
-    )
+    if any(count["failed"] or count["unconverged"] for count in records.values()):
+        found.reasons = counts.reasons(results, campaign)
     now = datetime.now(UTC).replace(tzinfo=None)
-    recent = {**ours, "last_updated": {"$gte": now - RECENT}}
-    first = next(results.query(recent, ["last_updated"], {"last_updated": 1}, 1), None)
+    n_recent, first = counts.since(results, campaign, now - RECENT)
     if first is not None:
-        hours = max((now - first["last_updated"]) / timedelta(hours=1), 1 / 60)
-        found.per_hour = results.count(recent) / hours
+        found.per_hour = n_recent / max((now - first) / timedelta(hours=1), 1 / 60)
     if launchpad is not None:
         found.fireworks = states_of(launchpad, campaign)
         found.running = _running(launchpad, campaign)
