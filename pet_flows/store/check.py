@@ -15,7 +15,7 @@ from maggma.stores import GridFSStore
 from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SCHEMA_VERSION
 from pet_flows.store import buckets
-from pet_flows.store.damage import NEEDED, STATES, UNREADABLE, problem
+from pet_flows.store.damage import LOOKED_AT, STATES, UNREADABLE, problem
 from pet_flows.store.patience import ServerAwayError, patient
 from pet_flows.store.results import ResultStore
 from pet_flows.store.runs import pieces
@@ -154,8 +154,7 @@ def migrate(results: ResultStore) -> int:
 
 def _documents(results: ResultStore) -> Iterator[tuple[str, dict[str, Any]]]:
     """Documents that may name blobs, of records all that is needed to judge them."""
-    fields = ["state", *NEEDED]
-    for document in results.records.find({}, fields):
+    for document in results.records.find({}, list(LOOKED_AT)):
         yield "records", document
     for name, collection in (
         ("references", results.references.collection),

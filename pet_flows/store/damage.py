@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
+from pet_flows.records.keys import FIRST
 from pet_flows.store.blobs import BlobStore, decode
 from pet_flows.store.sqlite_collection import SqliteCollection
 from pet_flows.store.writes import blob_ids, chunks
@@ -29,12 +30,22 @@ NEEDED: dict[str, type] = {
     "elements": list,
 }
 _TYPES = {int: "number", str: "string", list: "array", dict: "object"}
+#: what `problem` looks at, of a structure only that it is there
+LOOKED_AT = ("state", "structure.@class", *NEEDED)
 #: what a whole record matches, as far as a database can tell
 WHOLE: dict[str, Any] = {
     "state": {"$in": list(STATES)},
     **{name: {"$type": _TYPES[kind]} for name, kind in NEEDED.items()},
     "potential.digest": {"$type": "string", "$ne": ""},
-    "$nor": [{"state": "ok", "result": {}}],
+    "$nor": [
+        {"state": "ok", "result": {}},
+        {
+            "property": FIRST,
+            "state": "ok",
+            "structure": {"$in": [None, {}]},
+            "blobs.structure": {"$exists": False},
+        },
+    ],
 }
 #: ids of the large blobs of a document of MongoDB: what is text among the values of ``blobs``,
 #: which in BSON's order is from the empty text up to the empty document
@@ -61,7 +72,7 @@ def problem(record: Mapping[str, Any]) -> str | None:
     Parameters
     ----------
     record
-        At least its ``state`` and what is `NEEDED`.
+        At least what is `LOOKED_AT`.
     """
     if record.get("state") not in STATES:
         return f"its state is {record.get('state')!r}"
@@ -72,6 +83,10 @@ def problem(record: Mapping[str, Any]) -> str | None:
         return "its potential has no digest"
     if record["state"] == "ok" and not record["result"]:
         return "its result is empty"
+    # what starts from it would start from the structure before the relaxation
+    relaxed = record["property"] == FIRST and record["state"] == "ok"
+    if relaxed and not record.get("structure") and "structure" not in record["blobs"]:
+        return "it has no relaxed structure"
     for name, blob in record["blobs"].items():
         try:
             if not isinstance(blob, str):

@@ -59,6 +59,22 @@ def test_it_counts_as_missing_and_is_replaced(stored, change, caplog):
     assert check_store(stored).damaged == {}
 
 
+@pytest.mark.parametrize("structure", [None, {}])
+def test_a_relaxation_without_its_structure_counts_as_missing(results, structure):
+    """What follows it would start from the structure before."""
+    (small, blobs), (of_blob, _) = record(), record(1)
+    small, of_blob = ({**one, "property": "relax"} for one in (small, of_blob))
+    results.put(small, blobs)
+    results.put({**of_blob, "structure": None}, {"structure": {"x": np.zeros(3)}})
+    assert results.needs([small["_id"], of_blob["_id"]]) == []
+    results.records.update_one({"_id": small["_id"]}, {"$set": {"structure": structure}})
+    assert results.needs([small["_id"], of_blob["_id"]]) == [small["_id"]]
+    assert check_store(results).damaged == {small["_id"]: "it has no relaxed structure"}
+    results.put(small, blobs)
+    assert results.final_structure(results.get(small["_id"])).is_ordered
+    assert check_store(results).is_sound
+
+
 @pytest.mark.parametrize("state", ["failed", "unconverged"])
 def test_whatever_was_computed_replaces_it(stored, state):
     stored.records.update_one({"_id": key(1)}, {"$set": {"result": {}}})
