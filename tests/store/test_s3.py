@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import boto3
 import numpy as np
 import pytest
+from moto.server import ThreadedMotoServer
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.blobs import INLINE
@@ -18,9 +20,6 @@ from pet_flows.store.check import check_store, clean
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
 from tests.store.examples import record
-
-boto3 = pytest.importorskip("boto3")
-ThreadedMotoServer = pytest.importorskip("moto.server").ThreadedMotoServer
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-1"}
 LARGE = {"big": {"x": np.random.default_rng(0).random(INLINE)}}
