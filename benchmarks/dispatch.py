@@ -18,7 +18,8 @@ server's own work not included:
 - ``memory``: what submitting so many structures adds to the resident size of a process that has
   submitted 1000 before, at its largest, MB (Linux);
 - ``flat``: resident size of a worker, in five equal parts of so many structures, MB;
-- ``stored``: CPU that ``status`` and ``query --limit 100`` take beside so many records, s.
+- ``stored``: CPU that ``status``, at first and again, and ``query --limit 100`` take beside so
+  many records, s; and what the server of the tests takes for them.
 """
 
 from __future__ import annotations
@@ -85,9 +86,11 @@ def main() -> None:
         stages += [("stored", asked.stored)]
     with ExitStack() as stack:
         given = os.environ.get(URI_VARIABLE)
-        uri = given or stack.enter_context(running(memory="4g"))[0]
+        uri, server = (given, None) if given else stack.enter_context(running(memory="4g"))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = configure(uri, folder)
+        if server is not None:
+            environment["DISPATCH_SERVER"] = str(server.pid)
         for stage in stages:
             words = [sys.executable, str(HERE / "dispatch_stages.py"), *map(str, stage)]
             if asked.profile:

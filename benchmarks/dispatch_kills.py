@@ -57,12 +57,16 @@ def trial(
         site.submit("kills", 0, structures, batch_size)
         here = [site.fork() for _ in range(workers)]
         killed: list[int] = []
+        ended: list[int] = []
         start = time.monotonic()
 
         def kill_worker() -> None:
             chosen = rng.choice(here)
-            os.kill(chosen, signal.SIGKILL)
-            killed.append(chosen)
+            if alive(chosen):
+                os.kill(chosen, signal.SIGKILL)
+                killed.append(chosen)
+            else:
+                ended.append(chosen)
             here[here.index(chosen)] = site.fork()
 
         def kill_server() -> None:
@@ -73,7 +77,7 @@ def trial(
 
         with followed(site):
             wait(lambda: site.log.stat().st_size > 0, 120)
-            for _ in range(kills):
+            while len(killed) < kills:
                 time.sleep(rng.expovariate(1 / pause))
                 kill_worker()
             for _ in range(server_kills):
@@ -82,7 +86,7 @@ def trial(
             last = time.monotonic()
             recovered = until_recovered(site, killed)
             free = until_quiet(site)
-        ended = [number for number in here if not alive(number)]
+        ended += [number for number in here if not alive(number)]
         for number in here:
             os.kill(number, signal.SIGTERM) if alive(number) else None
         wait(lambda: not any(map(alive, here)), 15)
