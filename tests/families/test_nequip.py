@@ -224,7 +224,7 @@ def test_it_is_invariant_and_it_is_screened(package):
                        make_source(material_id="salt"))  # fmt: skip
     maker = ScreenMaker(
         potential=spec(package),
-        properties={"relax": {"relax_cell": False}, "static": {}, "phonon": {}},
+        properties={"relax": {"relax_cell": False}, "static": {}, "phonon": {"min_length": 12}},
     )
     run_locally(maker.make([given]), store=store, log=False, ensure_success=True)
     records = {r["property"]: r for r in ResultStore.from_job_store(store).query({})}

@@ -21,7 +21,7 @@ from pet_flows.store.results import ResultStore
 BEFORE = Path(__file__).with_name("before.json")
 PROPERTIES: dict[str, dict[str, Any]] = {
     "relax": {}, "static": {}, "eos": {}, "elastic": {},
-    "phonon": {"min_length": 6.0, "mesh": [6, 6, 6]},
+    "phonon": {"min_length": 6.0, "max_atoms": 400, "mesh": [6, 6, 6]},
     "md": {"steps": 10, "ensemble": "nve", "min_length": 0},
 }  # fmt: skip
 

@@ -60,13 +60,16 @@ def harmonic_crystal(
         The primitive cell in place of the structure, and its supercell with the displacements.
     """
     start = perf_counter()
+    most = settings.max_atoms if max_atoms is None else max_atoms
     crystal = harmonic(
-        primitive_of(specimen.atoms),
-        settings.displacement,
-        settings.min_length,
-        settings.max_atoms if max_atoms is None else max_atoms,
+        primitive_of(specimen.atoms), settings.displacement, settings.min_length, most
     )
     inherited, notes = _inherited(specimen, crystal.primitive)
+    if crystal.shortest < settings.min_length - 1e-6:
+        notes += (
+            f"The supercell's shortest vector is {crystal.shortest:.1f} Å, less than the "
+            f"{settings.min_length:g} Å asked for, to stay within {most} atoms.",
+        )
     if crystal.shortest < potential.reach:
         notes += (
             f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "

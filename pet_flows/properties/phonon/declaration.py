@@ -21,6 +21,8 @@ from pet_flows.properties.settings import (
     unit,
 )
 
+#: Å, of a supercell; benchmarks/supercells.py: what each length costs, and what it misses
+MIN_LENGTH = 20.0
 _Row = tuple[Finite, Finite, Finite]
 Tensor = tuple[_Row, _Row, _Row]
 
@@ -41,12 +43,12 @@ class SupercellSettings(PropertySettings):
     """How force constants are measured, and on which mesh their modes are taken."""
 
     min_length: Positive = Field(
-        default=16.0,  # benchmarks/supercells.py: what each length costs, and what it misses
+        default=MIN_LENGTH,
         description="shortest lattice vector of the supercell at least this long",
         json_schema_extra=unit("Å"),
     )
     max_atoms: int = Field(
-        default=400, ge=1, description="atoms; larger supercells are made shorter"
+        default=1300, ge=1, description="atoms; larger supercells are made shorter, with a warning"
     )
     displacement: Positive = Field(
         default=0.01, description="of one atom in the supercell", json_schema_extra=unit("Å")

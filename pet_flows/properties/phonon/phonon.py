@@ -43,8 +43,6 @@ class _Displaced:
     systems: list[System]
     """the supercell without displacements first"""
     nac: NonAnalytical | None
-    max_atoms: int
-    """that the supercell was allowed"""
 
 
 def phonon(
@@ -137,7 +135,7 @@ def _displaced(
         potential, primitive.bound, crystal.supercell, crystal.matrix, crystal.displaced()
     )
     primitive.wall_time = specimen.wall_time + perf_counter() - start
-    return _Displaced(specimen, primitive, crystal, systems, nac, max_atoms)
+    return _Displaced(specimen, primitive, crystal, systems, nac)
 
 
 def _run(
@@ -214,22 +212,14 @@ def _outcome(displaced: _Displaced, results: list[Evaluation], settings: PhononS
         atoms=crystal.primitive,
         blobs={"phonon": {**measured(crystal, forces), **arrays}},
         n_evaluations=sum(r.n_evaluations for r in results),
-        warnings=_doubts(displaced, settings, result, residual),
+        warnings=_doubts(result, residual),
         **largest_spreads(results),
     )
 
 
-def _doubts(
-    displaced: _Displaced, settings: PhononSettings, result: dict[str, Any], residual: float
-) -> Iterator[str]:
+def _doubts(result: dict[str, Any], residual: float) -> Iterator[str]:
     """What a reader of the record should know."""
     if residual > NOT_RELAXED:
         yield f"The structure is not relaxed: forces of {residual:.3f} eV/Å were subtracted."
-    shortest = displaced.crystal.shortest
-    if shortest < settings.min_length - 1e-6:
-        yield (
-            f"The supercell's shortest vector is {shortest:.1f} Å, less than the "
-            f"{settings.min_length:g} Å asked for, to stay within {displaced.max_atoms} atoms."
-        )
     if result["has_imaginary_modes"]:
         yield "Thermal properties and zero-point energy leave out imaginary modes."

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from pet_flows.properties.phonon.declaration import SupercellSettings
+from pet_flows.properties.phonon.declaration import MIN_LENGTH, SupercellSettings
 from pet_flows.properties.property import ROOM_TEMPERATURE, Column, Property
 from pet_flows.properties.result import (
     IntMatrix,
@@ -38,7 +38,7 @@ class QHASettings(CellSettings, SupercellSettings):
         default="vinet", description="fitted to the free energy against volume"
     )
     min_length: Positive = Field(
-        default=16.0,
+        default=MIN_LENGTH,
         description="as for `phonon`, at the volume given; all volumes have that supercell",
         json_schema_extra=unit("Å"),
     )

@@ -229,10 +229,4 @@ def _doubts(
     residual = max(v.residual for v in good)
     if residual > NOT_RELAXED:
         warnings.append(f"Not relaxed: forces of {residual:.3f} eV/Å were subtracted.")
-    shortest = series.crystal.shortest
-    if shortest < settings.min_length - 1e-6:
-        warnings.append(
-            f"The supercell's shortest vector is {shortest:.1f} Å, less than the "
-            f"{settings.min_length:g} Å asked for, to stay within {settings.max_atoms} atoms."
-        )
     return warnings
