@@ -16,12 +16,12 @@ import argparse
 import gzip
 import io
 import random
-import subprocess
 import sys
 from pathlib import Path
 
 from ase import Atoms
-from ase.io import read, write
+from ase.io import read
+from metatrain_run import train
 
 OPTIONS = Path(__file__).resolve().parents[1] / "configs" / "train_acac.yaml"
 N_TEST = 50
@@ -62,21 +62,9 @@ def main() -> None:
     args = parser.parse_args()
 
     training, validation, test = split(load(args.data))
-    args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out / "training.extxyz", training)
-    write(args.out / "validation.extxyz", validation)
     print(f"{len(training)} training, {len(validation)} validation, {len(test)} kept for the test")
-
-    # a bare output name: `mtt train -o folder/name.pt` fails after training
-    command = [sys.executable, "-m", "metatrain", "train", str(OPTIONS), "-o", "acac.pt"]
-    overrides = [f"device={args.device}"]
-    if args.epochs:
-        overrides.append(f"architecture.training.num_epochs={args.epochs}")
-    for override in overrides:
-        command += ["-r", override]
-    if args.restart:
-        command += ["--restart", str(args.restart.resolve())]
-    sys.exit(subprocess.run(command, cwd=args.out, check=False).returncode)
+    overrides = {"device": args.device, "architecture.training.num_epochs": args.epochs}
+    sys.exit(train(args.out, training, validation, OPTIONS, "acac", overrides, args.restart))
 
 
 if __name__ == "__main__":

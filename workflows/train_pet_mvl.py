@@ -23,12 +23,11 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
 import sys
 from pathlib import Path
 
 from ase import Atoms
-from ase.io import write
+from metatrain_run import train
 from mvl_data import align_molybdenum, load, split
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -62,24 +61,13 @@ def main() -> None:
     training = thin(training, args.alloys)
     print(f"{len(training)} training and {len(validation)} validation structures; "
           f"mlearn Mo shifted by {1e3 * shift:.2f} meV/atom")  # fmt: skip
-    args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out / "training.extxyz", training)
-    write(args.out / "validation.extxyz", validation)
-
-    # a bare output name: `mtt train -o folder/name.pt` fails after training
     options = CONFIGS / f"{'finetune' if args.finetune else 'train'}_pet_mvl.yaml"
-    command = [sys.executable, "-m", "metatrain", "train", str(options), "-o", "pet-mvl.pt"]
-    overrides = [f"device={args.device}"]
-    if args.finetune:
-        start = args.finetune.resolve()
-        overrides.append(f"architecture.training.finetune.read_from={start}")
-    if args.epochs:
-        overrides.append(f"architecture.training.num_epochs={args.epochs}")
-    for override in overrides:
-        command += ["-r", override]
-    if args.restart:
-        command += ["--restart", str(args.restart.resolve())]
-    sys.exit(subprocess.run(command, cwd=args.out, check=False).returncode)
+    overrides = {
+        "device": args.device,
+        "architecture.training.num_epochs": args.epochs,
+        "architecture.training.finetune.read_from": args.finetune and args.finetune.resolve(),
+    }
+    sys.exit(train(args.out, training, validation, options, "pet-mvl", overrides, args.restart))
 
 
 if __name__ == "__main__":

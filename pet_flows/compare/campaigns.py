@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from pymatgen.core import Structure
 
-from pet_flows.compare.documents import Document, values_of
-from pet_flows.compare.matching.choose import choose
-from pet_flows.compare.matching.match import Candidates, crystals_of
-from pet_flows.compare.matching.same import Distances
+from pet_flows.compare.beside import beside, by_place, records_of
+from pet_flows.compare.documents import Document
 from pet_flows.compare.shelf import Shelf
 from pet_flows.compare.sides import Ours, Theirs, space_group_of
 from pet_flows.compare.statistics import is_pair
@@ -64,50 +61,22 @@ def beside_campaign(
         Like comparisons; the ``reference`` is the other record, and so is ``dft`` of the values.
         These are not stored.
     """
-    alone = _by_place(others, _records(others) - _paired(others))
-    wanted = _by_place(documents, _records(documents) if first else _paired(documents))
-    found = []
+    alone = by_place(others, records_of(others) - _paired(others))
+    wanted = by_place(documents, records_of(documents) if first else _paired(documents))
+    found: list[Document] = []
     for place in wanted.keys() & alone.keys():
-        distances = Distances()
-        candidates = Candidates(
+        theirs = (
             _in_the_place(one)
             for one in shelf.records(sorted(alone[place]), {})
             if one.structure is not None
         )
-        for ours in shelf.records(sorted(wanted[place].keys() - alone[place].keys()), {}):
-            matches = crystals_of(ours, candidates, distances)
-            if not matches:
-                continue
-            theirs = choose(ours, matches, distances).match.theirs
-            values, reason = values_of(ours, theirs)
-            found.append({
-                **wanted[place][ours.record["_id"]], "_id": f"{ours.record['_id']} {theirs.key}",
-                "reference": theirs.key, "values": values, "reason": reason,
-            })  # fmt: skip
+        ours = shelf.records(sorted(wanted[place].keys() - alone[place].keys()), {})
+        found += beside(ours, theirs, wanted[place])
     return found
-
-
-def _records(documents: Sequence[Document]) -> set[str]:
-    return {
-        document["record"]
-        for document in documents
-        if document["record"] is not None and document["record_state"] == "ok"
-    }
 
 
 def _paired(documents: Sequence[Document]) -> set[str]:
-    return _records([document for document in documents if is_pair(document)])
-
-
-def _by_place(
-    documents: Sequence[Document], records: set[str]
-) -> dict[tuple[str, str], dict[str, Document]]:
-    """Formula and property → key of a record → one of its comparisons."""
-    found: dict[tuple[str, str], dict[str, Document]] = defaultdict(dict)
-    for document in documents:
-        if document["record"] in records:
-            found[document["formula_pretty"], document["property"]][document["record"]] = document
-    return found
+    return records_of(document for document in documents if is_pair(document))
 
 
 def _in_the_place(ours: Ours) -> _Another:

@@ -6,8 +6,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from pet_flows.compare.beside import beside, by_place, records_of
 from pet_flows.compare.documents import DAMAGE, Document, unreadable, values_of
-from pet_flows.compare.matching.choose import choose
 from pet_flows.compare.matching.match import Candidates, crystals_of
 from pet_flows.compare.matching.same import Distances
 from pet_flows.compare.shelf import Shelf
@@ -60,7 +60,7 @@ def documents(shelf: Shelf, name: str, pairs: Iterable[Document]) -> list[Docume
     return found
 
 
-def beside_records(shelf: Shelf, name: str, documents: Iterable[Document]) -> list[Document]:
+def beside_records(shelf: Shelf, name: str, documents: Sequence[Document]) -> list[Document]:
     """What a potential's documents give beside records themselves, whether DFT is there or not.
 
     Parameters
@@ -78,28 +78,12 @@ def beside_records(shelf: Shelf, name: str, documents: Iterable[Document]) -> li
         Like comparisons; the ``reference`` is the potential's document, and so is ``dft`` of the
         values. These are not stored.
     """
-    wanted: dict[tuple[str, str], dict[str, Document]] = defaultdict(dict)
-    for document in documents:
-        if document["record"] is not None and document["record_state"] == "ok":
-            place = document["formula_pretty"], document["property"]
-            wanted[place][document["record"]] = document
     keys = _places(shelf.store, name)
-    found = []
-    for place, there in wanted.items():
-        if place not in keys:
-            continue
-        distances = Distances()
-        candidates = Candidates(_readable(shelf, keys[place]))
-        for ours in shelf.records(list(there), {}):
-            matches = crystals_of(ours, candidates, distances)
-            if not matches:
-                continue
-            theirs = choose(ours, matches, distances).match.theirs
-            values, reason = values_of(ours, theirs)
-            found.append({
-                **there[ours.record["_id"]], "_id": f"{ours.record['_id']} {theirs.key}",
-                "reference": theirs.key, "values": values, "reason": reason,
-            })  # fmt: skip
+    found: list[Document] = []
+    for place, there in by_place(documents, records_of(documents)).items():
+        if place in keys:
+            ours, theirs = shelf.records(list(there), {}), _readable(shelf, keys[place])
+            found += beside(ours, theirs, there)
     return found
 
 

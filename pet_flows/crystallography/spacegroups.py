@@ -181,16 +181,23 @@ def _moyopy(
     )
 
 
-def _spglib(
+def dataset(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
-) -> Answer | None:
+) -> Any | None:
+    """All that spglib says of a cell; None where it says nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # spglib announces its future on every call
         try:
             cell: Any = (lattice, fractional, numbers)
-            found = spglib.get_symmetry_dataset(cell, symprec=tolerance)
+            return spglib.get_symmetry_dataset(cell, symprec=tolerance)
         except Exception:  # spglib raises different types in different releases
             return None
+
+
+def _spglib(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
+) -> Answer | None:
+    found = dataset(lattice, fractional, numbers, tolerance)
     if found is None:
         return None
     return Answer.of(found.number, found.international, found.rotations, found.translations)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import spglib
 
-from pet_flows.crystallography.spacegroups import is_sound
+from pet_flows.crystallography.spacegroups import dataset, is_sound
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,7 @@ def standard_cell(
     """
     if not is_sound(lattice, fractional):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # spglib announces its future on every call
-        try:
-            cell: Any = (lattice, fractional, numbers)
-            found = spglib.get_symmetry_dataset(cell, symprec=tolerance)
-        except Exception:  # spglib raises different types in different releases
-            return None
+    found = dataset(lattice, fractional, numbers, tolerance)
     if found is None:
         return None
     # spglib: (a, b, c) = (a_std, b_std, c_std) P with vectors as columns

@@ -11,6 +11,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from pet_flows.crystallography.alignment import PrimitiveCell
 from pet_flows.dft.documents import primitive_structure
+from pet_flows.dft.importers.found import Found
 from pet_flows.dft.level import LevelOfTheory
 
 #: GPa per kbar; VASP, and documents that follow it, count compression as positive
@@ -41,6 +42,17 @@ def static_result(
         result["stress"] = symmetric.tolist()
         result["pressure"] = float(-np.trace(symmetric) / 3)
     return result
+
+
+def static_of_task(found: Found, structure: Structure) -> dict[str, Any]:
+    """Result of ``static`` of a task document of emmet's kind, whose stress is in kbar."""
+    stress = found.at("output.stress")
+    return static_result(
+        found.need("output.energy"),
+        len(structure),
+        found.at("output.forces"),
+        None if stress is None else KBAR * np.asarray(stress, float),
+    )
 
 
 def static_arrays(structure: Structure, forces: Any) -> dict[str, dict[str, np.ndarray]]:

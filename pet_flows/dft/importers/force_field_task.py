@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
+from pet_flows.dft.importers.energies import entry_of, lattice, static_arrays, static_of_task
 from pet_flows.dft.importers.found import Found, JobFacts
 from pet_flows.dft.level import FORCE_FIELD, LevelOfTheory
 from pet_flows.dft.reference import Reference
@@ -46,13 +44,7 @@ def references(found: Found) -> Iterator[Reference]:
             "more steps."
         )
     structure = found.structure()
-    stress = found.at("output.stress")
-    result = static_result(
-        found.need("output.energy"),
-        len(structure),
-        found.at("output.forces"),
-        None if stress is None else KBAR * np.asarray(stress, float),
-    )
+    result = static_of_task(found, structure)
     level = level_of(found)
     entry = entry_of(structure, result["energy_per_atom"], {"run_type": level.functional})
     arrays = static_arrays(structure, found.at("output.forces"))

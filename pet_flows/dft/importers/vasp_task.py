@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from pet_flows.dft.importers import vasp_dynamics
-from pet_flows.dft.importers.energies import KBAR, entry_of, lattice, static_arrays, static_result
+from pet_flows.dft.importers.energies import entry_of, lattice, static_arrays, static_of_task
 from pet_flows.dft.importers.found import Found, JobFacts
 from pet_flows.dft.importers.given_level import completed
 from pet_flows.dft.level import LevelOfTheory
@@ -70,13 +68,7 @@ def references(found: Found) -> Iterator[Reference]:
         yield from vasp_dynamics.references(found, tags, level)
         return
     structure = found.structure()
-    stress = found.at("output.stress")
-    result = static_result(
-        found.need("output.energy"),
-        len(structure),
-        found.at("output.forces"),
-        None if stress is None else KBAR * np.asarray(stress, float),
-    )
+    result = static_of_task(found, structure)
     level = found.options.level_of(partial(level_of, found))
     entry = entry_of(
         structure,
