@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read
+from scipy.spatial.transform import Rotation
 
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential, get_potential
@@ -40,9 +41,10 @@ def errors(potential: Potential, structures: list[Atoms]) -> tuple[float, float]
 
 def turned(structures: list[Atoms]) -> list[Atoms]:
     """The same in random orientations, reflections among them."""
-    rng, found = np.random.default_rng(0), []
-    for atoms in structures:
-        rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    rotations = Rotation.random(len(structures), random_state=0).as_matrix()
+    rotations[::2] *= -1
+    found = []
+    for atoms, rotation in zip(structures, rotations, strict=True):
         copy = atoms.copy()
         copy.set_cell(atoms.cell.array @ rotation)
         copy.positions = atoms.positions @ rotation

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from ase import Atoms
+from scipy.spatial.transform import Rotation
 
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.surroundings import graph_of
@@ -114,3 +115,9 @@ class Batches:
         }  # fmt: skip
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+
+
+def random_orientations(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Orthogonal matrices ``(n, 3, 3)``, evenly distributed, every second one improper."""
+    rotations = Rotation.random(n, rng=rng).as_matrix()
+    return np.asarray(rotations * rng.choice([-1.0, 1.0], size=(n, 1, 1)))

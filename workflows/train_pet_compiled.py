@@ -25,7 +25,7 @@ import torch
 from ase import Atoms
 from ase.io import write
 from mvl_data import align_molybdenum, load, split
-from pet_batches import Batches
+from pet_batches import Batches, random_orientations
 from pet_step import Energies, compiled_step, predict
 
 from pet_flows.engines.pet import PETRaw
@@ -162,8 +162,8 @@ def validation_errors(model: Energies, data: Batches) -> tuple[float, float]:
 
 
 def any_rotation(which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Orthogonal matrices ``(S, 3, 3)``, evenly distributed, reflections among them."""
-    return np.asarray(np.linalg.qr(rng.normal(size=(len(which), 3, 3)))[0])
+    """An orientation for each structure, whichever it is."""
+    return random_orientations(len(which), rng)
 
 
 class Run:

@@ -52,6 +52,18 @@ def trained(parts):
     return structures, raw, data.Batches(structures, raw), step.Energies(pet.train())
 
 
+def test_structures_are_shown_in_all_orientations(parts):
+    rotations = parts[0].random_orientations(4000, np.random.default_rng(0))
+    proper = np.linalg.det(rotations) > 0
+    assert 0.45 < proper.mean() < 0.55
+    # a mean over all of O(3), of the matrices and of their squares, has no direction
+    assert np.abs(rotations.mean(axis=0)).max() < 0.04
+    assert np.abs((rotations**2).mean(axis=0) - 1 / 3).max() < 0.03
+    # (angle - sin angle) / π of all proper ones are nearer to the orientation of the file
+    angles = np.arccos(np.clip((np.trace(rotations[proper], axis1=1, axis2=2) - 1) / 2, -1, 1))
+    assert np.isclose((angles < np.pi / 2).mean(), 0.5 - 1 / np.pi, atol=0.03)
+
+
 def a_batch(batches):
     turns = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 3, 3)))[0]
     return turns, batches.take(np.array([2, 0, 3, 1]), 16, 64, 6, turns)

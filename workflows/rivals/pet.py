@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from pet_batches import Batches
+from pet_batches import Batches, random_orientations
 from pet_step import Energies, predict, step
 
 from pet_flows.engines.pet import PETRaw
@@ -80,7 +80,7 @@ def train(
     rng = np.random.default_rng(seed)
 
     def gradients(which: np.ndarray, weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        turns = np.linalg.qr(rng.normal(size=(len(which), 3, 3)))[0]
+        turns = random_orientations(len(which), rng)
         rows, width = int(known.sizes[which].sum()), int(known.widths[which].max())
         batch = known.take(which, rows, width, len(which), turns)
         return step(model, [*parameters], batch, weights)[1:]
