@@ -7,25 +7,24 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any
 
-from pet_flows.errors import PetFlowsError
-from pet_flows.launch.stopping import GRACE
+from pet_flows.launch.child import work
+from pet_flows.launch.stopping import GONE, asking_to_end
 
 logger = logging.getLogger(__name__)
 
 #: processes in a row that end early and have stored nothing, after which no other is started
 MOST_IN_VAIN = 3
-#: s after a signal in which processes have to be gone; in which what dead ones had is brought back
-_GONE, _LONGEST = GRACE + 4, 5.0
+#: s in which what dead processes had is brought back; between attempts to end living ones
+_LONGEST, _AGAIN = 5.0, 1.0
 
 
 @dataclass
@@ -115,18 +114,21 @@ def run_workers(
     tally, declaring = Tally(), []
     with _forwarding(slots) as stopped:
         for slot in slots:
-            _start(slot, count, options, end)
+            _start(slot, count, options, end, stopped)
         while working := [slot for slot in slots if not slot.over]:
             for pipe in wait([slot.pipe for slot in working], 0.5):
                 slot = next(slot for slot in working if slot.pipe is pipe)
-                if _hear(slot, tally) or slot.over:
+                why = _hear(slot, tally)
+                if why is None:
                     continue
                 if slot.process.exitcode:  # it died: others need not wait until it was silent
                     declaring.append(_declare(slot.process.pid, options))
-                if stopped.is_set() or slot.in_vain >= MOST_IN_VAIN:
+                slot.in_vain = 0 if slot.stored else slot.in_vain + 1
+                if slot.in_vain >= MOST_IN_VAIN and not stopped.is_set():
                     slot.over = True
+                    tally.problems.append(why)
                 else:
-                    _start(slot, count, options, end)
+                    _start(slot, count, options, end, stopped, why)
             tell(tally)
         for thread in declaring:
             thread.join(_LONGEST)
@@ -142,158 +144,135 @@ def _declare(process: int, options: dict[str, Any]) -> threading.Thread:
     return thread
 
 
-def _start(slot: _Slot, count: int, options: dict[str, Any], end: float | None) -> None:
+def _start(
+    slot: _Slot,
+    count: int,
+    options: dict[str, Any],
+    end: float | None,
+    stopped: threading.Event,
+    why: str | None = None,
+) -> None:
+    """Start a process, in place of another where one ended, unless all are to end."""
+    if stopped.is_set():
+        slot.over = True
+        return
+    if why is not None:
+        logger.warning("worker %d goes on in a new process: %s", slot.number, why)
     context = multiprocessing.get_context("spawn")
     slot.pipe, theirs = context.Pipe(duplex=False)
     left = None if end is None else max(1.0, end - time.monotonic())
     given = {**options, "time_limit": left}
-    slot.process = context.Process(target=_work, args=(theirs, given), name=f"worker-{slot.number}")
+    slot.process = context.Process(target=work, args=(theirs, given), name=f"worker-{slot.number}")
     slot.stored = False
     with _environment(slot.gpu, count):
         slot.process.start()
     theirs.close()
+    if stopped.is_set():  # while it was started: it has nothing in hand yet
+        slot.process.terminate()
 
 
 @contextmanager
 def _environment(gpu: str | None, count: int) -> Iterator[None]:
     """What a process finds when it starts, before anything loads torch."""
-    before = dict(os.environ)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    given = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
     if count > 1 or gpu is not None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        shared = {"OMP_NUM_THREADS": str(max(1, cores // count)), "OMP_WAIT_POLICY": "PASSIVE"}
+        given |= {name: value for name, value in shared.items() if name not in os.environ}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
     try:
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    finally:  # nothing else: another thread may be reading it
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-def _hear(slot: _Slot, tally: Tally) -> bool:
-    """Hear one message of a process; False when it has ended and another may follow."""
+def _hear(slot: _Slot, tally: Tally) -> str | None:
+    """Hear one message of a process; why another is to follow it, where it has ended."""
     try:
         kind, said = slot.pipe.recv()
-    except EOFError:  # it died
-        slot.process.join()
+    except (EOFError, OSError):  # it died, the latter amid a message
+        _wait_for(slot.process)
         code = slot.process.exitcode
         how = f"signal {-code}" if code and code < 0 else f"exit code {code}"
         problem = f"A worker process ended early ({how})"
-        _in_vain(slot, tally, f"{problem}; look into its messages, and at the memory there is.")
-        return False
+        return f"{problem}; look into its messages, and at the memory there is."
     if kind == "record":
         slot.stored = True
         tally.add(said)
-        return True
+        return None
     if kind == "doing":
         tally.doing = said
-        return True
-    slot.process.join()
+        return None
+    _wait_for(slot.process)
     slot.pipe.close()
     if kind == "refused":
         slot.over = True
         tally.problems.append(said)
-        return True
+        return None
     tally.run += said.run
     tally.fizzled += said.fizzled
     if said.fresh is not None:
-        _in_vain(
-            slot,
-            tally,
+        return (
             f"The device or the memory of this worker fails with everything ({said.fresh}): look "
-            "at the machine; its jobs are READY for others.",
+            "at the machine; its jobs are READY for others."
         )
-        return False
     slot.over = True
     if said.problem is not None:
         tally.problems.append(said.problem)
-    return True
+    return None
 
 
-def _in_vain(slot: _Slot, tally: Tally, problem: str) -> None:
-    slot.in_vain = 0 if slot.stored else slot.in_vain + 1
-    logger.warning("worker %d goes on in a new process: %s", slot.number, problem)
-    if slot.in_vain >= MOST_IN_VAIN:
-        tally.problems.append(problem)
+def _wait_for(process: Any, seconds: float = GONE) -> None:
+    """Wait until a process that is about to end has, and end it where it does not."""
+    process.join(max(0.0, seconds))
+    if process.is_alive():
+        process.kill()
+        process.join(GONE)
 
 
 @contextmanager
 def _forwarding(slots: list[_Slot]) -> Iterator[threading.Event]:
-    """Hand signals on to the processes, and end what is there too long after SIGTERM."""
+    """Hand signals on to the processes, and end those that are there too long after one.
+
+    SIGINT alone gives them time: a job may take long to finish. A SIGHUP that is ignored (nohup)
+    stays so.
+    """
     stopped = threading.Event()
 
     def heard(number: int, frame: object) -> None:
         stopped.set()
-        for slot in slots:
-            if slot.process is not None and slot.process.is_alive():
-                os.kill(slot.process.pid, number)
-        if number == signal.SIGTERM:
-            signal.setitimer(signal.ITIMER_REAL, _GONE)
+        for process in _alive(slots):
+            os.kill(process.pid, number)
+        if number != signal.SIGINT and not signal.getitimer(signal.ITIMER_REAL)[0]:
+            signal.setitimer(signal.ITIMER_REAL, GONE, _AGAIN)
 
     def late(number: int, frame: object) -> None:
-        for slot in slots:
-            if slot.process is not None and slot.process.is_alive():
-                slot.process.kill()
+        for process in _alive(slots):
+            process.kill()
 
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    handlers = {signal.SIGTERM: heard, signal.SIGINT: heard, signal.SIGALRM: late}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {**dict.fromkeys(asking_to_end(), heard), signal.SIGALRM: late}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield stopped
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for process in _alive(slots):
+            process.terminate()
+        until = time.monotonic() + GONE
+        for process in _alive(slots):
+            _wait_for(process, until - time.monotonic())
+        if before:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler)
-        for slot in slots:
-            if slot.process is not None and slot.process.is_alive():
-                slot.process.terminate()
-                slot.process.join()
 
 
-def _work(pipe: Connection, options: dict[str, Any]) -> None:
-    """Body of a process: a worker that tells what it does through a pipe."""
-    from pymongo.errors import PyMongoError
-
-    from pet_flows.jobs.observe import observers, watchers
-    from pet_flows.launch.worker import run_worker
-    from pet_flows.store.access import said_of
-
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)  # Ctrl-C is for whoever started it, who hands it on
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    told = 0.0
-
-    def record(name: str, slim: dict[str, Any], computed: bool) -> None:
-        if computed:
-            pipe.send(("record", {key: slim.get(key) for key in ("key", "state", "reason")}))
-
-    def watch(name: str, label: str | None, done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > 0.5:
-            told = time.monotonic()
-            what = f"{total} structures" if label is None else f"{label}, {done} of {total}"
-            pipe.send(("doing", f"{name} of {what}"))
-
-    observers.append(record)
-    watchers.append(watch)
-    try:
-        pipe.send(("done", run_worker(**options)))
-    except PetFlowsError as error:
-        pipe.send(("refused", str(error)))
-    except PyMongoError as error:
-        pipe.send(("refused", str(said_of(error))))
-    pipe.close()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # taking torch apart takes seconds, which a queue may not give
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+def _alive(slots: list[_Slot]) -> list[Any]:
+    processes = [slot.process for slot in slots if slot.process is not None]
+    return [process for process in processes if process.is_alive()]

@@ -14,8 +14,16 @@ logger = logging.getLogger(__name__)
 #: s after which a job that has not come to a place where it can be left is broken off anywhere;
 #: queues kill 30 s after they have asked
 GRACE = 2.5
+#: s after a signal in which processes have to be gone
+GONE = GRACE + 4
 #: s between attempts, should something on the way catch what breaks it off
 _AGAIN = 1.0
+
+
+def asking_to_end() -> tuple[signal.Signals, ...]:
+    """Signals that ask to end: without SIGHUP where it is ignored, as below nohup."""
+    asking = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    return tuple(n for n in asking if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN)
 
 
 class Stopped(BaseException):
@@ -45,8 +53,8 @@ class Stopping:
     def listening(self, time_limit: float | None = None) -> Iterator[None]:
         """Hear signals while inside, and the end of the time there is.
 
-        SIGTERM gives up the job, SIGINT ends after it, a second SIGINT gives it up, a third one
-        raises KeyboardInterrupt.
+        SIGTERM and SIGHUP give up the job, SIGINT ends after it, a second SIGINT gives it up, a
+        third one raises KeyboardInterrupt.
 
         Parameters
         ----------
@@ -56,7 +64,7 @@ class Stopping:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+        numbers = (*asking_to_end(), signal.SIGALRM)
         before = {number: signal.signal(number, self._heard) for number in numbers}
         if time_limit is not None:
             signal.setitimer(signal.ITIMER_REAL, max(0.1, time_limit - 4 * self.grace))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -13,9 +14,12 @@ from datetime import UTC, datetime
 import pytest
 
 from pet_flows.cli.worker import summary
+from pet_flows.launch import processes
 from pet_flows.launch.blame import DEAD
-from pet_flows.launch.processes import MOST_IN_VAIN, Tally, visible_gpus
+from pet_flows.launch.processes import MOST_IN_VAIN, Tally, run_workers, visible_gpus
+from pet_flows.launch.stopping import Stopping
 from pet_flows.launch.submit import submit
+from tests.launch import bodies
 from tests.launch.test_worker import states, wait_until
 
 
@@ -92,7 +96,7 @@ def test_a_process_that_dies_is_replaced_and_not_for_ever(site, launchpad):
     worker = command(site, "--idle-timeout", "1", before=dies)
     said, _ = worker.communicate(timeout=120)
     assert worker.returncode == 1
-    assert said.count("goes on in a new process") == MOST_IN_VAIN
+    assert said.count("goes on in a new process") == MOST_IN_VAIN - 1
     assert "Error: A worker process ended early (signal 9); look into its messages" in said
     assert states(launchpad) == ["READY"]
 
@@ -118,9 +122,11 @@ def test_what_a_process_had_that_dies_is_ready_at_once(site, launchpad):
 
 
 def test_children_end_with_whoever_started_them(site, launchpad):
-    submit(site.flow(1, seconds=60))
+    """The one who listened is gone when the second record is there, and its job is for others."""
+    submit(site.flow(1, each=1.5))
     worker = command(site)
-    assert wait_until(lambda: site.lines("start"), 60)
+    with site.results() as results:
+        assert wait_until(lambda: results.records.count_documents({}), 60)
     (_, pid, _), *_ = site.lines("start")
     worker.kill()
     worker.wait()
@@ -134,6 +140,79 @@ def test_children_end_with_whoever_started_them(site, launchpad):
 
     assert wait_until(gone, 20)
     assert states(launchpad) == ["READY"]
+
+
+OPTIONS = {"categories": ("pet-cpu",), "folder": "workers"}
+
+
+def test_a_process_that_hears_nothing_is_ended_with_the_others(monkeypatch):
+    monkeypatch.setattr(processes, "work", bodies.deaf)
+    monkeypatch.setattr(processes, "GONE", 0.5)
+
+    def fails(done: Tally) -> None:
+        if done.doing == "deaf":
+            raise OSError("the terminal is closed")
+
+    with pytest.raises(OSError, match="the terminal is closed"):
+        run_workers(OPTIONS, 1, tell=fails)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_processes_are_started_is_for_all(monkeypatch, caplog, number):
+    monkeypatch.setattr(processes, "work", bodies.waits)
+    begin, started = multiprocessing.context.SpawnProcess.start, []
+
+    def start(process: object) -> None:
+        begin(process)
+        started.append(process)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start)
+    assert run_workers(OPTIONS, 3).problems == []
+    assert len(started) == 1
+    assert started[0].exitcode < 0
+    assert "goes on in a new process" not in caplog.text
+
+
+def test_a_signal_later_is_no_reason_for_another_process(monkeypatch, caplog):
+    """Such as that of a terminal that is closed."""
+    monkeypatch.setattr(processes, "work", bodies.waits)
+
+    def hang_up(done: Tally) -> None:
+        if done.doing == "waits":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    assert run_workers(OPTIONS, 2, tell=hang_up).problems == []
+    assert "goes on in a new process" not in caplog.text
+
+
+def test_what_others_set_meanwhile_stays_in_the_environment(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    with processes._environment("6", 2):
+        seen = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
+        monkeypatch.setenv("SET_MEANWHILE", "yes")
+    assert seen["CUDA_VISIBLE_DEVICES"] == "6"
+    assert int(seen["OMP_NUM_THREADS"]) >= 1
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,6"
+    assert "OMP_NUM_THREADS" not in os.environ
+    assert os.environ["SET_MEANWHILE"] == "yes"
+
+
+def test_hanging_up_gives_up_the_job_unless_it_is_ignored(monkeypatch):
+    stopping = Stopping()
+    with stopping.listening():
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stopping.asked.is_set()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stopping = Stopping()
+        with stopping.listening():  # below nohup
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopping.asked.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_summary_says_what_became_of_records():
