@@ -20,7 +20,7 @@ from pet_flows.launch.launchpad import shared_job_store
 from pet_flows.models.catalogue import find
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.leases import Leases
-from pet_flows.store.patience import patient
+from pet_flows.store.patience import brief, patient
 from pet_flows.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def unreadable(document: Mapping[str, Any], error: Exception) -> PetFlowsError:
     if made is not None:
         versions = f"its flow was made with pet_flows {made}, and {versions}"
     return PetFlowsError(
-        f"The firework cannot be read here ({type(error).__name__}: {error!s:.200}): {versions}; "
+        f"The firework cannot be read here ({type(error).__name__}: {brief(error)}): {versions}; "
         "install what its flow was made with."
     )
 

@@ -14,6 +14,7 @@ from pet_flows.models.choose import with_settings
 from pet_flows.models.resolve import resolve
 from pet_flows.settings import get_settings
 from pet_flows.store.locate import configured_job_store, connect_configured, data_store
+from pet_flows.store.patience import brief
 from pet_flows.store.results import ResultStore
 from pet_flows.store.writes import blob_ids
 
@@ -99,7 +100,7 @@ def _store() -> str:
     except Exception as error:  # pymongo, GridFS and S3 each raise their own
         raise PetFlowsError(
             f"The store of jobflow.yaml cannot be written ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]:.200}): ask for the right to, or name another one."
+            f"{brief(error)}): ask for the right to, or name another one."
         ) from None
     finally:
         job_store.close()

@@ -31,7 +31,7 @@ YOUNGEST = timedelta(hours=1)
 class Checked:
     """What was found."""
 
-    versions: Counter[int] = field(default_factory=Counter)
+    versions: Counter[int | float] = field(default_factory=Counter)
     """schema version → records"""
     damaged: dict[str, str] = field(default_factory=dict)
     """key of a record → what is wrong with it"""
@@ -79,7 +79,7 @@ def check_store(results: ResultStore) -> Checked:
             if (said := problem(document)) is not None:
                 found.damaged[key] = said
             version = document.get("schema_version")
-            found.versions[version if isinstance(version, int) else 0] += 1
+            found.versions[version if isinstance(version, int | float) else 0] += 1
         blobs = document.get("blobs")
         if not isinstance(blobs, Mapping):
             continue
@@ -119,7 +119,7 @@ def clean(results: ResultStore, found: Checked) -> None:
     for key in found.damaged:
         record = results.get(key)
         if record is not None and record.get("state") in STATES and problem(record) is not None:
-            same = {name: record.get(name) for name in ("_id", "state", "last_updated")}
+            same = {name: {"$eq": record.get(name)} for name in ("_id", "state", "last_updated")}
             results.records.update_one(same, {"$unset": {"state": ""}})
 
 
@@ -145,7 +145,7 @@ def migrate(results: ResultStore) -> int:
             continue
         new = {**blobs, **results.blobs.write(key, arrays)}
         change = {"$set": {"blobs": new, "schema_version": SCHEMA_VERSION}}
-        same = {"_id": key, "blobs": record.get("blobs")}
+        same = {"_id": key, "blobs": {"$eq": blobs}}
         if results.records.update_one(same, change).matched_count:
             results.blobs.remove(blob_ids(record) - blob_ids({"blobs": new}))
             count += 1

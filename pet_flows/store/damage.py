@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
 from typing import Any
 
 from pet_flows.errors import PetFlowsError
@@ -17,32 +18,38 @@ logger = logging.getLogger(__name__)
 #: what decoding a blob raises that is not one
 UNREADABLE = (KeyError, TypeError, ValueError)
 STATES = ("ok", "unconverged", "failed")
-#: fields without which a record is of no use, and what they are
-NEEDED: dict[str, type] = {
-    "schema_version": int,
+#: fields without which a record is of no use, and what they are: shells write whole numbers as 1.0
+NEEDED: dict[str, type | UnionType] = {
+    "schema_version": int | float,
     "property": str,
     "sources": list,
     "potential": dict,
     "settings": dict,
     "blobs": dict,
     "result": dict,
-    "attempts": int,
+    "attempts": int | float,
     "elements": list,
 }
-_TYPES = {int: "number", str: "string", list: "array", dict: "object"}
+_TYPES = {int | float: "number", str: "string", list: "array", dict: "object"}
 #: what `problem` looks at, of a structure only that it is there
 LOOKED_AT = ("state", "structure.@class", *NEEDED)
-#: what a whole record matches, as far as a database can tell
+#: what a record of MongoDB matches that has no `_problem_of_fields`
 WHOLE: dict[str, Any] = {
     "state": {"$in": list(STATES)},
     **{name: {"$type": _TYPES[kind]} for name, kind in NEEDED.items()},
     "potential.digest": {"$type": "string", "$ne": ""},
     "$nor": [
+        # which matches by what it contains
+        *(
+            {name: {"$type": "array"}}
+            for name, kind in {"state": str, "potential.digest": str, **NEEDED}.items()
+            if kind is not list
+        ),
         {"state": "ok", "result": {}},
         {
             "property": FIRST,
             "state": "ok",
-            "structure": {"$in": [None, {}]},
+            "structure.@class": {"$exists": False},
             "blobs.structure": {"$exists": False},
         },
     ],
@@ -74,25 +81,36 @@ def problem(record: Mapping[str, Any]) -> str | None:
     record
         At least what is `LOOKED_AT`.
     """
-    if record.get("state") not in STATES:
-        return f"its state is {record.get('state')!r}"
-    for name, kind in NEEDED.items():
-        if not isinstance(record.get(name), kind):
-            return f"its {name} is {record.get(name)!r:.40}"
-    if not record["potential"].get("digest"):
-        return "its potential has no digest"
-    if record["state"] == "ok" and not record["result"]:
-        return "its result is empty"
-    # what starts from it would start from the structure before the relaxation
-    relaxed = record["property"] == FIRST and record["state"] == "ok"
-    if relaxed and not record.get("structure") and "structure" not in record["blobs"]:
-        return "it has no relaxed structure"
+    if (said := _problem_of_fields(record)) is not None:
+        return said
     for name, blob in record["blobs"].items():
         try:
             if not isinstance(blob, str):
                 decode(blob)
         except UNREADABLE as error:
             return f"its blob {name!r} cannot be read ({type(error).__name__}: {error})"
+    return None
+
+
+def _problem_of_fields(record: Mapping[str, Any]) -> str | None:
+    """What makes a record useless that can be seen without decoding its blobs."""
+    if record.get("state") not in STATES:
+        return f"its state is {record.get('state')!r}"
+    for name, kind in NEEDED.items():
+        value = record.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            return f"its {name} is {value!r:.40}"
+    digest = record["potential"].get("digest")
+    if not digest or not isinstance(digest, str):
+        return "its potential has no digest"
+    if record["state"] == "ok" and not record["result"]:
+        return "its result is empty"
+    # what starts from it would start from the structure before the relaxation
+    if record["property"] == FIRST and record["state"] == "ok":
+        structure = record.get("structure")
+        inside = isinstance(structure, Mapping) and "@class" in structure
+        if not inside and "structure" not in record["blobs"]:
+            return "it has no relaxed structure"
     return None
 
 
@@ -143,12 +161,12 @@ def usable(
         # one that was replaced by a whole one meanwhile has no problem
         damaged |= {key: said for key, said in (useless | gone).items() if said}
         found |= {key: head for key, head in whole.items() if key not in gone}
-        if n_gone == n_large >= MOST_GONE:
-            raise PetFlowsError(
-                f"The arrays of all {n_large} records that have large ones are gone from the "
-                "additional store 'data': use the jobflow.yaml with which they were written, or "
-                "restore that store. If they are gone for good, remove these records."
-            )
+    if n_gone == n_large >= MOST_GONE:
+        raise PetFlowsError(
+            f"The arrays of all {n_large} records that have large ones are gone from the "
+            "additional store 'data': use the jobflow.yaml with which they were written, or "
+            "restore that store. If they are gone for good, remove these records."
+        )
     if damaged:
         some = "; ".join(f"{key}: {said}" for key, said in list(damaged.items())[:3])
         more = f"; and {len(damaged) - 3} more" if len(damaged) > 3 else ""
@@ -163,11 +181,12 @@ def _gone(ids: set[str]) -> str | None:
 
 def _whole(records: Any, keys: list[str], fields: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Fields of whole records, with the ids of their large blobs as ``large``."""
-    matching = {"_id": {"$in": keys}, **WHOLE}
     if isinstance(records, SqliteCollection):
-        for record in records.find(matching, [*fields, "blobs"]):
-            blobs = {name: record[name] for name in record if name in fields}
-            yield {"_id": record["_id"], **blobs, "large": sorted(blob_ids(record))}
+        for record in records.find({"_id": {"$in": keys}}):
+            if _problem_of_fields(record) is None:
+                head = {name: record[name] for name in ("_id", *fields) if name in record}
+                yield {**head, "large": sorted(blob_ids(record))}
         return
     wanted = {**dict.fromkeys(fields, 1), "large": _LARGE}
+    matching = {"_id": {"$in": keys}, **WHOLE}
     yield from records.aggregate([{"$match": matching}, {"$project": wanted}])

@@ -173,6 +173,8 @@ def _parts(job_store: JobStore) -> list[Store]:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, PyMongoError):
+        return brief(error)
     return without_secrets((str(error).splitlines() or [""])[0])
 
 

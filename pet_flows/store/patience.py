@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 
-from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, InvalidURI, ServerSelectionTimeoutError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.settings import get_settings
@@ -17,8 +17,13 @@ logger = logging.getLogger(__name__)
 
 #: s between attempts: first, and at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
-#: name of a secret setting, and what stands between it and its value
-_NAMED = r"(?i)((?:password|passwd|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
+#: a secret setting: its name with what stands before its value, and that up to its closing quote,
+#: which may be written twice or escaped within; without one up to the end of the line
+_SECRET = re.compile(
+    r"((?:password|passwd|passphrase|pwd|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
+    r"(?:([\"'])(?:\\.|\2\2|(?!\2).)*+\2|[^\n]+)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class ServerAwayError(PetFlowsError):
@@ -59,16 +64,17 @@ def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 
 def brief(error: Exception) -> str:
-    """First part of pymongo's message, which otherwise fills a screen, without passwords."""
+    """First part of an error's message, without passwords; pymongo's would fill a screen."""
+    if isinstance(error, InvalidURI):  # which quotes what it took for host or database
+        return "the address cannot be read: escape user and password in it, @ as %40 and / as %2F"
     said = str(error)
     for rest in (" (configured timeouts", ", Timeout:", ", full error:"):
         said = said.partition(rest)[0]
     said = re.sub(r"(to execute command) \{ (\w+).*", r"\1 \2", said, flags=re.DOTALL)
-    return " ".join(without_secrets(said).split()).rstrip(".")[:200]
+    return " ".join(without_secrets(said).split()).rstrip(".")[:200] or "it does not say why"
 
 
 def without_secrets(text: str) -> str:
-    """Text with stars for the passwords of addresses, and for the values of secret settings."""
-    text = re.sub(r"(://[^\s:/@]*):[^\s/]*@", r"\1:***@", text)
-    text = re.sub(_NAMED + r"([\"']).*?(?:\2|$)", r"\1\2***\2", text, flags=re.MULTILINE)
-    return re.sub(_NAMED + r"[^\s,}\"']+", r"\1***", text)
+    """Text with stars for users and passwords of addresses, and for values of secret settings."""
+    # a password may hold whatever separates the parts of an address, if it was not escaped
+    return _SECRET.sub(r"\1***", re.sub(r"://[^\n]*@", "://***@", text))

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pet_flows.errors import PetFlowsError
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.store.blobs import Arrays, BlobStore
 from pet_flows.store.damage import problem_in
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: a record and its blobs by name
 Computed = tuple[Mapping[str, Any], Mapping[str, Arrays]]
+#: attempts to replace a record while others change it
+_MOST_TRIES = 100
 _RANK = {"failed": 0, "unconverged": 1, "ok": 2}
 
 
@@ -59,11 +62,13 @@ def put_records(records: Any, blobs: BlobStore, computed: Sequence[Computed]) ->
     ]
     # another process may have been faster
     again = [*old, *insert_new(records, new)]
+    unnamed: set[str] = set()
     with at_once(records):
         for key in again:
-            _replace(records, blobs, documents[key])
+            unnamed |= _replace(records, blobs, documents[key])
         more = [(key, source) for key in again for source in documents[key][0]["sources"]]
         update_all(records, [_referred(*one) for one in more])
+    blobs.remove(unnamed)  # not before the records are written for good that name them no more
 
 
 def add_sources(records: Any, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
@@ -74,38 +79,46 @@ def add_sources(records: Any, given: Sequence[tuple[str, Mapping[str, Any]]]) ->
 
 def _replace(
     records: Any, blobs: BlobStore, computed: tuple[dict[str, Any], Mapping[str, Arrays]]
-) -> None:
-    """Replace a record that is there and worse, or damaged: all but its sources."""
+) -> set[str]:
+    """Replace a record that is there and worse, or damaged: all but its sources.
+
+    Returns
+    -------
+    set of str
+        Blobs that no record names afterwards.
+    """
     record, arrays = computed
     key = record["_id"]
     lasting = [s for s, rank in _RANK.items() if rank >= max(1, _RANK[record["state"]])]
     written: dict[str, Any] | None = None
-    while True:
+    for _ in range(_MOST_TRIES):
         old = records.find_one({"_id": key})
         said = None if old is None else problem_in(old, blobs)
         if old is not None and said is None and old["state"] in lasting:
-            if written is not None:  # by another process, with a result as good: its blobs stay
-                blobs.remove(blob_ids(written) - blob_ids(old))
-            return
+            # where it was by another process, with a result as good: its blobs stay
+            return blob_ids(written) - blob_ids(old)
         if written is None:
             written = {**record, "blobs": blobs.write(key, arrays)}
         if old is None:  # somebody removed it
             if not insert_new(records, [written]):
-                return
+                return set()
             continue
         before = old.get("attempts")
         new = {
             **written,
             "sources": distinct_sources([*_sound_sources(old), *record["sources"]]),
-            "attempts": 1 + (before if isinstance(before, int) else 0),
+            "attempts": 1 + (before if isinstance(before, int | float) and before > 0 else 0),
         }
         # whatever changes a record changes its time: nobody has meanwhile
-        same = {"_id": key, **{name: old.get(name) for name in ("state", "last_updated")}}
+        same = {"_id": key, **{name: {"$eq": old.get(name)} for name in ("state", "last_updated")}}
         if records.replace_one(same, new).matched_count:
             if said is not None:
                 logger.warning("Record %s was damaged (%s), and is replaced", key, said)
-            blobs.remove(blob_ids(old) - blob_ids(written))
-            return
+            return blob_ids(old) - blob_ids(written)
+    raise PetFlowsError(
+        f"Record {key} is another one whenever it is to be replaced: remove it from the collection "
+        "pet_records, then run the same again."
+    )
 
 
 def _sound_sources(record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from pet_flows.cli import main
 from pet_flows.store import check
 from pet_flows.store.blobs import encode
 from pet_flows.store.check import check_store, clean, migrate
-from pet_flows.store.patience import without_secrets
 from pet_flows.store.results import ResultStore
 from tests.store.examples import crystal, large, record
 
@@ -164,16 +163,3 @@ def test_the_command(monkeypatch, capsys):
     assert said.splitlines()[1].startswith("1 record that cannot be read: submit or screen")
     assert "no document names" not in run("check")[1]
     assert run("migrate") == (0, "0 records brought up to this version.\n")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("no mongodb://me:pa:ss@h:1/x, sorry", "no mongodb://me:***@h:1/x, sorry"),
-        ("{'password': 'p w', 'n': 1}", "{'password': '***', 'n': 1}"),
-        ("aws_secret_access_key=abc/d", "aws_secret_access_key=***"),
-        ("mongodb://h:1/x: Authentication failed.", "mongodb://h:1/x: Authentication failed."),
-    ],
-)
-def test_secrets_are_in_no_message(text, said):
-    assert without_secrets(text) == said

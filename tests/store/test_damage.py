@@ -1,6 +1,7 @@
 """A damaged record is computed again and replaced, and never one that is whole."""
 
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from pet_flows.errors import PetFlowsError
 from pet_flows.store import check, damage
 from pet_flows.store.check import check_store, clean
+from pet_flows.store.sqlite_collection import SqliteCollection
+from pet_flows.store.writes import chunks
 from tests.store.examples import large, record
 
 DAMAGES = {
@@ -23,6 +26,11 @@ DAMAGES = {
     "no result": {"$set": {"result": {}}},
     "attempts of another type": {"$set": {"attempts": "one"}},
     "no elements": {"$set": {"elements": None}},
+    "a digest of another type": {"$set": {"potential.digest": 5}},
+    "a schema that is true": {"$set": {"schema_version": True}},
+    "a list of properties": {"$set": {"property": ["static"]}},
+    "a list of states": {"$set": {"state": ["ok"]}},
+    "a time that is no number": {"$set": {"state": "", "last_updated": float("nan")}},
 }
 
 
@@ -59,7 +67,35 @@ def test_it_counts_as_missing_and_is_replaced(stored, change, caplog):
     assert check_store(stored).damaged == {}
 
 
-@pytest.mark.parametrize("structure", [None, {}])
+def test_whole_numbers_that_a_shell_wrote_are_numbers(stored):
+    stored.records.update_one({"_id": key(1)}, {"$set": {"attempts": 2.0, "schema_version": 2.0}})
+    assert stored.needs([key(1)]) == []
+    assert check_store(stored).damaged == {}
+    stored.records.update_one({"_id": key(1)}, {"$set": {"state": "unconverged"}})
+    stored.put(*record(1))
+    assert stored.get(key(1))["attempts"] == 3
+
+
+def test_a_state_that_is_a_query_is_replaced(stored):
+    if not isinstance(stored.records, SqliteCollection):
+        pytest.skip("MongoDB stores no such name")
+    damaged = {**stored.get(key(1)), "state": {"$in": [1]}}
+    stored.records.replace_one({"_id": key(1)}, damaged)
+    stored.put(*record(1))
+    assert stored.get(key(1))["state"] == "ok"
+
+
+def test_a_transaction_that_is_undone_keeps_the_arrays_of_its_records(results):
+    """The second record cannot be written after the first one was replaced."""
+    results.put_all([large(*record(n, "unconverged")) for n in range(2)])
+    broken = {"static": {"forces": np.array([object()])}}
+    with pytest.raises(TypeError, match="not numbers"):
+        results.put_all([large(*record(0, energy=-2.0)), (record(1)[0], broken)])
+    assert check_store(results).gone == {}
+    assert np.isfinite(results.blob(key(0), "static")["forces"]).all()
+
+
+@pytest.mark.parametrize("structure", [None, {}, "Si"])
 def test_a_relaxation_without_its_structure_counts_as_missing(results, structure):
     """What follows it would start from the structure before."""
     (small, blobs), (of_blob, _) = record(), record(1)
@@ -103,13 +139,17 @@ def test_small_arrays_that_cannot_be_decoded_are_found_by_check(stored):
     assert stored.blob(key(1), "static")["forces"].shape == (2, 3)
 
 
-def test_another_store_of_arrays_is_no_reason_to_compute_everything(results):
+def test_another_store_of_arrays_is_no_reason_to_compute_everything(results, monkeypatch):
     for number in range(damage.MOST_GONE):
         results.put(*large(*record(number)))
     keys = [key(number) for number in range(damage.MOST_GONE)]
     results.blobs.remove([results.get(one)["blobs"]["static"] for one in keys])
     with pytest.raises(PetFlowsError, match=r"use the jobflow\.yaml with which they were written"):
         results.needs(keys)
+    monkeypatch.setattr(damage, "chunks", partial(chunks, size=damage.MOST_GONE))
+    last = large(*record(damage.MOST_GONE))
+    results.put(*last)  # asked for after all the others
+    assert results.needs([*keys, last[0]["_id"]]) == keys
     results.put(*large(*record(0)))  # one of them is there: it is this store
     assert results.needs(keys) == keys[1:]
 
