@@ -17,7 +17,8 @@ from pet_flows.engines.raw import Copies, RawResult
 
 #: stage → functions whose own time it is, without that of the stages inside
 STAGES: dict[str, tuple[str, ...]] = {
-    "read": ("pet_flows.jobs.compute:_atoms", "pet_flows.jobs.batch:load_entries"),
+    "read": ("pet_flows.records.kept:Kept.of", "pet_flows.records.kept:Kept.atoms",
+             "pet_flows.jobs.batch:load_entries"),
     "prepare": ("pet_flows.properties.specimen:check", "pet_flows.properties.specimen:snapped"),
     "bind": ("pet_flows.engines.evaluator:Evaluator.bind",),
     "admit": ("pet_flows.properties.relax.optimize:Optimization._admit",),
@@ -35,7 +36,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "project": ("pet_flows.engines.moving_batch:MovingBatch.place",
                 "pet_flows.engines.moving_batch:MovingBatch.new",
                 "pet_flows.engines.moving_batch:MovingBatch.symmetrized"),
-    "record": ("pet_flows.records.build:build_record",),
+    "record": ("pet_flows.records.build:Recording.record",),
     "store": ("pet_flows.store.results:ResultStore.put_all",
               "pet_flows.store.results:ResultStore.needs"),
 }  # fmt: skip

@@ -131,7 +131,7 @@ def result_of(
     """Result of an outcome."""
     from pydantic import ValidationError
 
-    from pet_flows.records.build import plain
+    from pet_flows.records.plain import plain
 
     try:
         values = declared.result.model_validate(plain(outcome.result))

@@ -89,9 +89,7 @@ def space_groups(
     if len(numbers) > LARGE and _apart(lattice, fractional):
         return [_moyopy(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
     around = (BESIDE[0] * min(tolerances), BESIDE[1] * max(tolerances))
-    # plus zero: one that has a sign is the same
-    cell, places = (each.round(DIGITS) + 0.0 for each in (lattice, fractional))
-    content = cell.tobytes(), places.tobytes(), np.asarray(numbers, dtype=np.int64).tobytes()
+    content = _content(lattice, fractional, numbers)
     if FARTHEST[0] <= around[0] and around[1] <= FARTHEST[1]:
         agreed = _agreed(*content, *FARTHEST)
         if agreed is not None:
@@ -100,6 +98,27 @@ def space_groups(
     if agreed is not None:
         return [agreed] * len(tolerances)
     return [_spglib(lattice, fractional, numbers, tolerance) for tolerance in tolerances]
+
+
+def without_doubt(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray
+) -> Answer | None:
+    """Space group that a structure has at any tolerance within `FARTHEST`; None if none is that.
+
+    Arguments as for :func:`space_groups`, of a structure that :func:`is_sound`.
+    """
+    if len(numbers) > LARGE:
+        return None
+    return _agreed(*_content(lattice, fractional, numbers), *FARTHEST)
+
+
+def _content(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray
+) -> tuple[bytes, bytes, bytes]:
+    """What is remembered of a structure."""
+    # plus zero: one that has a sign is the same
+    cell, places = (each.round(DIGITS) + 0.0 for each in (lattice, fractional))
+    return cell.tobytes(), places.tobytes(), np.asarray(numbers, dtype=np.int64).tobytes()
 
 
 def is_sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
@@ -140,15 +159,21 @@ def _agreed(
     return exact if len(loose.rotations) == len(exact.rotations) else None
 
 
+def keeps_lattice(answer: Answer, lattice: np.ndarray, within: float) -> bool:
+    """Whether operations map a lattice on itself within a distance in Å."""
+    metric = lattice @ lattice.T
+    rotations = answer.rotations.astype(float)
+    change = np.abs(rotations @ metric @ rotations.swapaxes(1, 2) - metric)
+    return bool(change.max() <= within * np.sqrt(metric.trace()))
+
+
 def _permutations(
     answer: Answer, lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, within: float
 ) -> np.ndarray | None:
     """``(m, n)``, if all operations map lattice and atoms on themselves within a distance in Å."""
-    metric = lattice @ lattice.T
-    rotations = answer.rotations.astype(float)
-    change = np.abs(rotations @ metric @ rotations.swapaxes(1, 2) - metric).max((1, 2))
-    if (change > within * np.sqrt(metric.trace())).any():
+    if not keeps_lattice(answer, lattice, within):
         return None
+    rotations = answer.rotations.astype(float)
     sites = Sites(numbers, lattice, fractional @ lattice)
     places = fractional @ rotations + answer.translations[:, None]
     permutations, residual = sites.nearest(places, np.arange(len(numbers)))

@@ -12,14 +12,11 @@ from pymatgen.core import Structure
 
 from pet_flows.dft.level import LevelOfTheory
 from pet_flows.dft.reference import Origin, Reference
-from pet_flows.records.build import MAX_ATOMS_INSIDE, plain
-from pet_flows.records.structures import (
-    bare,
-    metadata,
-    space_group,
-    structure_arrays,
-    structure_of_arrays,
-)
+from pet_flows.records.build import MAX_ATOMS_INSIDE
+from pet_flows.records.kept import Kept
+from pet_flows.records.metadata import metadata, space_group
+from pet_flows.records.plain import plain
+from pet_flows.records.structures import bare, structure_of_arrays
 
 if TYPE_CHECKING:
     from pet_flows.crystallography.primitive import Primitive
@@ -76,11 +73,11 @@ def document_of(reference: Reference) -> tuple[dict[str, Any], Blobs]:
     document, blobs
         The structure is the primitive cell. ``blobs`` of the document is filled by the store.
     """
-    structure = primitive_structure(reference.structure)
+    structure = Kept.of(primitive_structure(reference.structure))
     about = metadata(structure, None)
     blobs: Blobs = {name: dict(arrays) for name, arrays in reference.arrays.items()}
     if len(structure) > MAX_ATOMS_INSIDE:
-        blobs["structure"] = structure_arrays(structure)
+        blobs["structure"] = structure.arrays()
     document = {
         "_id": reference.id,
         "property": reference.property,
@@ -89,7 +86,7 @@ def document_of(reference: Reference) -> tuple[dict[str, Any], Blobs]:
         **{name: about[name] for name in ("formula_pretty", "chemsys", "elements", "nelements")},
         "nsites_primitive": len(structure),
         "spacegroup": space_group(structure),
-        "structure": plain(structure.as_dict()) if len(structure) <= MAX_ATOMS_INSIDE else None,
+        "structure": structure.document() if len(structure) <= MAX_ATOMS_INSIDE else None,
         "level": {**reference.level.model_dump(mode="json"), "digest": reference.level.digest},
         "result": plain(reference.result),
         "entry": plain(reference.entry),

@@ -51,7 +51,7 @@ def run_batch(
     for entry in entries:
         of = entry.given
         if entry.parent is None:
-            start = input_digest(of.structure, of.source, of.problem)
+            start = entry.digest or input_digest(None, of.source, of.problem)
             entry.key = record_key(start, *key_parts)
         elif of.structure is not None:
             entry.key = record_key(entry.parent, *key_parts)

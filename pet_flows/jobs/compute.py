@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.errors import PetFlowsError, StructureError
@@ -15,8 +16,6 @@ from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.properties.settings import PropertySettings
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from pet_flows.engines.potential import Potential
     from pet_flows.jobs.base import PropertyMaker
     from pet_flows.properties.outcome import Outcome
@@ -54,34 +53,29 @@ def compute_records(
         Where copies of unfinished runs are.
     """
     from pet_flows.properties.outcome import Outcome
-    from pet_flows.records.build import build_record
-    from pet_flows.records.structures import electrons_in
+    from pet_flows.records.build import Recording
 
     if not asked:
         return
 
+    recording = Recording.of(maker.property_name, settings, potential.as_record(), None)
     takes: tuple[str, ...] = ()
 
-    def told(entry: Entry) -> dict[str, int] | None:
-        structure = entry.given.structure
-        if structure is None or not takes:
-            return None
-        given = {**NEUTRAL, **electrons_in(structure)}
-        return {name: given[name] for name in takes}
-
-    def finish(entries: list[Entry], outcome: Outcome, device: str | None) -> Computed:
+    def finish(entries: list[Entry], outcome: Outcome) -> Computed:
         first = entries[0]
-        record, blobs = build_record(
+        assumed = None
+        if takes and first.kept is not None:
+            given = {**NEUTRAL, **first.kept.electrons}
+            assumed = {name: given[name] for name in takes}
+        record, blobs = recording.record(
             outcome,
-            input_structure=first.given.structure,
-            property=maker.property_name,
-            settings=settings,
-            potential={**potential.as_record(), "assumed": told(first)},
+            first.kept,
             parent=first.parent,
             sources=[maker.source(entry.given.source) for entry in entries],
             dropped=first.given.dropped,
-            device=device,
             key=first.key,
+            digest=first.digest,
+            assumed=assumed,
         )
         return first, record, blobs
 
@@ -94,18 +88,18 @@ def compute_records(
                 "The input has no structure: check what was given.",
             )
             failed = Outcome(index=0, state="failed", reason=reason, message=message)
-            yield finish(entries, failed, None)
+            yield finish(entries, failed)
         else:
             sound.append(entries)
     if not sound:
         return
     caution = lent() or Caution()
     loaded = _loaded(potential, maker, caution)
-    takes = loaded.takes
+    takes, recording = loaded.takes, replace(recording, device=str(loaded.device))
     first = [entries[0] for entries in sound]
     for index, outcome in _outcomes(maker, first, settings, loaded, runs, caution):
         if lent() is None or not caution.holds_back(first[index].key, outcome.reason):
-            yield finish(sound[index], outcome, str(loaded.device))
+            yield finish(sound[index], outcome)
         if caution.alone and "device_error" in caution.wanted.values():
             break
     if caution.wanted:
@@ -138,7 +132,7 @@ def _outcomes(
     """One outcome per entry, in the order in which they finish."""
     declared, options = maker.declared(), maker.run_options()
     compute = declared.function()
-    atoms = [_atoms(entry) for entry in entries]
+    atoms = [entry.kept.atoms() for entry in entries if entry.kept is not None]
     taken = {name: getattr(options, name) for name in declared.takes}
     if "checkpoints" in taken and taken["checkpoints"] is None:
         from pet_flows.settings import get_settings
@@ -230,9 +224,3 @@ def _of_the_job(error: Exception) -> bool:
     """Whether an error is of the job as a whole, such as a package that is missing."""
     return isinstance(error, PetFlowsError) and not isinstance(error, StructureError)
 
-
-def _atoms(entry: Entry) -> Atoms:
-    from pet_flows.records.structures import atoms_of_structure
-
-    assert entry.given.structure is not None
-    return atoms_of_structure(entry.given.structure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from monty.json import MSONable
@@ -12,6 +13,7 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.inputs.structure import InputStructure, as_input, make_source
+from pet_flows.records.kept import Kept
 from pet_flows.records.keys import structure_digest
 from pet_flows.store.damage import STATES, UNREADABLE
 from pet_flows.store.patience import ServerAwayError
@@ -55,6 +57,17 @@ class Entry:
     """crystal reference and symmetry of the parent"""
     key: str | None = None
     """of the record; None where nothing can be asked for: the parent gave no structure"""
+
+    @cached_property
+    def kept(self) -> Kept | None:
+        """What a record keeps of the structure."""
+        structure = self.given.structure
+        return None if structure is None else Kept.of(structure)
+
+    @cached_property
+    def digest(self) -> str | None:
+        """Of the structure."""
+        return None if self.kept is None else structure_digest(self.kept)
 
 
 def is_list(given: JobInput | list[JobInput] | BatchReference) -> bool:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import Enum
-from functools import lru_cache
 from typing import Any
 
 import bson
@@ -20,15 +17,11 @@ from pymatgen.core import Structure
 
 from pet_flows.properties.outcome import Outcome
 from pet_flows.records.keys import input_digest, record_key, settings_digest
+from pet_flows.records.kept import Kept
+from pet_flows.records.metadata import metadata, space_group
+from pet_flows.records.plain import is_finite, plain
 from pet_flows.records.provenance import provenance
 from pet_flows.records.schema import SCHEMA_VERSION, Record, Source
-from pet_flows.records.structures import (
-    bare,
-    metadata,
-    space_group,
-    structure_arrays,
-    structure_of_atoms,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -43,75 +36,123 @@ Blobs = dict[str, dict[str, np.ndarray]]
 def build_record(
     outcome: Outcome,
     *,
-    input_structure: Structure | None,
+    input_structure: Structure | Kept | None,
     property: str,
     settings: BaseModel | Mapping[str, Any],
     potential: Mapping[str, Any],
-    parent: str | None = None,
-    sources: Sequence[Mapping[str, Any]] = (),
-    dropped: Sequence[str] = (),
     device: str | None = None,
-    key: str | None = None,
+    **of_record: Any,
 ) -> tuple[dict[str, Any], Blobs]:
-    """Make the record of an outcome. What cannot be stored becomes a ``failed`` record.
+    """Make the record of one outcome; see `Recording`, which makes those of many."""
+    recording = Recording.of(property, settings, potential, device)
+    kept = input_structure
+    if isinstance(kept, Structure):
+        kept = Kept.of(kept)
+    return recording.record(outcome, kept, **of_record)
 
-    Parameters
+
+@dataclass(frozen=True)
+class Recording:
+    """What all records of a batch have in common, and what makes them.
+
+    Attributes
     ----------
-    outcome
-        As a property yields it.
-    input_structure
-        None where the input could not be read.
     property
         relax, static, eos, elastic, phonon, qha, kappa or md.
-    settings
-        The property's settings.
+    settings, settings_digest
+        Of the property.
     potential
         ``digest``, ``name``, ``sha256``, ``symmetrization``, ``dtype``, ``functional``,
         ``run_type``.
-    parent
-        Key of the record whose final structure the input is.
-    sources
-        Who asked for it (docs: records).
-    dropped
-        What the input held besides elements, cell and positions.
     device
-        Where it was computed.
-    key
-        ``_id`` if it is known already; otherwise it is made here.
-
-    Returns
-    -------
-    record, blobs
-        `blobs` are still to be written, before the record; its ``blobs`` is filled by the store.
+        Where it is computed.
     """
-    document = {
-        "settings": settings.model_dump(mode="json")
-        if isinstance(settings, BaseModel)
-        else plain(settings),
-        "sources": [Source(**source).model_dump() for source in sources],
-        "property": property,
-        "parent": parent,
-        "potential": plain(potential),
-        "settings_digest": settings_digest(settings),
-        "dropped": list(dropped),
-        "blobs": {},
-    }
-    if key is None:
-        source = document["sources"][0] if sources else {}
-        problem = (outcome.reason or "unknown", outcome.message or "")
-        start = parent or input_digest(input_structure, source, problem)
-        key = record_key(start, property, document["settings_digest"], potential["digest"])
-    document["_id"] = key
-    try:
-        return _complete(document, outcome, input_structure, device)
-    except _Unfit as unfit:
-        logger.warning("%s of %s: %s", property, key, unfit)
-        failed = replace(
-            outcome, state="failed", reason=unfit.reason, message=str(unfit), retryable=False,
-            result={}, blobs={}, atoms=None, inherited={}, energy_spread=None, force_spread=None,
-            uncertainty=None,
-        )  # fmt: skip
-        return _complete(document, failed, input_structure, device)
+
+    property: str
+    settings: dict[str, Any]
+    settings_digest: str
+    potential: dict[str, Any]
+    device: str | None
+
+    @classmethod
+    def of(
+        cls,
+        property: str,
+        settings: BaseModel | Mapping[str, Any],
+        potential: Mapping[str, Any],
+        device: str | None,
+    ) -> Recording:
+        """Of the settings of a property, as they are given to it, and of a potential."""
+        said = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else settings
+        return cls(property, plain(said), settings_digest(settings), plain(potential), device)
+
+    def record(
+        self,
+        outcome: Outcome,
+        start: Kept | None,
+        *,
+        parent: str | None = None,
+        sources: Sequence[Mapping[str, Any]] = (),
+        dropped: Sequence[str] = (),
+        key: str | None = None,
+        digest: str | None = None,
+        assumed: dict[str, int] | None = None,
+    ) -> tuple[dict[str, Any], Blobs]:
+        """Make the record of an outcome. What cannot be stored becomes a ``failed`` record.
+
+        Parameters
+        ----------
+        outcome
+            As a property yields it.
+        start
+            The structure that was given; None where it could not be read.
+        parent
+            Key of the record whose final structure the input is.
+        sources
+            Who asked for it (docs: records).
+        dropped
+            What the input held besides elements, cell and positions.
+        key, digest
+            ``_id``, and digest of the structure, if they are known already; otherwise they are made
+            here.
+        assumed
+            Charge and spin multiplicity that a model was told which takes them.
+
+        Returns
+        -------
+        record, blobs
+            `blobs` are still to be written, before the record; its ``blobs`` is filled by the
+            store.
+        """
+        document = {
+            "settings": self.settings,
+            "sources": [Source(**source).model_dump() for source in sources],
+            "property": self.property,
+            "parent": parent,
+            "potential": self.potential if assumed is None else {**self.potential, "assumed": assumed},
+            "settings_digest": self.settings_digest,
+            "dropped": list(dropped),
+            "blobs": {},
+        }
+        if start is not None and digest is None:
+            digest = input_digest(start, {})
+        document["structure_digest"] = digest
+        if key is None:
+            source = document["sources"][0] if sources else {}
+            problem = (outcome.reason or "unknown", outcome.message or "")
+            begin = parent or digest or input_digest(None, source, problem)
+            key = record_key(begin, self.property, self.settings_digest, self.potential["digest"])
+        document["_id"] = key
+        try:
+            return _complete(document, outcome, start, self.device)
+        except _Unfit as unfit:
+            logger.warning("%s of %s: %s", self.property, key, unfit)
+            failed = replace(
+                outcome, state="failed", reason=unfit.reason, message=str(unfit), retryable=False,
+                result={}, blobs={}, atoms=None, inherited={}, energy_spread=None,
+                force_spread=None, uncertainty=None,
+            )  # fmt: skip
+            return _complete(document, failed, start, self.device)
 
 
 class _Unfit(Exception):
@@ -123,7 +164,7 @@ class _Unfit(Exception):
 
 
 def _complete(
-    document: dict[str, Any], outcome: Outcome, given: Structure | None, device: str | None
+    document: dict[str, Any], outcome: Outcome, start: Kept | None, device: str | None
 ) -> tuple[dict[str, Any], Blobs]:
     """Put everything that depends on the outcome into a document."""
     try:
@@ -140,16 +181,15 @@ def _complete(
         **result, "symmetry reference": inherited, "spread": spread, "uncertainty": uncertainty,
     }  # fmt: skip
     _refuse_not_finite(checked, outcome.atoms)
-    start = None if given is None else bare(given)
-    final = None if outcome.atoms is None else structure_of_atoms(outcome.atoms)
+    final = None if outcome.atoms is None else Kept.of_atoms(outcome.atoms)
     blobs = {name: dict(arrays) for name, arrays in outcome.blobs.items()}
     inside: dict[str, Any] = {}
     for name, structure in (("input_structure", start), ("structure", final)):
         inside[name] = None
         if structure is not None and len(structure) > MAX_ATOMS_INSIDE:
-            blobs[name] = structure_arrays(structure)
+            blobs[name] = structure.arrays()
         elif structure is not None:
-            inside[name] = plain(structure.as_dict())
+            inside[name] = structure.document()
     notes = list(outcome.warnings)
     if document["dropped"]:
         notes.append(f"not part of the calculation: {', '.join(document['dropped'])}")
@@ -162,10 +202,9 @@ def _complete(
         "retryable": outcome.retryable,
         "attempts": 1,
         "last_updated": _now(),
-        "structure_digest": None if start is None else input_digest(start, {}),
         **inside,
         **metadata(start, final),
-        "spacegroup": {"input": space_group(start), "final": space_group(final)},
+        "spacegroup": {"input": space_group(start), "final": space_group(final, start)},
         "reference": outcome.reference_digest,
         "symmetry_reference": inherited or None,
         "warnings": notes,
@@ -200,57 +239,10 @@ def _complete(
     return record, blobs
 
 
-#: BSON's own types, which are kept as they are
-_OWN = frozenset({type(None), bool, int, float, str, datetime})
-_LISTS = (list, tuple, set, frozenset)
-#: those of which none is NaN or infinite
-_ALWAYS_FINITE = frozenset({int, str})
-
-
-def plain(value: Any) -> Any:
-    """Give a value in BSON's own types: no NumPy, no tuples, no enums; keys without dots or $.
-
-    Raises
-    ------
-    TypeError
-        There is no such type in BSON.
-    """
-    kind = type(value)
-    if kind in _OWN:
-        return value
-    if kind is list or isinstance(value, _LISTS):
-        # most of what there is are rows of numbers
-        if _OWN.issuperset(map(type, value)):
-            return list(value)
-        return [plain(item) for item in value]
-    if kind is dict or isinstance(value, Mapping):
-        return {_safe_key(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.generic | np.ndarray):
-        if value.dtype.kind == "f":  # long doubles too
-            return value.astype(float).tolist()
-        own = value.tolist()
-        return own if value.dtype.kind in "biu" else plain(own)
-    if isinstance(value, Enum):
-        return plain(value.value)
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, datetime):
-        return value
-    raise TypeError(f"a {type(value).__name__} cannot be stored")
-
-
-@lru_cache(maxsize=4096, typed=True)  # 1, 1.0 and True are one key otherwise
-def _safe_key(key: Hashable) -> str:
-    """Give a key that MongoDB can address."""
-    name = str(key.value if isinstance(key, Enum) else key)
-    return name.replace(".", "_").replace("$", "_").replace("\0", "_")
-
-
 def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
     """Refuse NaN and infinity, which can break a server's connection and every later average."""
     for name, value in values.items():
-        if not _finite(value):
+        if not is_finite(value):
             raise _Unfit(
                 "not_finite",
                 f"{name} came out as NaN or infinite: check the structure, or try another model.",
@@ -263,19 +255,6 @@ def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
             "The final structure has NaN or infinite coordinates: check the structure that was "
             "given, or try another model.",
         )
-
-
-def _finite(value: Any) -> bool:
-    """Whether no float in a plain value is NaN or infinite."""
-    if type(value) is list:
-        if _ALWAYS_FINITE.issuperset(map(type, value)):
-            return True
-        if set(map(type, value)) == {float}:
-            return all(map(math.isfinite, value))
-        return all(map(_finite, value))
-    if type(value) is dict:
-        return all(map(_finite, value.values()))
-    return type(value) is not float or math.isfinite(value)
 
 
 def _now() -> datetime:

@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.settings import PropertySettings
-from pet_flows.records.structures import electrons_in
+from pet_flows.records.kept import Kept
 
 #: digits that count: Å in the cell, fractions of a lattice vector in positions
 RESOLUTION = 1e-8
@@ -40,7 +40,7 @@ def digest(value: Any, length: int = 32) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
 
 
-def structure_digest(structure: Structure) -> str:
+def structure_digest(structure: Structure | Kept) -> str:
     """Digest of ordered elements, cell and fractional coordinates, and of charge and spin.
 
     Charge and spin multiplicity count where they are given and not those of a neutral singlet.
@@ -58,27 +58,27 @@ def structure_digest(structure: Structure) -> str:
     PetFlowsError
         The cell or a coordinate is NaN or infinite.
     """
-    cell, scaled = structure.lattice.matrix, structure.frac_coords
-    if not (np.isfinite(cell).all() and np.isfinite(scaled).all()):
+    kept = structure if isinstance(structure, Kept) else Kept.of(structure)
+    if not (np.isfinite(kept.cell).all() and np.isfinite(kept.fractional).all()):
         raise PetFlowsError(
             "The cell or a position of a structure is NaN or infinite: correct the structure."
         )
     # whole numbers: neither -0.0 nor the last digit of a float can matter
-    positions = np.rint(scaled / RESOLUTION).astype(np.int64)
-    periodic = np.array(structure.lattice.pbc, dtype=bool)
+    positions = np.rint(kept.fractional / RESOLUTION).astype(np.int64)
+    periodic = np.array(kept.pbc)
     positions[:, periodic] %= round(1 / RESOLUTION)
     content: dict[str, Any] = {
-        "species": [_species(site.species) for site in structure],
-        "cell": np.rint(cell / RESOLUTION).astype(np.int64).tolist(),
+        "species": [_species(site) for site in kept.sites],
+        "cell": np.rint(kept.cell / RESOLUTION).astype(np.int64).tolist(),
         "positions": positions.tolist(),
     }
-    if not periodic.all():
-        content["pbc"] = periodic.tolist()
-    return digest(content | electrons_in(structure))
+    if not all(kept.pbc):
+        content["pbc"] = list(kept.pbc)
+    return digest(content | kept.electrons)
 
 
 def input_digest(
-    structure: Structure | None,
+    structure: Structure | Kept | None,
     source: Mapping[str, Any],
     problem: tuple[str, str] | None = None,
 ) -> str:
@@ -126,9 +126,8 @@ def record_key(start: str, property: str, settings_digest: str, potential_digest
     return digest([start, property, settings_digest, potential_digest])
 
 
-def _species(composition: Any) -> Any:
+def _species(amounts: Mapping[str, float]) -> Any:
     """Element of a whole atom; elements and occupancies of a partial one."""
-    amounts = composition.get_el_amt_dict()
     if len(amounts) == 1 and abs(next(iter(amounts.values())) - 1.0) < RESOLUTION:
         return next(iter(amounts))
     return {element: round(amount, 8) for element, amount in amounts.items()}

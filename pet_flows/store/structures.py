@@ -7,9 +7,11 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from pet_flows.records.build import MAX_ATOMS_INSIDE, plain
+from pet_flows.records.build import MAX_ATOMS_INSIDE
+from pet_flows.records.kept import Kept
 from pet_flows.records.keys import structure_digest
-from pet_flows.records.structures import bare, metadata, structure_arrays, structure_of_arrays
+from pet_flows.records.metadata import metadata
+from pet_flows.records.structures import structure_of_arrays
 from pet_flows.store.blobs import BlobStore
 from pet_flows.store.patience import patient
 from pet_flows.store.writes import chunks, insert_new
@@ -60,10 +62,10 @@ class Structures:
         return found
 
     def _document(self, digest: str, structure: Structure) -> dict[str, Any]:
-        kept = bare(structure)
+        kept = Kept.of(structure)
         head = metadata(kept, None)
         document = {"_id": digest, **{name: head[name] for name in _SHOWN}}
         if len(kept) > MAX_ATOMS_INSIDE:
-            ids = self.blobs.write(digest, {"structure": structure_arrays(kept)})
+            ids = self.blobs.write(digest, {"structure": kept.arrays()})
             return {**document, "structure": None, "blobs": ids}
-        return {**document, "structure": plain(kept.as_dict()), "blobs": {}}
+        return {**document, "structure": kept.document(), "blobs": {}}

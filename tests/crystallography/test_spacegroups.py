@@ -8,7 +8,8 @@ from pymatgen.core import Structure
 
 from pet_flows.crystallography import spacegroups
 from pet_flows.crystallography.spacegroups import space_groups
-from pet_flows.records.structures import space_group
+from pet_flows.records.kept import Kept
+from pet_flows.records.metadata import space_group
 from tests.symmetrization.systems import crystals, orthogonal, turned
 
 TOLERANCES = (1e-5, 0.1)
@@ -125,6 +126,6 @@ def test_spglib_writes_nothing_on_a_terminal(capfd):
         [0, 0.50000191, 0.49999922],
     ]  # fmt: skip
     crystal = Structure(lattice, ["Ni"] * 4 + ["Hf"] * 4 + ["Cd"] * 2, places)
-    found = space_group(crystal)
+    found = space_group(Kept.of(crystal))
     assert found["tight"] is not None
     assert capfd.readouterr().err == ""

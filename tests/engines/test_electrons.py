@@ -27,11 +27,11 @@ from pet_flows.inputs.sources import read_inputs
 from pet_flows.inputs.structure import as_input
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.records.kept import Kept
 from pet_flows.records.keys import structure_digest
 from pet_flows.records.structures import (
     atoms_of_structure,
     bare,
-    structure_arrays,
     structure_of_arrays,
     structure_of_atoms,
 )
@@ -171,7 +171,9 @@ def test_neutral_singlets_keep_their_digests():
     assert structure_digest(triplet) not in (structure_digest(plain), structure_digest(charged))
 
 
-@pytest.mark.parametrize("make", [bare, lambda s: structure_of_arrays(structure_arrays(s)),
+@pytest.mark.parametrize("make", [bare, lambda s: structure_of_arrays(Kept.of(s).arrays()),
+                                  lambda s: Structure.from_dict(Kept.of(s).document()),
+                                  lambda s: structure_of_atoms(Kept.of(s).atoms()),
                                   lambda s: structure_of_atoms(atoms_of_structure(s)),
                                   lambda s: as_input(s).structure,
                                   lambda s: Structure.from_dict(s.as_dict())])  # fmt: skip

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
 from pet_flows.properties.relax.declaration import RelaxSettings
-from pet_flows.records.build import build_record, plain
+from pet_flows.records.build import build_record
+from pet_flows.records.kept import Kept
 from pet_flows.records.keys import structure_digest
+from pet_flows.records.plain import plain
 from pet_flows.records.schema import Record
 from pet_flows.records.structures import structure_of_arrays
 from tests.store.examples import POTENTIAL, crystal, outcome, record
