@@ -1,15 +1,17 @@
 """Time that is not the model's: relaxations, phonons, MD and statics of a model that costs nothing.
 
-    OMP_NUM_THREADS=1 python benchmarks/host.py [--batch 256] [--json host.json]
+    OMP_NUM_THREADS=1 python benchmarks/host.py [--batch 256] [--processes 2] [--json host.json]
 
 Mixed crystals of 1 to 56 atoms go through the makers into an embedded store, with a raw model that
 answers at once (`host_stages.Nothing`): constant energies, so that each relaxation takes all of its
 steps, real graphs, the real form of results. All times are CPU seconds of this process on one
-thread, which do not count what else the machine does. Beside them torch-sim's own L-BFGS on a model
-that gives the same numbers without looking for neighbours, same structures, same steps, one batch.
+thread, which do not count what else the machine does. No crystal was seen before: each row has its
+own. Beside them torch-sim's own L-BFGS on a model that gives the same numbers without looking for
+neighbours, as many steps, one batch.
 
 *per evaluation* is over structures × geometries, whatever number of rotations each takes; *per
-structure* is what remains with a single geometry, records stored.
+structure* is what remains with a single geometry, records stored. At the end relaxations once more
+with other processes that check, bind and make records, as beside a GPU; their CPU time by itself.
 """
 
 from __future__ import annotations
@@ -91,10 +93,11 @@ def makers(symmetrization: str, steps: int = STEPS) -> dict[str, Any]:
     return found
 
 
-def run(maker: Any, given: list[Atoms], folder: str) -> dict[str, Any]:
+def run(maker: Any, given: list[Atoms], folder: str, processes: int = 0) -> dict[str, Any]:
     """One batch into a fresh store: CPU seconds by stage, beside the model."""
     from pet_flows.settings import get_settings
 
+    os.environ["PET_FLOWS_PROCESSES"] = str(processes)
     os.environ["PET_FLOWS_STORE"] = str(Path(folder) / f"{len(os.listdir(folder))}.db")
     get_settings.cache_clear()
     structures = [AseAtomsAdaptor.get_structure(a) for a in given]
@@ -112,10 +115,10 @@ def run(maker: Any, given: list[Atoms], folder: str) -> dict[str, Any]:
 
         potential.evaluator.evaluate = counted  # type: ignore[method-assign]
         gc.collect()
-        start = time.process_time()
+        start, before = time.process_time(), elsewhere()
         with watched(clock):
             slim = run_batch(maker, structures, resolved, store)
-        total = time.process_time() - start
+        total, others = time.process_time() - start, elsewhere() - before
     engines._potential.cache_clear()
     states = [s["state"] for s in slim]
     return {
@@ -123,9 +126,20 @@ def run(maker: Any, given: list[Atoms], folder: str) -> dict[str, Any]:
         "geometries": geometries,
         "failed": states.count("failed"),
         "total_s": total,
+        "elsewhere_s": others,
         "host_s": total - clock.seconds["model"],
         "stages_s": dict(clock.seconds),
     }
+
+
+def elsewhere() -> float:
+    """CPU seconds so far of the processes that this one has started and that are there."""
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            found += int(fields[11]) + int(fields[12])
+    return found / os.sysconf("SC_CLK_TCK")
 
 
 class Constant(ts.models.interface.ModelInterface):
@@ -166,25 +180,40 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--symmetrization", nargs="+",
                         default=["none", "crystal", "crystal:orientation", "ecse"])  # fmt: skip
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
-    print(f"{'':32}{'ms/structure':>13}{'ms/evaluation':>14}   of it, ms/evaluation")
+    print(f"{'':32}{'ms/structure':>13}{'elsewhere':>10}{'ms/evaluation':>14}   of it, ms/evaluation")
+
+    def measure(symmetrization: str, name: str, maker: Any, processes: int) -> None:
+        rattled = symmetrization == "crystal:orientation"
+        given = crystals(args.batch, rattled, seed=len(rows))
+        if symmetrization == "ecse":
+            given = [a for a in given if len(a) <= 8][: args.batch // 8]
+        some = given if name in ("static", "relax") else given[: max(2, args.batch // 32)]
+        # processes are started, and modules imported
+        run(maker, crystals(64 if processes else 2, rattled, seed=10_000), folder, processes)
+        row = {"symmetrization": symmetrization, "property": name, "processes": processes}
+        rows.append(row | run(maker, some, folder, processes))
+        show(rows[-1])
+
     with tempfile.TemporaryDirectory() as folder:
         for symmetrization in args.symmetrization:
-            given = crystals(args.batch, rattled=symmetrization == "crystal:orientation")
-            if symmetrization == "ecse":
-                given = [a for a in given if len(a) <= 8][: args.batch // 8]
             for name, maker in makers(symmetrization).items():
-                some = given if name in ("static", "relax") else given[: max(2, args.batch // 32)]
-                run(maker, some[:2], folder)  # warm
-                row = {"symmetrization": symmetrization, "property": name}
-                rows.append(row | run(maker, some, folder))
-                show(rows[-1])
-        rows.append({"symmetrization": "", "property": "torch-sim L-BFGS"} | torch_sim(given))
+                measure(symmetrization, name, maker, 0)
+        row = {"symmetrization": "", "property": "torch-sim L-BFGS"}
+        rows.append(row | torch_sim(crystals(args.batch, False, seed=len(rows))))
         show(rows[-1])
+        if args.processes:
+            for symmetrization in args.symmetrization:
+                if symmetrization != "ecse":
+                    maker = makers(symmetrization)["relax"]
+                    measure(symmetrization, "relax", maker, args.processes)
+    relaxed = [r for r in rows if r["property"] == "relax" and r["symmetrization"] != "ecse"]
+    tables([r for r in relaxed if not r["processes"]], [r for r in relaxed if r["processes"]])
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))
 
@@ -192,13 +221,53 @@ def main() -> None:
 def show(row: dict[str, Any]) -> None:
     """One line."""
     each = 1e3 * row["host_s"] / row["geometries"]
-    name = f"{row['symmetrization']} {row['property']}".strip()
+    others = 1e3 * row.get("elsewhere_s", 0.0) / row["structures"]
+    several = f", {row['processes']} processes" if row.get("processes") else ""
+    name = f"{row['symmetrization']} {row['property']}".strip() + several
     stages = row.get("stages_s", {})
     order = [s for s in (*STAGES, "rest") if s != "model" and stages.get(s, 0) > 0]
     parts = [f"{s} {1e3 * stages[s] / row['geometries']:.2f}" for s in order]
     failed = f"   {row['failed']} failed" if row.get("failed") else ""
-    print(f"{name:32}{1e3 * row['host_s'] / row['structures']:13.2f}{each:14.2f}   "
+    print(f"{name:32}{1e3 * row['host_s'] / row['structures']:13.2f}{others:10.2f}{each:14.2f}   "
           + ", ".join(parts) + failed, flush=True)  # fmt: skip
+
+
+#: line of a table → stages; of each geometry, and of each structure once
+EACH = {"plan": ["plan"], "neighbours": ["neighbours"], "layout, sums": ["layout"],
+        "energies, forces, stress": ["finish"], "projection, guards": ["project"]}  # fmt: skip
+ONCE = {"read": ["read"], "check, make symmetric": ["prepare"], "bind": ["bind"],
+        "enter a batch": ["admit"], "record": ["record"], "store": ["store"],
+        "the rest": ["rest"]}  # fmt: skip
+
+
+def tables(alone: list[dict[str, Any]], beside: list[dict[str, Any]]) -> None:
+    """Relaxations as tables of Markdown."""
+
+    def line(name: str, rows: list[dict[str, Any]], stages: list[str], by: str, n: int) -> None:
+        found = [1e3 * sum(r["stages_s"].get(s, 0.0) for s in stages) / r[by] for r in rows]
+        print(f"| {name} |" + "".join(f" {value:.{n}f} |" for value in found))
+
+    def head(name: str, rows: list[dict[str, Any]]) -> None:
+        print(f"\n| {name} |" + "".join(f" `{r['symmetrization']}` |" for r in rows))
+        print("|---|" + "---:|" * len(rows))
+
+    head("for each structure and geometry", alone)
+    for name, stages in EACH.items():
+        line(name, alone, stages, "geometries", 2)
+    line("**the evaluation, without the model**", alone, sum(EACH.values(), []), "geometries", 2)
+    line("the step of our L-BFGS", alone, ["optimizer"], "geometries", 2)
+    every = sum(ONCE.values(), [])
+    head("for each structure, once", alone)
+    for name, stages in ONCE.items():
+        line(name, alone, stages, "structures", 2)
+    line("**together**", alone, every, "structures", 1)
+    if not beside:
+        return
+    head(f"for each structure, once, with {beside[0]['processes']} processes", beside)
+    line("**this process**", beside, every, "structures", 1)
+    for row in beside:
+        row["stages_s"]["elsewhere"] = row["elsewhere_s"]
+    line("the others", beside, ["elsewhere"], "structures", 1)
 
 
 if __name__ == "__main__":

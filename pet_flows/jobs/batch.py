@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ from pet_flows.jobs.entries import BatchReference, Entry, JobInput, load_entries
 from pet_flows.jobs.observe import tell_progress, tell_result
 from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.ahead import Handed, processes_for
 from pet_flows.properties.settings import PropertySettings
 from pet_flows.store.leases import Held
-from pet_flows.store.writer import Writer
+from pet_flows.store.writer import Making, Writer
 
 if TYPE_CHECKING:
     from pet_flows.jobs.base import PropertyMaker
+    from pet_flows.records.build import Recorded, Unrecorded
     from pet_flows.store.results import ResultStore
 
 
@@ -101,6 +104,8 @@ def _compute(
     held: Held,
 ) -> None:
     """Compute and store records that this process holds; each is told when it is stored."""
+    from pet_flows.records.build import recorded
+
     found: list[dict[str, Any]] = []
     told = 0
 
@@ -110,13 +115,26 @@ def _compute(
             told += 1
             tell_result(maker.property_name, found[told - 1], True)
 
-    with Writer(store) as writer:
-        for entry, record, blobs in compute_records(maker, todo, settings, potential, store.runs):
+    def making(entry: Entry, one: Unrecorded, result: Callable[[], Recorded]) -> Making:
+        def made() -> Recorded:
+            record, blobs = result()
+            if record["state"] == one.outcome.state:  # which it would not be without them
+                blobs = {**one.outcome.blobs, **blobs}
+            found.append(slim_result(record, entry))
+            return record, blobs
+
+        return made
+
+    with Handed(recorded) as handed, Writer(store) as writer:
+        for entry, one in compute_records(maker, todo, settings, potential, store.runs):
             held.refuse_taken_over()
-            writer.put(record, blobs)
+            processes = processes_for(len(todo), one.recording.device or "cpu")
+            # those that check and bind have more to do; blobs are large, and stay here
+            lean = replace(one, outcome=replace(one.outcome, blobs={}))
+            result = handed.give(lean, (processes + 1) // 2)
+            writer.put(making(entry, one, result))
             if RUNS in maker.declared().takes:  # whose files are removed next
                 writer.flush()
-            found.append(slim_result(record, entry))
             tell(writer.written)
     tell(len(found))
 

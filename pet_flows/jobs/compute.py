@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from pet_flows.engines.potential import Potential
     from pet_flows.jobs.base import PropertyMaker
     from pet_flows.properties.outcome import Outcome
+    from pet_flows.records.build import Unrecorded
     from pet_flows.store.runs import Runs
 
 logger = logging.getLogger(__name__)
 
 #: field of `Execution` that a property takes whose runs go on from copies in the store
 RUNS = "store_every"
-#: a record, its blobs, and the entry whose structure was computed
-Computed = tuple[Entry, dict[str, Any], dict[str, Any]]
+#: an outcome on its way to a record, and the entry whose structure was computed
+Computed = tuple[Entry, "Unrecorded"]
 
 
 def compute_records(
@@ -36,7 +37,7 @@ def compute_records(
     potential: ResolvedPotential,
     runs: Runs,
 ) -> Iterator[Computed]:
-    """Compute records that are missing, and yield each as its structure is finished.
+    """Compute what is missing, and yield each outcome as its structure is finished.
 
     Every entry gets one: what the property itself breaks down on, forgets, or gives in a form
     that cannot be stored becomes a ``failed`` record.
@@ -53,7 +54,7 @@ def compute_records(
         Where copies of unfinished runs are.
     """
     from pet_flows.properties.outcome import Outcome
-    from pet_flows.records.build import Recording
+    from pet_flows.records.build import Recording, Unrecorded
 
     if not asked:
         return
@@ -67,17 +68,15 @@ def compute_records(
         if takes and first.kept is not None:
             given = {**NEUTRAL, **first.kept.electrons}
             assumed = {name: given[name] for name in takes}
-        record, blobs = recording.record(
-            outcome,
-            first.kept,
-            parent=first.parent,
-            sources=[maker.source(entry.given.source) for entry in entries],
-            dropped=first.given.dropped,
-            key=first.key,
-            digest=first.digest,
-            assumed=assumed,
-        )
-        return first, record, blobs
+        known = {
+            "parent": first.parent,
+            "sources": [maker.source(entry.given.source) for entry in entries],
+            "dropped": first.given.dropped,
+            "key": first.key,
+            "digest": first.digest,
+            "assumed": assumed,
+        }
+        return first, Unrecorded(recording, outcome, first.kept, known)
 
     sound = []
     for entries in asked:

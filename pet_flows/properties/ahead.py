@@ -1,4 +1,4 @@
-"""Work that is done ahead of time in processes of its own, in order.
+"""Work that is done in processes of its own, in order, ahead of time or after it was handed over.
 
 A process gets some items, answers, and waits: what is ready waits in its pipe until it is asked
 for, so that never more than a few items for each process are in memory. They are no forks and do
@@ -54,7 +54,7 @@ class _Process:
         )
 
     def ask(self, function: Callable[..., Any], items: tuple[Any, ...]) -> None:
-        """Give it items; it must not have any. What goes wrong is seen where it should answer."""
+        """Give it items. What goes wrong is seen where it should answer."""
         assert self._process.stdin is not None
         try:
             # bytes, which it can read even where there is no such function
@@ -74,7 +74,7 @@ class _Process:
         except Exception as broken:  # of an answer that breaks off, whatever pickle makes of it
             error = repr(broken)
         if error is not None:
-            logger.warning("preparing structures ahead has ended (%s); it goes on without", error)
+            logger.warning("work in another process has ended (%s); it goes on without", error)
         return found
 
     def end(self) -> None:
@@ -144,6 +144,61 @@ def in_order[T, R](function: Callable[[T], R], items: Iterable[T], processes: in
         _end(process for process, _ in asked)
     for part in chain(left, some):
         yield from map(function, part)
+
+
+class Handed[T, R]:
+    """Work that is handed to processes piece by piece; to be used in a ``with`` block.
+
+    Parameters
+    ----------
+    function
+        As for :func:`in_order`.
+    """
+
+    def __init__(self, function: Callable[[T], R]):
+        self._function = function
+        self._processes: list[_Process] = []
+        self._given = 0
+        self._taken = 0
+
+    def __enter__(self) -> Handed[T, R]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # what was not asked for would be taken for an answer to the next one who asks
+        if self._taken == self._given:
+            _idle.extend(self._processes)
+        else:
+            _end(self._processes)
+
+    def give(self, item: T, processes: int) -> Callable[[], R]:
+        """Hand over an item. What is given back waits for its result.
+
+        That is called once, for one item after the other, and in another thread than this: whoever
+        hands over waits where a process has many.
+
+        Parameters
+        ----------
+        item
+            Sent to one of the processes.
+        processes
+            How many there may be by now; with none it is done here.
+        """
+        if len(self._processes) < processes and (started := _started()) is not None:
+            self._processes.append(started)
+        if not processes or not self._processes:
+            found = self._function(item)
+            return lambda: found
+        process = self._processes[self._given % len(self._processes)]
+        self._given += 1
+        process.ask(self._function, (item,))
+
+        def result() -> R:
+            self._taken += 1
+            answer = process.answer()
+            return self._function(item) if answer is None else answer[0]
+
+        return result
 
 
 def _started() -> _Process | None:

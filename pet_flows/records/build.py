@@ -31,6 +31,7 @@ MAX_ATOMS_INSIDE = 200
 MAX_DOCUMENT = 1_000_000
 
 Blobs = dict[str, dict[str, np.ndarray]]
+Recorded = tuple[dict[str, Any], Blobs]
 
 
 def build_record(
@@ -42,7 +43,7 @@ def build_record(
     potential: Mapping[str, Any],
     device: str | None = None,
     **of_record: Any,
-) -> tuple[dict[str, Any], Blobs]:
+) -> Recorded:
     """Make the record of one outcome; see `Recording`, which makes those of many."""
     recording = Recording.of(property, settings, potential, device)
     kept = input_structure
@@ -97,7 +98,7 @@ class Recording:
         key: str | None = None,
         digest: str | None = None,
         assumed: dict[str, int] | None = None,
-    ) -> tuple[dict[str, Any], Blobs]:
+    ) -> Recorded:
         """Make the record of an outcome. What cannot be stored becomes a ``failed`` record.
 
         Parameters
@@ -155,6 +156,29 @@ class Recording:
             return _complete(document, failed, start, self.device)
 
 
+@dataclass(frozen=True)
+class Unrecorded:
+    """An outcome whose record is to be made, here or in another process.
+
+    Attributes
+    ----------
+    recording, outcome, start
+        See `Recording.record`.
+    known
+        Its other arguments.
+    """
+
+    recording: Recording
+    outcome: Outcome
+    start: Kept | None
+    known: dict[str, Any]
+
+
+def recorded(one: Unrecorded) -> Recorded:
+    """Record and blobs of an outcome."""
+    return one.recording.record(one.outcome, one.start, **one.known)
+
+
 class _Unfit(Exception):
     """What a property gave cannot be a record."""
 
@@ -165,7 +189,7 @@ class _Unfit(Exception):
 
 def _complete(
     document: dict[str, Any], outcome: Outcome, start: Kept | None, device: str | None
-) -> tuple[dict[str, Any], Blobs]:
+) -> Recorded:
     """Put everything that depends on the outcome into a document."""
     try:
         result, inherited = plain(outcome.result), plain(outcome.inherited)

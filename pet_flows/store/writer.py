@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MOST, LINGER = 64, 0.05
 
 _Computed = tuple[Mapping[str, Any], Mapping[str, Arrays]]
+#: gives a record and its blobs, waiting for them if need be
+Making = Callable[[], _Computed]
 
 
 class Writer:
@@ -44,15 +47,15 @@ class Writer:
 
     def __init__(self, results: ResultStore):
         self._results = results
-        self._waiting: queue.Queue[_Computed | None] = queue.Queue(MOST)
+        self._waiting: queue.Queue[Making | None] = queue.Queue(MOST)
         self._error: BaseException | None = None
         self.written = 0
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
 
-    def put(self, record: Mapping[str, Any], blobs: Mapping[str, Arrays]) -> None:
-        """Let a record be written; each once."""
+    def put(self, made: Making) -> None:
+        """Let a record be written, each once; it is asked for in the order of this, over there."""
         self._raise()
-        self._waiting.put((record, blobs))
+        self._waiting.put(made)
 
     def flush(self) -> None:
         """Wait until everything so far is written."""
@@ -79,18 +82,29 @@ class Writer:
         ended = False
         while not ended:
             some, ended = self._some()
-            if self._error is None:  # else whoever computes is told, and must not wait for ever
-                try:
-                    self._results.put_all(some)
+            computed = []
+            # also after an error: whoever computes is told, and nobody must wait for ever
+            for made in some:
+                with self._noted():
+                    computed.append(made())
+            with self._noted():
+                if self._error is None:
+                    self._results.put_all(computed)
                     self.written += len(some)
-                except BaseException as error:  # raised where records are put
-                    self._error = error
             for _ in some:
                 self._waiting.task_done()
 
-    def _some(self) -> tuple[list[_Computed], bool]:
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """What goes wrong is raised where records are put."""
+        try:
+            yield
+        except BaseException as error:
+            self._error = self._error or error
+
+    def _some(self) -> tuple[list[Making], bool]:
         """What waits, and whether there will be no more."""
-        some: list[_Computed] = []
+        some: list[Making] = []
         until: float | None = None
         while len(some) < MOST:
             try:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -12,13 +13,13 @@ from tests.store.examples import large, record
 
 def test_all_is_written_at_the_end_and_early_ones_before_it(results):
     with Writer(results) as writer:
-        writer.put(*large(*record(0)))
+        writer.put(lambda: large(*record(0)))
         end = time.monotonic() + 10
         while results.count() < 1 and time.monotonic() < end:
             time.sleep(0.01)
         assert results.count() == 1  # while the next is computed
         for number in range(1, 150):
-            writer.put(*record(number))
+            writer.put(partial(record, number))
     assert results.count() == 150
     assert results.blob(record(0)[0]["_id"], "static")["forces"].shape == (1000, 3)
 
@@ -27,7 +28,7 @@ def test_what_ends_a_job_loses_nothing_that_was_computed(results):
     def job():
         with Writer(results) as writer:
             for number in range(5):
-                writer.put(*record(number))
+                writer.put(partial(record, number))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -42,7 +43,8 @@ def test_what_cannot_be_written_is_said_and_nobody_waits_for_ever(results):
     def job(n):
         with Writer(results) as writer:
             for number in range(n):
-                writer.put(*((document, blobs) if number == 0 else record(number % 50)))
+                made = (document, blobs) if number == 0 else record(number % 50)
+                writer.put(lambda made=made: made)
 
     for n in (1, 10_000):
         with pytest.raises(PetFlowsError, match="more than the 1 MB of a document"):
