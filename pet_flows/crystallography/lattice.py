@@ -22,11 +22,23 @@ AT_ONCE = 1_000_000
 
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
 _SMALL_FLOATS = _SMALL.astype(float)
+#: combinations of the vectors of a reduced basis, and which of these each is not shorter than
+_NOT_SHORTER = np.array(
+    [[0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, -1, 0], [1, 0, -1], [0, 1, -1],
+     [1, 1, 1], [1, -1, 1], [1, 1, -1], [1, -1, -1]], dtype=float,
+)  # fmt: skip
+_THAN = np.array([0, 1, 1, 2, 2, 1, 2, 2, 2, 2, 2, 2])
+#: Å; of ASE, which gives a basis back as it is where it is reduced up to this
+ROUND_OFF = 1e-12
 
 
 def reduced(basis: np.ndarray) -> np.ndarray:
     """Minkowski-reduced basis ``(3, 3)`` of the lattice of ``basis``, rows by length."""
-    cell = minkowski_reduce(np.asarray(basis, dtype=float))[0]
+    cell = np.asarray(basis, dtype=float)
+    combined = _NOT_SHORTER @ cell
+    lengths, longer = np.sqrt((cell * cell).sum(1)), np.sqrt((combined * combined).sum(1))
+    if not (longer >= lengths[_THAN] - ROUND_OFF).all():  # which most are, of primitive cells
+        cell = np.asarray(minkowski_reduce(cell)[0])
     return cell[np.argsort(np.einsum("ia,ia->i", cell, cell), kind="stable")]
 
 

@@ -15,6 +15,7 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import moyopy
@@ -47,6 +48,8 @@ logging.getLogger("moyo").setLevel(logging.ERROR)
 # it writes to stderr by itself where a tolerance is between two answers, of which one is given
 os.environ.setdefault("SPGLIB_WARNING", "OFF")
 
+_flat = chain.from_iterable
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -64,7 +67,9 @@ class Answer:
     @classmethod
     def of(cls, number: Any, international: Any, columns: Any, translations: Any) -> Answer:
         """From ``f' = R f + t`` for columns, as both libraries write it."""
-        rotations = np.asarray(columns, dtype=int).transpose(0, 2, 1)
+        # of nested lists NumPy looks at each first
+        flat = columns if isinstance(columns, np.ndarray) else list(_flat(_flat(columns)))
+        rotations = np.array(flat, dtype=int).reshape(-1, 3, 3).transpose(0, 2, 1)
         return cls(
             int(number), str(international),
             np.ascontiguousarray(rotations), np.array(translations, dtype=float),

@@ -97,4 +97,4 @@ def _near(
 def _heights(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of a cell, and the distances ``(3,)`` between its faces."""
     inverse = np.linalg.inv(cell)
-    return inverse, 1.0 / np.linalg.norm(inverse, axis=0)
+    return inverse, 1.0 / np.sqrt((inverse * inverse).sum(0))

@@ -39,7 +39,7 @@ def refuse_flat(cell: np.ndarray, pbc: Sequence[bool] | np.ndarray) -> None:
     if not periodic.any():
         return
     content = content_of(cell, periodic)
-    lengths = np.prod(np.linalg.norm(np.asarray(cell)[periodic], axis=1))
+    lengths = np.sqrt((np.asarray(cell)[periodic] ** 2).sum(1)).prod()
     if content < LEAST_CONTENT or content <= LEAST_SHARE * lengths:
         raise StructureError(
             "degenerate_cell",

@@ -11,7 +11,7 @@ from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.geometry.electrons import NEUTRAL
 from pet_flows.jobs.caution import MODEL, Caution, FreshProcess, lent
 from pet_flows.jobs.entries import Entry
-from pet_flows.jobs.observe import tell_progress
+from pet_flows.jobs.observe import tell_progress, watchers
 from pet_flows.models.resolve import ResolvedPotential
 from pet_flows.properties.settings import PropertySettings
 
@@ -140,8 +140,9 @@ def _outcomes(
 
     def run(chosen: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
         def progress(index: int, done: int, total: int) -> None:
-            label = entries[chosen[index]].given.label
-            tell_progress(maker.property_name, label, done, total)
+            if watchers:  # names are made of chemistry, which takes a while
+                label = entries[chosen[index]].given.label
+                tell_progress(maker.property_name, label, done, total)
 
         structures = [atoms[n] for n in chosen]
         inherited = [entries[n].inherited for n in chosen]

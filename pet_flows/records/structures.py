@@ -1,4 +1,4 @@
-"""Structures of pymatgen and ASE, one made of the other; charge and spin, which both carry."""
+"""Structures of pymatgen and ASE, one made of the other, with their charge and spin."""
 
 from __future__ import annotations
 

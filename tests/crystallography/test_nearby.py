@@ -25,10 +25,10 @@ def test_what_is_said_is_what_spglib_finds():
     """Whatever moves within its group, without it, or on towards another one."""
     rng = np.random.default_rng(1)
     said = {"within": 0, "without": 0}
-    for n, (atoms, *_) in enumerate(crystals().values()):
+    for n, (atoms, *_) in enumerate(list(crystals().values())[::2]):
         before = turned(atoms, orthogonal(n))
         group = SpaceGroup.find(before, 1e-3)
-        for step in (0.0, 1e-3, 0.01, 0.03, 0.1, 0.3):
+        for step in (0.0, 0.01, 0.03, 0.3):
             strain = rng.normal(0, step / 5, (3, 3))
             after = before.copy()
             after.set_cell(before.cell.array @ (1.05 * np.eye(3) + strain + strain.T), True)
@@ -38,7 +38,7 @@ def test_what_is_said_is_what_spglib_finds():
                 if number is not None:
                     said[name] += 1
                     assert {number} == searched(moved), (n, step, name)
-    assert said["within"] > 20
+    assert said["within"] > 15
 
 
 def test_a_symmetry_that_rises_is_seen():

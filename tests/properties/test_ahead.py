@@ -18,10 +18,14 @@ from ase.build import bulk
 from pet_flows.engines.potential import get_potential
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.properties import ahead
-from pet_flows.properties.ahead import in_order, processes_for
+from pet_flows.properties.ahead import Handed, in_order, processes_for
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.specimen import Specimen, specimens
+from pet_flows.properties.static.declaration import StaticSettings
+from pet_flows.records.build import Recording, Unrecorded, recorded
+from pet_flows.records.kept import Kept
 from pet_flows.settings import get_settings
+from tests.store.examples import POTENTIAL, crystal, outcome
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +33,15 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
+
+
+def kill_all() -> None:
+    """The processes that work ahead."""
+    for line in subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    ).stdout.splitlines():
+        if ahead.__name__ in line:
+            os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
 def test_order_is_kept_and_only_a_few_items_are_ahead() -> None:
@@ -48,13 +61,39 @@ def test_order_is_kept_and_only_a_few_items_are_ahead() -> None:
 def test_a_process_that_dies_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
     found = in_order(partial(pow, 2), range(100), 2)
     first = [next(found) for _ in range(ahead.AT_ONCE)]
-    for line in subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
-    ).stdout.splitlines():
-        if ahead.__name__ in line:
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+    kill_all()
     assert first + list(found) == [2**n for n in range(100)]
     assert "it goes on without" in caplog.text
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_handed_over_comes_back_in_order(killed: bool) -> None:
+    with Handed(partial(pow, 3)) as handed:
+        results = [handed.give(n, 2) for n in range(50)]
+        if killed:
+            kill_all()
+        assert [result() for result in results] == [3**n for n in range(50)]
+    with Handed(partial(divmod, 1)) as handed:
+        wrong = handed.give(0, 1)
+        with pytest.raises(ZeroDivisionError):
+            wrong()
+
+
+def test_answers_that_nobody_took_are_nobody_elses() -> None:
+    with Handed(partial(pow, 2)) as handed:
+        handed.give(5, 1)
+    assert list(in_order(abs, range(20), 1)) == list(range(20))
+
+
+def test_a_record_made_elsewhere_is_the_one_made_here() -> None:
+    recording = Recording.of("static", StaticSettings(), POTENTIAL, "cpu")
+    one = Unrecorded(recording, outcome(), Kept.of(crystal()), {"sources": [{"path": "a.cif"}]})
+    with Handed(recorded) as handed:
+        found = [handed.give(one, processes)() for processes in (0, 1)]
+    for record, _ in found:
+        del record["last_updated"]
+    assert found[0][0] == found[1][0]
+    assert (found[0][1]["static"]["forces"] == found[1][1]["static"]["forces"]).all()
 
 
 def test_an_error_is_raised_here() -> None:
