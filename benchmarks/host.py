@@ -23,6 +23,7 @@ import os
 import tempfile
 import time
 import warnings
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -186,7 +187,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
-    print(f"{'':32}{'ms/structure':>13}{'elsewhere':>10}{'ms/evaluation':>14}   of it, ms/evaluation")
+    print(
+        f"{'':32}{'ms/structure':>13}{'elsewhere':>10}{'ms/evaluation':>14}   of it, ms/evaluation"
+    )
 
     def measure(symmetrization: str, name: str, maker: Any, processes: int) -> None:
         rattled = symmetrization == "crystal:orientation"
@@ -254,9 +257,9 @@ def tables(alone: list[dict[str, Any]], beside: list[dict[str, Any]]) -> None:
     head("for each structure and geometry", alone)
     for name, stages in EACH.items():
         line(name, alone, stages, "geometries", 2)
-    line("**the evaluation, without the model**", alone, sum(EACH.values(), []), "geometries", 2)
+    line("**the evaluation, without the model**", alone, [*chain(*EACH.values())], "geometries", 2)
     line("the step of our L-BFGS", alone, ["optimizer"], "geometries", 2)
-    every = sum(ONCE.values(), [])
+    every = [*chain(*ONCE.values())]
     head("for each structure, once", alone)
     for name, stages in ONCE.items():
         line(name, alone, stages, "structures", 2)

@@ -64,7 +64,7 @@ def campaign(maker: Any, folder: str, most: int, minutes: float) -> None:
     """Print the table of a campaign, part by part."""
     os.environ["PET_FLOWS_STORE"] = str(Path(folder) / "campaign.db")
     get_settings.cache_clear()
-    print("\n| structures of a campaign | ms per structure, the last | ms per evaluation | memory, MB |")
+    print("\n| structures of a campaign | ms per structure | ms per evaluation | memory, MB |")
     print("|---:|---:|---:|---:|")
     resolved, until = resolve(maker.potential), time.monotonic() + 60 * minutes
     engines._potential.cache_clear()

@@ -48,8 +48,9 @@ class Settings(BaseSettings):
     processes: int | None = Field(
         None,
         ge=0,
-        description="that check and bind the next structures of a batch while the model runs; by "
-        "default none beside a model on a CPU, and up to four beside another device",
+        description="that check and bind the next structures of a batch while the model runs, and "
+        "half as many more that make records; by default none beside a model on a CPU, and up to "
+        "four beside another device",
     )
     reconnect_seconds: float = Field(
         600.0, ge=0, description="s; how long an unreachable MongoDB is waited for"

@@ -13,8 +13,8 @@ from pet_flows.compare.sides import Ours, Theirs, space_group_of
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.comparison import NotComparable, Value
 from pet_flows.properties.registry import properties
-from pet_flows.records.plain import plain
 from pet_flows.records.keys import digest
+from pet_flows.records.plain import plain
 
 #: of these documents; with another one all of them are made again
 VERSION = 3

@@ -63,7 +63,10 @@ def _near(before: Cell, after: Cell, tolerance: float) -> bool:
     moved -= moved[:1]
     moved -= np.rint(moved)
     moved -= moved.mean(0)
-    distances = np.sqrt(((moved @ first) ** 2).sum(1).max()), strain * np.sqrt((first**2).sum(1).max())
+    distances = (
+        np.sqrt(((moved @ first) ** 2).sum(1).max()),
+        strain * np.sqrt((first**2).sum(1).max()),
+    )
     return bool(MARGIN * tolerance * scale * (1 + strain) + 2 * sum(distances) <= FARTHEST[1])
 
 

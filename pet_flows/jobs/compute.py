@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.geometry.electrons import NEUTRAL
@@ -223,4 +223,3 @@ def _of_the_device(error: Exception) -> str | None:
 def _of_the_job(error: Exception) -> bool:
     """Whether an error is of the job as a whole, such as a package that is missing."""
     return isinstance(error, PetFlowsError) and not isinstance(error, StructureError)
-

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from pymatgen.core import Structure
 
 from pet_flows.properties.outcome import Outcome
-from pet_flows.records.keys import input_digest, record_key, settings_digest
 from pet_flows.records.kept import Kept
+from pet_flows.records.keys import input_digest, record_key, settings_digest
 from pet_flows.records.metadata import metadata, space_group
 from pet_flows.records.plain import is_finite, plain
 from pet_flows.records.provenance import provenance
@@ -125,12 +125,13 @@ class Recording:
             `blobs` are still to be written, before the record; its ``blobs`` is filled by the
             store.
         """
+        asked = [Source(**source).model_dump() for source in sources]
         document = {
             "settings": self.settings,
-            "sources": [Source(**source).model_dump() for source in sources],
+            "sources": asked,
             "property": self.property,
             "parent": parent,
-            "potential": self.potential if assumed is None else {**self.potential, "assumed": assumed},
+            "potential": {**self.potential, **({} if assumed is None else {"assumed": assumed})},
             "settings_digest": self.settings_digest,
             "dropped": list(dropped),
             "blobs": {},
@@ -139,9 +140,8 @@ class Recording:
             digest = input_digest(start, {})
         document["structure_digest"] = digest
         if key is None:
-            source = document["sources"][0] if sources else {}
             problem = (outcome.reason or "unknown", outcome.message or "")
-            begin = parent or digest or input_digest(None, source, problem)
+            begin = parent or digest or input_digest(None, asked[0] if asked else {}, problem)
             key = record_key(begin, self.property, self.settings_digest, self.potential["digest"])
         document["_id"] = key
         try:

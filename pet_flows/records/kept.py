@@ -62,7 +62,7 @@ class Kept:
         Open axes without a vector get one of 1 Å, across the others.
         """
         cell = atoms.cell.complete().array
-        sites = tuple({chemical_symbols[z]: 1} for z in atoms.numbers.tolist())
+        sites: Sites = tuple({str(chemical_symbols[z]): 1} for z in atoms.numbers.tolist())
         inverse = np.linalg.inv(cell)
         fractional = np.array([place @ inverse for place in atoms.positions]).reshape(-1, 3)
         return cls(sites, cell, fractional, _flags(atoms.pbc), told(atoms.info))
@@ -91,7 +91,7 @@ class Kept:
                      info=dict(self.electrons))  # fmt: skip
 
     def structure(self) -> Structure:
-        """pymatgen's structure."""
+        """Pymatgen's structure."""
         species = [Composition(site) for site in self.sites]
         lattice = Lattice(self.cell, pbc=self.pbc)
         return with_electrons(Structure(lattice, species, self.fractional), self.electrons)

@@ -38,7 +38,7 @@ def space_group(kept: Kept | None, near: Kept | None = None) -> dict[str, int | 
     other = None if near is None else _content(near)
     number = None
     if other is not None and other[2] == content[2]:
-        number = number_as(*map(_arrays, (other, content)), TIGHT, LOOSE)
+        number = number_as(_arrays(other), _arrays(content), TIGHT, LOOSE)
     tight, loose = _numbers(*content) if number is None else (number, number)
     return {"tight": tight, "loose": loose}
 

@@ -80,8 +80,10 @@ def is_finite(value: Any) -> bool:
             return True
         if kinds == {float}:
             return all(map(math.isfinite, value))
-        return is_finite(list(chain.from_iterable(value))) if kinds == {list} else all(
-            map(is_finite, value)
+        return (
+            is_finite(list(chain.from_iterable(value)))
+            if kinds == {list}
+            else all(map(is_finite, value))
         )
     if type(value) is dict:
         return all(map(is_finite, value.values()))

@@ -55,9 +55,7 @@ def test_a_symmetry_that_rises_is_seen():
         assert number is None or {number} == searched(after)
     assert number is None
     rutile = {"spacegroup": 136, "cellpar": [4.6, 4.6, 2.96, 90, 90, 90]}
-    first, last = (
-        crystal(["Ti", "O"], [(0, 0, 0), (x, x, 0)], **rutile) for x in (0.305, 0.3051)
-    )
+    first, last = (crystal(["Ti", "O"], [(0, 0, 0), (x, x, 0)], **rutile) for x in (0.305, 0.3051))
     assert number_as(arguments(first), arguments(last), *TOLERANCES) == 136
 
 

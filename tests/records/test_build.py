@@ -15,7 +15,6 @@ from pymatgen.core import Lattice, Structure
 
 from pet_flows.properties.relax.declaration import RelaxSettings
 from pet_flows.records.build import build_record
-from pet_flows.records.kept import Kept
 from pet_flows.records.keys import structure_digest
 from pet_flows.records.plain import plain
 from pet_flows.records.schema import Record
