@@ -2,17 +2,18 @@
 
 Beside the store of `pet-flows benchmark alexandria-binary-pbe-phonon-....json.gz`::
 
-    python benchmarks/public_sets.py benchmark/phonon-10-0.json
-    python benchmarks/public_sets.py benchmark/phonon-10-0.json --lengths chgnet:0.3.0 --most 4
+    python benchmarks/public_sets.py benchmark/phonon-7-0.json
+    python benchmarks/public_sets.py SET.json.gz --lengths chgnet:0.3.0
 
 The first prints, for each potential, mean absolute errors in J/K/mol of atoms and of cells, of all
-crystals and of those without imaginary modes; the second heat capacities of the smallest crystals
-and CPU seconds with supercells of different `min_length`.
+crystals and of those without imaginary modes; the second heat capacities of four crystals of the
+set and CPU seconds with supercells of different `min_length`.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import time
 import warnings
@@ -24,7 +25,9 @@ from pymatgen.core import Structure
 
 import pet_flows
 
-LENGTHS = (10.0, 12.0, 16.0)
+LENGTHS = (8.0, 10.0, 12.0, 16.0)
+#: BaO2, CaC2, HgI, SnF4
+CRYSTALS = ("mp-1105", "mp-2482", "mp-22859", "mp-2706")
 
 
 def errors(sample: Path) -> None:
@@ -51,12 +54,14 @@ def errors(sample: Path) -> None:
             )
 
 
-def lengths(sample: Path, model: str, most: int) -> None:
-    """Heat capacities at 300 K of the smallest crystals, by the length of the supercell."""
-    entries = sorted(json.loads(sample.read_text()), key=lambda e: len(e["structure"]["sites"]))
+def lengths(path: Path, model: str) -> None:
+    """Heat capacities at 300 K of some crystals of the set, by the length of the supercell."""
+    with gzip.open(path, "rt") as stream:
+        entries = {entry["mp_id"]: entry for entry in json.load(stream)}
     potential = pet_flows.load_potential(model)
-    for entry in entries[:most]:
-        relaxed = pet_flows.relax(Structure.from_dict(entry["structure"]), potential)
+    for name in CRYSTALS:
+        structure = Structure.from_dict(entries[name]["structure"])
+        relaxed = pet_flows.relax(structure, potential)
         told = []
         for length in LENGTHS:
             start = time.process_time()
@@ -65,18 +70,19 @@ def lengths(sample: Path, model: str, most: int) -> None:
             )
             (cv,) = (point.cv for point in phonon.result.thermal if point.T == 300)
             told.append(f"{length:g} Å {cv:.3f} ({time.process_time() - start:.1f} s)")
-        print(entry["mp_id"], entry["formula"], *told, sep="; ", flush=True)
+        print(structure.reduced_formula, *told, sep="; ", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sample", type=Path, help="that pet-flows benchmark wrote")
+    parser.add_argument(
+        "sample", type=Path, help="that pet-flows benchmark wrote, or the whole set"
+    )
     parser.add_argument("--lengths", metavar="MODEL", help="vary supercells of this potential")
-    parser.add_argument("--most", type=int, default=4, help="crystals whose supercells vary")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     if args.lengths:
-        lengths(args.sample, args.lengths, args.most)
+        lengths(args.sample, args.lengths)
     else:
         errors(args.sample)
 

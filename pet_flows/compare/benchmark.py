@@ -46,7 +46,7 @@ SETS = (
         ("elastic", "stable", False), "functional=PBE",
     ),
     PublicSet(
-        # shorter supercells than by default: heat capacities at 300 K are the same within 0.3 %
+        # shorter supercells than by default: heat capacities at 300 K change by less than 1 %
         "phonon", "heat_capacity",
         {"relax": {}, "phonon": {"min_length": 10.0, "band_structure": False, "dos": False}},
         ("cv",), ("phonon", "has_imaginary_modes", True), "functional=PBE",
