@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
-from pet_flows.store.clock import now_in
+from pet_flows.store.clock import own_sign
 from pet_flows.store.patience import brief
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def limit(field: str) -> dict[str, Any]:
 def give_sign(launchpad: LaunchPad, launch_id: int) -> None:
     """Let the server write down that the worker of a launch is alive, if the launch still runs."""
     mine = {"launch_id": launch_id, "state": "RUNNING"}
-    launchpad.launches.update_one(mine, now_in(ALIVE))
+    launchpad.launches.update_one(mine, own_sign(ALIVE))
 
 
 def _beat(

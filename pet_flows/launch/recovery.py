@@ -91,7 +91,8 @@ class Recovery:
         self.categories = list(categories)
         self.leases = leases
         self._seen: dict[_Key, tuple[Any, float]] = {}
-        self._silence = Silence(launchpad.launches, ALIVE, "launch_id")
+        # FireWorks' own ping is there
+        self._silence = Silence(launchpad.launches, ALIVE, "launch_id", witness="state_history")
 
     def look(self) -> Recovered:
         """Bring back what has been found the same for too long."""

@@ -24,6 +24,16 @@ def now_in(field: str) -> dict[str, Any]:
     return {"$currentDate": {field: True}}
 
 
+def witnessed(field: str) -> str:
+    """Where it is kept what the witness said last of somebody who gives no signs (`Silence`)."""
+    return f"{field}_witness"
+
+
+def own_sign(field: str) -> dict[str, Any]:
+    """Operators of an update by which somebody gives a sign and needs no witness."""
+    return {**now_in(field), "$unset": {witnessed(field): ""}}
+
+
 def is_declared(sign: datetime) -> bool:
     """Whether a sign is that of somebody who is known to be dead."""
     return sign.replace(tzinfo=None) == DECLARED
@@ -51,6 +61,8 @@ class Silence:
         In which the signs are.
     key
         Field that names a document.
+    witness
+        Field that changes while somebody is alive who gives no signs: workers of earlier versions.
 
     Attributes
     ----------
@@ -61,8 +73,9 @@ class Silence:
         Of these, how many are late.
     """
 
-    def __init__(self, collection: Any, field: str, key: str = "_id"):
+    def __init__(self, collection: Any, field: str, key: str = "_id", witness: str = "beat"):
         self._collection, self._field, self._key = collection, field, key
+        self._witness, self._said = witness, witnessed(field)
         self._first: dict[Any, datetime] = {}
         self._late: dict[Any, tuple[datetime, float]] = {}
         self.undecided = self.suspected = 0
@@ -70,7 +83,8 @@ class Silence:
     def look(self, which: Mapping[str, Any], limit: Any) -> dict[Any, datetime]:
         """Which are silent: name → last sign, by which it can be seen that it still is the last.
 
-        What has no sign gets one now: its time begins with the first look, whoever's that is.
+        What has no sign gets one now, and whenever its witness has changed: its time begins with
+        the first look, whoever's that is.
 
         Parameters
         ----------
@@ -80,7 +94,9 @@ class Silence:
             ms of silence that are too long; or an expression of MongoDB.
         """
         field, there = f"${self._field}", {"$exists": False}
-        self._collection.update_many({**which, self._field: there}, now_in(self._field))
+        first = {**now_in(self._field), "$set": {self._said: None}}
+        self._collection.update_many({**which, self._field: there}, first)
+        self._hear(which)
         late = {"$gt": [{"$subtract": ["$$NOW", field]}, limit]}
         wanted = {self._key: 1, self._field: 1, "late": late}
         signs: dict[Any, datetime] = {}
@@ -105,3 +121,12 @@ class Silence:
         same = [name for name, sign in signs.items() if self._first[name] == sign]
         self.undecided = len([name for name in same if name not in silent])
         return silent
+
+    def _hear(self, which: Mapping[str, Any]) -> None:
+        """Give a sign for those whose witness says something new."""
+        names = {self._key: 1, self._witness: 1, self._said: 1}
+        for document in self._collection.find({**which, self._said: {"$exists": True}}, names):
+            said = document.get(self._witness)
+            if said != document[self._said]:
+                change = {**now_in(self._field), "$set": {self._said: said}}
+                self._collection.update_one({self._key: document[self._key]}, change)

@@ -103,6 +103,20 @@ def test_a_killed_worker_is_noticed_by_whoever_looks(site, launchpad):
     assert states(launchpad) == ["READY", "READY"]
 
 
+def test_a_worker_of_an_earlier_version_lives_as_long_as_it_pings(site, launchpad):
+    """It gives FireWorks' ping alone; who looks may come new each time, after any time."""
+    (fw_id,) = submit(site.flow(1))
+    worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.02})
+    _, launch_id = launchpad.checkout_fw(worker, "/old", fw_id)
+    for _ in range(3):
+        recovery = Recovery(launchpad, CATEGORIES)
+        for _ in range(2):
+            launchpad.ping_launch(launch_id)
+            assert recovery.look().count == 0
+            time.sleep(0.2)
+    assert watch(Recovery(launchpad, CATEGORIES), 5.0, 0.1, quiet).dead == [fw_id]
+
+
 def test_an_idle_worker_does_what_a_killed_one_had(site, launchpad):
     submit(site.flow(1, seconds=2))
     dead = site.worker(before=QUICK)

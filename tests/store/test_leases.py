@@ -148,7 +148,25 @@ def test_whoever_looks_gives_back_what_the_dead_had(collection):
         assert collection.count_documents({}) == 2
 
 
-def test_who_is_declared_dead_is_dead_at_once(collection):
+def test_a_process_of_an_earlier_version_lives_as_long_as_it_counts(collection, monkeypatch):
+    monkeypatch.setattr(leases, "DEAD", 0.1)
+    collection.insert_many(
+        [{"_id": "old", "owner": "old", "beat": 0}, {"_id": "a", "owner": "old"}]
+    )
+    for _ in range(3):
+        new = Leases(collection)
+        for _ in range(2):
+            collection.update_one({"_id": "old"}, {"$inc": {"beat": 1}})
+            assert new.free_dead() == 0
+            time.sleep(0.2)
+    collection.update_one({"_id": "old"}, {"$inc": {"beat": 1}})
+    while not new.free_dead():
+        time.sleep(0.05)
+    assert collection.count_documents({}) == 0
+
+
+def test_who_is_declared_dead_is_dead_at_once(collection, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT", 60.0)  # what is declared dead gives no sign
     with Leases(collection).held(["a"]):
         Leases(collection).declare_dead(os.getpid() + 1)
         with Leases(collection).held(["a"]) as theirs:
