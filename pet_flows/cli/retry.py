@@ -26,8 +26,8 @@ def command(campaign: CampaignName, reason: Reason = None, launchpad: LaunchpadF
     """
     from pet_flows.launch.control import rerun_fizzled
     from pet_flows.launch.launchpad import load_launchpad
+    from pet_flows.store.repeated import allow_again
     from pet_flows.store.results import ResultStore
-    from pet_flows.store.writes import allow_again
 
     if reason is None:
         rerun = rerun_fizzled(load_launchpad(launchpad), campaign)

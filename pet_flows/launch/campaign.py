@@ -15,7 +15,8 @@ from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.structure import InputStructure
 from pet_flows.jobs.entries import JobInput, batch_by_reference, put_structures, reference
 from pet_flows.launch.batches import Batch, Batches
-from pet_flows.launch.live import Live, one_submission, remove_unfinished
+from pet_flows.launch.claim import one_submission, remove_unfinished
+from pet_flows.launch.live import Live
 from pet_flows.launch.remaining import Plan
 from pet_flows.launch.submit import add_workflows, stopped
 from pet_flows.launch.workflows import mark_job, workflow_of

@@ -15,8 +15,8 @@ from pet_flows.models.spec import PotentialSpec
 from pet_flows.records.keys import FIRST, input_digest, record_key, settings_digest
 from pet_flows.records.schema import SOURCE_IDENTITY, Source
 from pet_flows.settings import get_settings
+from pet_flows.store.repeated import is_to_be_repeated
 from pet_flows.store.results import ResultStore
-from pet_flows.store.writes import is_to_be_repeated
 
 
 @dataclass(frozen=True)

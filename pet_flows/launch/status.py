@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID, MISSED
-from pet_flows.launch.live import states_of
 from pet_flows.records.keys import FIRST
 from pet_flows.store import counts
+from pet_flows.store.clock import witnessed
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -127,10 +127,18 @@ def status_of(results: ResultStore, campaign: str, launchpad: LaunchPad | None =
     if first is not None:
         found.per_hour = n_recent / max((now - first) / timedelta(hours=1), 1 / 60)
     if launchpad is not None:
-        found.fireworks = states_of(launchpad, campaign)
+        found.fireworks = _states(launchpad, campaign)
         found.running = _running(launchpad, campaign)
         found.fizzled = _fizzled(launchpad, campaign)
     return found
+
+
+def _states(launchpad: LaunchPad, campaign: str) -> Counter[str]:
+    steps = [
+        {"$match": {"spec.campaign": campaign}},
+        {"$group": {"_id": "$state", "n": {"$sum": 1}}},
+    ]
+    return Counter({found["_id"]: found["n"] for found in launchpad.fireworks.aggregate(steps)})
 
 
 def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
@@ -141,7 +149,8 @@ def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
     # by the server's clock: those of the workers differ
     silence = {"$subtract": ["$$NOW", f"${ALIVE}"]}
     names = {
-        "fw_id": 1, "host": 1, "state_history": 1, "fworker.env": 1, ALIVE: 1, "silence": silence,
+        "fw_id": 1, "host": 1, "state_history": 1, "fworker.env": 1, "silence": silence,
+        ALIVE: 1, witnessed(ALIVE): 1,
     }  # fmt: skip
     launches = {
         launch["fw_id"]: launch
@@ -157,7 +166,7 @@ def _running(launchpad: LaunchPad, campaign: str) -> list[Running]:
         began, beat = (_time(history[-1].get(name)) for name in ("created_on", "updated_on"))
         said = ((launch.get("fworker") or {}).get("env") or {}).get(HEARTBEAT_SAID)
         silent = (now - (beat or now)).total_seconds()
-        if launch.get(ALIVE) is not None:
+        if launch.get(ALIVE) is not None and witnessed(ALIVE) not in launch:
             silent = launch["silence"] / 1000
         found.append(
             Running(

@@ -23,9 +23,10 @@ from pet_flows.store.meaning import refusals_said, refuse_impossible
 from pet_flows.store.patience import patient
 from pet_flows.store.put import Computed, add_sources, put_records
 from pet_flows.store.references import References
+from pet_flows.store.repeated import is_to_be_repeated
 from pet_flows.store.runs import Runs
 from pet_flows.store.structures import Structures
-from pet_flows.store.writes import chunks, is_to_be_repeated, replace_all
+from pet_flows.store.writes import chunks, replace_all
 
 if TYPE_CHECKING:
     from jobflow import JobStore

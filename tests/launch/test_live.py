@@ -10,8 +10,9 @@ from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.prototypes import build_prototypes
-from pet_flows.launch import live
-from pet_flows.launch.live import Live, one_submission
+from pet_flows.launch import claim
+from pet_flows.launch.claim import one_submission
+from pet_flows.launch.live import Live
 from pet_flows.settings import get_settings
 from tests.store.examples import record
 
@@ -82,8 +83,8 @@ def test_two_at_once_submit_once(said, launchpad, site):
 
 
 def test_a_submission_waits_for_the_living_and_not_for_the_dead(launchpad, monkeypatch):
-    monkeypatch.setattr(live, "_BEAT", 0.1)
-    monkeypatch.setattr(live, "_DEAD", 0.6)
+    monkeypatch.setattr(claim, "_BEAT", 0.1)
+    monkeypatch.setattr(claim, "_DEAD", 0.6)
     claims = launchpad.db["pet_flows_submissions"]
     order = []
 

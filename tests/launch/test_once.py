@@ -12,7 +12,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.flows.screen import ScreenMaker
 from pet_flows.inputs.structure import as_input
 from pet_flows.jobs.observe import observers
-from pet_flows.launch import live
+from pet_flows.launch import claim
 from pet_flows.launch.campaign import submit_campaign
 from pet_flows.launch.interrupted import rerun_interrupted
 from pet_flows.launch.launchpad import CATEGORIES, load_fworker, shared_job_store
@@ -154,7 +154,7 @@ def cut(tmp_path, mongodb_uri, mongodb_database, monkeypatch) -> Iterator[Callab
         monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
         monkeypatch.setenv("PET_FLOWS_RECONNECT_SECONDS", "0.2")
         get_settings.cache_clear()
-        monkeypatch.setattr(live, "_DEAD", 0.5)
+        monkeypatch.setattr(claim, "_DEAD", 0.5)
         word, _, collection = phase.rpartition(" ")
         cutting = Killing(collection, proxy.cut, word or "insert")
         listeners = pymongo.monitoring._LISTENERS
