@@ -67,14 +67,14 @@ def run_batch(
             needed = store.needs(left, retry_failed=maker.retry_failed)
             todo = [asked[key] for key in needed if key in held.keys]
             _compute(maker, todo, settings, potential, store, held)
+            if RUNS in maker.declared().takes:  # not before their records are there
+                store.runs.remove_finished(held.keys)
         missing.update(key for key in needed if key in held.keys)
         left = [key for key in needed if key not in held.keys]
         if left:  # another process has them in hand
             tell = partial(tell_progress, maker.property_name, None, 0, len(left))
             store.leases.wait(left, tell)
 
-    if RUNS in maker.declared().takes:  # not before their records are there
-        store.runs.remove_finished()
     done = store.existing(list(asked), SLIM)
     known = [entry for entry in entries if entry.key is not None and entry.key not in missing]
     store.add_sources([(str(entry.key), maker.source(entry.given.source)) for entry in known])

@@ -160,7 +160,10 @@ class BlobStore:
     def _content(self, blob: Blob) -> Mapping[str, Any]:
         if not isinstance(blob, str):
             return blob
-        document = self.data.query_one({"blob_uuid": blob})
+        if buckets.is_bucket(self.data):
+            document = buckets.read(self.data, blob)
+        else:
+            document = self.data.query_one({"blob_uuid": blob})
         if document is None:
             raise PetFlowsError(
                 f"Blob {blob} is not in the additional store 'data'; use the jobflow.yaml with "

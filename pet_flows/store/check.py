@@ -106,7 +106,8 @@ def clean(results: ResultStore, found: Checked) -> None:
     A damaged record is left without its state, by which whoever submits or screens sees that it is
     to be computed again. Others may write meanwhile: what they have written since is left alone.
     """
-    results.runs.remove_finished()
+    runs = [head["_id"] for head in results.runs.collection.find({}, {"_id": 1})]
+    results.runs.remove_finished(set(runs) - _leased(results))
     results.blobs.remove_unnamed(found.orphans, _long_ago())
     data = results.blobs.data
     if isinstance(data, GridFSStore):
@@ -171,7 +172,7 @@ def _blobs(results: ResultStore) -> tuple[dict[str, bool], dict[str, Any], list[
     """
     data = results.blobs.data
     before = _long_ago()
-    leased = {lease["_id"] for lease in results.leases.collection.find({}, {"_id": 1})}
+    leased = _leased(results)
     if not isinstance(data, GridFSStore):
         ours = data.query(
             {"record": {"$exists": True}}, ["blob_uuid", "record", data.last_updated_field]
@@ -200,6 +201,11 @@ def _blobs(results: ResultStore) -> tuple[dict[str, bool], dict[str, Any], list[
             broken[blob] = file["_id"]
     # of a file that is being written, the chunks come first
     return there, broken, [n for n in sizes if n not in files and _made(n) < before]
+
+
+def _leased(results: ResultStore) -> set[str]:
+    """Keys of records that somebody computes now."""
+    return {lease["_id"] for lease in results.leases.collection.find({}, {"_id": 1})}
 
 
 def _long_ago() -> datetime:

@@ -30,7 +30,7 @@ NEEDED: dict[str, type | UnionType] = {
     "attempts": int | float,
     "elements": list,
 }
-_TYPES = {int | float: "number", str: "string", list: "array", dict: "object"}
+_TYPES: dict[object, str] = {int | float: "number", str: "string", list: "array", dict: "object"}
 #: what `problem` looks at, of a structure only that it is there
 LOOKED_AT = ("state", "structure.@class", *NEEDED)
 #: what a record of MongoDB matches that has no `_problem_of_fields`

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,7 +23,8 @@ from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.md.backup import Saved
 from pet_flows.properties.md.checkpoint import Damaged
 from pet_flows.store.blobs import BlobStore, encode
-from pet_flows.store.patience import brief, patient
+from pet_flows.store.patience import ServerAwayError, brief, patient
+from pet_flows.store.writes import chunks
 
 logger = logging.getLogger(__name__)
 
@@ -53,23 +54,25 @@ class Runs:
         return RunBackup(self, key)
 
     @patient
-    def remove_finished(self) -> int:
-        """Remove the runs whose records are there and final; returns how many."""
-        keys = [head["_id"] for head in self.collection.find({}, {"_id": 1})]
-        if not keys:
-            return 0
-        final = {"$or": [{"state": {"$ne": "failed"}}, {"retryable": {"$ne": True}}]}
-        there = self._records.find({"_id": {"$in": keys}, **final}, {"_id": 1})
-        done = [record["_id"] for record in there]
-        self.remove(done)
-        return len(done)
+    def remove_finished(self, keys: Iterable[str]) -> None:
+        """Remove those of the runs whose records are there and final.
 
-    @patient
-    def remove(self, keys: Sequence[str]) -> None:
-        """Remove runs, by the keys of their records."""
-        for head in self.collection.find({"_id": {"$in": list(keys)}}):
+        Parameters
+        ----------
+        keys
+            Of records that nobody else computes: one that is final may be computed again.
+        """
+        final = {"$or": [{"state": {"$ne": "failed"}}, {"retryable": {"$ne": True}}]}
+        for chunk in chunks(list(keys)):
+            for head in list(self.collection.find({"_id": {"$in": chunk}})):
+                if self._records.find_one({"_id": head["_id"], **final}, {"_id": 1}) is not None:
+                    self.forget(head)
+
+    def forget(self, head: Mapping[str, Any]) -> None:
+        """Remove a run as it was read, unless somebody has taken it over since."""
+        self.collection.delete_many({"_id": head["_id"], "owner": head["owner"]})
+        if self.collection.find_one({"_id": head["_id"]}, {"_id": 1}) is None:
             self.blobs.remove(pieces(head))
-            self.collection.delete_many({"_id": head["_id"]})
 
 
 class RunBackup:
@@ -83,11 +86,19 @@ class RunBackup:
 
     @patient
     def claim(self) -> Saved | None:
-        """Take the run over from whoever had it; what there is of it."""
+        """Take the run over from whoever had it; what there is of it.
+
+        Raises
+        ------
+        StructureError
+            ``run_in_use``: another process takes it over at the same time.
+        """
         self._runs.collection.update_one({"_id": self.key}, {"$set": {"owner": self._owner}})
         head = self._head = self._runs.collection.find_one({"_id": self.key})
         if head is None:
             return None
+        if head["owner"] != self._owner:  # what is being written is that process's by now
+            raise self._taken()
         # what was being written, or removed, when a process died
         self._runs.blobs.remove([*head["begun"], *head["replaced"]])
         self._set(begun=[], replaced=[])
@@ -99,8 +110,7 @@ class RunBackup:
         """Remove the copy, unless another process has taken the run over."""
         mine = {"_id": self.key, "owner": self._owner}
         if (head := self._runs.collection.find_one(mine)) is not None:
-            self._runs.collection.delete_many(mine)
-            self._runs.blobs.remove(pieces(head))
+            self._runs.forget(head)
         self._head = None
 
     def write(
@@ -111,7 +121,8 @@ class RunBackup:
         Raises
         ------
         StructureError
-            ``run_in_use``: another process has taken the run over.
+            ``run_in_use``: another process has taken the run over. ``storage_error``: the copy was
+            removed, and the frames in it.
         """
         try:
             self._write(mark, step, checkpoint, frames, first, n_frames)
@@ -172,12 +183,19 @@ class RunBackup:
         self._head = {**self._head, **fields}
 
     def _taken(self) -> StructureError:
-        head = self._runs.collection.find_one({"_id": self.key}, {"owner": 1}) or {}
-        by = str(head.get("owner") or "another process").partition(" ")[0]
+        """Why the run is this process's no more."""
+        head = self._runs.collection.find_one({"_id": self.key}, {"owner": 1})
+        if head is None:
+            return StructureError(
+                "storage_error",
+                "The copy of this run in the store was removed meanwhile: run it again.",
+                retryable=True,
+            )
+        by = str(head["owner"]).partition(" ")[0]
         return StructureError(
             "run_in_use",
-            f"This very run is being computed on {by}, which went on from its copy in the store; "
-            "wait for it.",
+            f"This very run is computed by a process on {by}, which went on from its copy in the "
+            "store; wait for it.",
             retryable=True,
         )
 
@@ -189,11 +207,13 @@ class RunBackup:
     def _piece(self, id_: str) -> bytes:
         try:
             return bytes(self._runs.blobs.read(id_)["bytes"])
+        except ServerAwayError:
+            raise
         except PetFlowsError as gone:
             raise Damaged(f"a piece is gone: {gone}") from None
 
 
-def pieces(head: dict[str, Any]) -> set[str]:
+def pieces(head: Mapping[str, Any]) -> set[str]:
     """Ids of the blobs that the document of a run names."""
     return {id_ for name in _PIECES for id_ in head.get(name) or []}
 

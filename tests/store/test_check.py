@@ -81,11 +81,12 @@ def test_copies_of_unfinished_runs_are_nobodys_leftovers(stored):
     clean(stored, found)
     (left,) = stored.runs.collection.find()
     assert left["_id"] == "e" * 32
-    saved = stored.runs.of("e" * 32).claim()
+    backup = stored.runs.of("e" * 32)
+    saved = backup.claim()
     checkpoint, frames = saved.read()
     assert (saved.mark, checkpoint, b"".join(frames)) == ("mark 1", b"checkpoint", b"frames")
     assert check_store(stored).orphans == []
-    stored.runs.remove([left["_id"]])
+    backup.drop()
     assert check_store(stored).orphans == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.store.blobs import INLINE
 from pet_flows.store.check import check_store, clean
 from pet_flows.store.locate import open_job_store
+from pet_flows.store.patience import ServerAwayError
 from pet_flows.store.results import ResultStore
 from tests.store.examples import record
 
@@ -31,6 +32,7 @@ class Bucket:
 
     folder: Path
     endpoint: str
+    stop: Callable[[], None]
 
     def configure(self, bucket: str = "blobs") -> None:
         sqlite = '"@module": pet_flows.store.sqlite, "@class": SqliteStore'
@@ -69,7 +71,7 @@ def bucket(tmp_path, monkeypatch) -> Iterator[Bucket]:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
-    made = Bucket(tmp_path, f"http://{host}:{port}")
+    made = Bucket(tmp_path, f"http://{host}:{port}", server.stop)
     # buckets of one process are the same on all of its servers
     urlopen(Request(f"{made.endpoint}/moto-api/reset", method="POST")).close()
     made.client.create_bucket(Bucket="blobs")
@@ -127,6 +129,20 @@ def test_sentences(bucket, monkeypatch, wrong, said):
         ResultStore.open()
     assert "\n" not in str(error.value)
     assert "secret-1" not in str(error.value)
+
+
+def test_a_server_that_is_away_ends_no_run_and_is_a_sentence(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # no waiting for it
+    with ResultStore.open() as store:
+        run = store.runs.of("e" * 32)
+        assert run.write("mark", 1, b"c", b"f", 0, 1)
+        bucket.stop()
+        assert not run.write("mark 2", 2, b"c", b"f", 1, 2)
+        saved = store.runs.of("e" * 32).claim()
+        with pytest.raises(ServerAwayError, match=r"'data' cannot be used \(EndpointConn"):
+            saved.read()  # not that a piece is gone, after which it would begin at its start
+        with pytest.raises(ServerAwayError, match=r"'data' cannot be used \(EndpointConn"):
+            store.put(record()[0], LARGE)
 
 
 def test_outputs_of_jobs_lie_beside_ours(bucket):

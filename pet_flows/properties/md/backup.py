@@ -25,7 +25,13 @@ class Backup(Protocol):
     """Where copies of one run go; of `pet_flows.store.runs`."""
 
     def claim(self) -> Saved | None:
-        """Take the run over from whoever had it; what there is of it."""
+        """Take the run over from whoever had it; what there is of it.
+
+        Raises
+        ------
+        StructureError
+            ``run_in_use``: another process takes it over at the same time.
+        """
         ...
 
     def drop(self) -> None:
@@ -51,7 +57,8 @@ class Backup(Protocol):
         Raises
         ------
         StructureError
-            ``run_in_use``: another process has taken the run over.
+            ``run_in_use``: another process has taken the run over. ``storage_error``: the copy was
+            removed.
         """
         ...
 
