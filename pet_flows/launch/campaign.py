@@ -123,7 +123,7 @@ def _submit(
 ) -> None:
     plan = Plan(maker, results, Live(launchpad, maker.name))
     batches = Batches(maker)
-    manifest = maker.manifest()
+    manifest, per_structure = maker.manifest(), len(maker.properties) * len(maker.specs())
     in_campaign = {"metadata.campaign": maker.name}
     number = 0 if dry_run else launchpad.workflows.count_documents(in_campaign)
 
@@ -167,7 +167,7 @@ def _submit(
         if not dry_run:
             order = sorted(left)
             put_structures((chunk[n] for n in order), (references[n] for n in order), results)
-            results.campaigns.spread(maker.name, done.n_inputs * len(plan.makers[0]))
+            results.campaigns.spread(maker.name, done.n_inputs * per_structure)
             results.campaigns.add_keys(maker.name, found.keys, found.starts)
             add(batches.ready(last))
         else:

@@ -16,6 +16,7 @@ from pet_flows.settings import get_settings
 from pet_flows.store.locate import configured_job_store, connect_configured, data_store
 from pet_flows.store.patience import brief
 from pet_flows.store.results import ResultStore
+from pet_flows.store.sqlite import SqliteStore
 from pet_flows.store.writes import blob_ids
 
 #: collection, and key of a blob, that are written and removed again
@@ -72,8 +73,9 @@ def _store() -> str:
     import numpy as np
 
     job_store = configured_job_store()
-    if job_store is None:
-        file = get_settings().store
+    docs: Any = None if job_store is None else job_store.docs_store
+    if job_store is None or isinstance(docs, SqliteStore):
+        file = get_settings().store if docs is None else Path(docs.path)
         refuse_full(file.parent)
         if not file.exists():
             return f"the embedded one at {file}, not begun yet; workers need a server instead"
@@ -93,14 +95,14 @@ def _store() -> str:
                 results.blobs.remove(blob_ids({"blobs": ids}))
             finally:
                 probe.drop()
-        docs: Any = job_store.docs_store
         return f"{docs.database} with {count} records, arrays in a {type(data).__name__}"
     except PetFlowsError:
         raise
     except Exception as error:  # pymongo, GridFS and S3 each raise their own
+        said = f"{type(error).__name__}: {brief(error)}".removesuffix(": ")
         raise PetFlowsError(
-            f"The store of jobflow.yaml cannot be written ({type(error).__name__}: "
-            f"{brief(error)}): ask for the right to, or name another one."
+            f"The store of jobflow.yaml cannot be written ({said}): ask for the right to, or name "
+            "another one."
         ) from None
     finally:
         job_store.close()

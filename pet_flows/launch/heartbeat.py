@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
-from pet_flows.store.clock import own_sign
+from pet_flows.store.clock import MISSED, own_sign
 from pet_flows.store.patience import brief
 
 if TYPE_CHECKING:
@@ -21,12 +21,10 @@ HEARTBEAT = 20
 _DEFAULT_HEARTBEAT = 3600
 #: name in the ``env`` of a worker of ours: s between heartbeats of its jobs
 HEARTBEAT_SAID = "pet_flows_heartbeat"
-#: heartbeats that may fail to come before its worker counts as dead
-MISSED = 4
 #: field of a launch: when its worker gave a sign of life last, by the server's clock
 ALIVE = "pet_flows_alive"
 #: s in which a worker with the usual heartbeat has shown whether it is alive
-LONG_ENOUGH = 100.0
+LONG_ENOUGH = 110.0
 #: s until the next attempt where the server was away
 _AGAIN = 1.0
 

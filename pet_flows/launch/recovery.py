@@ -12,7 +12,7 @@ from pet_flows.launch.blame import DEAD, left_to_the_user
 from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID, limit
 from pet_flows.launch.interrupted import CLAIM, FIELDS, is_to_be_rerun, rerun_once
 from pet_flows.launch.lock import EXPIRES, TAKEN, refresh_all
-from pet_flows.store.clock import CONFIRMED, Silence, is_declared, late, no_later
+from pet_flows.store.clock import Silence, is_declared, late, no_later
 from pet_flows.store.leases import Leases
 from pet_flows.store.patience import patient
 
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: s; a checkout takes some tens of milliseconds: what is reserved so long without a launch is stuck
 STUCK_AFTER = 45.0
+#: s for which what was reserved or locked too long ago, by the server's clock, has to stay the same
+CONFIRMED = 3.0
 
 #: field of a firework: when a worker of ours reserved it, by the server's clock
 RESERVED = "pet_flows_reserved"
@@ -68,11 +70,11 @@ class Recovery:
     """Looks after fireworks of ours, again and again: what gives no sign of life is dead.
 
     Workers give theirs by the clock of the server (`pet_flows.store.clock`), so that a first look
-    knows of everything that has been silent for too long; it counts when a second one a few seconds
-    later finds the same. What FireWorks alone writes, by clocks of machines that differ, is seen to
-    stand still by our own clock. Several at once are harmless, because one of them alone gets a
-    launch (`pet_flows.launch.interrupted.rerun_once`); of other codes' fireworks and workflows
-    nothing is touched.
+    knows of everything that has been silent for too long; it counts when one after the next
+    heartbeat was due finds the same. What FireWorks alone writes, by clocks of machines that
+    differ, is seen to stand still by our own clock. Several at once are harmless, because one of
+    them alone gets a launch (`pet_flows.launch.interrupted.rerun_once`); of other codes' fireworks
+    and workflows nothing is touched.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ class Recovery:
 
     @property
     def suspected(self) -> bool:
-        """Whether another look in a few seconds may find something dead."""
+        """Whether another look within seconds may find something dead."""
         leases = 0 if self.leases is None else self.leases.suspected
         return bool(self._seen or self._silence.suspected or leases)
 

@@ -20,9 +20,9 @@ from pet_flows.errors import PetFlowsError
 from pet_flows.launch.able import Able, unreadable
 from pet_flows.launch.blame import cautious, want_fresh
 from pet_flows.launch.interrupted import rerun_interrupted, surroundings_of
-from pet_flows.launch.recovery import RESERVED, Recovery
+from pet_flows.launch.recovery import CONFIRMED, RESERVED, Recovery
 from pet_flows.launch.stopping import Stopped, Stopping
-from pet_flows.store.clock import CONFIRMED, now_in
+from pet_flows.store.clock import now_in
 from pet_flows.store.leases import Leases
 from pet_flows.store.patience import ServerAwayError, brief, patient
 
@@ -184,6 +184,8 @@ class Worker:
                 begun = Rocket(self.launchpad, self.fworker, firework.fw_id).run(err_file=said)
             finally:
                 CURRENT_JOB.reset()  # jobflow does so only after jobs that end well
+                self.launchpad.backup_fw_data.clear()  # FireWorks keeps those of every job
+                self.launchpad.backup_launch_data.clear()
         if caution.wanted:
             self.fresh = ", ".join(sorted(set(caution.wanted.values())))
             want_fresh(self.launchpad, firework.fw_id, str(self.folder), caution)

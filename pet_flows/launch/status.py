@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID, MISSED
+from pet_flows.launch.heartbeat import ALIVE, HEARTBEAT_SAID
 from pet_flows.records.keys import FIRST
 from pet_flows.store import counts
-from pet_flows.store.clock import witnessed
+from pet_flows.store.clock import MISSED, witnessed
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -33,7 +33,7 @@ class Running:
     minutes: float
     """since it was begun"""
     silent: float | None
-    """s without a sign of life, by the clocks of both machines, where there should be one"""
+    """s without a sign of life, by the clock of the server, where there should be one"""
 
 
 @dataclass

@@ -31,6 +31,8 @@ from pet_flows.settings import get_settings
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
+#: where workers make folders of their own, and which the last of them removes
+FOLDER = Path("pet_flows_workers")
 #: s without a change after which what a killed job left in its worker's folder is removed
 OLD = 86_400.0
 
@@ -42,7 +44,7 @@ def run_worker(
     idle_timeout: float | None = None,
     launchpad: LaunchPad | str | Path | None = None,
     fworker: str | Path | None = None,
-    folder: str | Path = "pet_flows_workers",
+    folder: str | Path = FOLDER,
     on_launch: Callable[[int], None] | None = None,
     time_limit: float | None = None,
 ) -> WorkDone:
@@ -103,6 +105,9 @@ def run_worker(
     finally:
         os.chdir(start)
         _remove(own)
+        if Path(folder) == FOLDER:  # whoever names one has made it, and may be in it
+            with suppress(OSError):
+                own.parent.rmdir()
 
 
 def _own_folder(among: Path) -> Path:
@@ -138,7 +143,6 @@ def _remove(folder: Path) -> None:
             for name in ours:
                 (folder / name).unlink(missing_ok=True)
         folder.rmdir()
-        folder.parent.rmdir()
 
 
 def _remove_leftovers(folder: Path) -> None:

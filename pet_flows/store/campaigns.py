@@ -116,14 +116,21 @@ class Campaigns:
         return None
 
     @patient
-    def spread(self, name: str, n_records: int) -> None:
-        """Spread the lists of a campaign that has grown over more documents.
+    def spread(self, name: str, n_more: int) -> None:
+        """Spread the lists of a campaign over more documents, where it grows.
 
         For whoever alone submits to it. What others add meanwhile, where it was to be before, is
         found all the same.
+
+        Parameters
+        ----------
+        name
+            Of the campaign.
+        n_more
+            Records that come to those there were when `count` counted them.
         """
-        head = self.collection.find_one({"_id": name}, {"n_pages": 1})
-        n_pages = -(-n_records // KEYS_PER_PAGE)
+        head = self.collection.find_one({"_id": name}, {"n_pages": 1, "n_records": 1})
+        n_pages = -(-((head or {}).get("n_records", 0) + n_more) // KEYS_PER_PAGE)
         if head is None or n_pages <= 2 * head["n_pages"]:
             return
         self.collection.update_one({"_id": name}, {"$set": {"n_pages": n_pages}})

@@ -14,9 +14,11 @@ from typing import Any
 
 #: sign of somebody who is known to be dead
 DECLARED = datetime(1970, 1, 1)
-#: s for which a late sign has to stay the same before it counts: where the server itself was away,
-#: who is alive gives one within a second or two of its return
-CONFIRMED = 3.0
+#: signs that may fail to come before who gives them counts as dead
+MISSED = 4
+#: s beyond the time between two signs for which a late one has to stay the same before it counts:
+#: where the server was away, or its clock was set forward, who is alive gives another by then
+CONFIRMED = 1.0
 
 
 def now_in(field: str) -> dict[str, Any]:
@@ -91,14 +93,15 @@ class Silence:
         which
             Query of those that are to give signs.
         limit
-            ms of silence that are too long; or an expression of MongoDB.
+            ms of silence that are too long, `MISSED` times that between two signs or more; or an
+            expression of MongoDB.
         """
         field, there = f"${self._field}", {"$exists": False}
         first = {**now_in(self._field), "$set": {self._said: None}}
         self._collection.update_many({**which, self._field: there}, first)
         self._hear(which)
         late = {"$gt": [{"$subtract": ["$$NOW", field]}, limit]}
-        wanted = {self._key: 1, self._field: 1, "late": late}
+        wanted = {self._key: 1, self._field: 1, "late": late, "limit": {"$add": [limit, 0]}}
         signs: dict[Any, datetime] = {}
         silent: dict[Any, datetime] = {}
         suspected: dict[Any, tuple[datetime, float]] = {}
@@ -112,7 +115,8 @@ class Silence:
                 silent[name] = sign
             elif document["late"]:
                 before, since = self._late.get(name, (None, now))
-                if before == sign and now - since >= CONFIRMED:
+                patience = document["limit"] / 1000 / MISSED + CONFIRMED
+                if before == sign and now - since >= patience:
                     silent[name] = sign
                 else:
                     suspected[name] = (sign, since if before == sign else now)

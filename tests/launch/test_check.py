@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pymongo
 import pytest
+from jobflow import JobStore
+from monty.json import jsanitize
 
 from pet_flows.cli import main
+from pet_flows.launch.check import check as check_all
+from pet_flows.store.locate import BLOBS
+from pet_flows.store.results import ResultStore
+from pet_flows.store.sqlite import SqliteStore
 
 
 def check(capsys, *options: str) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -66,3 +73,32 @@ def test_without_a_server_screen_works(capsys, tmp_path, monkeypatch):
     assert code == 0, said
     assert "suffices for pet-flows screen" in said["LaunchPad"][1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_embedded_store_may_be_named_in_jobflow_yaml(tmp_path, monkeypatch):
+    """It is no server, and is not asked what only a server answers."""
+    places = {
+        name: SqliteStore(str(tmp_path / f"{name}.db"), name, **more)
+        for name, more in (("outputs", {}), (BLOBS, {"key": "blob_uuid"}))
+    }
+    store = JobStore(places["outputs"], {"data": places[BLOBS]})
+    file = tmp_path / "jobflow.yaml"
+    file.write_text(json.dumps({"JOB_STORE": jsanitize(store.as_dict())}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(file))
+    found = next(iter(check_all()))
+    assert found.said.startswith(f"the embedded one at {tmp_path / 'outputs.db'}, not begun")
+    with ResultStore.open() as results:
+        results.records.insert_one({"_id": "k"})
+    found = next(iter(check_all()))
+    assert found.ok
+    assert "outputs.db, 1 records; workers need a server instead" in found.said
+
+
+def test_an_error_without_text_is_a_sentence(site, launchpad, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("pet_flows.store.blobs.BlobStore.write", refuse)
+    found = next(iter(check_all(launchpad=site.launchpad_file)))
+    assert "cannot be written (RuntimeError): ask for the right" in found.said

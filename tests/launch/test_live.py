@@ -14,6 +14,7 @@ from pet_flows.launch import claim
 from pet_flows.launch.claim import one_submission
 from pet_flows.launch.live import Live
 from pet_flows.settings import get_settings
+from pet_flows.store import campaigns
 from tests.store.examples import record
 
 #: nothing of these is computed here
@@ -132,6 +133,19 @@ def test_what_starts_from_a_relaxation_that_runs_waits_for_it(said, launchpad):
     launchpad.fireworks.update_many({"fw_id": {"$in": [2, 4, 6]}}, {"$set": {"state": "ARCHIVED"}})
     assert "10 of 10 structures wait or run" in said(*WORDS)
     assert launchpad.fireworks.count_documents({}) == 6
+
+
+def test_many_small_submissions_spread_their_campaign(said, site, monkeypatch):
+    """No document of it may grow without bound, and none knows of the others' numbers."""
+    monkeypatch.setattr(campaigns, "KEYS_PER_PAGE", 2)
+    for element in ("Si", "Cu", "Al", "W"):
+        words = ["submit", f"prototypes:{element}", "-p", "relax", "-n", "c", "--batch-size", "2"]
+        said(*words)
+    with site.results() as results:
+        there = results.campaigns.head("c")["n_records"]
+        (pages,) = results.campaigns.collection.distinct("n_pages")
+    assert there == 20
+    assert 2 * 2 * pages >= there
 
 
 def test_a_dry_run_says_what_would_be_submitted_and_how_long_it_takes(said, launchpad, site):

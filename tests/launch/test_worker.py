@@ -89,6 +89,8 @@ def test_a_worker_ends_after_so_many_jobs(site, launchpad, here):
     submit(site.flow(3))
     counted = []
     assert here(nlaunches=2, on_launch=counted.append) == 2
+    assert not launchpad.backup_fw_data  # nothing that a worker keeps of each job
+    assert not launchpad.backup_launch_data
     assert counted == [1, 2]
     assert sorted(states(launchpad)) == ["COMPLETED", "COMPLETED", "READY"]
 
@@ -307,6 +309,19 @@ def test_the_order_of_fw_config_holds(site, launchpad, here, monkeypatch, order,
         submit(site.flow(1, name))
     here(nlaunches=1)
     assert [line[2] for line in site.lines("start")] == [f"{first} 0"]
+
+
+def test_a_folder_that_the_user_names_stays_though_it_is_empty(site, launchpad, monkeypatch):
+    # there is no job here that could use another store
+    monkeypatch.setattr("pet_flows.launch.worker.refuse_other_settings", lambda store: None)
+    for folder in (".", "pet_flows_workers"):
+        here = site.folder / "empty"
+        here.mkdir(exist_ok=True)
+        monkeypatch.chdir(here)
+        run_worker(launchpad=launchpad, folder=folder, idle_timeout=0.0)
+        assert here.exists()
+        assert list(here.iterdir()) == []
+        assert Path.cwd() == here
 
 
 def test_what_a_killed_job_left_is_removed_after_a_day_and_results_are_not(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ def collection(mongodb_uri: str, mongodb_database: str, monkeypatch) -> Iterator
     monkeypatch.setattr(leases, "BEAT", 0.1)
     monkeypatch.setattr(leases, "DEAD", 0.8)
     monkeypatch.setattr(leases, "_PAUSE", 0.05)
-    monkeypatch.setattr(clock, "CONFIRMED", 0.3)
+    monkeypatch.setattr(clock, "CONFIRMED", 0.1)
     with pymongo.MongoClient(mongodb_uri) as client:
         yield client[mongodb_database]["pet_leases"]
 
@@ -165,6 +166,23 @@ def test_a_process_of_an_earlier_version_lives_as_long_as_it_counts(collection, 
     assert collection.count_documents({}) == 0
 
 
+def test_a_clock_of_the_server_that_is_set_forward_kills_nobody(collection, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT", 0.6)
+    monkeypatch.setattr(leases, "DEAD", 2.4)
+    one, other = Leases(collection), Leases(collection)
+    with one.held(["a"]):
+        sign = collection.find_one({"at": {"$exists": True}})
+        set_forward = {"$set": {"at": sign["at"] - datetime.timedelta(seconds=30)}}
+        collection.update_one({"_id": sign["_id"]}, set_forward)  # every sign is older by that
+        until, suspected = time.monotonic() + 1.0, 0
+        while time.monotonic() < until:
+            assert other.free_dead() == 0
+            suspected += other.suspected
+            time.sleep(0.05)
+        assert suspected > 1
+        assert other.suspected == 0
+
+
 def test_who_is_declared_dead_is_dead_at_once(collection, monkeypatch):
     monkeypatch.setattr(leases, "BEAT", 60.0)  # what is declared dead gives no sign
     with Leases(collection).held(["a"]):
@@ -188,7 +206,7 @@ class Shifted(datetime.datetime):
         return super().now(tz) + datetime.timedelta(seconds=away)
 datetime.datetime = Shifted
 from pet_flows.store import clock, leases
-leases.BEAT, leases.DEAD, leases._PAUSE, clock.CONFIRMED = 0.1, 0.8, 0.05, 0.3
+leases.BEAT, leases.DEAD, leases._PAUSE, clock.CONFIRMED = 0.1, 0.8, 0.05, 0.1
 collection = pymongo.MongoClient(sys.argv[1])[sys.argv[2]]["pet_leases"]
 one = leases.Leases(collection)
 with one.held(["a"]) as held:
