@@ -49,7 +49,7 @@ SETS = (
         # shorter supercells than by default: heat capacities at 300 K change by less than 1 %
         "phonon", "heat_capacity",
         {"relax": {}, "phonon": {"min_length": 10.0, "band_structure": False, "dos": False}},
-        ("cv",), ("phonon", "has_imaginary_modes", True), "functional=PBE",
+        ("cv_300K",), ("phonon", "has_imaginary_modes", True), "functional=PBE",
     ),
     PublicSet(
         "equilibrium", "corrected_energy", {"relax": {}}, ("volume_per_atom",),
@@ -128,7 +128,8 @@ class Line:
     reasons: Mapping[str, int]
     """of those that failed or did not converge"""
     unstable: int
-    """crystals that the potential itself calls unstable; those without Hill's moduli are missing"""
+    """crystals that the potential itself calls unstable: without Hill's moduli, or with imaginary
+    modes, they are missing from the errors"""
     errors: tuple[Summary, ...]
 
 
@@ -148,12 +149,7 @@ def lines_of(store: ResultStore, compared: Compared, kind: PublicSet) -> list[Li
             states.setdefault(record["property"], Counter())[record["state"]] += 1
         reasons = Counter(str(r["reason"]) for r in records if r["state"] != "ok")
         found = [(r.get("result") or {}).get(field) for r in records if r["property"] == property]
-        own = tuple(s for s in summaries if s.potential == name and _told(s.name, kind))
+        own = tuple(s for s in summaries if s.potential == name and s.name in kind.quantities)
         plain = {of: dict(counts) for of, counts in states.items()}
         lines.append(Line(name, plain, dict(reasons), found.count(value), own))
     return lines
-
-
-def _told(quantity: str, kind: PublicSet) -> bool:
-    """Whether a compared value is one of the set's, such as ``thermal.300.cv`` for ``cv``."""
-    return any(part in kind.quantities for part in quantity.replace(" ", ".").split("."))

@@ -69,6 +69,22 @@ def test_errors_are_those_of_the_sample(public_set, tmp_path, monkeypatch, capsy
     assert errors["k_vrh"]["mae"] == pytest.approx(OFF, abs=0.3)
 
 
+def test_heat_capacities_are_told(tmp_path, monkeypatch, capsys):
+    """Of copper at 300 K a little below 3 R, which is the value of the set."""
+    monkeypatch.chdir(tmp_path)
+    entry = {"mp_id": "mp-30", "formula": "Cu", "heat_capacity": 3 * 8.314462618,
+             "structure": AseAtomsAdaptor.get_structure(bulk("Cu", a=3.6)).as_dict()}  # fmt: skip
+    (tmp_path / "phonon.json").write_text(json.dumps([entry]))
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", "phonon.json", "--model", NAME, "--format", "json"])
+    assert not ended.value.code
+    (line,) = json.loads(capsys.readouterr().out)["potentials"]
+    assert line["states"] == {"relax": {"ok": 1}, "phonon": {"ok": 1}}
+    (error,) = line["errors"]
+    assert (error["name"], error["n"], error["unit"]) == ("cv_300K", 1, "J/K/mol")
+    assert -2.5 < error["bias"] < -0.5
+
+
 def test_a_seed_gives_the_same_sample(public_set, tmp_path):
     texts = [
         take_sample(public_set, 2, seed, tmp_path / str(n)).file.read_text()
