@@ -65,10 +65,10 @@ class _Process:
             logger.warning("items cannot be sent to another process: %s", error)
             self._process.kill()
 
-    def answer(self) -> list[Any] | None:
-        """What it made of them, when it is ready; None if it could not."""
+    def answer(self) -> list[tuple[str | None, Any]] | None:
+        """For each an error and what it made of it, when all are ready; None if it could not."""
         assert self._process.stdout is not None
-        found: list[Any] | None = None
+        found: list[tuple[str | None, Any]] | None = None
         try:
             error, found = pickle.load(self._process.stdout)
         except Exception as broken:  # of an answer that breaks off, whatever pickle makes of it
@@ -118,6 +118,7 @@ def in_order[T, R](function: Callable[[T], R], items: Iterable[T], processes: in
     some = batched(items, AT_ONCE)
     asked: deque[tuple[_Process, tuple[T, ...]]] = deque()
     left: list[tuple[T, ...]] = []
+    n_done = 0
     try:
         while len(asked) < processes and (process := _started()) is not None:
             part = next(some, None)
@@ -139,7 +140,9 @@ def in_order[T, R](function: Callable[[T], R], items: Iterable[T], processes: in
             else:
                 asked.append((process, following))
                 process.ask(function, following)
-            yield from found
+            for item, answer in zip(part, found, strict=True):
+                yield _result(function, item, answer, n_done)
+                n_done += 1
     finally:
         _end(process for process, _ in asked)
     for part in chain(left, some):
@@ -196,9 +199,23 @@ class Handed[T, R]:
         def result() -> R:
             self._taken += 1
             answer = process.answer()
-            return self._function(item) if answer is None else answer[0]
+            if answer is None:
+                return self._function(item)
+            return _result(self._function, item, answer[0], self._taken - 1)
 
         return result
+
+
+def _result[T, R](
+    function: Callable[[T], R], item: T, answer: tuple[str | None, Any], number: int
+) -> R:
+    """What another process made of an item, or this one where that could not."""
+    error, found = answer
+    if error is None:
+        result: R = found
+        return result
+    logger.warning("another process could not do structure %d (%s); this one does", number, error)
+    return function(item)
 
 
 def _started() -> _Process | None:
@@ -219,7 +236,9 @@ def _end(processes: Iterable[_Process]) -> None:
 
 
 def _forget_in_child() -> None:
-    """After a fork: the processes are the parent's."""
+    """After a fork: the processes are the parent's, and so is whoever had the lock."""
+    global _lock
+    _lock = threading.Lock()
     _idle.clear()
 
 
@@ -244,12 +263,19 @@ def main() -> None:
 
 
 def _answer(asked: bytes) -> bytes:
-    """An error, or what a function makes of its items; pickled."""
+    """An error, or for each item an error and what a function makes of it; pickled."""
     try:
         function, items = pickle.loads(asked)
-        return pickle.dumps((None, [function(item) for item in items]), protocol=5)
+        return pickle.dumps((None, [_tried(function, item) for item in items]), protocol=5)
     except Exception as error:  # whoever asked does them, and meets it there
         return pickle.dumps((repr(error), None), protocol=5)
+
+
+def _tried(function: Callable[[Any], Any], item: Any) -> tuple[str | None, Any]:
+    try:
+        return None, function(item)
+    except Exception as error:
+        return repr(error), None
 
 
 if __name__ == "__main__":

@@ -101,28 +101,28 @@ def connect(job_store: JobStore, read_only: bool = False) -> Connected:
         that do not; or the embedded store cannot be opened.
     """
     refuse_divided(job_store)
-    resources = ExitStack()
-    if is_process_local(job_store.docs_store):
-        job_store = _lasting(job_store, read_only)
-        resources.callback(job_store.close)
-    data = data_store(job_store)
-    docs = job_store.docs_store
-    docs.connect()
-    data.connect()
-    if isinstance(docs, SqliteStore):
-        file = DatabaseFile.open(Path(docs.path), read_only)
-        resources.callback(file.release)
-        by_name: Mapping[str, Any] = _embedded(file)
-        where = (file.path.stat().st_ino, str(file.path))
-    else:
-        database = docs._collection.database
-        by_name = {name: database[f"pet_{name}"] for name in INDEXES}
-        where = (hash(database.client), database.name)
-    if not read_only and where not in _indexed:
-        ensure_indexes(by_name)
-        data.ensure_index("blob_uuid")
-        _indexed.add(where)
-    return Connected(by_name, data, resources)
+    with ExitStack() as resources:
+        if is_process_local(job_store.docs_store):
+            job_store = _lasting(job_store, read_only)
+            resources.callback(job_store.close)
+        data = data_store(job_store)
+        docs = job_store.docs_store
+        docs.connect()
+        data.connect()
+        if isinstance(docs, SqliteStore):
+            file = DatabaseFile.open(Path(docs.path), read_only)
+            resources.callback(file.release)
+            by_name: Mapping[str, Any] = _embedded(file)
+            where = (file.path.stat().st_ino, str(file.path))
+        else:
+            database = docs._collection.database
+            by_name = {name: database[f"pet_{name}"] for name in INDEXES}
+            where = (hash(database.client), database.name)
+        if not read_only and where not in _indexed:
+            ensure_indexes(by_name)
+            data.ensure_index("blob_uuid")
+            _indexed.add(where)
+        return Connected(by_name, data, resources.pop_all())
 
 
 def _lasting(job_store: JobStore, read_only: bool) -> JobStore:

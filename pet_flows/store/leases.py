@@ -94,7 +94,6 @@ class Leases:
     def __init__(self, collection: Any):
         self.collection = collection
         self._silence = Silence(collection, "at")
-        self._dead: set[str] = set()
 
     @contextmanager
     def held(self, keys: Sequence[str]) -> Iterator[Held]:
@@ -137,7 +136,7 @@ class Leases:
         """Give back what dead processes hold; of how many records."""
         if isinstance(self.collection, SqliteCollection):
             return 0
-        return self._bury(set(self.collection.distinct("owner")))
+        return self._bury(set(self.collection.distinct("owner")))[1]
 
     @property
     def undecided(self) -> int:
@@ -176,10 +175,8 @@ class Leases:
         if not there:
             return set(wanted)
         others = {key for key, owner in self._owners(list(there)).items() if owner != mine}
-        gone = sorted(there - others)  # given back by now, taken by a first attempt, or of the dead
-        for key in gone:
-            self.collection.delete_one({"_id": key, "owner": {"$in": sorted(self._dead)}})
-        again = insert_new(self.collection, [{"_id": key, "owner": mine} for key in gone])
+        gone = there - others  # given back by now, also of the dead, or taken by a first attempt
+        again = insert_new(self.collection, [{"_id": key, "owner": mine} for key in sorted(gone)])
         if again:
             own = self.collection.find({"_id": {"$in": sorted(again)}, "owner": mine}, {"_id": 1})
             again -= {document["_id"] for document in own}
@@ -193,12 +190,18 @@ class Leases:
             for chunk in chunks(list(keys))
             for document in self.collection.find({"_id": {"$in": chunk}}, {"owner": 1})
         }
-        self._bury(set(owners.values()))
-        return {key: owner for key, owner in owners.items() if owner not in self._dead}
+        dead, _ = self._bury(set(owners.values()))
+        return {key: owner for key, owner in owners.items() if owner not in dead}
 
-    def _bury(self, owners: set[str]) -> int:
-        """Give back everything of those who are dead, what they have computed too."""
-        names = sorted(owners - self._dead)
+    def _bury(self, owners: set[str]) -> tuple[set[str], int]:
+        """Give back everything of those who are dead, what they have computed too.
+
+        Returns
+        -------
+        set of str, int
+            Who is dead; how many records were given back.
+        """
+        names = sorted(owners)
         silent = self._silence.look({"_id": {"$in": names}}, 1000 * DEAD)
         there = {d["_id"] for d in self.collection.find({"_id": {"$in": names}}, {"_id": 1})}
         dead = set(names) - there  # gave everything back, or were buried half
@@ -207,9 +210,9 @@ class Leases:
             if self.collection.delete_one({"_id": owner, "at": no_later(sign)}).deleted_count:
                 dead.add(owner)
         if not dead:
-            return 0
-        self._dead |= dead
-        return int(self.collection.delete_many({"owner": {"$in": sorted(dead)}}).deleted_count)
+            return dead, 0
+        given = self.collection.delete_many({"owner": {"$in": sorted(dead)}})
+        return dead, int(given.deleted_count)
 
     def _beat(self, mine: str, held: Held, ended: threading.Event) -> None:
         wait = BEAT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,31 +58,31 @@ def connect_configured(store: JobStore) -> None:
     PetFlowsError
         A part of it cannot be opened: no server, no package, no credentials, no right to read.
     """
-    try:
-        store.connect()
-    except (PetFlowsError, KeyboardInterrupt):
-        raise
-    except PyMongoError as error:
-        if is_refusal(error):
-            raise refused(error, "jobflow.yaml") from None
-        raise ServerAwayError(
-            f"The MongoDB named in jobflow.yaml cannot be used ({type(error).__name__}: "
-            f"{brief(error)}); start it, or correct host, port, user and password there."
-        ) from None
-    except Exception as error:  # boto3, botocore, montydb and maggma each raise their own
-        kinds = ", ".join(type(part).__name__ for part in _parts(store))
-        raise PetFlowsError(
-            f"A store of jobflow.yaml ({kinds}) cannot be opened ({type(error).__name__}: "
-            f"{_first_line(error)}); install its package, or correct its place or its credentials."
-        ) from None
-    docs = store.docs_store
-    if isinstance(docs, MongoStore) and not isinstance(docs, MemoryStore):
-        database = docs._collection.database
+    with ExitStack() as opened:
+        opened.callback(_close, store)
         try:
-            check_server(database.client, "jobflow.yaml", database.name, docs.collection_name)
-        except PetFlowsError:
-            store.close()
+            store.connect()
+        except (PetFlowsError, KeyboardInterrupt):
             raise
+        except PyMongoError as error:
+            if is_refusal(error):
+                raise refused(error, "jobflow.yaml") from None
+            raise ServerAwayError(
+                f"The MongoDB named in jobflow.yaml cannot be used ({type(error).__name__}: "
+                f"{brief(error)}); start it, or correct host, port, user and password there."
+            ) from None
+        except Exception as error:  # boto3, botocore, montydb and maggma each raise their own
+            kinds = ", ".join(type(part).__name__ for part in _parts(store))
+            raise PetFlowsError(
+                f"A store of jobflow.yaml ({kinds}) cannot be opened ({type(error).__name__}: "
+                f"{_first_line(error)}); install its package, or correct its place or its "
+                "credentials."
+            ) from None
+        docs = store.docs_store
+        if isinstance(docs, MongoStore) and not isinstance(docs, MemoryStore):
+            database = docs._collection.database
+            check_server(database.client, "jobflow.yaml", database.name, docs.collection_name)
+        opened.pop_all()
 
 
 def configured_job_store() -> JobStore | None:
@@ -170,6 +171,13 @@ def _in_memory(store: Store) -> bool:
 def _parts(job_store: JobStore) -> list[Store]:
     more: dict[str, Store] = getattr(job_store, "additional_stores")  # noqa: B009
     return [job_store.docs_store, *more.values()]
+
+
+def _close(job_store: JobStore) -> None:
+    """Close what is open of a JobStore."""
+    for part in _parts(job_store):
+        with suppress(Exception):  # maggma's own raise where they were never opened
+            part.close()
 
 
 def _first_line(error: Exception) -> str:

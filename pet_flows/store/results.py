@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,9 +74,11 @@ class ResultStore:
         PetFlowsError
             jobflow.yaml cannot be used, or the embedded store is being written or is not there.
         """
-        job_store = open_job_store(read_only)
-        connected = connect(job_store, read_only)
-        connected.resources.callback(job_store.close)
+        with ExitStack() as opened:
+            job_store = open_job_store(read_only)
+            opened.callback(job_store.close)
+            connected = connect(job_store, read_only)
+            connected.resources.callback(opened.pop_all().close)
         return cls(connected)
 
     @classmethod

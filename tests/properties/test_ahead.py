@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -99,6 +100,27 @@ def test_a_record_made_elsewhere_is_the_one_made_here() -> None:
 def test_an_error_is_raised_here() -> None:
     with pytest.raises(ZeroDivisionError):
         list(in_order(partial(divmod, 1), [1, 2, 0], 1))
+
+
+def test_one_that_fails_there_is_done_here_and_the_others_go_on_there(caplog) -> None:
+    only_here = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 500)
+    items, expected = [1] * 5 + [only_here] + [1] * 34, [True] * 5 + [False] + [True] * 34
+    assert list(in_order(os.get_inheritable, items, 2)) == expected
+    with Handed(os.get_inheritable) as handed:
+        results = [handed.give(item, 1) for item in items[:7]]
+        assert [result() for result in results] == expected[:7]
+    os.close(only_here)
+    error = "OSError(9, 'Bad file descriptor')"
+    said = f"another process could not do structure 5 ({error}); this one does"
+    assert [record.message for record in caplog.records] == [said] * 2
+
+
+def test_a_child_forked_while_a_process_is_begun_begins_its_own() -> None:
+    with ahead._lock:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if ahead._lock.acquire(timeout=5) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_what_cannot_be_sent_is_done_here() -> None:

@@ -147,6 +147,9 @@ def test_whoever_looks_gives_back_what_the_dead_had(collection):
         assert looker.undecided == 0
         assert {lease["_id"] for lease in collection.find()} > {"living"}
         assert collection.count_documents({}) == 2
+        collection.insert_one({"_id": "d", "owner": "dead"})  # it did not know that it was
+        with looker.held(["d"]) as mine:
+            assert mine.keys == {"d"}
 
 
 def test_a_process_of_an_earlier_version_lives_as_long_as_it_counts(collection, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from jobflow import JobStore, run_locally
 from maggma.stores import JSONStore, MemoryStore, MongoStore
 
+from pet_flows import locks
 from pet_flows.errors import PetFlowsError
 from pet_flows.jobs import StaticMaker
 from pet_flows.launch.launchpad import shared_job_store
@@ -200,3 +201,16 @@ def test_a_store_whose_package_is_missing_is_a_sentence(configure, mongodb_uri, 
     )
     with pytest.raises(PetFlowsError, match=r"jobflow.yaml cannot be used .*MontyDB"):
         open_job_store()
+
+
+@pytest.mark.parametrize("begin", [ResultStore.open, lambda: ResultStore.from_job_store(memory())])
+def test_what_was_opened_is_closed_where_the_rest_cannot_be(begin):
+    path = get_settings().store
+    data_path(path).write_text("this is no database, whatever its name may be")
+    with pytest.raises(PetFlowsError, match=r"Cannot open the result store .*pet_flows_data\.db"):
+        begin()
+    locks.take(path.with_name(f"{path.name}.lock")).release()
+
+
+def memory() -> JobStore:
+    return JobStore(MemoryStore(), {"data": MemoryStore()})
