@@ -99,10 +99,9 @@ def _store() -> str:
     except PetFlowsError:
         raise
     except Exception as error:  # pymongo, GridFS and S3 each raise their own
-        said = f"{type(error).__name__}: {brief(error)}".removesuffix(": ")
         raise PetFlowsError(
-            f"The store of jobflow.yaml cannot be written ({said}): ask for the right to, or name "
-            "another one."
+            f"The store of jobflow.yaml cannot be written ({type(error).__name__}: {brief(error)}):"
+            " ask for the right to, or name another one."
         ) from None
     finally:
         job_store.close()

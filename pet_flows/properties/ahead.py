@@ -77,6 +77,11 @@ class _Process:
             logger.warning("work in another process has ended (%s); it goes on without", error)
         return found
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
@@ -221,8 +226,10 @@ def _result[T, R](
 def _started() -> _Process | None:
     """A process that has nothing to do; None if none can be started."""
     with _lock:
-        if _idle:
-            return _idle.pop()
+        while _idle:
+            if (process := _idle.pop()).is_there:
+                return process
+            process.end()
     try:
         return _Process()
     except OSError as error:

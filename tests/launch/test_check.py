@@ -101,4 +101,4 @@ def test_an_error_without_text_is_a_sentence(site, launchpad, monkeypatch):
 
     monkeypatch.setattr("pet_flows.store.blobs.BlobStore.write", refuse)
     found = next(iter(check_all(launchpad=site.launchpad_file)))
-    assert "cannot be written (RuntimeError): ask for the right" in found.said
+    assert "cannot be written (RuntimeError: it does not say why): ask for the right" in found.said
