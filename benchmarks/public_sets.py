@@ -38,10 +38,10 @@ def errors(sample: Path) -> None:
         query = {"sources.campaign": sample.stem, "property": "phonon", "state": "ok"}
         for record in store.query(query):
             entry = entries[record["sources"][0]["material_id"]]
-            size = len(entry["structure"]["sites"])
+            atoms = len(entry["structure"]["sites"])
             (cv,) = (point["cv"] for point in record["result"]["thermal"] if point["T"] == 300)
-            error = abs(cv - entry["heat_capacity"] / size)
-            row = error, size, record["result"]["has_imaginary_modes"]
+            wrong = abs(cv - entry["heat_capacity"] / atoms)
+            row = wrong, atoms, record["result"]["has_imaginary_modes"]
             found[record["potential"]["name"]].append(row)
     for name, rows in sorted(found.items()):
         error, size, imaginary = map(np.array, zip(*rows, strict=True))
