@@ -18,6 +18,7 @@ from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.resident import WorkDone, Worker
 from pet_flows.store.results import ResultStore
 from tests.launch.makers import FakeMaker
+from tests.launch.nursery import Forked
 from tests.store.examples import crystal
 
 
@@ -33,7 +34,7 @@ class Site:
     folder: Path
     uri: str
     database: str
-    processes: list[subprocess.Popen] = field(default_factory=list)
+    processes: list[subprocess.Popen | Forked] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         place = f'uri: "{self.uri}", database: {self.database}'
@@ -59,7 +60,7 @@ class Site:
         return {
             **os.environ,
             "JOBFLOW_CONFIG_FILE": str(self.folder / "jobflow.yaml"),
-            "PYTHONPATH": os.getcwd(),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "PET_FLOWS_RECONNECT_SECONDS": "60",
         }
 
@@ -76,16 +77,20 @@ class Site:
         self.processes.append(process)
         return process
 
-    def worker(self, before: str = "", **options: object) -> subprocess.Popen:
+    def fork(self, code: str) -> Forked:
+        process = Forked(code, self.environment, self.folder)
+        self.processes.append(process)
+        return process
+
+    def worker(self, before: str = "", **options: object) -> Forked:
         words = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        code = f"""
+        return self.fork(f"""
 import logging
 logging.basicConfig()
 {before}
 from pet_flows.launch.worker import run_worker
 print("ran", run_worker(launchpad={str(self.launchpad_file)!r}, {words}).run)
-"""
-        return self.start("-c", code)
+""")
 
     def lines(self, word: str = "end") -> list[list[str]]:
         """(word, pid, job) of the log."""
@@ -108,7 +113,7 @@ def site(tmp_path, mongodb_uri, mongodb_database, monkeypatch) -> Iterator[Site]
     for process in site.processes:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=60)  # its children may have what it prints to
 
 
 @pytest.fixture

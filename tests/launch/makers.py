@@ -13,6 +13,7 @@ from jobflow import job
 from pet_flows.jobs.base import PropertyMaker, job_result_store
 from pet_flows.jobs.entries import load_entries
 from pet_flows.jobs.observe import tell_result
+from tests.mongodb_server.start import wait_until
 from tests.store.examples import record
 
 
@@ -24,6 +25,8 @@ class FakeMaker(PropertyMaker):
     each: float = 0.0
     """s for each structure, after it is stored"""
     fail: str = ""
+    together: int = 1
+    """processes that must have begun a job before one goes on"""
     property_name: str = "static"
 
     @job
@@ -33,6 +36,7 @@ class FakeMaker(PropertyMaker):
     def run(self, given: Any) -> Any:
         with open(self.log, "a") as stream:
             stream.write(f"start {os.getpid()} {self.name}\n")
+        wait_until(lambda: len(self._pids()) >= self.together, 120)
         time.sleep(self.seconds)
         if self.fail and not Path(f"{self.log}.{self.name}.failed").exists():
             Path(f"{self.log}.{self.name}.failed").touch()
@@ -52,3 +56,6 @@ class FakeMaker(PropertyMaker):
         with open(self.log, "a") as stream:
             stream.write(f"end {os.getpid()} {self.name}\n")
         return keys
+
+    def _pids(self) -> set[str]:
+        return {line.split()[1] for line in Path(self.log).read_text().splitlines()}

@@ -75,7 +75,7 @@ def test_what_fizzled_and_what_waits_for_it_is_submitted_again(said, launchpad):
 def test_two_at_once_submit_once(said, launchpad, site):
     words = [*WORDS, "--launchpad", str(site.launchpad_file)]
     code = f"from pet_flows.cli import main; main({words!r})"
-    both = [site.start("-c", code) for _ in range(2)]
+    both = [site.fork(code) for _ in range(2)]
     outs = sorted(process.communicate(timeout=120)[0] for process in both)
     assert "10 of 10 structures wait or run" in outs[0] + outs[1]
     assert "10 structures in 6 fireworks (1 to 6)" in outs[0] + outs[1]

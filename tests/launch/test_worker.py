@@ -41,18 +41,18 @@ def foreign(category: str | None) -> Firework:
 
 
 def test_two_workers_run_every_job_once(site, launchpad):
-    submit(site.flow(12, seconds=0.1))
-    workers = [site.worker(idle_timeout=3.0) for _ in range(2)]
+    submit(site.flow(6, together=2))
+    workers = [site.worker(idle_timeout=1.0) for _ in range(2)]
     for worker in workers:
         assert "ran" in worker.communicate(timeout=120)[0]
         assert worker.returncode == 0
-    assert states(launchpad) == ["COMPLETED"] * 12
+    assert states(launchpad) == ["COMPLETED"] * 6
     assert sorted(name for _, _, name in site.lines("start")) == sorted(
-        f"fake {number}" for number in range(12)
+        f"fake {number}" for number in range(6)
     )
     assert len({pid for _, pid, _ in site.lines()}) == 2
     with site.results() as results:
-        assert results.count({"state": "ok"}) == 24
+        assert results.count({"state": "ok"}) == 12
     assert not (site.folder / "pet_flows_workers").exists()
 
 
@@ -160,7 +160,7 @@ def test_a_worker_whose_disk_is_full_leaves_the_queue_to_others(site, launchpad)
 from pet_flows.cli import main
 main(["worker", "--idle-timeout", "1", "--launchpad", {str(site.launchpad_file)!r}])
 """
-    worker = site.start("-c", code)
+    worker = site.fork(code)
     said, _ = worker.communicate(timeout=60)
     assert worker.returncode == 1, said
     assert "0 jobs run." in said
@@ -272,13 +272,8 @@ def test_sentences(site, tmp_path):
 
 def test_a_store_that_is_named_after_jobflow_was_imported_is_refused(site, launchpad):
     submit(site.flow(1))
-    named_late = """
-import os
-file = os.environ.pop("JOBFLOW_CONFIG_FILE")
-import jobflow
-os.environ["JOBFLOW_CONFIG_FILE"] = file"""
-    said, _ = site.worker(named_late, idle_timeout=1.0).communicate(timeout=150)
-    assert "set JOBFLOW_CONFIG_FILE before Python starts" in said
+    with pytest.raises(PetFlowsError, match="set JOBFLOW_CONFIG_FILE before Python starts"):
+        run_worker(launchpad=site.launchpad_file, idle_timeout=1.0)
     assert states(launchpad) == ["READY"]
 
 
