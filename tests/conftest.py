@@ -23,6 +23,12 @@ os.environ["PET_FLOWS_CONFIG"] = str(_EMPTY / "pet_flows.yaml")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: what is left when one process ends is quick."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_sessionfinish() -> None:
     shutil.rmtree(_EMPTY, ignore_errors=True)
 

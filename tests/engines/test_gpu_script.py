@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_every_part_runs_and_is_right(tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
     done = subprocess.run(

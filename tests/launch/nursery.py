@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-#: what workers import, and what the first job of a property imports
+#: what workers import, and what is imported with their first model
 PRELOADED = [
     "fireworks.core.rocket", "jobflow.managers.fireworks", "pet_flows.cli.worker",
-    "pet_flows.launch.worker", "pet_flows.engines.potential", "torch", "tests.launch.makers",
+    "pet_flows.launch.worker", "pet_flows.engines.potential", "metatrain.pet", "metatrain.utils.io",
+    "tests.launch.makers",
 ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_a_structure_that_kills_its_workers_fails_alone(site, launchpad, trouble
     deaths = 0
     while states(launchpad) == ["READY"]:
         worker = site.worker(f"import sys; sys.path.insert(0, {str(PLUGIN)!r})", idle_timeout=1.0)
-        worker.communicate(timeout=60)
+        worker.communicate(timeout=120)
         if worker.returncode == 0:
             break
         assert worker.returncode == -signal.SIGKILL

@@ -7,6 +7,7 @@ import pymongo.monitoring
 import pytest
 from fireworks import FWAction, FWorker, LaunchPad
 from jobflow.settings import JobflowSettings
+from pymongo.errors import AutoReconnect
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.flows.screen import ScreenMaker
@@ -22,6 +23,7 @@ from pet_flows.settings import get_settings
 from pet_flows.store.results import ResultStore
 from tests.launch.test_submit import Killing
 from tests.mongodb_server.proxy import Proxy
+from tests.mongodb_server.start import wait_until
 from tests.properties.stub import AsePotential
 from tests.store.examples import crystal
 
@@ -136,6 +138,22 @@ class Cut:
     pad: LaunchPad
     proxy: Proxy
     cutting: Killing
+    patch: pytest.MonkeyPatch
+
+    def restore(self) -> None:
+        """Let everybody in again, who may be patient from now on."""
+        self.proxy.restore()
+        self.patch.setenv("PET_FLOWS_RECONNECT_SECONDS", "30")
+        get_settings.cache_clear()
+        assert wait_until(self.answers)
+
+    def answers(self) -> bool:
+        """Whether the server can be reached."""
+        try:
+            self.pad.connection.admin.command("ping")
+        except AutoReconnect:
+            return False
+        return True
 
 
 @pytest.fixture
@@ -145,7 +163,7 @@ def cut(tmp_path, mongodb_uri, mongodb_database, monkeypatch) -> Iterator[Callab
 
     def prepared(phase: str) -> Cut:
         proxy = Proxy(mongodb_uri)
-        options = "serverSelectionTimeoutMS=1500"
+        options = "serverSelectionTimeoutMS=800"  # above the 500 between two looks of pymongo
         place = f'uri: "{proxy.uri}/?{options}", database: {mongodb_database}'
         (tmp_path / "jobflow.yaml").write_text(
             f"JOB_STORE:\n  docs_store: {{type: MongoStore, {place}, collection_name: outputs}}\n"
@@ -165,10 +183,11 @@ def cut(tmp_path, mongodb_uri, mongodb_database, monkeypatch) -> Iterator[Callab
         )
         name = f"{mongodb_database}_fw"
         pad = LaunchPad(host=f"{proxy.uri}/{name}?{options}", uri_mode=True, name=name)
+        made.append(Cut(pad, proxy, cutting, monkeypatch))
+        assert wait_until(made[-1].answers)
         pad.reset("", require_password=False, max_reset_wo_password=10**9)
         pad.fireworks.insert_one({"fw_id": 0, "spec": {}})  # the indexes are there
         pad.fireworks.delete_one({"fw_id": 0})
-        made.append(Cut(pad, proxy, cutting))
         return made[-1]
 
     yield prepared
@@ -187,7 +206,7 @@ def test_a_connection_lost_in_any_phase(cut, phase):
             submit_campaign(MAKER, inputs(6), there.pad, results)
         assert not there.cutting.armed
         assert str(said.value).count("\n") == 0
-        there.proxy.restore()
+        there.restore()
         found = submit_campaign(MAKER, inputs(6), there.pad, results)
         assert found.n_left + found.n_live == 6
     assert there.pad.fireworks.count_documents({"state": "READY"}) == 3
@@ -223,7 +242,7 @@ def test_a_worker_whose_connection_is_lost_in_any_phase(cut, phase, tmp_path, mo
         Worker(there.pad, load_fworker(CATEGORIES), folder, idle_timeout=0.5).run()
     assert not there.cutting.armed, "nothing was cut off"
     assert str(said.value).count("\n") == 0
-    there.proxy.restore()
+    there.restore()
     rerun_interrupted(there.pad, str(folder))
     found = there.pad.fireworks.distinct("state")
     # of what was reserved and not launched yet, others see in time that nobody has it

@@ -55,7 +55,7 @@ def test_who_waits_does_so_as_long_as_the_holder_lives(collection):
         time.sleep(2.0)  # more than twice as long as the dead are waited for
         assert not waited
     thread.join()
-    assert 1.8 < waited[0] < 4
+    assert 1.8 < waited[0] < 30
 
 
 def test_what_the_dead_had_is_taken_over_by_one(collection):
