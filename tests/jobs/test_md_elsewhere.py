@@ -118,9 +118,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             f"  additional_stores:\n    data: {{type: GridFSStore, {where}, collection_name: b}}\n"
         )
         monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(file))
-        monkeypatch.setattr(leases, "BEAT", 0.4)  # of processes that are killed, as of others
-        monkeypatch.setattr(leases, "DEAD", 4.0)
-        monkeypatch.setattr(clock, "CONFIRMED", 0.5)
+        monkeypatch.setattr(leases, "BEAT", 0.2)  # of processes that are killed, as of others
+        monkeypatch.setattr(leases, "DEAD", 2.0)
+        monkeypatch.setattr(clock, "CONFIRMED", 0.3)
     return str(request.param)
 
 
