@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import uuid
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Forked:
     """
 
     def __init__(self, code: str, environment: dict[str, str], folder: Path):
-        self._said = folder / f"said-{len(list(folder.glob('said-*')))}.txt"
+        self._said = folder / f"said-{uuid.uuid4().hex}.txt"
         self._process = _context().Process(
             target=_run, args=(code, environment, str(folder), str(self._said))
         )
@@ -91,8 +92,10 @@ def _run(code: str, environment: dict[str, str], folder: str, said: str) -> None
     import jobflow
     from jobflow.settings import JobflowSettings
 
+    from pet_flows.properties.registry import forget
     from pet_flows.settings import get_settings
 
     get_settings.cache_clear()
+    forget()
     jobflow.SETTINGS = JobflowSettings()
     exec(compile(code, "<worker>", "exec"), {"__name__": "__main__"})

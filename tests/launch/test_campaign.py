@@ -51,8 +51,8 @@ def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, monkeypa
     names = [fw["name"] for fw in launchpad.fireworks.find({}, sort=[("fw_id", 1)])]
     assert "both relax 1" in names
     assert len(names) == 15
-    worker = WORKER.format(launchpad=str(site.launchpad_file))
-    workers = [site.fork(worker) for _ in range(2)]
+    code = WORKER.format(launchpad=str(site.launchpad_file))
+    workers = [site.fork(code) for _ in range(2)]
     for worker in workers:
         said = worker.communicate(timeout=250)[0]
         assert worker.returncode == 0, said
@@ -73,7 +73,7 @@ def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, monkeypa
     again = run(*asked)
     assert "1 structure in 1 firework " in again
     assert "14 of 15 structures are done already" in again
-    assert site.fork(worker).wait(250) == 0
+    assert site.fork(code).wait(250) == 0
     with site.results() as results:
         assert records(results).keys() == by_workers.keys()
         assert results.campaigns.head("both")["n_structures"] == 15
