@@ -159,14 +159,6 @@ class SpaceGroup:
         snapped.positions = self.project_positions(moved, cell)
         return snapped
 
-    def exact(self, atoms: Atoms) -> Atoms:
-        """:meth:`snap` of the very structure that this was found of."""
-        snapped = atoms.copy()
-        cell = self.project_cell(atoms.cell.array)
-        snapped.cell[:] = cell
-        snapped.positions = self.fractional @ (self.primitive.basis @ cell)
-        return snapped
-
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
         return {

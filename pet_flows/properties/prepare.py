@@ -116,7 +116,7 @@ def snapped(atoms: Atoms, symprec: float) -> tuple[Atoms, SpaceGroup | None, tup
         group = SpaceGroup.find(copy, symprec)
     except StructureError as error:
         return copy, None, (f"No symmetry was kept. {error.message}",)
-    exact = group.exact(copy)
+    exact = group.snap(copy)
     move = float(np.abs(exact.positions - copy.positions).max())
     stretch = float(np.abs(exact.cell.array - copy.cell.array).max())
     notes: tuple[str, ...] = ()
