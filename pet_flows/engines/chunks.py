@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pet_flows.engines.clusters import Parts
+from pet_flows.engines.graphs import Graphs
 from pet_flows.engines.raw import Copies
 from pet_flows.engines.rows import Rows
 from pet_flows.geometry.ragged import rows_of, starts_of
@@ -58,35 +59,60 @@ def chunks(parts: Parts, most: int, device: str) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Copies that go into one model call.
+    """Copies that go into one model call: from `begin` to `end` of their order."""
+
+    begin: int
+    end: int
+    rows: slice
+    """their atoms, in the same order"""
+    raw: Copies
+    """what the model is given"""
+
+
+class Order:
+    """The copies of a batch in the order in which they are evaluated.
+
+    Parameters
+    ----------
+    copies
+        ``(k,)`` int, of the plan; those of one part follow each other.
+    parts
+        What they are evaluated on.
+    plan, rows
+        Their rotations and weights, and whose these are.
 
     Attributes
     ----------
     copies
-        ``(k,)`` int, which copies of the plan.
+        ``(k,)`` int.
     rows
         ``(r,)`` int, which rows of the plan's weights their atoms are.
-    raw
-        What the model is given.
     """
 
-    copies: torch.Tensor
-    rows: torch.Tensor
-    raw: Copies
-
-    @classmethod
-    def of(cls, copies: np.ndarray, parts: Parts, plan: BatchPlan, rows: Rows) -> Chunk:
-        """Some copies of a plan; those of one part follow each other."""
-        owners = parts.owners[copies]
-        new = np.concatenate([[True], owners[1:] != owners[:-1]])
-        which = owners[new]
-        graphs = parts.graphs.take(which)
-        within = np.cumsum(new) - 1
-        sizes = graphs.sizes[within]
-        sites = parts.sites[parts.graphs.atoms_of(which)]
-        sites = sites[rows_of(graphs.starts[within], sizes)]
+    def __init__(self, copies: np.ndarray, parts: Parts, plan: BatchPlan, rows: Rows):
+        self._graphs, self._owners = parts.graphs, parts.owners[copies]
+        sizes = parts.graphs.sizes[self._owners]
+        sites = parts.sites[rows_of(parts.graphs.starts[self._owners], sizes)]
         before = rows.first[copies] - rows.first_site[rows.owners[copies]]
-        own = torch.from_numpy(sites + np.repeat(before, sizes))
-        chosen = torch.from_numpy(copies)
-        raw = Copies(graphs, plan.rotations[chosen], within, plan.weights[own])
-        return cls(chosen, own, raw)
+        self.rows = torch.from_numpy(sites + np.repeat(before, sizes))
+        self.copies = torch.from_numpy(copies)
+        self.rotations, self.weights = plan.rotations[self.copies], plan.weights[self.rows]
+        self._starts = np.append(starts_of(sizes), len(self.rows))
+        self._taken: tuple[np.ndarray, Graphs] = np.zeros(0, dtype=int), parts.graphs
+
+    def chunk(self, begin: int, end: int) -> Chunk:
+        """Some of them that follow each other."""
+        owners = self._owners[begin:end]
+        new = np.concatenate([[True], owners[1:] != owners[:-1]])
+        rows = slice(int(self._starts[begin]), int(self._starts[end]))
+        raw = Copies(
+            self._take(owners[new]), self.rotations[begin:end], np.cumsum(new) - 1,
+            self.weights[rows],
+        )  # fmt: skip
+        return Chunk(begin, end, rows, raw)
+
+    def _take(self, which: np.ndarray) -> Graphs:
+        """The parts of a chunk: the very ones of the chunk before, if they are the same."""
+        if not np.array_equal(which, self._taken[0]):
+            self._taken = which, self._graphs.take(which)
+        return self._taken[1]

@@ -17,8 +17,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.engines.chunks import Chunk, chunks
-from pet_flows.engines.clusters import Parts, parts
+from pet_flows.engines.chunks import Order, chunks
+from pet_flows.engines.clusters import parts
 from pet_flows.engines.evaluation import Batch, Evaluation, System
 from pet_flows.engines.finish import evaluations
 from pet_flows.engines.graphs import Graphs
@@ -129,10 +129,14 @@ class Evaluator:
         graphs = self._graphs(batch, plan)
         rows = Rows(plan.copies, plan.sites)
         cut = parts(graphs, plan.weights, rows, self.raw.hops)
-        sums = Sums(plan, rows)
         capacity = min(self.chunk_atoms, self.memory.capacity(cut.graphs))
-        for copies in chunks(cut, capacity, self.raw.device.type):
-            self._run(copies, cut, sums, forces)
+        calls = chunks(cut, capacity, self.raw.device.type)
+        order = Order(np.concatenate(calls), cut, plan, rows)
+        sums = Sums(plan, rows, order)
+        ends = np.cumsum([len(copies) for copies in calls]).tolist()
+        for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+            self._run(begin, end, order, sums, forces)
+        sums.finish()
         return evaluations(batch, sums, self.raw.invariant(graphs), forces)
 
     def _join(self, bounds: list[Bound]) -> BatchBound:
@@ -162,9 +166,9 @@ class Evaluator:
         graphs = self._neighbours.graphs(numbers, positions, cells, batch.pbc, plan.sites, kept)
         return replace(graphs, electrons=batch.electrons) if told.any() else graphs
 
-    def _run(self, copies: np.ndarray, cut: Parts, sums: Sums, forces: bool) -> None:
+    def _run(self, begin: int, end: int, order: Order, sums: Sums, forces: bool) -> None:
         """Evaluate one chunk and add it up; halve it when memory runs out."""
-        chunk = Chunk.of(copies, cut, sums.plan, sums.rows)
+        chunk = order.chunk(begin, end)
         try:
             result = self.raw.evaluate(chunk.raw, forces)
         except (RuntimeError, MemoryError) as error:
@@ -172,16 +176,18 @@ class Evaluator:
                 raise
             if self.raw.device.type == "cuda":
                 torch.cuda.empty_cache()
-            if len(copies) == 1:
+            n_atoms = len(chunk.raw.weights)
+            if end - begin == 1:
                 raise StructureError(
                     "out_of_memory",
-                    f"A single evaluation of {len(chunk.rows)} atoms does not fit into the memory "
+                    f"A single evaluation of {n_atoms} atoms does not fit into the memory "
                     f"of {self.raw.device}; use a larger device or a smaller cell.",
                     retryable=True,
                 ) from None
-            self.chunk_atoms = max(1, min(self.chunk_atoms, len(chunk.rows) // 2))
-            for half in np.array_split(copies, 2):
-                self._run(half, cut, sums, forces)
+            self.chunk_atoms = max(1, min(self.chunk_atoms, n_atoms // 2))
+            middle = (begin + end + 1) // 2
+            self._run(begin, middle, order, sums, forces)
+            self._run(middle, end, order, sums, forces)
             return
         sums.add(chunk, result)
 

@@ -24,6 +24,9 @@ from pet_flows.geometry.ragged import starts_of
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
 
+#: dense edges of graphs: the backend's tensors, edges (n, width, 3) float64, the neighbour of each
+_Layout = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]
+
 
 def unwrapped(module: Any) -> Any:
     """The module that gives the energies, where it is wrapped for uncertainties (LLPR)."""
@@ -64,6 +67,7 @@ class PETRaw:
         self._zbl = next((m for m in pet.additive_models if type(m).__name__ == "ZBL"), None)
         self.scale = self._energy_scale()
         self._baseline = self._atomic_energies()
+        self._last: tuple[Graphs, _Layout] | None = None
 
     @staticmethod
     def supports(model: AtomisticModel, variant: str | None = None) -> bool:
@@ -96,7 +100,10 @@ class PETRaw:
 
     def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
         """One backend call over all copies given."""
-        batch, edges64, neighbor = self._layout(copies.graphs)
+        if self._last is None or self._last[0] is not copies.graphs:
+            # copies of a structure that take several calls share it
+            self._last = copies.graphs, self._layout(copies.graphs)
+        batch, edges64, neighbor = self._last[1]
         mask = batch["padding_mask"]
         width = mask.shape[1]
         rows, copy_of_row = copies.atoms.to(self.device), copies.of_row.to(self.device)
@@ -123,7 +130,7 @@ class PETRaw:
         dx = dx.index_add(0, target[real], g[real])
         return RawResult(found, dx.cpu(), virials.cpu())
 
-    def _layout(self, graphs: Graphs) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    def _layout(self, graphs: Graphs) -> _Layout:
         """Dense edge layout of all graphs: backend tensors, edges float64, neighbour of each."""
         device, pairs = self.device, graphs.pairs[0]
         batch = self._backend.preprocess(

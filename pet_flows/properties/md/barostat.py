@@ -15,17 +15,21 @@ freedom:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from scipy.special import exprel
 
+from pet_flows.geometry.ragged import row_products, sum_by
 from pet_flows.properties.md.thermostat import noise
+
+_ONE = np.eye(3)
 
 
 class Piston:
-    """Momentum of one cell and what it moves.
+    """Momentum of one cell, which :class:`Pistons` moves.
 
     Parameters
     ----------
@@ -43,84 +47,128 @@ class Piston:
         self.motion = motion
         self.degrees = degrees
         self.mass = (degrees + 3) * kT * time**2 / 3.0
-        self.momentum = np.zeros((3, 3))
-        self.work = 0.0
-        """eV, ∫ P dV so far"""
-        self.heat = 0.0
-        """eV, given by the cell's own thermostat"""
+        self.values = np.zeros(11)
+        """the momentum (3, 3); eV, ∫ P dV so far; eV, given by the cell's own thermostat"""
 
     @property
     def energy(self) -> float:
         """EV, its part of the conserved quantity."""
-        return float((self.momentum**2).sum() / (2.0 * self.mass)) + self.work - self.heat
+        work, heat = self.values[9:]
+        return float((self.values[:9] ** 2).sum() / (2.0 * self.mass) + work - heat)
+
+    def state(self) -> np.ndarray:
+        """What a checkpoint must hold."""
+        return self.values.copy()
+
+    def restore(self, state: np.ndarray) -> None:
+        """Inverse of :meth:`state`."""
+        self.values[:] = state
+
+
+class Pistons:
+    """The pistons of S runs of N atoms, all of the same motion.
+
+    Parameters
+    ----------
+    pistons
+        In the order of the runs; their values are kept here from now on.
+    owners
+        ``(N,)`` int, whose each atom is.
+    masses
+        ``(N, 1)`` u.
+    """
+
+    def __init__(self, pistons: Sequence[Piston], owners: np.ndarray, masses: np.ndarray):
+        values = np.stack([piston.values for piston in pistons])
+        for piston, row in zip(pistons, values, strict=True):
+            piston.values = row
+        self.momenta = values[:, :9].reshape(-1, 3, 3)
+        self._work, self._heat = values[:, 9], values[:, 10]
+        self._isotropic = pistons[0].motion == "isotropic"
+        self._inertia = np.array([piston.mass for piston in pistons])
+        self._degrees = np.array([piston.degrees for piston in pistons])
+        self._owners, self._masses = owners, masses
 
     def push(
         self,
         momenta: np.ndarray,
-        masses: np.ndarray,
-        stress: np.ndarray,
-        volume: float,
-        pressure: float,
+        stresses: np.ndarray,
+        cells: np.ndarray,
+        pressures: np.ndarray,
         time: float,
     ) -> None:
-        """Act on the cell with the difference of pressures, the kinetic part included."""
-        flow = momenta.T @ (momenta / masses[:, None])
-        force = flow - volume * (stress + pressure * np.eye(3))
-        force += np.trace(flow) / self.degrees * np.eye(3)
-        self.momentum += time * self._allowed((force + force.T) / 2.0)
+        """Act on the cells with the difference of pressures, the kinetic part included.
+
+        Parameters
+        ----------
+        momenta
+            ``(N, 3)``, of the atoms.
+        stresses, cells
+            ``(S, 3, 3)`` eV/Å³ and Å, rows.
+        pressures
+            ``(S,)`` eV/Å³.
+        """
+        flows = momenta[:, :, None] * (momenta / self._masses)[:, None, :]
+        flow = sum_by(self._owners, flows, len(cells))
+        # of a kinetic energy's trace, spread over the degrees of freedom
+        shared = np.trace(flow, axis1=1, axis2=2) / self._degrees
+        outside = stresses + pressures[:, None, None] * _ONE
+        force = flow - _volumes(cells) * outside + shared[:, None, None] * _ONE
+        self.momenta += time * self._allowed(force)
 
     def kick(self, momenta: np.ndarray, forces: np.ndarray, time: float) -> None:
-        """Momenta (N, 3) under forces and the cell's motion, in place."""
+        """Momenta (N, 3) under forces and the motion of the cells, in place."""
         rates, axes = self._rates()
-        rates = -time * (rates + rates.sum() / self.degrees)
-        along = (momenta @ axes) * np.exp(rates) + time * (forces @ axes) * exprel(rates)
-        momenta[:] = along @ axes.T
+        rates = (-time * (rates + (rates.sum(1) / self._degrees)[:, None]))[self._owners]
+        axes = axes[self._owners]
+        along = row_products(momenta, axes) * np.exp(rates)
+        along += time * row_products(forces, axes) * exprel(rates)
+        momenta[:] = row_products(along, axes.swapaxes(1, 2))
 
     def drift(
         self,
         positions: np.ndarray,
-        cell: np.ndarray,
+        cells: np.ndarray,
         momenta: np.ndarray,
-        masses: np.ndarray,
-        pressure: float,
+        pressures: np.ndarray,
         time: float,
     ) -> None:
-        """Positions (N, 3) and cell (rows) move on, in place."""
+        """Positions (N, 3) and cells (S, 3, 3), rows, move on, in place."""
         rates, axes = self._rates()
-        volume = abs(float(np.linalg.det(cell)))
         rates = time * rates
-        moved = time * (momenta / masses[:, None]) @ axes * exprel(rates)
-        positions[:] = ((positions @ axes) * np.exp(rates) + moved) @ axes.T
-        cell[:] = ((cell @ axes) * np.exp(rates)) @ axes.T
-        self.work += pressure * volume * float(np.expm1(rates.sum()))
+        self._work += pressures * _volumes(cells)[:, 0, 0] * np.expm1(rates.sum(1))
+        cells[:] = ((cells @ axes) * np.exp(rates)[:, None]) @ axes.swapaxes(1, 2)
+        rates, axes = rates[self._owners], axes[self._owners]
+        along = row_products(positions, axes) * np.exp(rates)
+        along += time * row_products(momenta / self._masses, axes) * exprel(rates)
+        positions[:] = row_products(along, axes.swapaxes(1, 2))
 
-    def thermalize(self, kT: float, decay: float, generator: torch.Generator) -> None:
-        """Ornstein–Uhlenbeck step of the cell's momentum."""
-        before = float((self.momentum**2).sum())
+    def thermalize(
+        self, kT: np.ndarray, decay: float, generators: Sequence[torch.Generator]
+    ) -> None:
+        """Ornstein–Uhlenbeck step of the cells' momenta, at ``(S,)`` eV."""
+        before = (self.momenta**2).sum((1, 2))
         # of a matrix of normal numbers, this has unit variance along every direction that is left
-        fresh = self._allowed(noise((3, 3), generator))
-        width = np.sqrt(self.mass * kT * (1.0 - decay**2))
-        self.momentum = decay * self.momentum + width * fresh
-        self.heat += (float((self.momentum**2).sum()) - before) / (2.0 * self.mass)
+        fresh = self._allowed(np.stack([noise((3, 3), each) for each in generators]))
+        width = np.sqrt(self._inertia * kT * (1.0 - decay**2))
+        self.momenta[:] = decay * self.momenta + width[:, None, None] * fresh
+        self._heat += ((self.momenta**2).sum((1, 2)) - before) / (2.0 * self._inertia)
 
-    def _allowed(self, matrix: np.ndarray) -> np.ndarray:
-        """Its symmetric part, or the part that changes the volume alone."""
-        if self.motion == "isotropic":
-            return np.trace(matrix) / 3.0 * np.eye(3)
-        return (matrix + matrix.T) / 2.0
+    def _allowed(self, matrices: np.ndarray) -> np.ndarray:
+        """Their symmetric parts, or the parts that change the volume alone."""
+        if self._isotropic:
+            return np.trace(matrices, axis1=1, axis2=2)[:, None, None] / 3.0 * _ONE
+        return (matrices + matrices.swapaxes(1, 2)) / 2.0
 
     def _rates(self) -> tuple[np.ndarray, np.ndarray]:
-        """Principal rates of strain and their axes (columns)."""
-        if self.motion == "isotropic":
-            return np.full(3, self.momentum[0, 0] / self.mass), np.eye(3)
-        rates, axes = np.linalg.eigh(self.momentum / self.mass)
-        return rates, axes
+        """Principal rates of strain (S, 3) and their axes (S, 3, 3), columns."""
+        rates = self.momenta / self._inertia[:, None, None]
+        if self._isotropic:
+            return np.repeat(rates[:, 0, :1], 3, axis=1), np.tile(_ONE, (len(rates), 1, 1))
+        values, axes = np.linalg.eigh(rates)
+        return values, axes
 
-    def state(self) -> np.ndarray:
-        """What a checkpoint must hold."""
-        return np.concatenate([self.momentum.ravel(), [self.work, self.heat]])
 
-    def restore(self, state: np.ndarray) -> None:
-        """Inverse of :meth:`state`."""
-        self.momentum = state[:9].reshape(3, 3).copy()
-        self.work, self.heat = float(state[9]), float(state[10])
+def _volumes(cells: np.ndarray) -> np.ndarray:
+    """(S, 1, 1) Å³."""
+    return np.abs(np.linalg.det(cells))[:, None, None]

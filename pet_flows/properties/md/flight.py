@@ -9,6 +9,7 @@ import numpy as np
 from ase import units
 
 from pet_flows.geometry.ragged import owners_of, sum_by
+from pet_flows.properties.md.barostat import Pistons
 from pet_flows.properties.md.frames import Snapshot
 from pet_flows.properties.md.integrate_run import Run, Schedule
 from pet_flows.properties.md.thermostat import noise
@@ -33,8 +34,13 @@ class Flight:
         ``(N, 3)`` Å, ASE units, eV/Å.
     masses
         ``(N, 1)`` u.
+    cells, stresses
+        ``(S, 3, 3)`` Å, rows, of the other hand than the structure's if that one's is left;
+        eV/Å³, zero where there is none.
     owners
         ``(N,)`` int, whose each atom is.
+    pistons
+        At constant pressure.
     phases
         Each run's part.
     """
@@ -50,11 +56,15 @@ class Flight:
         sizes = np.array([len(run) for run in runs])
         self.owners = owners_of(sizes)
         self._degrees = np.array([run.degrees for run in runs])
-        cells, ends = state.cell.numpy(), np.cumsum(sizes).tolist()
+        self.cells: np.ndarray = state.cell.numpy().swapaxes(1, 2)
+        ends = np.cumsum(sizes).tolist()
         self.phases = [
-            Phase(run, self, slice(end - len(run), end), cells[place].T)
-            for place, (run, end) in enumerate(zip(runs, ends, strict=True))
+            Phase(run, self, slice(end - len(run), end), cell)
+            for run, end, cell in zip(runs, ends, self.cells, strict=True)
         ]
+        self.stresses = np.stack([phase.stress for phase in self.phases])
+        pistons = [run.piston for run in runs if run.piston is not None]
+        self.pistons = Pistons(pistons, self.owners, self.masses) if pistons else None
 
     @property
     def runs(self) -> list[Run]:
@@ -77,6 +87,14 @@ class Flight:
         for phase in self.phases:
             drawn[phase.span] = noise((len(phase.run), 3), phase.run.generator)
         return drawn
+
+    def stop(self, which: np.ndarray) -> None:
+        """Let runs ``(S,)`` bool that have ended stand still, until they are taken out."""
+        if self.pistons is None or not which.any():
+            return
+        atoms = which[self.owners]
+        self.momenta[atoms] = self.forces[atoms] = 0.0
+        self.pistons.momenta[which] = self.stresses[which] = 0.0
 
     def chain(self, schedule: Schedule, time: float) -> None:
         """Move the chains of thermostats on, and the momenta with them."""
@@ -105,12 +123,6 @@ class Phase:
         self.forces = flight.forces[span]
         self.masses = flight.masses[span, 0]
         self.cell = cell
-        """rows; of the other hand than the structure's if that one's is left"""
-
-    @property
-    def volume(self) -> float:
-        """Å³."""
-        return abs(float(np.linalg.det(self.cell)))
 
     @property
     def stress(self) -> np.ndarray:

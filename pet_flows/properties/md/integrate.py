@@ -23,15 +23,11 @@ from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import capacity_of, evaluate_each
+from pet_flows.properties.md.barostat import Pistons
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.flight import Flight, Phase
 from pet_flows.properties.md.integrate_run import Run, Schedule
-from pet_flows.properties.md.thermostat import (
-    kinetic_energy,
-    maxwell_boltzmann,
-    noise,
-    ornstein_uhlenbeck,
-)
+from pet_flows.properties.md.thermostat import maxwell_boltzmann, ornstein_uhlenbeck
 
 #: runs in flight: each holds an open file, and systems allow as few as 1024
 MOST_RUNS = 500
@@ -163,19 +159,18 @@ class Integration:
         flight, constant_volume = self._in_flight(state), self.settings.ensemble != "npt_langevin"
         if constant_volume:
             self._thermostatted(flight)
-        else:
-            for phase in flight.phases:
-                self._pushed(phase)
+        elif flight.pistons is not None:
+            self._pushed(flight, flight.pistons)
         output = self.model(state)
         state.energy = output["energy"]
         flight.forces[:] = output["forces"].numpy()
+        flight.stresses[:] = output["stress"].numpy()
         if constant_volume:
             flight.kick(self.dt / 2)
             if self.settings.ensemble == "nvt_nose_hoover":
                 flight.chain(self.schedule, self.dt / 2)
-        else:
-            for phase in flight.phases:
-                self._pushed_after(phase)
+        elif flight.pistons is not None:
+            self._pushed_after(flight, flight.pistons)
         kinetic = flight.kinetic
         hot = flight.temperatures(kinetic).tolist()
         for phase, energy, temperature in zip(flight.phases, kinetic.tolist(), hot, strict=True):
@@ -206,41 +201,46 @@ class Integration:
             flight.drift(dt)
             return
         flight.drift(dt / 2)
-        before = flight.kinetic
-        kT = np.array([self.schedule.kT(run.step) for run in flight.runs])[flight.owners]
-        ornstein_uhlenbeck(flight.momenta, flight.masses[:, 0], kT, self._decay, flight.noise())
-        for run, heat in zip(flight.runs, (flight.kinetic - before).tolist(), strict=True):
-            run.heat += heat
+        self._thermalized(flight)
         flight.drift(dt / 2)
 
-    def _pushed(self, phase: Phase) -> None:
-        """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
-        run, piston, dt = phase.run, phase.run.piston, self.dt
-        if piston is None or run.error is not None:
-            return
-        step = run.step
-        pressure, kT = self.schedule.pressure(step), self.schedule.kT(step)
-        p, m = phase.momenta, phase.masses
-        piston.push(p, m, phase.stress, phase.volume, pressure, dt / 2)
-        if not np.isfinite(piston.momentum).all():
-            run.error = self._exploded(run, "the cell's motion grew beyond any number")
-            return
-        piston.kick(p, phase.forces, dt / 2)
-        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
-        before = kinetic_energy(p, m)
-        ornstein_uhlenbeck(p, m, kT, self._decay, noise(p.shape, run.generator))
-        run.heat += kinetic_energy(p, m) - before
-        piston.thermalize(kT, self._cell_decay, run.generator)
-        piston.drift(phase.positions, phase.cell, p, m, pressure, dt / 2)
+    def _thermalized(self, flight: Flight) -> np.ndarray:
+        """Noise of the atoms; ``(S,)`` eV, at which temperatures."""
+        before = flight.kinetic
+        kT = np.array([self.schedule.kT(run.step) for run in flight.runs])
+        ornstein_uhlenbeck(
+            flight.momenta, flight.masses[:, 0], kT[flight.owners], self._decay, flight.noise()
+        )
+        for run, heat in zip(flight.runs, (flight.kinetic - before).tolist(), strict=True):
+            run.heat += heat
+        return kT
 
-    def _pushed_after(self, phase: Phase) -> None:
+    def _pushed(self, flight: Flight, pistons: Pistons) -> None:
+        """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
+        p, dt = flight.momenta, self.dt
+        pressures = self._pressures(flight)
+        pistons.push(p, flight.stresses, flight.cells, pressures, dt / 2)
+        broken = ~np.isfinite(pistons.momenta).all((1, 2))
+        for place in np.nonzero(broken)[0].tolist():
+            run = flight.runs[place]
+            run.error = self._exploded(run, "the cell's motion grew beyond any number")
+        flight.stop(broken)
+        pistons.kick(p, flight.forces, dt / 2)
+        pistons.drift(flight.positions, flight.cells, p, pressures, dt / 2)
+        kT = self._thermalized(flight)
+        pistons.thermalize(kT, self._cell_decay, [run.generator for run in flight.runs])
+        pistons.drift(flight.positions, flight.cells, p, pressures, dt / 2)
+
+    def _pushed_after(self, flight: Flight, pistons: Pistons) -> None:
         """The same kicks in reverse."""
-        run, piston, dt = phase.run, phase.run.piston, self.dt
-        if piston is None or run.error is not None:
-            return
-        pressure = self.schedule.pressure(run.step)
-        piston.kick(phase.momenta, phase.forces, dt / 2)
-        piston.push(phase.momenta, phase.masses, phase.stress, phase.volume, pressure, dt / 2)
+        flight.stop(np.array([run.error is not None for run in flight.runs]))
+        pistons.kick(flight.momenta, flight.forces, self.dt / 2)
+        pressures = self._pressures(flight)
+        pistons.push(flight.momenta, flight.stresses, flight.cells, pressures, self.dt / 2)
+
+    def _pressures(self, flight: Flight) -> np.ndarray:
+        """``(S,)`` eV/Å³, those that are asked for now."""
+        return np.array([self.schedule.pressure(run.step) for run in flight.runs])
 
     def _watch(self, phase: Phase, kinetic: float, temperature: float) -> None:
         """Observe, store, and stop what exploded or cannot be stored."""

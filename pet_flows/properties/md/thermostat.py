@@ -64,11 +64,6 @@ def ornstein_uhlenbeck(
     momenta += np.sqrt(masses * kT * (1.0 - decay**2))[:, None] * fresh
 
 
-def kinetic_energy(momenta: np.ndarray, masses: np.ndarray) -> float:
-    """EV, of momenta (N, 3) in ASE's units and masses (N,) in u."""
-    return float((momenta**2 / masses[:, None]).sum() / 2.0)
-
-
 class NoseHooverChain:
     """Chain of thermostats on the kinetic energy of one system.
 

@@ -14,7 +14,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.md import md
 from pet_flows.properties.md.running import RunningMean
-from pet_flows.properties.md.thermostat import NoseHooverChain, kinetic_energy
+from pet_flows.properties.md.thermostat import NoseHooverChain
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.registry import get_property
 from tests.properties.md.potentials import LawCalculator, LawPotential, Springs, ideal_gas
@@ -50,7 +50,7 @@ def test_the_chain_is_the_one_of_ase() -> None:
     q = p.copy()
     for _ in range(50):
         p = theirs.integrate_nhc(p, delta)
-        q = q * ours.advance(kinetic_energy(q, masses[:, 0]), kT, delta)
+        q = q * ours.advance(float((q**2 / masses).sum() / 2), kT, delta)
     assert q == pytest.approx(p, abs=1e-12)
     assert ours.energy == pytest.approx(theirs.get_thermostat_energy(), abs=1e-10)
 
