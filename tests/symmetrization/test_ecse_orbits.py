@@ -8,7 +8,7 @@ from ase.build import bulk, make_supercell
 from scipy.spatial.transform import Rotation
 
 from pet_flows.symmetrization.ecse import EcseBound
-from pet_flows.symmetrization.ecse_orbits import multiplicities, own_operations
+from pet_flows.symmetrization.ecse_orbits import generators, multiplicities, own_operations
 from tests.symmetrization import checks
 from tests.symmetrization.systems import crystals, evaluate, orthogonal, strategy_of, turned
 
@@ -100,6 +100,19 @@ def test_own_operations_are_a_group_of_the_structure():
         moved = atoms.positions @ matrices - atoms.positions[permutations]
         shift = (moved - moved[:, :1]) @ np.linalg.inv(atoms.cell.array)
         np.testing.assert_allclose(shift, np.rint(shift), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["fcc", "hcp", "quartz"])
+def test_generators_make_the_whole_group(name):
+    atoms = crystals()[name][0]
+    matrices, _ = own_operations(atoms.numbers, atoms.cell.array, atoms.positions)
+    few = matrices[generators(matrices)]
+    assert len(few) < 6
+    made = np.eye(3)[None]
+    for _ in range(len(matrices)):
+        products = np.concatenate([made, (made[:, None] @ few).reshape(-1, 3, 3)])
+        made = products[np.unique(products.round(6) + 0.0, axis=0, return_index=True)[1]]
+    assert len(made) == len(matrices)
 
 
 def test_symmetry_that_is_broken_saves_nothing():
