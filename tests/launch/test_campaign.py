@@ -21,7 +21,7 @@ execution:
 WORKER = """
 from pet_flows.cli import main
 try:
-    main(["worker", "--idle-timeout", "5", "--launchpad", {launchpad!r}])
+    main(["worker", "--idle-timeout", "1", "--launchpad", {launchpad!r}])
 finally:
     from pet_flows.models.load import _load
     print("loaded", _load.cache_info().misses)

@@ -114,7 +114,9 @@ def test_tables_of_a_run_and_nothing_done_twice(workflows, folder, tmp_path, mon
     command = ["benchmark_potentials.py", str(folder), *options.split()]
     monkeypatch.setattr(sys, "argv", command)
     script.main()
-    assert not [file.read_text() for file in out.rglob("failure.json")], capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "PET: " not in said, said  # how its process ended
+    assert not [file.read_text() for file in out.rglob("failure.json")], said
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
