@@ -102,6 +102,7 @@ def test_folder_with_bad_files(folder, tmp_path, monkeypatch, capsys):
     assert sum(r["state"] == "ok" for r in records().values()) == 10
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_run_again(backend, capsys, monkeypatch):
     words = ["screen", "prototypes:Cu", "-p", "relax", "--batch-size", "1", "-n", "k"]
     process = subprocess.Popen(

@@ -76,6 +76,7 @@ def test_what_breaks_a_process_gets_fresh_ones_and_then_fails_alone(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_structure_that_kills_its_workers_fails_alone(site, launchpad, trouble, work):
     (fw_id,) = submit(flow("kill"))
     deaths = 0

@@ -32,6 +32,7 @@ def records(store):
     return {r["_id"]: r for r in store.query({"sources.campaign": "both"})}
 
 
+@pytest.mark.slow
 def test_submit_and_two_workers_find_what_screen_finds(site, launchpad, monkeypatch, capsys):
     campaign = site.folder / "campaign.yaml"
     campaign.write_text(FILE)

@@ -106,6 +106,7 @@ def test_groups_are_spread_over_every_stretch(workflows):
     assert 4 <= sum(k >= 40 for k in order[:15]) <= 6
 
 
+@pytest.mark.slow
 def test_tables_of_a_run_and_nothing_done_twice(workflows, folder, tmp_path, monkeypatch, capfd):
     script = workflows("benchmark_potentials")
     page, out = tmp_path / "page.md", tmp_path / "runs"
