@@ -1,16 +1,19 @@
 """The demo campaign, cold and again: seconds, states, and errors against all-electron PBE.
 
-    python benchmarks/demo.py [--folder runs/demo-benchmark] [--picture docs/img/demo.png]
+    python benchmarks/demo.py [--folder runs/demo-benchmark] [--picture docs/img/demo.png] \
+        [--page docs/img/report.png]
     python benchmarks/demo.py --model sevenn:7net-0 --folder runs/demo-sevenn
 
 Prints what README says of it: wall time of the two runs (whole processes, model loading and
 imports included), records per state, and the mean absolute errors of ``pet-flows compare``.
+``--page`` takes a picture of the first page of its report, with the system's chromium and playwright.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -31,10 +34,28 @@ def pet_flows(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def photograph(page_file: Path, picture: Path) -> None:
+    """Picture of what a browser shows of a page first."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(
+            viewport={"width": 1280, "height": 1190}, device_scale_factor=1000 / 1280
+        )
+        page.goto(page_file.resolve().as_uri())
+        page.wait_for_timeout(3000)  # plots are drawn when they come into sight
+        page.screenshot(path=picture)
+        browser.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/demo-benchmark"))
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--model", default="pet-mvl")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +74,9 @@ def main() -> None:
         words += ["--picture", str(args.picture.resolve())]
     for row in json.loads(pet_flows(args.folder, *words))["metrics"]:
         print(row)
+    if args.page:
+        pet_flows(args.folder, "report", "demo", "-o", "report")
+        photograph(args.folder / "report" / "index.html", args.page)
 
 
 if __name__ == "__main__":

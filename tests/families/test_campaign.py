@@ -20,8 +20,9 @@ def store():
     job_store = open_job_store()
     atoms = bulk("Cu", a=3.7)
     given = make_input(AseAtomsAdaptor.get_structure(atoms), make_source(material_id="Cu"))
+    properties = {name: {} for name in ("relax", "static", "elastic", "eos")}
     maker = ScreenMaker(
-        name="emt", potential=NAME, properties=["relax", "static", "elastic", "eos", "phonon"]
+        name="emt", potential=NAME, properties={**properties, "phonon": {"min_length": 12}}
     )
     run_locally(maker.make([given]), store=job_store, log=False, ensure_success=True)
     yield ResultStore.from_job_store(job_store)

@@ -14,6 +14,9 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from pet_flows.properties.phonon.declaration import PhononSettings
+from pet_flows.properties.phonon.phonon import phonon
+
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 NAMES = ("pet", "nequip", "painn", "mace", "soap_bpnn")
 
@@ -146,6 +149,17 @@ def test_rotational_errors_are_those_of_the_largest_size_that_was_measured(workf
         tables.Found(cell.Cell("MACE", "acac", 100, 0), {}),
     ]
     assert "| MACE | 1.0 · 2.0 | – | 4.00 · 5.00 | 3.00 |" in tables.report(found, {})
+
+
+def test_a_frozen_mode_is_that_of_the_phonons(workflows):
+    measure = workflows("rivals.measure")
+    settings = PhononSettings(min_length=7.0, mesh=(1, 1, 1), band_structure=False, dos=False)
+    pet = measure.potential_of("pet-mvl", "crystal")
+    (found,) = phonon([bulk("Si", a=5.45)], pet, settings)
+    # a twentieth of a bond is not harmonic
+    for moved, tolerance in zip(measure.MOVED, (2e-3, 0.05), strict=True):
+        mode = measure.frozen_mode(pet, 5.45, moved)
+        assert mode == pytest.approx(found.result["max_frequency"], rel=tolerance)
 
 
 def test_what_is_missing_stands_in_the_table(workflows, tmp_path):

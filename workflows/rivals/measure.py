@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
 from scipy.spatial.transform import Rotation
 
@@ -16,6 +16,7 @@ from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential, get_potential
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
+from rivals.tables import MOVED
 
 #: orientations of each structure, every second one improper
 ORIENTATIONS = 4
@@ -103,7 +104,8 @@ def turned(atoms: Atoms, matrix: np.ndarray) -> Atoms:
 def silicon(potential: Potential) -> dict[str, Any]:
     """Relaxation and phonons of diamond silicon by the makers of pet_flows.
 
-    ``lattice`` (Å) and ``gamma`` (THz, highest mode at Γ), or in ``failure`` why there is none.
+    ``lattice`` (Å) and ``gamma`` (THz, highest mode at Γ), or in ``failure`` why there is none;
+    ``frozen``, that mode by :func:`frozen_mode` of `MOVED`.
     """
     from jobflow import Flow, JobStore, run_locally
     from pymatgen.io.ase import AseAtomsAdaptor
@@ -123,7 +125,27 @@ def silicon(potential: Potential) -> dict[str, Any]:
         run_locally(Flow([relax, phonon]), store=store, log=False)
         found = _of_records(ResultStore.from_job_store(store))
         store.close()
+    if "lattice" in found:
+        found["frozen"] = [frozen_mode(potential, found["lattice"], moved) for moved in MOVED]
     return found
+
+
+def frozen_mode(potential: Potential, lattice: float, moved: float) -> float:
+    """Optical mode of diamond silicon at Γ (THz, negative if imaginary), by central differences.
+
+    Parameters
+    ----------
+    lattice, moved
+        Å; ``moved`` is how far the sublattices are displaced against each other.
+    """
+    forces = []
+    for sign in (1, -1):
+        crystal = bulk("Si", "diamond", a=lattice)
+        crystal.positions[0, 0] += sign * moved
+        forces.append(evaluated(potential, crystal).forces[0, 0])
+    stiffness = (forces[1] - forces[0]) / (2 * moved)
+    squared = 2 * stiffness / crystal.get_masses()[0]  # both atoms move, against each other
+    return float(np.sign(squared) * np.sqrt(abs(squared)) / (2 * np.pi) * 1e3 * units.fs)
 
 
 def _of_records(results: Any) -> dict[str, Any]:

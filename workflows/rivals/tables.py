@@ -13,6 +13,9 @@ from rivals.data import DATA_SETS
 
 #: Å and THz: lattice constant of PBE, and the measured mode at Γ
 SILICON = (5.469, 15.09)
+#: Å, of silicon's sublattices, small and about that of a vibration: where the energy is smooth, the
+#: mode at Γ is one and the same (`frozen_mode` of :mod:`rivals.measure`)
+MOVED = (0.001, 0.1)
 ERRORS = "energy meV/atom · force meV/Å"
 ROTATED = "changes when rotated"
 
@@ -135,10 +138,14 @@ class Side:
             if any(found):
                 each = zip(self.sizes, found, strict=True)
                 why = [f"{size}: {one['failure']}" for size, one in each if one.get("failure")]
-                lines.append([name, *map(silicon, found), "; ".join(why) or "none"])
+                frozen = next((one["frozen"] for one in reversed(found) if "frozen" in one), ())
+                modes = " · ".join(f"{mode:.2f}" for mode in frozen) or "–"
+                lines.append([name, *map(silicon, found), modes, "; ".join(why) or "none"])
         known = f"{SILICON[0]:.3f} · {SILICON[1]:.2f}"
-        lines.append(["PBE · measured", *[known] * len(self.sizes), ""])
-        return markdown(["a in Å · mode at Γ in THz", *self.heads, "failures"], lines)
+        lines.append(["PBE · measured", *[known] * len(self.sizes), "", ""])
+        moved = " and ".join(f"{length:g}" for length in MOVED)
+        head = ["a in Å · mode at Γ in THz", *self.heads, f"Γ, moved {moved} Å", "failures"]
+        return markdown(head, lines)
 
 
 def trainings(found: Sequence[Found], missing: Mapping[str, str]) -> str:
