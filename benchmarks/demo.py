@@ -6,7 +6,7 @@
 
 Prints what README says of it: wall time of the two runs (whole processes, model loading and
 imports included), records per state, and the mean absolute errors of ``pet-flows compare``.
-``--page`` takes a picture of the first page of its report, with the system's chromium and playwright.
+``--page`` takes a picture of the first page of its report (chromium and playwright).
 """
 
 from __future__ import annotations
