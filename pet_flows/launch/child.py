@@ -24,6 +24,7 @@ def work(pipe: Connection, options: dict[str, Any]) -> None:
     from pet_flows.jobs.observe import observers, watchers
     from pet_flows.launch.worker import run_worker
     from pet_flows.store.access import said_of
+    from pet_flows.store.process import name_of_process
 
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C is for whoever started it, who hands it on
@@ -45,6 +46,7 @@ def work(pipe: Connection, options: dict[str, Any]) -> None:
             what = f"{total} structures" if label is None else f"{label}, {done} of {total}"
             send("doing", f"{name} of {what}")
 
+    send("named", name_of_process())
     observers.append(record)
     watchers.append(watch)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pymongo.errors import PyMongoError
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.heartbeat import ALIVE
 from pet_flows.launch.launchpad import load_launchpad, shared_job_store
-from pet_flows.launch.lock import TAKEN, of_process
+from pet_flows.launch.lock import TAKEN
 from pet_flows.launch.recovery import Recovery
 from pet_flows.store.clock import DECLARED
 from pet_flows.store.patience import brief
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def declare_dead(process: int, options: Mapping[str, Any]) -> None:
+def declare_dead(process: str, options: Mapping[str, Any]) -> None:
     """Bring back what a worker process had that has died; what fails is left to its silence.
 
     Parameters
     ----------
     process
-        Its number, on this machine.
+        Its name (`pet_flows.store.process`).
     options
         Of `pet_flows.launch.worker.run_worker`, with which it was started.
     """
@@ -39,24 +40,22 @@ def declare_dead(process: int, options: Mapping[str, Any]) -> None:
         job_store = shared_job_store()
         try:
             pad = load_launchpad(options.get("launchpad"))
-            with ResultStore.from_job_store(job_store, read_only=True) as results:
+            with (
+                closing(pad.connection),
+                ResultStore.from_job_store(job_store, read_only=True) as results,
+            ):
                 results.leases.declare_dead(process)
-                _declare(pad, process, folder_of(process, options["folder"]))
+                _declare(pad, process, Path(options["folder"]).resolve() / process)
                 Recovery(pad, options["categories"], results.leases).look()
         finally:
             job_store.close()
     except (PetFlowsError, PyMongoError) as error:
         said = str(error) if isinstance(error, PetFlowsError) else brief(error)
-        logger.warning("what process %d had is brought back when it was silent: %s", process, said)
+        logger.warning("what process %s had is brought back when it was silent: %s", process, said)
 
 
-def folder_of(process: int, among: str | Path) -> Path:
-    """Launch directory of a worker process of this machine."""
-    return Path(among).resolve() / of_process(process).removesuffix("-")
-
-
-def _declare(launchpad: LaunchPad, process: int, folder: Path) -> None:
+def _declare(launchpad: LaunchPad, process: str, folder: Path) -> None:
     its = {"launch_dir": str(folder), "state": "RUNNING"}
     launchpad.launches.update_many(its, {"$set": {ALIVE: DECLARED}})
-    locked = {"locked": {"$regex": f"^{re.escape(of_process(process))}"}}
+    locked = {"locked": {"$regex": f"^{re.escape(process)}-"}}
     launchpad.workflows.update_many(locked, {"$set": {f"{TAKEN}.at": DECLARED}})

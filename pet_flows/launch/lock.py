@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import random
 import time
 import uuid
@@ -15,6 +13,7 @@ from typing import Any
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.clock import now_in
 from pet_flows.store.patience import patient
+from pet_flows.store.process import name_of_process
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class WorkflowLock:
         self._was_taken = False
         self.fw_id = fw_id
         self.expires = EXPIRES if expires is None else expires
-        self.mark = f"{of_process(os.getpid())}{uuid.uuid4().hex[:8]}"
+        self.mark = f"{name_of_process()}-{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> None:
         """Wait for the lock."""
@@ -95,11 +94,6 @@ class WorkflowLock:
             {"nodes": self.fw_id, **state}, {**mine, **now_in(f"{TAKEN}.at")}
         )
         return bool(taken.matched_count)
-
-
-def of_process(number: int) -> str:
-    """What the marks begin with of a process of this machine."""
-    return f"{platform.node()}-{number}-"
 
 
 def refresh_all(launchpad: Any, nodes: Sequence[int]) -> None:

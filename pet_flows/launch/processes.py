@@ -63,6 +63,8 @@ class _Slot:
     gpu: str | None
     process: Any = None
     pipe: Any = None
+    name: str | None = None
+    """of the process, among those who work; None before it can have anything in hand"""
     stored: bool = False
     in_vain: int = 0
     over: bool = False
@@ -121,8 +123,8 @@ def run_workers(
                 why = _hear(slot, tally)
                 if why is None:
                     continue
-                if slot.process.exitcode:  # it died: others need not wait until it was silent
-                    declaring.append(_declare(slot.process.pid, options))
+                if slot.process.exitcode and slot.name:  # others need not wait until it was silent
+                    declaring.append(_declare(slot.name, options))
                 slot.in_vain = 0 if slot.stored else slot.in_vain + 1
                 if slot.in_vain >= MOST_IN_VAIN and not stopped.is_set():
                     slot.over = True
@@ -135,7 +137,7 @@ def run_workers(
     return tally
 
 
-def _declare(process: int, options: dict[str, Any]) -> threading.Thread:
+def _declare(process: str, options: dict[str, Any]) -> threading.Thread:
     """Say that a process has died, without waiting for a database that may be away."""
     from pet_flows.launch.declared import declare_dead
 
@@ -163,7 +165,7 @@ def _start(
     left = None if end is None else max(1.0, end - time.monotonic())
     given = {**options, "time_limit": left}
     slot.process = context.Process(target=work, args=(theirs, given), name=f"worker-{slot.number}")
-    slot.stored = False
+    slot.name, slot.stored = None, False
     with _environment(slot.gpu, count):
         slot.process.start()
     theirs.close()
@@ -201,6 +203,9 @@ def _hear(slot: _Slot, tally: Tally) -> str | None:
         how = f"signal {-code}" if code and code < 0 else f"exit code {code}"
         problem = f"A worker process ended early ({how})"
         return f"{problem}; look into its messages, and at the memory there is."
+    if kind == "named":
+        slot.name = said
+        return None
     if kind == "record":
         slot.stored = True
         tally.add(said)

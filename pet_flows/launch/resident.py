@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pymongo import ReturnDocument
 from pymongo.errors import AutoReconnect, PyMongoError, ServerSelectionTimeoutError
 
 from pet_flows.errors import PetFlowsError
@@ -22,7 +23,7 @@ from pet_flows.launch.blame import cautious, want_fresh
 from pet_flows.launch.interrupted import rerun_interrupted, surroundings_of
 from pet_flows.launch.recovery import CONFIRMED, RESERVED, Recovery
 from pet_flows.launch.stopping import Stopped, Stopping
-from pet_flows.store.clock import now_in
+from pet_flows.store.clock import no_later, now_in
 from pet_flows.store.leases import Leases
 from pet_flows.store.patience import ServerAwayError, brief, patient
 
@@ -155,11 +156,12 @@ class Worker:
         try:
             with suppress(FileNotFoundError):  # it is made again, or said to be impossible, below
                 os.chdir(self.folder)  # a job may have gone elsewhere
-            fw_id = self._reserve()
-            if fw_id is None:
+            reserved = self._reserve()
+            if reserved is None:
                 return False
+            fw_id, since = reserved
             firework = self._able_to_do(fw_id)
-            if firework is None:
+            if firework is None or not self._renew(fw_id, since):
                 return True
             os.chdir(self.folder)
             begun = self._run_job(firework)
@@ -178,7 +180,7 @@ class Worker:
 
         said = io.StringIO()
         lent = cautious(self.launchpad, firework, str(self.folder))
-        # nobody else has it: a worker names only what it has reserved itself
+        # nobody else has it: a worker names only what it has reserved itself, and renewed just now
         with self._begun(), lent as caution, self.stopping.during_job():
             try:
                 begun = Rocket(self.launchpad, self.fworker, firework.fw_id).run(err_file=said)
@@ -218,8 +220,8 @@ class Worker:
         if self.on_launch is not None:
             self.on_launch(self.done)
 
-    def _reserve(self) -> int | None:
-        """Reserve what is ready and ours, and not known to be impossible here."""
+    def _reserve(self) -> tuple[int, datetime] | None:
+        """Reserve what is ready and ours, and not known to be impossible here; since when."""
         query = {**self.fworker.query, "state": "READY"}
         if self.refused:
             query = {"$and": [query, {"fw_id": {"$nin": list(self.refused)}}]}
@@ -230,10 +232,17 @@ class Worker:
         found = self.launchpad.fireworks.find_one_and_update(
             query,
             {"$set": {"state": "RESERVED", "updated_on": now}, **now_in(RESERVED)},
-            projection={"fw_id": 1},
+            projection={"fw_id": 1, RESERVED: 1},
             sort=[("spec._priority", -1), *_BY_AGE.get(fw_config.SORT_FWS.upper(), ())],
+            return_document=ReturnDocument.AFTER,
         )
-        return None if found is None else int(found["fw_id"])
+        return None if found is None else (int(found["fw_id"]), found[RESERVED])
+
+    def _renew(self, fw_id: int, since: datetime) -> bool:
+        """Reserve again what was looked at for long, unless it was given to others meanwhile."""
+        mine = {"fw_id": fw_id, "state": "RESERVED", RESERVED: no_later(since)}
+        again = {"$set": {"updated_on": datetime.now(UTC)}, **now_in(RESERVED)}
+        return bool(self.launchpad.fireworks.update_one(mine, again).matched_count)
 
     def _able_to_do(self, fw_id: int) -> Firework | None:
         """The reserved firework, if it can be done here; otherwise it is ready for others."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.launch.resident import BEGUN, WorkDone, Worker
 from pet_flows.launch.stopping import Stopping
 from pet_flows.settings import get_settings
+from pet_flows.store.process import name_of_process
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -118,20 +120,20 @@ def _own_folder(among: Path) -> Path:
     PetFlowsError
         It cannot be made.
     """
-    host = f"{platform.node()}-"
-    own = among / f"{host}{os.getpid()}"
+    own = among / name_of_process()
+    named = re.compile(rf"{re.escape(platform.node())}-(\d+)(-[0-9a-f]{{8}})?")
     try:
         own.mkdir(parents=True, exist_ok=True)
-        others = [path for path in among.iterdir() if path.name.startswith(host)]
+        others = [(path, named.fullmatch(path.name)) for path in among.iterdir()]
     except OSError as error:
         raise PetFlowsError(
             f"Cannot make the worker's folder {own} ({error.strerror}): choose another --folder."
         ) from None
-    for path in others:
-        number = path.name.removeprefix(host)
-        if path != own and number.isdigit() and not _is_there(int(number)):
+    for path, name in others:
+        if path != own and name is not None and not _is_there(int(name[1])):
             _remove_leftovers(path)
-            _remove(path)
+            if not (path / BEGUN).exists():  # a job runs there, of a container with our host's name
+                _remove(path)
     return own.resolve()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import re
 import threading
 import time
@@ -19,6 +17,7 @@ from pymongo.errors import PyMongoError
 from pet_flows.errors import PetFlowsError
 from pet_flows.store.clock import DECLARED, Silence, no_later, now_in
 from pet_flows.store.patience import brief, patient
+from pet_flows.store.process import name_of_process
 from pet_flows.store.sqlite_collection import SqliteCollection
 from pet_flows.store.writes import chunks, insert_new
 
@@ -101,7 +100,7 @@ class Leases:
         if isinstance(self.collection, SqliteCollection) or not keys:
             yield Held(set(keys))
             return
-        mine = f"{_of_process(os.getpid())}{uuid.uuid4().hex[:12]}"
+        mine = f"{name_of_process()}-{uuid.uuid4().hex[:12]}"
         held = Held(set(), partial(self._is_alive, mine))
         self._appear(mine)  # first: who was never seen alive could not find out that it is dead
         held.keys = self._take(keys, mine)
@@ -149,11 +148,11 @@ class Leases:
         return self._silence.suspected
 
     @patient
-    def declare_dead(self, process: int) -> None:
-        """Let everybody know that a process of this machine has died."""
+    def declare_dead(self, process: str) -> None:
+        """Let everybody know that the process of this name has died."""
         if not isinstance(self.collection, SqliteCollection):
             its = {
-                "_id": {"$regex": f"^{re.escape(_of_process(process))}"},
+                "_id": {"$regex": f"^{re.escape(process)}-"},
                 "at": {"$exists": True},
             }
             self.collection.update_many(its, {"$set": {"at": DECLARED}})
@@ -227,8 +226,3 @@ class Leases:
             held.told(bool(found.matched_count))
             if not found.matched_count:
                 return
-
-
-def _of_process(process: int) -> str:
-    """What the names begin with that a process of this machine has as an owner."""
-    return f"{platform.node()}-{process}-"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import platform
 import re
 import signal
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -111,7 +111,8 @@ def test_what_a_process_had_that_dies_is_ready_at_once(site, launchpad):
     assert wait_until(lambda: site.lines("start"), 120)
     (_, pid, _), *_ = site.lines("start")
     with site.results() as results:
-        lease = {"owner": f"{platform.node()}-{pid}-x"}
+        folder = launchpad.launches.find_one({})["launch_dir"]
+        lease = {"owner": f"{Path(folder).name}-x"}
         results.leases.collection.insert_many(
             [{"_id": "k", **lease}, {"_id": lease["owner"], **lease, "at": datetime.now(UTC)}]
         )

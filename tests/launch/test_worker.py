@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,16 @@ from jobflow import CURRENT_JOB
 
 from pet_flows.cli import main
 from pet_flows.errors import PetFlowsError
+from pet_flows.launch.able import Able
 from pet_flows.launch.interrupted import rerun_interrupted
 from pet_flows.launch.launchpad import load_fworker
 from pet_flows.launch.lock import WorkflowLock
+from pet_flows.launch.recovery import RESERVED
 from pet_flows.launch.resident import BEGUN, WorkDone
 from pet_flows.launch.submit import submit
 from pet_flows.launch.worker import _own_folder, run_worker
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.store.process import name_of_process
 from tests.launch.conftest import script
 from tests.mongodb_server.start import running, wait_until
 
@@ -319,6 +323,34 @@ def test_a_folder_that_the_user_names_stays_though_it_is_empty(site, launchpad, 
         assert Path.cwd() == here
 
 
+def test_a_folder_where_a_job_runs_stays_though_nobody_here_has_its_number(tmp_path):
+    """Another container may have the same host name and numbers of its own."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    running, idle = (tmp_path / f"{platform.node()}-{gone.pid}-{k * 8}" for k in "ab")
+    for folder in (running, idle):
+        folder.mkdir()
+        (folder / "FW.json").touch()
+    (running / BEGUN).touch()
+    own = _own_folder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {own.name, running.name}
+    assert len(list(running.iterdir())) == 2
+
+
+def test_what_was_given_to_others_meanwhile_is_left_to_them(site, launchpad, work, monkeypatch):
+    """Looking for what a job needs may take longer than a reservation lasts."""
+    submit(site.flow(1))
+
+    def last(able: Able, firework: Firework) -> None:
+        since = launchpad.fireworks.find_one({})[RESERVED]
+        launchpad.fireworks.update_one({}, {"$set": {RESERVED: since + timedelta(seconds=46)}})
+
+    monkeypatch.setattr(Able, "refuse", last)
+    assert work().run == 0
+    assert launchpad.launches.count_documents({}) == 0
+    assert states(launchpad) == ["RESERVED"]
+
+
 def test_what_a_killed_job_left_is_removed_after_a_day_and_results_are_not(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -344,8 +376,7 @@ def test_what_a_killed_job_left_is_removed_after_a_day_and_results_are_not(tmp_p
     _own_folder(tmp_path)
     assert [path.name for path in folder.iterdir()] == ["md.traj"]
     (folder / "md.traj").unlink()
-    _own_folder(tmp_path)
-    assert {path.name.rpartition("-")[0] for path in tmp_path.iterdir()} == {
-        platform.node(), "elsewhere",
-    }  # fmt: skip
+    own = _own_folder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {own.name, f"elsewhere-{gone.pid}"}
+    assert own.name == name_of_process()
     assert not folder.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from pet_flows.store import clock, leases
 from pet_flows.store.leases import Leases, TakenOver
+from pet_flows.store.process import name_of_process
 
 
 @pytest.fixture
@@ -189,10 +191,10 @@ def test_a_clock_of_the_server_that_is_set_forward_kills_nobody(collection, monk
 def test_who_is_declared_dead_is_dead_at_once(collection, monkeypatch):
     monkeypatch.setattr(leases, "BEAT", 60.0)  # what is declared dead gives no sign
     with Leases(collection).held(["a"]):
-        Leases(collection).declare_dead(os.getpid() + 1)
+        Leases(collection).declare_dead(f"{platform.node()}-{os.getpid()}-{'0' * 8}")  # elsewhere
         with Leases(collection).held(["a"]) as theirs:
             assert not theirs.keys
-        Leases(collection).declare_dead(os.getpid())
+        Leases(collection).declare_dead(name_of_process())
         with Leases(collection).held(["a"]) as theirs:
             assert theirs.keys == {"a"}
 
