@@ -107,7 +107,7 @@ def run_worker(
     finally:
         os.chdir(start)
         _remove(own)
-        if Path(folder) == FOLDER:  # whoever names one has made it, and may be in it
+        if Path(folder).name == FOLDER.name and own.parent != start:  # another is the user's own
             with suppress(OSError):
                 own.parent.rmdir()
 

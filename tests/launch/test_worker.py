@@ -313,7 +313,7 @@ def test_the_order_of_fw_config_holds(site, launchpad, here, monkeypatch, order,
 def test_a_folder_that_the_user_names_stays_though_it_is_empty(site, launchpad, monkeypatch):
     # there is no job here that could use another store
     monkeypatch.setattr("pet_flows.launch.worker.refuse_other_settings", lambda store: None)
-    for folder in (".", "pet_flows_workers"):
+    for folder in (".", "pet_flows_workers", site.folder / "empty" / "pet_flows_workers"):
         here = site.folder / "empty"
         here.mkdir(exist_ok=True)
         monkeypatch.chdir(here)
