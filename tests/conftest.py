@@ -29,8 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     shutil.rmtree(_EMPTY, ignore_errors=True)
+    if not hasattr(session.config, "workerinput") and session.config.cache is not None:
+        session.config.cache.set("pet_flows/exit_status", int(exitstatus))  # for .ci/run
 
 
 @pytest.fixture(autouse=True)

@@ -146,7 +146,8 @@ def _agreed(
 ) -> Answer | None:
     """What moyopy says at both of two tolerances; None where these differ, or no angle is right.
 
-    Where all that it says at the higher one is exact, it need not be asked at the lower one.
+    Where the whole group that it says at the higher one is exact, it need not be asked at the lower
+    one. Some cells have a part of it alone, which may be exact although the rest is not.
     """
     cell, places = np.frombuffer(lattice).reshape(3, 3), np.frombuffer(fractional).reshape(-1, 3)
     kinds = np.frombuffer(numbers, dtype=np.int64)
@@ -155,9 +156,10 @@ def _agreed(
     loose = _moyopy(cell, places, kinds, high)
     if loose is None or loose.number < FIRST_ORTHORHOMBIC:
         return None
-    permutations = _permutations(loose, cell, places, kinds, EXACTLY * low)
-    if permutations is not None:
-        return replace(loose, permutations=permutations)
+    if len(np.unique(loose.rotations, axis=0)) == _order(loose.number):
+        permutations = _permutations(loose, cell, places, kinds, EXACTLY * low)
+        if permutations is not None:
+            return replace(loose, permutations=permutations)
     exact = _moyopy(cell, places, kinds, low)
     if exact is None or loose.number != exact.number:
         return None
@@ -183,6 +185,15 @@ def _permutations(
     places = fractional @ rotations + answer.translations[:, None]
     permutations, residual = sites.nearest(places, np.arange(len(numbers)))
     return permutations if residual.max() <= within else None
+
+
+@lru_cache(maxsize=230)
+def _order(number: int) -> int:
+    """How many rotations the point group of a space group has."""
+    kinds: Any = (spglib.get_spacegroup_type(hall) for hall in range(1, 531))
+    hall = next(hall for hall, kind in enumerate(kinds, 1) if kind.number == number)
+    database: Any = spglib.get_symmetry_from_database(hall)
+    return len(np.unique(database["rotations"], axis=0))
 
 
 @lru_cache(maxsize=530)

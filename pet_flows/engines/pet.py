@@ -100,10 +100,12 @@ class PETRaw:
 
     def evaluate(self, copies: Copies, gradients: bool = True) -> RawResult:
         """One backend call over all copies given."""
-        if self._last is None or self._last[0] is not copies.graphs:
-            # copies of a structure that take several calls share it
-            self._last = copies.graphs, self._layout(copies.graphs)
-        batch, edges64, neighbor = self._last[1]
+        last = self._last  # of whatever thread: read once
+        if last is None or last[0] is not copies.graphs:
+            # copies of a structure that take several calls share it; two need not fit into memory
+            last = self._last = None
+            last = self._last = copies.graphs, self._layout(copies.graphs)
+        batch, edges64, neighbor = last[1]
         mask = batch["padding_mask"]
         width = mask.shape[1]
         rows, copy_of_row = copies.atoms.to(self.device), copies.of_row.to(self.device)

@@ -114,11 +114,15 @@ def read_ase_database(path: Path) -> Iterator[InputStructure]:
     """Read every row of an ASE database (SQLite ``.db``, or ASE's ``.json``).
 
     ``material_id`` and ``task_id`` are taken from the key-value pairs; tags from the pair ``tags``
-    (commas) or the row's ``data``; charge and spin from either.
+    (commas) or the row's ``data``; charge and spin from the pairs, unless they are no
+    numbers, or a spin below 1, which is a flag of somebody's and no multiplicity.
     """
     for name, row in database_rows(path):
         atoms, pairs = row.toatoms(), pairs_of(row)
-        atoms.info |= {said: pairs[said] for said in SAID if said in pairs}
+        for said in (said for said in SAID if said in row.key_value_pairs):
+            value = pairs[said]
+            if isinstance(value, int | float) and (said == "charge" or value >= 1):
+                atoms.info[said] = value
         yield _from_atoms(atoms, pairs, name, path)
 
 

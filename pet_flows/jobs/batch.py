@@ -118,8 +118,10 @@ def _compute(
     def making(entry: Entry, one: Unrecorded, result: Callable[[], Recorded]) -> Making:
         def made() -> Recorded:
             record, blobs = result()
-            if record["state"] == one.outcome.state:  # which it would not be without them
-                blobs = {**one.outcome.blobs, **blobs}
+            outcome = one.outcome
+            if (record["state"], record["reason"]) == (outcome.state, outcome.reason):
+                # as they would not be if something of it were not finite
+                blobs = {**outcome.blobs, **blobs}
             found.append(slim_result(record, entry))
             return record, blobs
 

@@ -61,7 +61,7 @@ class _Process:
             asked = pickle.dumps((function, items), protocol=5)
             self._process.stdin.write(pickle.dumps(asked, protocol=5))
             self._process.stdin.flush()
-        except (OSError, pickle.PicklingError, AttributeError, TypeError) as error:
+        except Exception as error:  # whatever pickle makes of what cannot be sent
             logger.warning("items cannot be sent to another process: %s", error)
             self._process.kill()
 

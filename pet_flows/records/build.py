@@ -279,6 +279,10 @@ def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
             "The final structure has NaN or infinite coordinates: check the structure that was "
             "given, or try another model.",
         )
+    if atoms is not None and not abs(atoms.cell.complete().volume) > 0:
+        raise _Unfit(
+            "not_finite", "The final cell has no volume: check the structure, or try another model."
+        )
 
 
 def _now() -> datetime:

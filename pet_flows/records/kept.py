@@ -97,7 +97,10 @@ class Kept:
         return with_electrons(Structure(lattice, species, self.fractional), self.electrons)
 
     def document(self) -> dict[str, Any]:
-        """What pymatgen's ``as_dict`` gives of `structure`, in BSON's own types."""
+        """What pymatgen's ``as_dict`` gives of `structure`, in BSON's own types.
+
+        The volume of the lattice may differ in its last digit.
+        """
         if self.symbols is None:
             made = self.structure().as_dict()
             return {**made, "lattice": {**made["lattice"], "pbc": list(self.pbc)}}

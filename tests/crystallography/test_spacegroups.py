@@ -48,6 +48,45 @@ def test_numbers_are_those_of_spglib(monkeypatch):
     assert plain > 50  # and so spglib was spared
 
 
+def strained_in_cells_that_lack_operations():
+    """Crystals near a higher symmetry, all of whose operations in the given cell are exact."""
+    a = 4.18
+    hexagonal = [[0, 0, 0], [2 / 3, 1 / 3, 1 / 3], [1 / 3, 2 / 3, 2 / 3]]
+    both = hexagonal + [[x, y, z + 0.5] for x, y, z in hexagonal]
+    for change in (0.02, 0.1, 0.2):
+        cell = [
+            [a / 2**0.5, 0, 0],
+            [-a / 8**0.5, a * (3 / 8) ** 0.5, 0],
+            [0, 0, a * 3**0.5 + change],
+        ]
+        yield (
+            f"NiO, hexagonal, {change}",
+            np.array(cell),
+            np.array(both),
+            np.array([28] * 3 + [8] * 3),
+        )
+        cell = np.diag([3.2, 3.2, 3.2 * 2**0.5 + change])
+        yield (
+            f"fcc, tetragonal, {change}",
+            cell,
+            np.array([[0, 0, 0], [0.5] * 3]),
+            np.array([49, 49]),
+        )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_cell_that_has_only_exact_operations_may_still_be_strained():
+    for name, *arguments in strained_in_cells_that_lack_operations():
+        found = [answer.number for answer in space_groups(*arguments, *TOLERANCES)]
+        expected = [spglib.get_symmetry_dataset(tuple(arguments), t).number for t in TOLERANCES]
+        assert found == expected, name
+
+
+def test_orders_of_point_groups():
+    orders = {1: 1, 2: 2, 62: 8, 139: 16, 166: 12, 194: 24, 216: 24, 225: 48, 230: 48}
+    assert {number: spacegroups._order(number) for number in orders} == orders
+
+
 @pytest.mark.parametrize("name", sorted(crystals()))
 def test_operations_map_the_structure_onto_itself(name):
     atoms = turned(crystals()[name][0], orthogonal(2))

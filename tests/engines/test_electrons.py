@@ -22,7 +22,7 @@ from pet_flows.engines.potential import get_potential
 from pet_flows.errors import StructureError
 from pet_flows.export.model import export_model
 from pet_flows.flows import ScreenMaker
-from pet_flows.geometry.electrons import electrons_of
+from pet_flows.geometry.electrons import electrons_of, told
 from pet_flows.inputs.sources import read_inputs
 from pet_flows.inputs.structure import as_input
 from pet_flows.models.resolve import resolve
@@ -260,11 +260,12 @@ def test_an_ase_database_says_its_charges(tmp_path):
         plain = salt()
         plain.info = {}
         database.write(plain, charge=-1, spin=2)
-        database.write(plain, data={"charge": 1})
+        database.write(plain, data={"charge": np.full(len(plain), 0.3)})  # of sites, say
+        database.write(plain, spin=0)  # whether it was spin-polarized, say
         database.write(plain, charge=0.5)
-    said, data, wrong = read_inputs([str(tmp_path / "salts.db")])
-    found = [electrons_of(atoms_of_structure(one.structure).info) for one in (said, data)]
-    assert found == [{"charge": -1, "spin_multiplicity": 2}, {"charge": 1, "spin_multiplicity": 1}]
+    said, data, flag, wrong = read_inputs([str(tmp_path / "salts.db")])
+    found = [told(atoms_of_structure(one.structure).info) for one in (said, data, flag)]
+    assert found == [{"charge": -1, "spin_multiplicity": 2}, {}, {}]
     assert wrong.problem[0] == "bad_electrons"
 
 

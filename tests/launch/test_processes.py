@@ -23,6 +23,14 @@ from tests.launch import bodies
 from tests.launch.test_worker import states, wait_until
 
 
+@pytest.fixture(autouse=True)
+def _hangs_up():
+    """Signals end this process as they do at a terminal, also below nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def command(site, *options: str, before: str = "") -> object:
     """A worker with processes of its own, which do something first."""
     words = ["worker", "--launchpad", str(site.launchpad_file), *options]
@@ -204,19 +212,16 @@ def test_what_others_set_meanwhile_stays_in_the_environment(monkeypatch):
     assert os.environ["SET_MEANWHILE"] == "yes"
 
 
-def test_hanging_up_gives_up_the_job_unless_it_is_ignored(monkeypatch):
+def test_hanging_up_gives_up_the_job_unless_it_is_ignored():
     stopping = Stopping()
     with stopping.listening():
         os.kill(os.getpid(), signal.SIGHUP)
         assert stopping.asked.is_set()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        stopping = Stopping()
-        with stopping.listening():  # below nohup
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not stopping.asked.is_set()
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stopping = Stopping()
+    with stopping.listening():  # below nohup
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stopping.asked.is_set()
 
 
 def test_the_summary_says_what_became_of_records():

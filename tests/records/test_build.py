@@ -40,15 +40,17 @@ def test_a_record_has_what_the_documentation_says():
     assert Structure.from_dict(document["input_structure"]) == crystal()
 
 
-@pytest.mark.parametrize("where", ["result", "spread", "inherited", "positions"])
+@pytest.mark.parametrize("where", ["result", "spread", "inherited", "positions", "cell"])
 def test_what_is_not_finite_fails_alone(where):
-    atoms = bulk("Si")
+    atoms, flat = bulk("Si"), bulk("Si")
     atoms.positions[0, 0] = np.nan
+    flat.cell[2] = flat.cell[1]
     broken = {
         "result": outcome(energy=float("nan")),
         "spread": outcome(energy_spread=float("inf")),
         "inherited": outcome(inherited={"h0": [[np.inf]]}),
         "positions": outcome(atoms=atoms),
+        "cell": outcome(atoms=flat),
     }[where]
     document, blobs = build_record(
         broken, input_structure=crystal(), property="static", settings={}, potential=POTENTIAL

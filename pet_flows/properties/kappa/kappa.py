@@ -26,6 +26,7 @@ from pet_flows.properties.phonon.cells import (
     harmonic_crystal,
     no_phonons,
     primitive_of,
+    shortened,
 )
 from pet_flows.properties.phonon.declaration import NonAnalytical
 from pet_flows.properties.phonon.force_constants import Harmonic, fit, harmonic
@@ -149,6 +150,10 @@ def _displaced(
         settings.displacement,
         settings.third_min_length,
         settings.third_max_atoms,
+    )
+    primitive.notes += tuple(
+        f"Third order: {note}"
+        for note in shortened(small, settings.third_min_length, settings.third_max_atoms)
     )
     phono3py = Phono3py(
         crystal.phonopy.unitcell,

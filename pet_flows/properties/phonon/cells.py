@@ -65,11 +65,7 @@ def harmonic_crystal(
         primitive_of(specimen.atoms), settings.displacement, settings.min_length, most
     )
     inherited, notes = _inherited(specimen, crystal.primitive)
-    if crystal.shortest < settings.min_length - 1e-6:
-        notes += (
-            f"The supercell's shortest vector is {crystal.shortest:.1f} Å, less than the "
-            f"{settings.min_length:g} Å asked for, to stay within {most} atoms.",
-        )
+    notes += shortened(crystal, settings.min_length, most)
     if crystal.shortest < potential.reach:
         notes += (
             f"The model reaches {potential.reach:.1f} Å, and atoms of a supercell of "
@@ -85,6 +81,16 @@ def harmonic_crystal(
         wall_time=specimen.wall_time + perf_counter() - start,
     )
     return primitive, crystal
+
+
+def shortened(crystal: Harmonic, min_length: float, max_atoms: int) -> tuple[str, ...]:
+    """What is said of a supercell that is not as long as was asked for; nothing of others."""
+    if crystal.shortest >= min_length - 1e-6:
+        return ()
+    return (
+        f"The supercell's shortest vector is {crystal.shortest:.1f} Å, less than the "
+        f"{min_length:g} Å asked for, to stay within {max_atoms} atoms.",
+    )
 
 
 def displaced_systems(
