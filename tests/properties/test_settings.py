@@ -50,9 +50,9 @@ DIGESTS = {
     StaticSettings: "44136fa355b3678a",
     EOSSettings: "f39b7ef8bfdadec4",
     ElasticSettings: "98383a1d596f80d2",
-    PhononSettings: "a8b002bca97eb384",
-    QHASettings: "43a624e998999d2a",
-    ConductivitySettings: "c5e084ec275ec347",
+    PhononSettings: "56220f139cdde783",
+    QHASettings: "d3d46fa79b5fca2c",
+    ConductivitySettings: "da038f4e5f9089f7",
     MDSettings: "66dd2e0972e3d229",
 }
 
@@ -60,6 +60,19 @@ DIGESTS = {
 @pytest.mark.parametrize("kind", ALL)
 def test_stored_records_are_found_again(kind: type) -> None:
     assert settings_digest(kind()) == DIGESTS[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [
+        (PhononSettings, "a8b002bca97eb384"),
+        (QHASettings, "43a624e998999d2a"),
+        (ConductivitySettings, "c5e084ec275ec347"),
+    ],
+)
+def test_records_of_shorter_supercells_are_found_by_their_length(kind: type, digest: str) -> None:
+    """16 Å and 400 atoms were the defaults."""
+    assert settings_digest(kind(min_length=16.0, max_atoms=400)) == digest
 
 
 @pytest.mark.parametrize(
