@@ -10,8 +10,9 @@ of the workers is killed again and again, and replaced. Nothing but workers brin
 had. Then the server is killed and started again under load. One line of JSON for each: how many
 records there are, which states the fireworks are in at the end, how often a structure was begun
 more than once, and by whom; after how many seconds since the last kill nothing of a killed worker
-was RUNNING or RESERVED, and after how many all was done. No worker notices the dead that does not
-itself live for some 80 s: with a short ``--pause`` they are noticed after the kills.
+was RUNNING or RESERVED, and after how many all was done. The dead are brought back when they have
+been silent for 80 s, and then for 21 s in which one worker lives: with a short ``--pause`` that is
+after the kills.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import random
 import signal
 import sys
@@ -119,6 +121,7 @@ def wait(condition: Callable[[], object], seconds: float) -> bool:
 def until_recovered(site: Site, killed: Sequence[int]) -> float | None:
     """When nothing was RUNNING or RESERVED by a process that was killed; None if it always was."""
     dead, start = {str(number) for number in killed}, time.monotonic()
+    host = platform.node()  # a folder is named HOST-PROCESS-RANDOM
     with site.client() as client:
         pad = client[LAUNCHPAD]
         while time.monotonic() - start < HOPELESS:
@@ -126,7 +129,8 @@ def until_recovered(site: Site, killed: Sequence[int]) -> float | None:
             last = [fw["launches"][-1:] for fw in pad.fireworks.find(busy, {"launches": 1})]
             ids = [number for launches in last for number in launches]
             folders = pad.launches.find({"launch_id": {"$in": ids}}, {"launch_dir": 1})
-            owners = {launch["launch_dir"].rpartition("-")[2] for launch in folders}
+            names = [Path(launch["launch_dir"]).name for launch in folders]
+            owners = {name.removeprefix(f"{host}-").partition("-")[0] for name in names}
             if all(last) and not owners & dead:
                 return time.monotonic()
             time.sleep(0.5)

@@ -19,6 +19,8 @@ from pet_flows.launch.stopping import GONE
 
 def work(pipe: Connection, options: dict[str, Any]) -> None:
     """Be a worker, tell what it does through a pipe, and end this process."""
+    # until the worker listens it has nothing in hand
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     from pymongo.errors import PyMongoError
 
     from pet_flows.jobs.observe import observers, watchers
@@ -50,7 +52,9 @@ def work(pipe: Connection, options: dict[str, Any]) -> None:
     observers.append(record)
     watchers.append(watch)
     try:
-        send("done", run_worker(**options))
+        done = run_worker(**options)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends now, and tells what was done
+        send("done", done)
     except PetFlowsError as error:
         send("refused", str(error))
     except PyMongoError as error:

@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.live import open_workflows
-from pet_flows.store.clock import Silence, no_later, now_in
+from pet_flows.store.clock import CONFIRMED, MISSED, Silence, no_later, now_in
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -54,7 +54,7 @@ def one_submission(launchpad: LaunchPad, campaign: str) -> Iterator[Callable[[],
                     "another process is submitting to %s, or died doing so: waiting until it has, "
                     "or for %.0f s",
                     campaign,
-                    _DEAD,
+                    _DEAD + _DEAD / MISSED + CONFIRMED,
                 )
                 told = True
             time.sleep(0.2)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
@@ -41,13 +46,19 @@ def give_sign(launchpad: LaunchPad, launch_id: int) -> None:
 
 
 def _beat(
-    launchpad: LaunchPad, launch_id: int, stop: threading.Event, master: threading.Thread
+    launchpad: LaunchPad,
+    launch_id: int,
+    stop: threading.Event,
+    master: threading.Thread,
+    note: Path,
 ) -> None:
     """In place of FireWorks' own, which ends for ever when the server is away once."""
     from fireworks.core import rocket
 
     wait, begun = 0.0, False
     while not stop.wait(wait) and master.is_alive():
+        with suppress(OSError):  # its time of access alone: the other is when the job was begun
+            os.utime(note, (time.time(), note.stat().st_mtime))
         try:
             give_sign(launchpad, launch_id)
             if begun:  # FireWorks' own writes what the main thread writes at the beginning
@@ -58,8 +69,13 @@ def _beat(
             logger.warning("no heartbeat, MongoDB does not answer: %s", brief(error))
 
 
-def set_heartbeat() -> float:
+def set_heartbeat(note: Path) -> float:
     """Let a dead worker be noticed within minutes, unless FW_config.yaml has its own number.
+
+    Parameters
+    ----------
+    note
+        File in the worker's folder while a job runs there, accessed with each heartbeat.
 
     Returns
     -------
@@ -71,5 +87,5 @@ def set_heartbeat() -> float:
 
     if fw_config.PING_TIME_SECS == _DEFAULT_HEARTBEAT:
         rocket.PING_TIME_SECS = HEARTBEAT
-    rocket.ping_launch = _beat
+    rocket.ping_launch = partial(_beat, note=note)
     return float(rocket.PING_TIME_SECS)

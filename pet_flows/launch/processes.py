@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 
 #: processes in a row that end early and have stored nothing, after which no other is started
 MOST_IN_VAIN = 3
-#: s in which what dead processes had is brought back; between attempts to end living ones
-_LONGEST, _AGAIN = 5.0, 1.0
+#: s in which what dead processes had is brought back: usually, and where all are told to end
+_LONGEST, _HURRIED = 5.0, 2.0
+#: s between attempts to end living processes
+_AGAIN = 1.0
 
 
 @dataclass
@@ -132,8 +134,9 @@ def run_workers(
                 else:
                     _start(slot, count, options, end, stopped, why)
             tell(tally)
+        until = time.monotonic() + (_HURRIED if stopped.is_set() else _LONGEST)
         for thread in declaring:
-            thread.join(_LONGEST)
+            thread.join(max(0.0, until - time.monotonic()))
     return tally
 
 
@@ -244,16 +247,20 @@ def _wait_for(process: Any, seconds: float = GONE) -> None:
 def _forwarding(slots: list[_Slot]) -> Iterator[threading.Event]:
     """Hand signals on to the processes, and end those that are there too long after one.
 
-    SIGINT alone gives them time: a job may take long to finish. A SIGHUP that is ignored (nohup)
-    stays so.
+    The first SIGINT alone gives them time: a job may take long to finish. A SIGHUP that is ignored
+    (nohup) stays so.
     """
     stopped = threading.Event()
+    interrupted = False
 
     def heard(number: int, frame: object) -> None:
+        nonlocal interrupted
         stopped.set()
+        patient = number == signal.SIGINT and not interrupted
+        interrupted |= number == signal.SIGINT
         for process in _alive(slots):
             os.kill(process.pid, number)
-        if number != signal.SIGINT and not signal.getitimer(signal.ITIMER_REAL)[0]:
+        if not patient and not signal.getitimer(signal.ITIMER_REAL)[0]:
             signal.setitimer(signal.ITIMER_REAL, GONE, _AGAIN)
 
     def late(number: int, frame: object) -> None:

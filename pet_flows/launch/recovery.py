@@ -122,8 +122,13 @@ class Recovery:
     @property
     def suspected(self) -> bool:
         """Whether another look within seconds may find something dead."""
+        return bool(self._seen) or self.late
+
+    @property
+    def late(self) -> bool:
+        """Whether a sign of life is late: whose it is dies or lives with the next that is due."""
         leases = 0 if self.leases is None else self.leases.suspected
-        return bool(self._seen or self._silence.suspected or leases)
+        return bool(self._silence.suspected or leases)
 
     def _dead(self) -> dict[int, int]:
         """Fireworks whose launch is one of a worker of ours that does not beat any more."""

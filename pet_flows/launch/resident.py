@@ -20,6 +20,7 @@ from pymongo.errors import AutoReconnect, PyMongoError, ServerSelectionTimeoutEr
 from pet_flows.errors import PetFlowsError
 from pet_flows.launch.able import Able, unreadable
 from pet_flows.launch.blame import cautious, want_fresh
+from pet_flows.launch.heartbeat import LONG_ENOUGH
 from pet_flows.launch.interrupted import rerun_interrupted, surroundings_of
 from pet_flows.launch.recovery import CONFIRMED, RESERVED, Recovery
 from pet_flows.launch.stopping import Stopped, Stopping
@@ -132,11 +133,14 @@ class Worker:
                     break
                 idle_since, pause = time.monotonic(), _FIRST_PAUSE
                 continue
-            idle = time.monotonic() - idle_since
-            if self.idle_timeout is not None and idle >= self.idle_timeout:
-                break
-            left = float("inf") if self.idle_timeout is None else self.idle_timeout - idle
             soon = CONFIRMED if recovery.suspected else pause
+            left = float("inf")
+            if self.idle_timeout is not None:
+                # soon it is known whether who is late is dead
+                allowed = self.idle_timeout + (LONG_ENOUGH if recovery.late else 0.0)
+                left = allowed - (time.monotonic() - idle_since)
+            if left <= 0:
+                break
             self.stopping.asked.wait(min(pause, soon, left))
             pause = min(1.5 * pause, _LONGEST_PAUSE)
 

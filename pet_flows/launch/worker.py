@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 #: where workers make folders of their own, and which the last of them removes
 FOLDER = Path("pet_flows_workers")
-#: s without a change after which what a killed job left in its worker's folder is removed
+#: s without a heartbeat or a change after which what a killed job left in its worker's folder is
+#: removed
 OLD = 86_400.0
 
 
@@ -96,10 +97,10 @@ def run_worker(
     job_store.close()
     refuse_other_settings(job_store)
     use_workflow_lock()
-    who.env = {**who.env, HEARTBEAT_SAID: set_heartbeat()}
     get_settings()  # relative paths in them start here
     start = Path.cwd()
     own = _own_folder(start / folder)
+    who.env = {**who.env, HEARTBEAT_SAID: set_heartbeat(own / BEGUN)}
     worker = Worker(pad, who, own, nlaunches, idle_timeout, on_launch, stopping)
     try:
         with stopping.listening(time_limit):
@@ -148,14 +149,15 @@ def _remove(folder: Path) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what a job left that was killed with its worker, after a day without a change.
+    """Remove what a job left that was killed with its worker, after a day without a sign of life.
 
     What jobs left there that came to an end is somebody's result, and stays.
     """
     with suppress(OSError):  # there is no such job, or no right to remove it
-        begun = (folder / BEGUN).stat().st_mtime
+        note = (folder / BEGUN).stat()
+        begun, beat = note.st_mtime, note.st_atime
         files = sorted(folder.rglob("*"), reverse=True)
-        if time.time() - max(path.lstat().st_mtime for path in files) < OLD:
+        if time.time() - max(beat, *(path.lstat().st_mtime for path in files)) < OLD:
             return
         for path in files:
             if path.is_dir() and not path.is_symlink():

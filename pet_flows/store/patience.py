@@ -18,10 +18,13 @@ logger = logging.getLogger(__name__)
 #: s between attempts: first, and at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 #: a secret setting: its name with what stands before its value, and that up to its closing quote,
-#: which may be written twice or escaped within; without one up to the end of the line
+#: which may be written twice or escaped within; without one up to the end of the line, or of the
+#: indented lines that follow > or |
 _SECRET = re.compile(
     r"((?:password|passwd|passphrase|pwd|secret|token|api_?key)\w*[\"']?\s*[:=]\s*)"
-    r"(?:([\"'])(?:\\.|\2\2|(?!\2).)*+\2|[^\n]+)",
+    r"(?:([\"'])(?:\\.|\2\2|(?!\2).)*+\2"
+    r"|[|>][-+\d]*[ \t\r]*(?:#[^\n]*)?(?:\n(?:[ \t][^\n]*)?(?=\n|\Z))+"
+    r"|[^\n]+)",
     re.IGNORECASE | re.DOTALL,
 )
 

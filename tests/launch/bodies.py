@@ -15,7 +15,15 @@ def waits(pipe: Connection, options: dict[str, Any]) -> None:
 
 
 def deaf(pipe: Connection, options: dict[str, Any]) -> None:
-    """Whatever SIGTERM says, as in a long call of a library."""
+    """Whatever signals say, as in a long call of a library."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe.send(("doing", "deaf"))
+    time.sleep(100)
+
+
+def dies(pipe: Connection, options: dict[str, Any]) -> None:
+    """At the first signal, with something in hand."""
+    pipe.send(("named", "somebody"))
+    pipe.send(("doing", "dies"))
     time.sleep(100)

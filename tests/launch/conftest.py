@@ -120,7 +120,8 @@ def site(tmp_path, mongodb_uri, mongodb_database, monkeypatch) -> Iterator[Site]
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is late counts a tenth of a second after another sign was due."""
     monkeypatch.setattr("pet_flows.store.clock.CONFIRMED", 0.1)
-    monkeypatch.setattr("pet_flows.launch.recovery.CONFIRMED", 0.1)
+    for module in ("recovery", "resident"):
+        monkeypatch.setattr(f"pet_flows.launch.{module}.CONFIRMED", 0.1)
 
 
 @pytest.fixture

@@ -31,4 +31,5 @@ def test_killed_workers_leave_nothing_missing_stuck_or_done_twice(tmp_path):
     assert found["sound"], found
     assert found["records"] == found["ok"] == 28
     assert found["again"], "nobody was killed with anything in hand"
-    assert found["seconds_until_recovered"] < 100
+    # the last of them was silent for 16 s, and late for 5 s more
+    assert 15 < found["seconds_until_recovered"] < 60

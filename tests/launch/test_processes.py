@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from pet_flows.cli.worker import summary
-from pet_flows.launch import processes
+from pet_flows.launch import declared, processes
 from pet_flows.launch.blame import DEAD
+from pet_flows.launch.child import work
 from pet_flows.launch.processes import MOST_IN_VAIN, Tally, run_workers, visible_gpus
 from pet_flows.launch.stopping import Stopping
 from pet_flows.launch.submit import submit
@@ -168,6 +169,52 @@ def test_a_process_that_hears_nothing_is_ended_with_the_others(monkeypatch):
     with pytest.raises(OSError, match="the terminal is closed"):
         run_workers(OPTIONS, 1, tell=fails)
     assert not multiprocessing.active_children()
+
+
+def test_an_interrupt_before_a_worker_listens_ends_it_quietly(tmp_path, capfd):
+    os.mkfifo(tmp_path / "my_fworker.yaml")  # it waits for somebody who writes
+    options = {"categories": ("pet-cpu",), "fworker": tmp_path / "my_fworker.yaml"}
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(theirs, options))
+    process.start()
+    theirs.close()
+    assert ours.recv()[0] == "named"
+    os.kill(process.pid, signal.SIGINT)
+    process.join(20)
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_second_interrupt_ends_what_hears_nothing(monkeypatch):
+    monkeypatch.setattr(processes, "work", bodies.deaf)
+    monkeypatch.setattr(processes, "GONE", 0.5)
+    timers = []
+
+    def interrupt(done: Tally) -> None:
+        if done.doing == "deaf" and len(timers) < 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            timers.append(signal.getitimer(signal.ITIMER_REAL)[0] > 0)
+
+    run_workers(OPTIONS, 1, tell=interrupt)
+    assert timers == [False, True]
+    assert not multiprocessing.active_children()
+
+
+def test_a_database_that_is_away_delays_the_end_by_seconds(monkeypatch):
+    """However many processes have died."""
+    monkeypatch.setattr(processes, "work", bodies.dies)
+    monkeypatch.setattr(processes, "_HURRIED", 0.2)
+    monkeypatch.setattr(declared, "declare_dead", lambda *_: time.sleep(3.0))
+    ended = []
+
+    def end(done: Tally) -> None:
+        if done.doing == "dies" and not ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+            ended.append(time.monotonic())
+
+    run_workers(OPTIONS, 3, tell=end)
+    assert time.monotonic() - ended[0] < 2.5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -215,6 +215,18 @@ def test_what_died_long_ago_is_brought_back_by_whoever_comes(site, launchpad):
     assert states(launchpad) == ["READY", "RUNNING"]
 
 
+def test_a_worker_does_not_leave_before_it_knows_whom_it_suspects(site, launchpad, here):
+    (fw_id,) = submit(site.flow(1))
+    worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.5})
+    _, launch_id = launchpad.checkout_fw(worker, "/gone", fw_id)
+    heartbeat.give_sign(launchpad, launch_id)
+    now = launchpad.launches.find_one({"launch_id": launch_id})[ALIVE]
+    long_ago = {"$set": {ALIVE: now - timedelta(seconds=81)}}
+    launchpad.launches.update_one({"launch_id": launch_id}, long_ago)
+    assert here(idle_timeout=0.0, nlaunches=1) == 1
+    assert states(launchpad) == ["COMPLETED"]
+
+
 def test_who_gives_a_sign_when_the_server_is_back_is_alive(site, launchpad, monkeypatch):
     (fw_id,) = submit(site.flow(1))
     worker = FWorker("w", "pet-gpu", env={HEARTBEAT_SAID: 0.5})

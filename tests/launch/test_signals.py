@@ -1,5 +1,6 @@
 """Workers that are killed, told to end, or cut off from their server."""
 
+import os
 import signal
 import threading
 import time
@@ -103,8 +104,10 @@ def test_the_first_interrupt_lets_the_job_finish(site, launchpad):
     assert states(launchpad) == ["COMPLETED", "READY"]
 
 
-def test_a_heartbeat_outlives_a_server_that_is_away(monkeypatch):
-    beats, stop = [], threading.Event()
+def test_a_heartbeat_outlives_a_server_that_is_away(monkeypatch, tmp_path):
+    beats, stop, note = [], threading.Event(), tmp_path / "begun"
+    note.touch()
+    os.utime(note, (1e9, 1e9))
 
     def sign(launchpad, launch_id):
         beats.append(launch_id)
@@ -114,8 +117,9 @@ def test_a_heartbeat_outlives_a_server_that_is_away(monkeypatch):
 
     monkeypatch.setattr(heartbeat, "give_sign", sign)
     monkeypatch.setattr("fireworks.core.rocket.PING_TIME_SECS", 0.01)
-    heartbeat._beat(None, 7, stop, threading.current_thread())
+    heartbeat._beat(None, 7, stop, threading.current_thread(), note)
     assert beats == [7, 7, 7]
+    assert (note.stat().st_atime > 1.5e9, note.stat().st_mtime) == (True, 1e9)
 
 
 def test_a_connection_that_breaks_while_a_workflow_is_refreshed_fizzles_nothing(
