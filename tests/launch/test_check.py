@@ -99,6 +99,7 @@ def test_an_error_without_text_is_a_sentence(site, launchpad, monkeypatch):
     def refuse(*_: object) -> None:
         raise RuntimeError
 
+    monkeypatch.setattr("pet_flows.store.access.TIMEOUT", 60.0)  # the machine may be busy
     monkeypatch.setattr("pet_flows.store.blobs.BlobStore.write", refuse)
     found = next(iter(check_all(launchpad=site.launchpad_file)))
     assert "cannot be written (RuntimeError: it does not say why): ask for the right" in found.said
