@@ -16,6 +16,8 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 
+from pet_flows.crystallography.primitive import find_primitive
+
 VALIDATION_FRACTION = 0.08
 
 
@@ -44,6 +46,25 @@ def full_stress(stress: np.ndarray | None) -> np.ndarray:
         return np.asarray(stress)
     xx, yy, zz, yz, xz, xy = stress
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def primitive(atoms: Atoms) -> Atoms:
+    """The primitive cell of a labelled structure, in the same orientation.
+
+    Strained perfect crystals of 54 to 108 atoms are one or two atoms, with the same labels. Left as
+    it is where forces of translated copies differ by more than 5 meV/Å.
+    """
+    forces = atoms.arrays["ref_forces"]
+    found = find_primitive(atoms.numbers, atoms.cell.array, atoms.positions, 1e-3)
+    if (
+        len(found.atoms) == len(atoms)
+        or np.abs(forces - forces[found.atoms][found.image]).max() > 5e-3
+    ):
+        return atoms
+    small = atoms[found.atoms]
+    small.set_cell(found.basis @ atoms.cell.array)
+    small.info = {**atoms.info, "ref_energy": atoms.info["ref_energy"] * len(small) / len(atoms)}
+    return small
 
 
 def align_molybdenum(structures: list[Atoms]) -> float:

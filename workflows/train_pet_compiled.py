@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.io import write
-from mvl_data import align_molybdenum, load, split
+from mvl_data import align_molybdenum, load, primitive, split
 from pet_batches import Batches, random_orientations
 from pet_step import Energies, compiled_step, predict
 
@@ -40,7 +40,7 @@ ELEMENTS = (3, 14, 28, 29, 32, 41, 42, 73, 74)
 GAIN = 3.0
 #: atoms and structures of a batch, and numbers of neighbours that it is padded to: each of these
 #: is compiled for itself
-ROWS, SLOTS, WIDTHS = 216, 32, (28, 39, 56)
+ROWS, SLOTS, WIDTHS = 216, 108, (28, 39, 56)
 #: learning rates
 MUON, ADAM = 6e-3, 1.5e-3
 #: steps in which they rise, and how much of the average of the weights a step keeps
@@ -98,7 +98,8 @@ def started_model(checkpoint: Path) -> Any:
 def repeats(structures: list[Atoms]) -> np.ndarray:
     """How often each structure is shown in one round.
 
-    Surfaces are few and far from the rest, cells of two atoms cost nothing, and solid solutions are
+    Surfaces are few and far from the rest, hot and defective crystals have the largest errors, the
+    small strained cells of which elastic constants are made cost nothing, and solid solutions are
     many and alike.
     """
     often = np.ones(len(structures))
@@ -108,11 +109,13 @@ def repeats(structures: list[Atoms]) -> np.ndarray:
         members = groups == group
         if group.endswith("_SS"):
             often[members] = 0.3
+        if group.endswith(("AIMD", "AIMD-NVT", "Vacancy")):
+            often[members] = 2
         if group.endswith(":all"):
-            often[members & (volumes > 1.25 * np.median(volumes[members]))] = 8
+            often[members & (volumes > 1.25 * np.median(volumes[members]))] = 4
         if group.endswith("Surface"):
-            often[members] = 8
-    often[np.array([len(a) for a in structures]) <= 4] = 4
+            often[members] = 6
+    often[np.array([len(a) for a in structures]) <= 4] = 12
     return often
 
 
@@ -289,6 +292,7 @@ def main() -> None:
     structures = load(args.data)
     shift = align_molybdenum(structures)
     training, validation = split(structures)
+    training = [primitive(atoms) for atoms in training]
     print(f"{len(training)} training and {len(validation)} validation structures; "
           f"mlearn Mo shifted by {1e3 * shift:.2f} meV/atom", flush=True)  # fmt: skip
     args.out.mkdir(parents=True, exist_ok=True)
