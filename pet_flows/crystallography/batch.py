@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pet_flows.crystallography.means import Means
 from pet_flows.crystallography.primitive import Primitive
 from pet_flows.geometry.ragged import (
     largest_by,
@@ -92,16 +93,9 @@ class SymmetryBatch:
         """Vectors ``(E, 3)`` of the sites under operations ``(M, 3, 3)``, by row."""
         return row_products(values.take(self.site, 0), matrices.take(self.operation, 0))
 
-    def over_operations(self, rows: np.ndarray) -> np.ndarray:
-        """Mean over the operations of what their rows ``(R, ...)`` bring to each site."""
-        share = (1.0 / self.n_operations)[self.of_site]
-        summed = sum_by(self.target, rows, len(self.atoms))
-        return summed * share.reshape(-1, *(1,) * (rows.ndim - 1))
-
-    def by_structure(self, of_operation: np.ndarray) -> np.ndarray:
-        """Mean over the operations of each structure of something ``(M, ...)`` they give."""
-        summed = sum_by(self.of_operation, of_operation, len(self))
-        return summed / self.n_operations.reshape(-1, *(1,) * (of_operation.ndim - 1))
+    def means(self, matrices: np.ndarray) -> Means:
+        """Means over the operations, whose matrices are ``(M, 3, 3)``."""
+        return Means(self.n_operations, self.operation, self.site, self.target, matrices)
 
     def residual(
         self, positions: np.ndarray, cells: np.ndarray, matrices: np.ndarray

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from pet_flows.crystallography.batch import Symmetric, SymmetryBatch
+from pet_flows.crystallography.means import Means
 from pet_flows.geometry.ragged import row_products, sum_by
 
 
@@ -63,9 +65,7 @@ class Projection:
         the symmetric S with ``p S² pᵀ`` the average.
         """
         lattices = self.symmetry.bases @ cells
-        metrics = (lattices @ lattices.transpose(0, 2, 1))[self.symmetry.of_operation]
-        rotated = self._rotations @ metrics @ self._rotations.transpose(0, 2, 1)
-        mean = self.symmetry.by_structure(rotated)
+        mean = self._means.metrics(lattices @ lattices.transpose(0, 2, 1))
         inverses = np.linalg.inv(lattices)
         squares, axes = np.linalg.eigh(inverses @ mean @ inverses.transpose(0, 2, 1))
         stretches = (axes * np.sqrt(squares)[:, None, :]) @ axes.transpose(0, 2, 1)
@@ -94,14 +94,17 @@ class Projection:
 
     def forces(self, forces: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Averages of forces ``(N, 3)`` eV/Å over all operations and translations."""
-        rows = self.symmetry.moved(self.symmetry.over_copies(forces), self.operations(cells))
-        return self.symmetry.over_operations(rows)[self.symmetry.image]
+        symmetry, lattices = self.symmetry, self.symmetry.bases @ cells
+        own = row_products(symmetry.over_copies(forces), np.linalg.inv(lattices)[symmetry.of_site])
+        mean = row_products(self._means.vectors(own), lattices[symmetry.of_site])
+        return mean[symmetry.image]
 
     def stresses(self, stresses: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Averages of stresses ``(S, 3, 3)`` over the point groups."""
-        q = self.operations(cells)
-        of = self.symmetry.of_operation
-        return self.symmetry.by_structure(q.transpose(0, 2, 1) @ stresses[of] @ q)
+        lattices = self.symmetry.bases @ cells
+        inverses = np.linalg.inv(lattices)
+        mean = self._means.tensors(inverses.transpose(0, 2, 1) @ stresses @ inverses)
+        return lattices.transpose(0, 2, 1) @ mean @ lattices
 
     def operations(self, cells: np.ndarray) -> np.ndarray:
         """``(M, 3, 3)`` orthogonal Q for ``x → x Q`` in cells ``(S, 3, 3)`` of these symmetries."""
@@ -117,5 +120,17 @@ class Projection:
         own = symmetry.over_copies(fractional - self._offset)
         centroids = sum_by(symmetry.of_site, own, len(symmetry)) / symmetry.n_sites[:, None]
         centroid = centroids[symmetry.of_site]
-        rows = symmetry.moved(own - centroid, self._rotations) - self._shifts
-        return (symmetry.over_operations(rows) + centroid)[symmetry.image] + self._offset
+        mean = self._means.vectors(own - centroid) - self._shift + centroid
+        return mean[symmetry.image] + self._offset
+
+    @cached_property
+    def _means(self) -> Means:
+        """Over the operations in the primitive basis."""
+        return self.symmetry.means(self._rotations)
+
+    @cached_property
+    def _shift(self) -> np.ndarray:
+        """``(E, 3)``, means of the lattice vectors that operations add."""
+        symmetry = self.symmetry
+        summed = sum_by(symmetry.target, self._shifts, len(symmetry.atoms))
+        return summed / symmetry.n_operations[symmetry.of_site][:, None]

@@ -26,7 +26,7 @@ def rotated(values: torch.Tensor, matrices: torch.Tensor, indices: int) -> torch
 
 def over_structures(values: torch.Tensor, operations: Operations, indices: int) -> torch.Tensor:
     """Means of tensors ``(S, ...)`` of structures over their operations."""
-    of = operations.structure
+    of = torch.from_numpy(operations.means.of_operation)
     return _mean(rotated(values[of], operations.matrices, indices), of, len(values))
 
 
@@ -43,10 +43,12 @@ def over_sites(values: torch.Tensor, operations: Operations, indices: int) -> to
         How many Cartesian indices the values have, the last ones.
     """
     # the mean over a group is the mean over its inverses: values come from the targets
-    rows = values[operations.target]
+    means = operations.means
+    rows = values[torch.from_numpy(means.target)]
     if indices:
-        rows = rotated(rows, operations.matrices.mT[operations.operation], indices)
-    return _mean(rows, operations.site, len(values))
+        of = torch.from_numpy(means.operation)
+        rows = rotated(rows, operations.matrices.mT[of], indices)
+    return _mean(rows, torch.from_numpy(means.site), len(values))
 
 
 def _mean(rows: torch.Tensor, index: torch.Tensor, n: int) -> torch.Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pet_flows.engines.average import over_sites, over_structures
 from pet_flows.engines.evaluation import Batch, Evaluation
 from pet_flows.engines.raw import RawResult
 from pet_flows.engines.spread import energy_spread
@@ -35,12 +34,12 @@ def evaluations(
         if of_strains is not None:
             virials = virials + of_strains
     if plan.operations is not None:
-        energies = over_sites(energies, plan.operations, 0)
+        energies = plan.operations.scalars(energies)
         if forces:
             if sums.spread is not None:
-                mean = over_sites(mean, plan.operations, 1)
-            gradient = over_sites(gradient, plan.operations, 1)
-            virials = over_structures(virials, plan.operations, 2)
+                mean = plan.operations.vectors(mean)
+            gradient = plan.operations.vectors(gradient)
+            virials = plan.operations.tensors(virials)
     means = energies
     if invariant is not None:
         energies = energies + invariant.energies

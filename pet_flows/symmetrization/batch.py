@@ -9,33 +9,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from pet_flows.geometry.ragged import owners_of, rows_of, side_by_side, starts_of
+from pet_flows.crystallography.means import Means
+from pet_flows.geometry.ragged import owners_of, row_products, rows_of, side_by_side, starts_of
 from pet_flows.symmetrization.strategy import Bound, Plan
 
 
 @dataclass(frozen=True)
 class Operations:
-    """Operations of structures onto themselves, row by row: one for each of their sites.
+    """Operations of structures onto themselves, each structure's a group.
 
     Attributes
     ----------
-    matrices, structure
-        ``(M, 3, 3)`` orthogonal Q of ``x_site Q = x_target`` up to a translation; ``(M,)`` int,
-        whose they are.
-    operation, site, target
-        ``(R,)`` int, which operation takes which site to which.
+    means
+        Over orthogonal Q of ``x_site Q = x_target`` up to a translation, in a frame of each
+        structure in which they stay as they are.
+    rotations
+        ``(S, 3, 3)`` R of these frames, ``x = x_frame R``.
     """
 
-    matrices: torch.Tensor
-    structure: torch.Tensor
-    operation: torch.Tensor
-    site: torch.Tensor
-    target: torch.Tensor
+    means: Means
+    rotations: np.ndarray
+
+    @cached_property
+    def matrices(self) -> torch.Tensor:
+        """``(M, 3, 3)`` orthogonal, of the structures as they lie."""
+        rotations = self.rotations[self.means.of_operation]
+        return torch.from_numpy(rotations.swapaxes(1, 2) @ self.means.matrices @ rotations)
+
+    def scalars(self, values: torch.Tensor) -> torch.Tensor:
+        """Means ``(E,)`` of values ``(E,)`` of the sites."""
+        return torch.from_numpy(self.means.scalars(values.numpy()))
+
+    def vectors(self, values: torch.Tensor) -> torch.Tensor:
+        """Means ``(E, 3)`` of vectors ``(E, 3)`` of the sites."""
+        rotations = self.rotations.take(self.means.of_site, 0)
+        own = row_products(values.numpy(), rotations.swapaxes(1, 2))
+        return torch.from_numpy(row_products(self.means.vectors(own), rotations))
+
+    def tensors(self, values: torch.Tensor) -> torch.Tensor:
+        """Means ``(S, 3, 3)`` of tensors ``(S, 3, 3)`` of the structures."""
+        back = self.rotations.swapaxes(1, 2)
+        own = self.means.tensors(self.rotations @ values.numpy() @ back)
+        return torch.from_numpy(back @ own @ self.rotations)
 
 
 @dataclass(frozen=True)
@@ -79,7 +100,8 @@ class BatchPlan:
         (k,), (n,) = self.copies.tolist(), self.sites.tolist()
         operations = None
         if self.operations is not None:
-            operations = (self.operations.matrices, self.operations.target.reshape(-1, n))
+            target = torch.from_numpy(self.operations.means.target)
+            operations = (self.operations.matrices, target.reshape(-1, n))
         basis = None if self.bases is None else torch.from_numpy(self.bases[0])
         return Plan(
             self.rotations, self.weights.reshape(k, n), self.atoms, basis, self.image, operations
@@ -198,10 +220,11 @@ def _operations(plans: Sequence[Plan], sites: np.ndarray) -> Operations | None:
     counts = np.array([len(matrices) for matrices, _ in pairs])
     owner, first = owners_of(counts), starts_of(sites)
     n_rows = sites[owner]
-    return Operations(
-        torch.cat([matrices for matrices, _ in pairs]),
-        torch.from_numpy(owner),
-        torch.from_numpy(owners_of(n_rows)),
-        torch.from_numpy(rows_of(first[owner], n_rows)),
-        torch.from_numpy(side_by_side([p.numpy().ravel() for _, p in pairs], first)),
+    means = Means(
+        counts,
+        owners_of(n_rows),
+        rows_of(first[owner], n_rows),
+        side_by_side([p.numpy().ravel() for _, p in pairs], first),
+        np.concatenate([matrices.numpy() for matrices, _ in pairs]),
     )
+    return Operations(means, np.tile(np.eye(3), (len(sites), 1, 1)))

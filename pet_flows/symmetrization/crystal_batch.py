@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from pet_flows.crystallography.batch import SymmetryBatch
+from pet_flows.crystallography.means import Means
 from pet_flows.errors import StructureError
 from pet_flows.geometry.ragged import owners_of, starts_of, sum_by
 from pet_flows.symmetrization.batch import BatchPlan, Operations
+from pet_flows.symmetrization.held import Held
 from pet_flows.symmetrization.polar import Polar
 from pet_flows.symmetrization.setting import strain_of
 from pet_flows.symmetrization.subgroup import Subgroup
@@ -70,24 +72,24 @@ class CrystalBatch:
         deformations = self._inverse @ cells
         polar = near_reference(deformations)
         symmetries = self._bound_with
-        holding = symmetries.hold(positions, cells, polar.rotation)
+        holding = symmetries.hold(positions, cells, polar)
         if not holding.all():
-            symmetries = self._found_again(holding, positions, cells, polar.rotation)
+            symmetries = self._found_again(holding, positions, cells, polar)
         return symmetries.plan(polar, deformations)
 
     def _found_again(
-        self, holding: np.ndarray, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray
+        self, holding: np.ndarray, positions: np.ndarray, cells: np.ndarray, polar: Polar
     ) -> Symmetries:
         """The symmetries of all, those that do not hold any more found again."""
         first = starts_of(self._bound_with.operations.n_atoms)
         chosen = []
-        for bound, holds, x, cell, rotation in zip(
-            self._bounds, holding, np.split(positions, first[1:]), cells, rotations, strict=True
+        for s, (bound, x) in enumerate(
+            zip(self._bounds, np.split(positions, first[1:]), strict=True)
         ):
-            if holds:
+            if holding[s]:
                 chosen.append(bound.known[0])
                 continue
-            chosen.append(bound.symmetry_at(x, cell, rotation, 1))
+            chosen.append(bound.symmetry_at(x, cells[s], polar.rotation[s], 1))
             if bound.moves:
                 bound.known.insert(0, chosen[-1])
         found = Symmetries(self._bounds, chosen)
@@ -105,19 +107,33 @@ class Symmetries:
         self._copies = np.array([len(each) for each in frames])
         self._of_copy = owners_of(self._copies)
         self._frames = np.concatenate(frames)
+        inverses = np.stack([bound.inverse for bound in bounds])
+        self._lattices = self.operations.bases @ np.linalg.inv(inverses)
+        self._held: Held | None = None
         self._own = np.concatenate(
             [b.reference.holohedry[c.operations] for b, c in zip(bounds, chosen, strict=True)]
         )
 
-    def hold(self, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-        """``(S,)`` bool, which are still there, in cells rotated by ``rotations (S, 3, 3)``."""
-        return self.residual(positions, cells, rotations) <= KEPT
+    def hold(self, positions: np.ndarray, cells: np.ndarray, polar: Polar) -> np.ndarray:
+        """``(S,)`` bool, which are still there, in cells that lie like that."""
+        if self._held is not None:
+            holding = self._held.residuals(positions, cells, polar) <= KEPT
+            if holding.all():
+                return holding
+        missed = self.residual(positions, cells, polar.rotation)
+        holding = missed <= KEPT
+        if holding.all():
+            self._held = Held(
+                self.operations, self._means, self._lattices, positions, cells, polar, missed
+            )
+        return holding
 
     def residual(
         self, positions: np.ndarray, cells: np.ndarray, rotations: np.ndarray
     ) -> np.ndarray:
-        """``(S,)`` Å, by how far they are missed."""
-        return self.operations.residual(positions, cells, self._matrices(rotations))
+        """``(S,)`` Å, by how far they are missed, in cells rotated by ``rotations (S, 3, 3)``."""
+        matrices = Operations(self._means, rotations).matrices.numpy()
+        return self.operations.residual(positions, cells, matrices)
 
     def plan(self, polar: Polar, deformations: np.ndarray) -> BatchPlan:
         """What is evaluated of structures of these symmetries."""
@@ -132,9 +148,7 @@ class Symmetries:
             gradient = polar.gradient(of_rotation)
             return None, torch.from_numpy(deformations.swapaxes(1, 2) @ gradient)
 
-        operations = None
-        if len(symmetry.of_operation) > len(symmetry):
-            operations = Operations(torch.from_numpy(self._matrices(polar.rotation)), *self._rows)
+        several = len(symmetry.of_operation) > len(symmetry)
         whole = len(symmetry.atoms) == len(symmetry.image)
         return BatchPlan(
             self._copies,
@@ -144,23 +158,16 @@ class Symmetries:
             atoms=None if whole else torch.from_numpy(symmetry.atoms),
             image=None if whole else torch.from_numpy(symmetry.image),
             bases=None if whole else symmetry.bases,
-            operations=operations,
+            operations=Operations(self._means, polar.rotation) if several else None,
             pull=pull,
         )
 
-    def _matrices(self, rotations: np.ndarray) -> np.ndarray:
-        """``(M, 3, 3)``, the operations in the frames of the structures."""
-        of = self.operations.of_operation
-        return rotations.swapaxes(1, 2)[of] @ self._own @ rotations[of]
+    @cached_property
+    def _means(self) -> Means:
+        """Over the operations in the frames of the references."""
+        return self.operations.means(self._own)
 
     @cached_property
     def _weights(self) -> torch.Tensor:
         shares = 1.0 / self._copies
         return torch.from_numpy(np.repeat(shares, self._copies * self.operations.n_sites))
-
-    @cached_property
-    def _rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        symmetry = self.operations
-        columns = symmetry.of_operation, symmetry.operation, symmetry.site, symmetry.target
-        one, two, three, four = (torch.from_numpy(column) for column in columns)
-        return one, two, three, four

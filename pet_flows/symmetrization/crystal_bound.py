@@ -15,7 +15,13 @@ from pet_flows.crystallography.operations import find_operations
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.sites import EXACT
 from pet_flows.errors import StructureError
-from pet_flows.symmetrization.crystal_batch import LIMIT, CrystalBatch, Symmetries, near_reference
+from pet_flows.symmetrization.crystal_batch import (
+    KEPT,
+    LIMIT,
+    CrystalBatch,
+    Symmetries,
+    near_reference,
+)
 from pet_flows.symmetrization.grid import off_axis_group
 from pet_flows.symmetrization.reference import CrystalReference
 from pet_flows.symmetrization.setting import strain_of
@@ -176,7 +182,8 @@ class CrystalBound:
             So many of those that are known do not hold.
         """
         for known in self.known[after:]:
-            if Symmetries([self], [known]).hold(positions, cell[None], rotation[None])[0]:
+            own = Symmetries([self], [known])
+            if own.residual(positions, cell[None], rotation[None])[0] <= KEPT:
                 return known
         return self._find(positions, cell, rotation)
 
