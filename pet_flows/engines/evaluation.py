@@ -45,7 +45,10 @@ class System:
 
     def at(self, positions: np.ndarray, cell: np.ndarray) -> System:
         """The same atoms elsewhere: ``(N, 3)`` and ``(3, 3)`` Å."""
-        return replace(self, positions=positions, cell=cell)
+        # one for each structure and step: `replace` takes several times as long
+        return System(
+            self.numbers, positions, cell, self.pbc, self.bound, self.surroundings, self.electrons
+        )
 
     def near(self, skin: float | None = None) -> System:
         """The same, for displaced and strained copies that share its neighbours (`skin`, Å)."""
@@ -134,6 +137,13 @@ class Evaluation:
     force_spread: float | None
     """rms over rotations, atoms and components of the force deviation, eV/Å; None also where
     every atom has weights of its own (ecse)"""
+
+    def projected(self, forces: np.ndarray, stress: np.ndarray | None) -> Evaluation:
+        """The same with other forces ``(N, 3)`` and stress ``(3, 3)``."""
+        return Evaluation(
+            self.system, self.energy, self.energies, forces, stress, self.n_evaluations,
+            self.energy_spread, self.force_spread,
+        )  # fmt: skip
 
     @property
     def energy_per_atom(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -142,9 +143,7 @@ class Evaluator:
     def _join(self, bounds: list[Bound]) -> BatchBound:
         """The structures as one; most batches are the one before, moved."""
         last = self._last
-        if last is None or len(last[0]) != len(bounds) or not all(
-            one is two for one, two in zip(last[0], bounds, strict=True)
-        ):  # fmt: skip
+        if last is None or len(last[0]) != len(bounds) or not all(map(is_, last[0], bounds)):
             last = self._last = (bounds, join(bounds))
         return last[1]
 

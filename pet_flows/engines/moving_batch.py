@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -35,9 +34,8 @@ class MovingBatch:
         self._inverses = np.tile(np.eye(3), (len(members), 1, 1))
         self._inverses[self._periodic] = np.linalg.inv(start.cells[self._periodic])
         self._limits = np.minimum([m.max_strain for m in members], FLAT)
-        self._spans = list(
-            zip(starts_of(start.sizes).tolist(), np.cumsum(start.sizes).tolist(), strict=True)
-        )
+        ends = np.cumsum(start.sizes).tolist()
+        self._spans = [slice(*each) for each in zip([0, *ends[:-1]], ends, strict=True)]
         # nothing is equal to what was never asked for
         known = [m.asked or (np.full((len(m), 3), np.nan), np.zeros((3, 3))) for m in members]
         self._asked = np.concatenate([x for x, _ in known]), np.stack([cell for _, cell in known])
@@ -72,7 +70,7 @@ class MovingBatch:
         asked = self._asked = positions.copy(), cells.copy()
         positions, cells = positions.copy(), cells.copy()
         for s in np.nonzero(which)[0].tolist():
-            self.members[s].asked = asked[0][slice(*self._spans[s])], asked[1][s]
+            self.members[s].asked = asked[0][self._spans[s]], asked[1][s]
         self._guard(positions, cells, which)
         if self._projection is not None:
             projected = self._projection.cells(cells[self._grouped])
@@ -80,7 +78,7 @@ class MovingBatch:
             own = positions[self._of_grouped]
             positions[self._of_grouped] = self._projection.positions(own, projected)
         return {
-            s: (m, m.start.at(positions[slice(*self._spans[s])], cells[s]))
+            s: (m, m.start.at(positions[self._spans[s]], cells[s]))
             for s, m in enumerate(self.members)
             if which[s] and m.error is None
         }
@@ -94,7 +92,7 @@ class MovingBatch:
         stresses = np.zeros_like(self._start.cells)
         cells = self._start.cells.copy()
         for s, result in found.items():
-            forces[slice(*self._spans[s])] = result.forces
+            forces[self._spans[s]] = result.forces
             cells[s] = result.system.cell
             if result.stress is not None:
                 stresses[s] = result.stress
@@ -104,10 +102,9 @@ class MovingBatch:
         return {
             s: result
             if self.members[s].group is None
-            else replace(
-                result,
-                forces=forces[slice(*self._spans[s])].copy(),
-                stress=None if result.stress is None else stresses[s].copy(),
+            else result.projected(
+                forces[self._spans[s]].copy(),
+                None if result.stress is None else stresses[s].copy(),
             )
             for s, result in found.items()
         }
@@ -119,6 +116,10 @@ class MovingBatch:
         broken |= largest_by(sizes, ~np.isfinite(positions).all(1))
         deformations = self._inverses @ np.where(broken[:, None, None], first, cells)
         deformations[~self._periodic] = np.eye(3)
+        # no singular value differs from one by more than the norm of F − 1
+        off = np.sqrt(((deformations - np.eye(3)) ** 2).sum((1, 2)))
+        if not broken.any() and (off < 1 - np.exp(-self._limits)).all():
+            return
         stretches = np.linalg.svd(deformations, compute_uv=False)
         strains = np.abs(np.log(stretches + 1e-300)).max(1)
         far = strains > self._limits

@@ -122,20 +122,23 @@ class NeighbourLists:
         """
         cells = np.where(pbc[:, :, None], cells, 0.0)
         owners = kept or [None] * len(sizes)
-        parts = np.split(positions, starts_of(sizes)[1:])
+        starts, counts = starts_of(sizes).tolist(), sizes.tolist()
 
         def search(s: int) -> Found:
-            owner = owners[s]
+            owner, own = owners[s], slice(starts[s], starts[s] + counts[s])
             skin = ROUNDING if owner is None else max(owner.skin, ROUNDING)
-            new = self._found(parts[s], cells[s], pbc[s], skin)
+            new = self._found(positions[own], cells[s], pbc[s], skin)
             if owner is not None:
                 owner.keep(new)
             return new
 
         fresh, all_found = np.zeros(len(sizes), dtype=bool), []
         for s, owner in enumerate(owners):
-            known = None if owner is None else owner.known
-            fresh[s] = not self._suits(known, len(parts[s]))
+            known = None
+            if owner is not None:
+                # of most it is their own, which need not be asked for
+                known = owner.found or owner.known
+            fresh[s] = not self._suits(known, counts[s])
             all_found.append(search(s) if known is None or fresh[s] else known)
         joined = self._together(all_found)
         if not fresh.all():
@@ -170,9 +173,8 @@ class NeighbourLists:
 
     def _together(self, found: list[Found]) -> _Together:
         last = self._last
-        if last is None or len(last.found) != len(found) or not all(
-            one is two for one, two in zip(last.found, found, strict=True)
-        ):  # fmt: skip
+        # none is equal to another
+        if last is None or last.found != found:
             last = self._last = _Together(list(found))
         return last
 
@@ -223,10 +225,17 @@ class _Together:
         of = owners_of(self._sizes)
         off = positions - row_products(self._positions, deformations[of])
         u = np.sqrt(largest_by(self._sizes, np.einsum("na,na->n", off, off)))
-        sigma = np.linalg.svd(deformations, compute_uv=False)[:, -1]
-        within = np.ones(len(u), dtype=bool)
-        for cutoff, _ in searches:
-            within &= cutoff + 2 * u <= (cutoff + self._skins - 0.5 * ROUNDING) * sigma
+
+        def within_all(sigma: np.ndarray) -> np.ndarray:
+            found = np.ones(len(u), dtype=bool)
+            for cutoff, _ in searches:
+                found &= cutoff + 2 * u <= (cutoff + self._skins - 0.5 * ROUNDING) * sigma
+            return found
+
+        # no singular value differs from one by more than the norm of F − 1
+        within = within_all(1 - np.sqrt(((deformations - np.eye(3)) ** 2).sum((1, 2))))
+        if not within.all():
+            within = within_all(np.linalg.svd(deformations, compute_uv=False)[:, -1])
         same = (cells == self._cells).all((1, 2))
         return np.where(open_, ~(within & same), ~within)
 

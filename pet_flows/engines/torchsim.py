@@ -137,19 +137,16 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
         if self._batch is None or self._batch.members != inside:
             self._batch = MovingBatch(inside)
         self._refresh(self._batch, positions, cells)
-        energy = np.zeros(len(inside))
-        stress = np.zeros((len(inside), 3, 3))
-        forces: list[np.ndarray] = []
-        for s, moving in enumerate(inside):
-            if moving.error is not None:
-                forces.append(np.zeros((len(moving), 3)))
-                continue
-            result = moving.last
-            energy[s] = result.energy
-            forces.append(result.forces)
-            if result.stress is not None:
-                stress[s] = result.stress
-        return energy, np.concatenate(forces), stress
+        results = [None if moving.error is not None else moving.last for moving in inside]
+        none = np.zeros((3, 3))
+        return (
+            np.array([0.0 if r is None else r.energy for r in results]),
+            np.concatenate([
+                np.zeros((len(moving), 3)) if r is None else r.forces
+                for moving, r in zip(inside, results, strict=True)
+            ]),
+            np.stack([none if r is None or r.stress is None else r.stress for r in results]),
+        )  # fmt: skip
 
     def _refresh(self, batch: MovingBatch, positions: np.ndarray, cells: np.ndarray) -> None:
         """Evaluate every system whose geometry is new since its last evaluation."""
@@ -165,8 +162,9 @@ class BatchedModel[M: MovingSystem](ts.models.interface.ModelInterface):
             for (moving, _), result in zip(placed.values(), results, strict=True)
         ]
         found: dict[int, Evaluation] = {}
+        each = elapsed / sum(cost)
         for (s, (moving, _)), result, c in zip(placed.items(), results, cost, strict=True):
-            moving.wall_time += elapsed * c / sum(cost)
+            moving.wall_time += each * c
             if isinstance(result, StructureError):
                 moving.error = result
             else:

@@ -124,9 +124,14 @@ class Walk:
         self.history = [pair for pair in pairs if pair.share.any()]
         self._measure()
 
-    def evaluate(self, model: BatchedModel[Any]) -> None:
-        """Note forces ``(N, 3)`` and gradients ``(R, 3)``, eV/Å, where they are now."""
-        transposed = _exponential(self.log.swapaxes(1, 2))
+    def evaluate(self, model: BatchedModel[Any], deformations: np.ndarray | None = None) -> None:
+        """Note forces ``(N, 3)`` and gradients ``(R, 3)``, eV/Å, where they are now.
+
+        ``deformations (S, 3, 3)`` are the exponentials of log F, if they are known.
+        """
+        if deformations is None:
+            deformations = _exponential(self.log)
+        transposed = deformations.swapaxes(1, 2)
         positions = row_products(self.u, transposed[self.of_atom])
         cells = self.first_cells @ transposed
         _, self.forces, stresses = model.evaluate_at(self, positions, cells)
@@ -170,7 +175,7 @@ class Walk:
         """Go one step, and remember it where it was of use."""
         step = self.direction()
         self.u = self.u + step[self.is_atom]
-        before = self.gradients
+        before, deformations = self.gradients, None
         if self.freedom != "ions":
             log = self.log + step[~self.is_atom].reshape(-1, 3, 3) / self.root
             log = np.clip(log, -LARGEST_LOG, LARGEST_LOG)
@@ -178,10 +183,11 @@ class Walk:
             step = self.rows(step[self.is_atom], went)
             # the old forces in the new frame, with which the new ones are compared
             self.log = log
-            old = row_products(self.forces, _exponential(log)[self.of_atom])
+            deformations = _exponential(log)
+            old = row_products(self.forces, deformations[self.of_atom])
             cells = -before[~self.is_atom].reshape(-1, 3, 3)
             before = -self.rows(old, cells)
-        self.evaluate(model)
+        self.evaluate(model, deformations)
         change = self.gradients - before
         curvature = self.dots(step, change)
         self.known = curvature > LEAST_CURVATURE * self.dots(step, step)
