@@ -97,22 +97,25 @@ class Order:
         self.rows = torch.from_numpy(sites + np.repeat(before, sizes))
         self.copies = torch.from_numpy(copies)
         self.rotations, self.weights = plan.rotations[self.copies], plan.weights[self.rows]
-        self._starts = np.append(starts_of(sizes), len(self.rows))
-        self._taken: tuple[np.ndarray, Graphs] = np.zeros(0, dtype=int), parts.graphs
+        self._starts = [*starts_of(sizes).tolist(), len(self.rows)]
+        self._taken: tuple[bytes, Graphs] = b"", parts.graphs
 
     def chunk(self, begin: int, end: int) -> Chunk:
         """Some of them that follow each other."""
         owners = self._owners[begin:end]
-        new = np.concatenate([[True], owners[1:] != owners[:-1]])
-        rows = slice(int(self._starts[begin]), int(self._starts[end]))
-        raw = Copies(
-            self._take(owners[new]), self.rotations[begin:end], np.cumsum(new) - 1,
-            self.weights[rows],
-        )  # fmt: skip
+        rows = slice(self._starts[begin], self._starts[end])
+        # large cells take a call for each of many copies: of a single one little is to be done
+        if owners[0] == owners[-1]:
+            which, place = owners[:1], np.zeros(end - begin, dtype=int)
+        else:
+            new = np.concatenate([[True], owners[1:] != owners[:-1]])
+            which, place = owners[new], np.cumsum(new) - 1
+        raw = Copies(self._take(which), self.rotations[begin:end], place, self.weights[rows])
         return Chunk(begin, end, rows, raw)
 
     def _take(self, which: np.ndarray) -> Graphs:
         """The parts of a chunk: the very ones of the chunk before, if they are the same."""
-        if not np.array_equal(which, self._taken[0]):
-            self._taken = which, self._graphs.take(which)
+        key = which.tobytes()
+        if key != self._taken[0]:
+            self._taken = key, self._graphs.take(which)
         return self._taken[1]
