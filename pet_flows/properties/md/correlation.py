@@ -6,6 +6,7 @@ import numpy as np
 
 #: lags that each level of the displacements knows
 _LAGS = 16
+_PLACES = np.arange(_LAGS + 1)
 #: atoms whose spectra are taken at once
 _ATOMS = 64
 
@@ -40,10 +41,11 @@ class Displacements:
             count = self._count // 2**level
             last = self._last[level]
             last[count % (_LAGS + 1)] = positions
-            for lag in range(1 if level == 0 else _LAGS // 2 + 1, min(count, _LAGS) + 1):
-                moved = positions - last[(count - lag) % (_LAGS + 1)]
-                self._sums[level, lag] += self._species @ moved**2
-                self._origins[level, lag] += 1
+            first = 1 if level == 0 else _LAGS // 2 + 1
+            lags = slice(first, max(first, min(count, _LAGS) + 1))
+            moved = positions - last.take((count - _PLACES[lags]) % (_LAGS + 1), 0)
+            self._sums[level, lags] += self._species @ np.square(moved, out=moved)
+            self._origins[level, lags] += 1
             level += 1
             if count == _LAGS and level == len(self._last):
                 self._grow(last)

@@ -58,6 +58,7 @@ class Observables:
         self._periodic = periodic
         self._degrees = degrees
         self._masses = atomic_masses[numbers]
+        self._mass = float(self._masses.sum())
         kinds = np.unique(numbers)
         self.elements = [chemical_symbols[z] for z in kinds]
         species = (numbers == kinds[:, None]).astype(float)
@@ -71,6 +72,7 @@ class Observables:
         self._kinetic = np.zeros(len(kinds))
         self._cell = np.zeros((3, 3))
         self._first: np.ndarray | None = None
+        self._last: tuple[bytes, float, np.ndarray] | None = None
         self._neighbour = 0.0
         self._moved = Displacements(species)
         self._spacing = settings.observe_every * settings.timestep * 1e-3
@@ -94,30 +96,38 @@ class Observables:
         time = now.step * self._settings.timestep * 1e-3
         n = len(self._masses)
         total = now.momenta.sum(0)
-        self._momentum = max(self._momentum, float(np.linalg.norm(total)))
+        self._momentum = max(self._momentum, float(np.sqrt(total @ total)))
         self._scalars["temperature"].add(2.0 * now.kinetic / (self._degrees * units.kB))
         self._scalars["potential"].add(now.potential / n)
         self._drift.add(time, now.conserved / n)
         self._kinetic += self._species @ ((now.momenta**2).sum(1) / self._masses / 2.0)
         self._cell += now.cell
-        if self._periodic:
-            volume = abs(float(np.linalg.det(now.cell)))
-            pressure = 2.0 * now.kinetic / (3.0 * volume) - np.trace(now.stress) / 3.0
-            self._scalars["pressure"].add(pressure / GPa)
-            self._scalars["volume"].add(volume / n)
-        self._velocities.add(now.momenta / self._masses[:, None] - total / self._masses.sum())
         if self._first is None:
             self._first = now.cell.copy() if self._periodic else np.eye(3)
             if self._periodic:
                 self._neighbour = nearest_neighbour_distance(now.positions, now.cell) or 0.0
         placed = now.positions
         if self._periodic:
-            placed = np.linalg.solve(now.cell.T, now.positions.T).T @ self._first
-        placed = placed - self._masses @ placed / self._masses.sum()
+            volume, change = self._measured(now.cell, self._first)
+            pressure = 2.0 * now.kinetic / (3.0 * volume) - now.stress.trace() / 3.0
+            self._scalars["pressure"].add(pressure / GPa)
+            self._scalars["volume"].add(volume / n)
+            placed = now.positions @ change
+        self._velocities.add(now.momenta / self._masses[:, None] - total / self._mass)
+        placed = placed - self._masses @ placed / self._mass
         self._moved.add(placed)
         self._fluctuation.add(placed)
         if self._periodic and now.step % self._settings.stride == 0:
             self._pairs.add(now.positions, now.cell)
+
+    def _measured(self, cell: np.ndarray, first: np.ndarray) -> tuple[float, np.ndarray]:
+        """Volume in Å³, and ``(3, 3)`` that takes positions to the first cell."""
+        # most cells are the one before
+        key = cell.tobytes()
+        if self._last is None or self._last[0] != key:
+            volume = abs(float(np.linalg.det(cell)))
+            self._last = key, volume, np.linalg.solve(cell, first)
+        return self._last[1:]
 
     @property
     def lindemann(self) -> float | None:
@@ -248,6 +258,7 @@ class Observables:
         self._momentum, self._neighbour = float(state["momentum"]), float(state["neighbour"])
         self._kinetic, self._cell = state["kinetic"].copy(), state["cell"].copy()
         self._first = state["first"].copy() if len(state["first"]) else None
+        self._last = None
         self._drift.restore(state["drift"])
         for name, mean in self._scalars.items():
             mean.restore(state[f"scalar.{name}"])
