@@ -81,27 +81,32 @@ def multiplicities(
     places = np.concatenate([rotations.reshape(k, 9), weights @ digits], 1)
     tree = cKDTree(places)
     same = tree.query_pairs(SAME, output_type="ndarray")
-    links = coo_matrix((np.ones(len(same)), (same[:, 0], same[:, 1])), shape=(k, k))
     # the first of all copies that are the same, or linked by such: never some of a set only
-    _, first, label = np.unique(
-        connected_components(links, directed=False)[1], return_index=True, return_inverse=True
-    )
-    kind = first[label]
-    of = kind
+    kind, first = np.arange(k), np.arange(k)
+    if len(same):
+        _, first, label = np.unique(_linked(same, k), return_index=True, return_inverse=True)
+        kind = first[label]
+    links = [same]
     for g in generators(matrices):
         # the weight of atom i becomes that of perm(i)
         rotated = [(matrices[g].T @ rotations).reshape(k, 9), weights @ digits[permutations[g]]]
         distance, nearest = tree.query(np.concatenate(rotated, 1))
         if distance.max() > SAME:
             return np.ones(k, dtype=int)
-        links = coo_matrix((np.ones(k), (of, of[nearest])), shape=(k, k))
-        of = connected_components(links, directed=False)[1][of]
-    orbit = np.unique(of, return_inverse=True)[1]
+        links.append(np.stack([np.arange(k), nearest], 1))
+    orbit = _linked(np.concatenate(links), k)
     size = np.bincount(orbit[first])
     least = np.full(len(size), k)
     np.minimum.at(least, orbit, kind)
     many = np.where(least[orbit] == kind, size[orbit], 0)
     return many if many.sum() == k else np.ones(k, dtype=int)
+
+
+def _linked(pairs: np.ndarray, k: int) -> np.ndarray:
+    """``(k,)`` int, from 0 on: which of k are linked by pairs ``(p, 2)`` have the same number."""
+    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(k, k))
+    found: np.ndarray = connected_components(links, directed=False)[1]
+    return found
 
 
 def generators(matrices: np.ndarray) -> list[int]:
