@@ -15,73 +15,19 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import properties_cases as cases
 import torch
+from properties_clock import Clock
 
 from pet_flows.engines.potential import get_potential
 from pet_flows.models.spec import PotentialSpec
 
 #: a case that takes us less than so many s takes turns with its peers; medians count
 TURNS, SHORT = 3, 5.0
-
-
-class Clock:
-    """Seconds that a call takes, and those of them inside the model.
-
-    Parameters
-    ----------
-    device
-        CPU seconds of the process on a CPU, wall seconds after synchronization otherwise.
-    """
-
-    def __init__(self, device: torch.device):
-        self.device = device
-        self.inside = 0.0
-
-    def now(self) -> float:
-        """Seconds since some moment."""
-        if self.device.type == "cpu":
-            return time.process_time()
-        torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    def time[T](self, call: Callable[[], T]) -> tuple[float, T]:
-        """Seconds that a call takes, and what it gives."""
-        start = self.now()
-        result = call()
-        return self.now() - start, result
-
-    @contextmanager
-    def watching(self, raw: Any) -> Iterator[None]:
-        """Add up what a model takes: evaluations and invariant terms, no search for neighbours."""
-        kind = type(raw)
-        names = ("evaluate", "invariant")
-        kept = {name: getattr(kind, name) for name in names}
-
-        def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                start = self.now()
-                try:
-                    return function(*args, **kwargs)
-                finally:
-                    self.inside += self.now() - start
-
-            return call
-
-        for name, function in kept.items():
-            setattr(kind, name, timed(function))
-        try:
-            yield
-        finally:
-            for name, function in kept.items():
-                setattr(kind, name, function)
 
 
 def measure(name: str, clock: Clock, spec: PotentialSpec) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pet_flows.crystallography.spacegroups import (
     FARTHEST,
     Answer,
     is_sound,
-    keeps_lattice,
+    off_lattice,
     without_doubt,
 )
 
@@ -72,7 +72,7 @@ def _near(before: Cell, after: Cell, tolerance: float) -> bool:
 
 def _holds(answer: Answer, cell: np.ndarray, places: np.ndarray, within: float) -> bool:
     """Whether a structure has operations within a distance in Å, wherever its origin is now."""
-    if not keeps_lattice(answer, cell, within):
+    if off_lattice(answer, cell) > within:
         return False
     offset = places @ answer.rotations.astype(float) - places[answer.permutations]
     offset -= offset[:, :1]

@@ -32,6 +32,8 @@ BESIDE = (0.1, 3.0)
 FARTHEST = (BESIDE[0] * 1e-5, BESIDE[1] * 0.1)
 #: part of the lower of two tolerances within which symmetry is that of whatever is below it
 EXACTLY = 0.03
+#: times a tolerance by which operations are missed that nobody finds at it
+FAR = 100.0
 #: decimals of lattices and fractional coordinates that matter
 DIGITS = 9
 #: triclinic and monoclinic lattices can come near a tie that the two see differently
@@ -146,8 +148,8 @@ def _agreed(
 ) -> Answer | None:
     """What moyopy says at both of two tolerances; None where these differ, or no angle is right.
 
-    Where the whole group that it says at the higher one is exact, it need not be asked at the lower
-    one. Some cells have a part of it alone, which may be exact although the rest is not.
+    Where the whole group that it says at the higher one is exact, or far from that, it need not be
+    asked at the lower one. Some cells have a part of it alone, which may be exact although the rest is not.
     """
     cell, places = np.frombuffer(lattice).reshape(3, 3), np.frombuffer(fractional).reshape(-1, 3)
     kinds = np.frombuffer(numbers, dtype=np.int64)
@@ -157,34 +159,34 @@ def _agreed(
     if loose is None or loose.number < FIRST_ORTHORHOMBIC:
         return None
     if len(np.unique(loose.rotations, axis=0)) == _order(loose.number):
-        permutations = _permutations(loose, cell, places, kinds, EXACTLY * low)
-        if permutations is not None:
+        permutations, residual = _permutations(loose, cell, places, kinds)
+        if residual <= EXACTLY * low:
             return replace(loose, permutations=permutations)
+        if residual > FAR * low:
+            return None
     exact = _moyopy(cell, places, kinds, low)
     if exact is None or loose.number != exact.number:
         return None
     return exact if len(loose.rotations) == len(exact.rotations) else None
 
 
-def keeps_lattice(answer: Answer, lattice: np.ndarray, within: float) -> bool:
-    """Whether operations map a lattice on itself within a distance in Å."""
+def off_lattice(answer: Answer, lattice: np.ndarray) -> float:
+    """By how far, in Å, operations miss a lattice that they should map on itself."""
     metric = lattice @ lattice.T
     rotations = answer.rotations.astype(float)
     change = np.abs(rotations @ metric @ rotations.swapaxes(1, 2) - metric)
-    return bool(change.max() <= within * np.sqrt(metric.trace()))
+    return float(change.max() / np.sqrt(metric.trace()))
 
 
 def _permutations(
-    answer: Answer, lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, within: float
-) -> np.ndarray | None:
-    """``(m, n)``, if all operations map lattice and atoms on themselves within a distance in Å."""
-    if not keeps_lattice(answer, lattice, within):
-        return None
+    answer: Answer, lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """``(m, n)``, and by how far, in Å, operations miss lattice and atoms."""
     rotations = answer.rotations.astype(float)
     sites = Sites(numbers, lattice, fractional @ lattice)
     places = fractional @ rotations + answer.translations[:, None]
     permutations, residual = sites.nearest(places, np.arange(len(numbers)))
-    return permutations if residual.max() <= within else None
+    return permutations, max(off_lattice(answer, lattice), float(residual.max()))
 
 
 @lru_cache(maxsize=230)
@@ -233,6 +235,23 @@ def dataset(
             return spglib.get_symmetry_dataset(cell, symprec=tolerance)
         except Exception:  # spglib raises different types in different releases
             return None
+
+
+def is_p1(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, tolerance: float
+) -> bool:
+    """Whether no operation but the identity is found; False where nothing is found at all.
+
+    Arguments as for :func:`space_groups`. That takes longer where a tolerance is wide, because it
+    asks both libraries at several.
+    """
+    if not is_sound(lattice, fractional):
+        return False
+    ask = _spglib if len(numbers) <= LARGE else _moyopy
+    if ask is _moyopy and not _apart(lattice, fractional):
+        return False
+    found = ask(lattice, fractional, numbers, tolerance)
+    return found is not None and len(found.rotations) == 1
 
 
 def _spglib(

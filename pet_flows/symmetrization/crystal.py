@@ -21,7 +21,7 @@ from ase import Atoms
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.primitive import Primitive, find_primitive, is_primitive_by_formula
-from pet_flows.crystallography.spacegroups import space_groups
+from pet_flows.crystallography.spacegroups import is_p1
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import periodic_rank
 from pet_flows.symmetrization.crystal_batch import LIMIT
@@ -92,7 +92,7 @@ class Crystal:
         StructureError
             ``symmetrization_refused``: not a 3D crystal, or not a strain of the reference.
         """
-        warnings = _check(atoms, self.cutoff)
+        warnings = _check(atoms, self.cutoff, group)
         inherited = inherited or {}
         primitive = None
         if "reference" in inherited:
@@ -196,8 +196,7 @@ def _disorder(atoms: Atoms) -> tuple[str, ...]:
     if units < DISORDERED:
         return ()
     cell, numbers = atoms.cell.array, atoms.numbers
-    (found,) = space_groups(cell, atoms.get_scaled_positions(), numbers, BLURRED)
-    if found is None or len(found.rotations) > 1:
+    if not is_p1(cell, atoms.get_scaled_positions(), numbers, BLURRED):
         return ()
     return (
         f"No symmetry, even within {BLURRED} Å, relates the {units} formula units of this cell: "
@@ -210,8 +209,11 @@ def _regular(matrix: np.ndarray) -> bool:
     return bool(abs(round(np.linalg.det(matrix))) >= 1)
 
 
-def _check(atoms: Atoms, cutoff: float) -> tuple[str, ...]:
-    """Warnings about a structure; refuses what is not a crystal."""
+def _check(atoms: Atoms, cutoff: float, group: SpaceGroup | None) -> tuple[str, ...]:
+    """Warnings about a structure; refuses what is not a crystal.
+
+    Its primitive cell, where that is known, is connected as it is itself.
+    """
     cell = atoms.cell.array
     lengths = np.linalg.norm(cell, axis=1)
     volume = abs(np.linalg.det(cell))
@@ -225,6 +227,9 @@ def _check(atoms: Atoms, cutoff: float) -> tuple[str, ...]:
         raise StructureError(
             "not_finite", "The structure has positions that are not finite: correct it."
         )
+    if group is not None and len(group.primitive.atoms) < len(atoms):
+        atoms = atoms[group.primitive.atoms]
+        atoms.cell[:] = group.primitive.basis @ cell
     rank = periodic_rank(atoms, cutoff)
     if rank == 0:
         raise StructureError(

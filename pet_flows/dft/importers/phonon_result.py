@@ -14,10 +14,9 @@ from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.phonon.declaration import PhononSettings
-from pet_flows.properties.phonon.force_constants import Harmonic
 from pet_flows.properties.phonon.masses import masses
 from pet_flows.properties.phonon.nonanalytical import nac_params
-from pet_flows.properties.phonon.result import analyse
+from pet_flows.properties.phonon.result import analyse, charges
 
 #: Å; crystals were relaxed to about this, and phonopy takes no less
 _SYMPREC = 1e-4
@@ -52,11 +51,11 @@ def phonon_result(
         There are no force constants, or they fit no primitive cell.
     """
     own = in_primitive_cell(phonopy)
-    crystal = _harmonic(own)
-    result, arrays = analyse(crystal, settings or PhononSettings())
-    constants = own.force_constants
-    assert constants is not None
-    arrays |= {
+    constants, dynamics = own.force_constants, own.dynamical_matrix
+    assert constants is not None and dynamics is not None
+    group = SpaceGroup.find(_atoms(own.primitive), _SYMPREC)
+    result, arrays = analyse(dynamics, group, settings or PhononSettings())
+    arrays |= charges(own.nac_params) | {
         "force_constants": np.array(constants),
         "supercell_matrix": np.array(own.supercell_matrix),
         "supercell_cell": np.array(own.supercell.cell),
@@ -132,22 +131,6 @@ def _compact(phonopy: Phonopy, own: Phonopy) -> np.ndarray:
         )
     first = same[own.primitive.p2s_map]
     return np.ascontiguousarray(constants[first][:, same])
-
-
-def _harmonic(phonopy: Phonopy) -> Harmonic:
-    """The crystal as the phonon property knows it, without displacements."""
-    primitive, supercell = _atoms(phonopy.primitive), _atoms(phonopy.supercell)
-    lengths = np.linalg.norm(supercell.cell.array, axis=1)
-    return Harmonic(
-        primitive=primitive,
-        supercell=supercell,
-        matrix=np.rint(phonopy.supercell_matrix).astype(int).T,
-        shortest=float(lengths.min()),
-        group=SpaceGroup.find(primitive, _SYMPREC),
-        moved=np.zeros(0, int),
-        vectors=np.zeros((0, 3)),
-        phonopy=phonopy,
-    )
 
 
 def _atoms(cell: PhonopyAtoms) -> Atoms:

@@ -29,7 +29,7 @@ from pet_flows.properties.phonon.cells import (
     shortened,
 )
 from pet_flows.properties.phonon.declaration import NonAnalytical
-from pet_flows.properties.phonon.force_constants import Harmonic, fit, harmonic
+from pet_flows.properties.phonon.force_constants import Harmonic, fit, harmonic, phonopy_atoms
 from pet_flows.properties.phonon.nonanalytical import check_nac, primitive_nac
 from pet_flows.properties.prepare import require_crystal
 from pet_flows.properties.specimen import Specimen, specimens
@@ -156,7 +156,7 @@ def _displaced(
         for note in shortened(small, settings.third_min_length, settings.third_max_atoms)
     )
     phono3py = Phono3py(
-        crystal.phonopy.unitcell,
+        phonopy_atoms(crystal.primitive),
         supercell_matrix=small.matrix.T,
         primitive_matrix="P",
         phonon_supercell_matrix=crystal.matrix.T,
@@ -182,7 +182,7 @@ def _displaced(
         cell=phono3py.supercell.cell,
         pbc=True,
     )
-    systems = partial(displaced_systems, potential, primitive.bound)
+    systems = partial(displaced_systems, potential, primitive.bound, crystal.group)
     every = [
         *systems(crystal.supercell, crystal.matrix, crystal.displaced()),
         *systems(third, small.matrix, [c.positions for c in displaced]),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from pet_flows.crystallography.primitive import find_primitive
+from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
@@ -72,7 +74,7 @@ def harmonic_crystal(
             f"{crystal.shortest:.1f} Å feel their own images: sound velocities and weak "
             "instabilities need a longer one (min_length, max_atoms).",
         )
-    bound = potential.bind(crystal.primitive, inherited)
+    bound = potential.bind(crystal.primitive, inherited, crystal.group)
     primitive = Specimen(
         specimen.index,
         crystal.primitive,
@@ -96,6 +98,7 @@ def shortened(crystal: Harmonic, min_length: float, max_atoms: int) -> tuple[str
 def displaced_systems(
     potential: Potential,
     bound: Bound,
+    group: SpaceGroup,
     supercell: Atoms,
     matrix: np.ndarray,
     displaced: Iterable[np.ndarray],
@@ -104,19 +107,30 @@ def displaced_systems(
 
     Parameters
     ----------
-    potential, bound
-        ``bound`` is of the primitive cell.
+    potential, bound, group
+        ``bound`` and ``group`` are of the primitive cell.
     supercell, matrix
-        ``(3, 3)`` int, rows: ``matrix @ cell`` of the primitive cell.
+        ``(3, 3)`` int, rows: ``matrix @ cell`` of the primitive cell. The copies of each atom stand
+        together.
     displaced
         Positions ``(N, 3)`` Å of each.
     """
-    larger = potential.bind(supercell, inherited_by_supercell(bound.as_dict(), matrix))
+    inherited = inherited_by_supercell(bound.as_dict(), matrix)
+    larger = potential.bind(supercell, inherited, _repeated(group, supercell, matrix))
     perfect, cells = System.of(supercell, larger), list(displaced)
     moved = [float(np.linalg.norm(x - perfect.positions, axis=1).max(initial=0.0)) for x in cells]
     # any two of them are at most twice as far apart, and a pair's atoms move both
     near = perfect.near(4.0 * max(moved, default=0.0) + SPARE)
     return [perfect, *(near.displaced(positions) for positions in cells)]
+
+
+def _repeated(group: SpaceGroup, supercell: Atoms, matrix: np.ndarray) -> SpaceGroup:
+    """The space group of a primitive cell as that of its supercell."""
+    basis, n = np.linalg.inv(matrix), len(group.primitive.atoms)
+    copies = len(supercell) // n
+    primitive = Primitive(np.arange(n) * copies, basis, np.repeat(np.arange(n), copies))
+    fractional = supercell.positions @ np.linalg.inv(basis @ supercell.cell.array)
+    return replace(group, primitive=primitive, fractional=fractional)
 
 
 def primitive_of(atoms: Atoms) -> Atoms:

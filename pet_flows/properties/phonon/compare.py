@@ -177,7 +177,8 @@ def _primitive(arrays: Arrays) -> Atoms:
 def _on_own_mesh(phonopy: Phonopy, length: float) -> Spectrum:
     cell = phonopy.primitive
     atoms = Atoms(numbers=cell.numbers, positions=cell.positions, cell=cell.cell, pbc=True)
-    modes = mesh_modes(phonopy, SpaceGroup.find(atoms), length)
+    assert phonopy.dynamical_matrix is not None
+    modes = mesh_modes(phonopy.dynamical_matrix, SpaceGroup.find(atoms), length)
     return Spectrum(modes.frequencies, modes.weights, modes.acoustic)
 
 

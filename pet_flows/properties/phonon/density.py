@@ -10,6 +10,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.phonon.modes import ZERO, MeshModes
 
+#: widths from a Gaussian's middle beyond which it is below round-off of its height
+FAR = 8.5
 #: numbers held at once by a sum over modes and frequencies
 _AT_ONCE = 4_000_000
 
@@ -85,13 +87,15 @@ def thermal_displacements(
     omega = 2e12 * np.pi * np.where(real, modes.frequencies, 1.0)
     share = np.where(real, modes.weights[:, None] / modes.weights.sum(), 0.0)
     quantum = _hplanck * omega / (2 * np.pi)
-    found = []
+    pairs = np.einsum("qnam,qnbm->qmnab", vectors, vectors.conj()).real
+    amplitudes = []
     for temperature in temperatures:
         amplitude = share * _hbar / (2 * omega)
         if temperature > 0.0:
             amplitude /= np.tanh(np.minimum(quantum / (2 * _k * temperature), 50.0))
-        found.append(np.einsum("qm,qnam,qnbm->nab", amplitude, vectors, vectors.conj()).real)
-    squares = np.array(found).reshape(-1, len(masses), 3, 3)  # of no temperature at all too
+        amplitudes.append(amplitude)
+    shares = np.array(amplitudes).reshape(-1, real.size)  # of no temperature at all too
+    squares = (shares @ pairs.reshape(real.size, -1)).reshape(-1, len(masses), 3, 3)
     per_mass = squares / (masses * _amu)[:, None, None] * 1e20
     rotated = np.zeros_like(per_mass)
     for q, permutation in zip(group.operations(primitive.cell), group.permutations, strict=True):
@@ -114,14 +118,23 @@ def _weights_of_atoms(modes: MeshModes) -> np.ndarray:
 
 def _gaussians(modes: MeshModes, parts: np.ndarray, points: np.ndarray, sigma: float) -> np.ndarray:
     weighted = parts * (modes.weights / modes.weights.sum())[:, None, None]
-    weighted = weighted.reshape(-1, parts.shape[-1])
+    weighted = weighted.reshape(-1, parts.shape[-1]).T
     frequencies = modes.frequencies.ravel()
-    density = np.zeros((parts.shape[-1], len(points)))
-    step = max(1, _AT_ONCE // len(frequencies))
-    for start in range(0, len(points), step):
+    spacing = points[1] - points[0]
+    first = np.floor((frequencies - FAR * sigma - points[0]) / spacing).astype(int)
+    near = np.arange(2 * int(np.ceil(FAR * sigma / spacing)) + 2)
+    density = np.zeros((len(weighted), len(points)))
+    step = max(1, _AT_ONCE // len(near))
+    for start in range(0, len(frequencies), step):
         some = slice(start, start + step)
-        apart = (points[some] - frequencies[:, None]) / sigma
-        density[:, some] = weighted.T @ np.exp(-0.5 * apart**2)
+        places = first[some, None] + near
+        apart = (points[0] + spacing * places - frequencies[some, None]) / sigma
+        heights = np.exp(-0.5 * apart**2)
+        inside = (places >= 0) & (places < len(points))
+        places = np.where(inside, places, 0).ravel()
+        for atom, weights in enumerate(weighted[:, some]):
+            share = np.where(inside, heights * weights[:, None], 0.0).ravel()
+            density[atom] += np.bincount(places, share, len(points))
     return density / (sigma * np.sqrt(2 * np.pi))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.geometry import minkowski_reduce
-from phonopy import Phonopy
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, NacParams, get_dynamical_matrix
 from phonopy.structure.atoms import PhonopyAtoms
-from phonopy.structure.cells import get_primitive_matrix
+from phonopy.structure.cells import Primitive, get_primitive, get_primitive_matrix, get_supercell
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.standard import standard_cell
@@ -45,8 +45,8 @@ class Harmonic:
         ``(d,)`` int, displaced atoms of the supercell.
     vectors
         ``(d, 3)`` Å.
-    phonopy
-        With everything but the force constants.
+    cells
+        phonopy's primitive cell and supercell, in which atoms are as in the two above.
     """
 
     primitive: Atoms
@@ -56,7 +56,14 @@ class Harmonic:
     group: SpaceGroup
     moved: np.ndarray
     vectors: np.ndarray
-    phonopy: Phonopy
+    cells: tuple[Primitive, PhonopyAtoms]
+
+    def dynamics(
+        self, force_constants: np.ndarray, nac: NacParams | None = None
+    ) -> DynamicalMatrix:
+        """Phonopy's dynamical matrix of force constants ``(n, N, 3, 3)`` eV/Å²."""
+        primitive, supercell = self.cells
+        return get_dynamical_matrix(force_constants, supercell, primitive, nac)
 
     def displaced(self) -> list[np.ndarray]:
         """Positions ``(N, 3)`` of each displaced supercell."""
@@ -122,23 +129,12 @@ def _displaced(
 ) -> Harmonic:
     """Supercell and displacements of a crystal whose symmetry is known."""
     wanted = displacements(group, primitive.cell.array, displacement)
-    phonopy = Phonopy(
-        PhonopyAtoms(
-            numbers=primitive.numbers,
-            cell=primitive.cell.array,
-            scaled_positions=primitive.get_scaled_positions(wrap=False),
-            masses=masses(primitive.numbers),
-        ),
-        supercell_matrix=matrix.T,
-        primitive_matrix="P",
-        is_symmetry=False,  # ours is passed where it is needed; finding it again takes 0.3 s
-    )
-    copies = phonopy.primitive.p2s_map
+    # not by Phonopy, which would look for the symmetry of both
+    repeated = get_supercell(phonopy_atoms(primitive), matrix.T)
+    cut = get_primitive(repeated, np.linalg.inv(matrix.T))
+    copies = cut.p2s_map
     supercell = Atoms(
-        numbers=phonopy.supercell.numbers,
-        positions=phonopy.supercell.positions,
-        cell=phonopy.supercell.cell,
-        pbc=True,
+        numbers=repeated.numbers, positions=repeated.positions, cell=repeated.cell, pbc=True
     )
     return Harmonic(
         primitive=primitive,
@@ -148,7 +144,17 @@ def _displaced(
         group=group,
         moved=np.array([copies[atom] for atom, _ in wanted]),
         vectors=np.array([vector for _, vector in wanted]),
-        phonopy=phonopy,
+        cells=(cut, repeated),
+    )
+
+
+def phonopy_atoms(atoms: Atoms) -> PhonopyAtoms:
+    """A cell as phonopy takes it."""
+    return PhonopyAtoms(
+        numbers=atoms.numbers,
+        cell=atoms.cell.array,
+        scaled_positions=atoms.get_scaled_positions(wrap=False),
+        masses=masses(atoms.numbers),
     )
 
 

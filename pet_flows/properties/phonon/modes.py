@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import seekpath
 from ase.units import _e, _hplanck
-from phonopy import Phonopy
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, DynamicalMatrixNAC
 from phonopy.phonon.mesh import Mesh
+from phonopy.phonon.qpoints import QpointsPhonon
 from phonopy.physical_units import get_physical_units
-from phonopy.structure.symmetry import Symmetry
 
 from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.properties.phonon.mesh import run_mesh
 
 #: THz; the acoustic modes at Γ are zero by the sum rule, others below this are left out of the
 #: thermal properties with the imaginary ones
@@ -23,8 +24,6 @@ ZERO = 1e-3
 LISTED = 30
 #: THz; modes of one q-point closer than this are degenerate
 _DEGENERATE = 1e-4
-#: Å; of cells that have been made exact
-_EXACT = 1e-5
 
 _EV_PER_THZ = _hplanck * 1e12 / _e
 
@@ -49,8 +48,6 @@ class MeshModes:
         ``(q, 3n, 3n)`` complex, a mode in each column, if they were asked for.
     phonopy_mesh
         phonopy's own object.
-    symmetry
-        phonopy's, of the primitive cell.
     """
 
     mesh: np.ndarray
@@ -60,7 +57,6 @@ class MeshModes:
     acoustic: np.ndarray
     eigenvectors: np.ndarray | None
     phonopy_mesh: Mesh
-    symmetry: Symmetry
 
     @property
     def range(self) -> tuple[float, float]:
@@ -122,7 +118,7 @@ class MeshModes:
 
 
 def mesh_modes(
-    phonopy: Phonopy,
+    dynamics: DynamicalMatrix,
     group: SpaceGroup,
     mesh: tuple[int, int, int] | float,
     *,
@@ -132,28 +128,14 @@ def mesh_modes(
 
     Parameters
     ----------
-    phonopy
-        With force constants.
+    dynamics
+        phonopy's dynamical matrix, of force constants that obey the group.
     group
-        Of the primitive cell, which the force constants obey; the mesh is reduced if phonopy finds
-        as many operations.
+        Of the primitive cell; the mesh is reduced by it.
     eigenvectors
         Keep them, for projections.
     """
-    assert phonopy.dynamical_matrix is not None
-    symmetry = Symmetry(phonopy.primitive, _EXACT)
-    reduced = len(symmetry.symmetry_operations["rotations"]) == len(group)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numbers that break symmetry: then nothing is reduced
-        modes = Mesh(
-            phonopy.dynamical_matrix,
-            mesh,
-            with_eigenvectors=eigenvectors,
-            is_gamma_center=True,
-            primitive_symmetry=symmetry if reduced else None,
-            factor=phonopy.unit_conversion_factor,
-        )
-    modes.run()
+    modes = run_mesh(dynamics, group, mesh, eigenvectors)
     frequencies = np.array(modes.frequencies)
     acoustic = np.zeros(frequencies.shape, dtype=bool)
     gamma = np.argwhere((np.abs(modes.qpoints) < 1e-9).all(1))
@@ -167,15 +149,23 @@ def mesh_modes(
         acoustic=acoustic,
         eigenvectors=modes.eigenvectors,
         phonopy_mesh=modes,
-        symmetry=symmetry,
     )
 
 
-def bands(phonopy: Phonopy, spacing: float) -> dict[str, np.ndarray]:
+def frequencies_at(
+    dynamics: DynamicalMatrix, qpoints: np.ndarray, direction: np.ndarray | None = None
+) -> np.ndarray:
+    """Frequencies ``(q, 3n)`` THz at some q-points ``(q, 3)``, at Γ as seen from a direction."""
+    return np.array(QpointsPhonon(qpoints, dynamics, nac_q_direction=direction).frequencies)
+
+
+def bands(dynamics: DynamicalMatrix, spacing: float) -> dict[str, np.ndarray]:
     """Band structure along seekpath's path, in the setting of the primitive cell given.
 
     Parameters
     ----------
+    dynamics
+        phonopy's dynamical matrix.
     spacing
         1/Å, distance of neighbouring q-points (with 2π).
 
@@ -186,7 +176,7 @@ def bands(phonopy: Phonopy, spacing: float) -> dict[str, np.ndarray]:
         ``band_segments (s, 2)`` first and last index of each straight line, ``band_labels
         (s, 2)`` the names of its ends.
     """
-    cell = phonopy.primitive
+    cell = dynamics.primitive
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of cells between two of its cases: either path will do
         path = seekpath.get_path_orig_cell((cell.cell, cell.scaled_positions, cell.numbers))
@@ -204,16 +194,14 @@ def bands(phonopy: Phonopy, spacing: float) -> dict[str, np.ndarray]:
         labels.append((start, end))
         travelled, count = travelled + length, count + n
     every = np.concatenate(qpoints)
-    phonopy.run_qpoints(every)
-    assert phonopy.qpoints is not None
-    frequencies = np.array(phonopy.qpoints.frequencies)
-    if phonopy.nac_params is not None:
+    frequencies = frequencies_at(dynamics, every)
+    if isinstance(dynamics, DynamicalMatrixNAC):
         # at Γ the correction depends on the direction from which a line comes
         for first, last in segments:
             for at in (first, last):
                 if np.abs(every[at] - np.rint(every[at])).max() < 1e-9:
-                    phonopy.run_qpoints([every[at]], nac_q_direction=every[last] - every[first])
-                    frequencies[at] = phonopy.qpoints.frequencies[0]
+                    along = every[last] - every[first]
+                    frequencies[at] = frequencies_at(dynamics, every[at][None], along)[0]
     return {
         "band_qpoints": every,
         "band_distances": np.concatenate(distances),

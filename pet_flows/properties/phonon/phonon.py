@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from phonopy.harmonic.dynamical_matrix import NacParams
 
 from pet_flows.engines.evaluation import Evaluation, System
 from pet_flows.engines.potential import Potential
@@ -27,7 +28,7 @@ from pet_flows.properties.phonon.cells import (
 from pet_flows.properties.phonon.declaration import NonAnalytical, PhononSettings
 from pet_flows.properties.phonon.force_constants import Harmonic, fit
 from pet_flows.properties.phonon.nonanalytical import check_nac, primitive_nac
-from pet_flows.properties.phonon.result import analyse, measured
+from pet_flows.properties.phonon.result import analyse, charges, measured
 from pet_flows.properties.prepare import require_crystal
 from pet_flows.properties.specimen import Specimen, specimens
 
@@ -43,6 +44,9 @@ class _Displaced:
     systems: list[System]
     """the supercell without displacements first"""
     nac: NonAnalytical | None
+    """as it was given"""
+    charges: NacParams | None
+    """of the primitive cell"""
 
 
 def phonon(
@@ -127,15 +131,16 @@ def _displaced(
     if nac is not None:
         check_nac(nac, len(specimen.atoms))
     primitive, crystal = harmonic_crystal(specimen, potential, settings, max_atoms)
+    own = None
     if nac is not None:
-        phonopy = crystal.phonopy
-        phonopy.nac_params, notes = primitive_nac(nac, specimen.atoms, phonopy.primitive)
+        own, notes = primitive_nac(nac, specimen.atoms, crystal.cells[0])
         primitive.notes += notes
     systems = displaced_systems(
-        potential, primitive.bound, crystal.supercell, crystal.matrix, crystal.displaced()
-    )
+        potential, primitive.bound, crystal.group,
+        crystal.supercell, crystal.matrix, crystal.displaced(),
+    )  # fmt: skip
     primitive.wall_time = specimen.wall_time + perf_counter() - start
-    return _Displaced(specimen, primitive, crystal, systems, nac)
+    return _Displaced(specimen, primitive, crystal, systems, nac, own)
 
 
 def _run(
@@ -199,8 +204,10 @@ def _smaller(
 def _outcome(displaced: _Displaced, results: list[Evaluation], settings: PhononSettings) -> Outcome:
     crystal = displaced.crystal
     forces = np.array([r.forces for r in results])
-    crystal.phonopy.force_constants = fit(crystal, forces[1:], forces[0])
-    result, arrays = analyse(crystal, settings)
+    constants = fit(crystal, forces[1:], forces[0])
+    dynamics = crystal.dynamics(constants, displaced.charges)
+    result, arrays = analyse(dynamics, crystal.group, settings)
+    arrays |= measured(crystal, constants, forces) | charges(displaced.charges)
     residual = results[0].max_force
     return displaced.primitive.outcome(
         result={
@@ -210,7 +217,7 @@ def _outcome(displaced: _Displaced, results: list[Evaluation], settings: PhononS
             "residual_force": residual,
         },
         atoms=crystal.primitive,
-        blobs={"phonon": {**measured(crystal, forces), **arrays}},
+        blobs={"phonon": arrays},
         n_evaluations=sum(r.n_evaluations for r in results),
         warnings=_doubts(result, residual),
         **largest_spreads(results),

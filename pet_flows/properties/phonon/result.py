@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, DynamicalMatrixNAC, NacParams
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.phonon.declaration import PhononSettings
 from pet_flows.properties.phonon.density import density_of_states, thermal_displacements
 from pet_flows.properties.phonon.force_constants import Harmonic
@@ -13,18 +15,22 @@ from pet_flows.properties.phonon.irreps import label
 from pet_flows.properties.phonon.modes import bands, mesh_modes
 
 
-def measured(crystal: Harmonic, forces: np.ndarray) -> dict[str, np.ndarray]:
+def measured(
+    crystal: Harmonic, force_constants: np.ndarray, forces: np.ndarray
+) -> dict[str, np.ndarray]:
     """Force constants with their cells, and what they were made of.
 
     Parameters
     ----------
     crystal
-        With force constants in its ``phonopy``.
+        With its displacements.
+    force_constants
+        ``(n, N, 3, 3)`` eV/Å².
     forces
         ``(1 + d, N, 3)`` eV/Å, of the perfect supercell first.
     """
     return {
-        "force_constants": np.array(crystal.phonopy.force_constants),
+        "force_constants": force_constants,
         "supercell_matrix": crystal.matrix.T,
         "supercell_cell": crystal.supercell.cell.array,
         "supercell_positions": crystal.supercell.positions,
@@ -39,15 +45,22 @@ def measured(crystal: Harmonic, forces: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def charges(nac: NacParams | None) -> dict[str, np.ndarray]:
+    """Born charges ``(n, 3, 3)`` in e and dielectric tensor, where there are some."""
+    return {} if nac is None else {"born_charges": nac["born"], "dielectric": nac["dielectric"]}
+
+
 def analyse(
-    crystal: Harmonic, settings: PhononSettings
+    dynamics: DynamicalMatrix, group: SpaceGroup, settings: PhononSettings
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Modes, stability and thermal properties of a crystal whose phonopy has force constants.
+    """Modes, stability and thermal properties of a crystal whose force constants are known.
 
     Parameters
     ----------
-    crystal
-        With force constants, and Born charges where a correction is wanted, in its ``phonopy``.
+    dynamics
+        phonopy's dynamical matrix, with Born charges where a correction is wanted.
+    group
+        Of the primitive cell, which force constants and charges obey.
     settings
         Mesh, temperatures, tolerance, what is asked for.
 
@@ -56,16 +69,12 @@ def analyse(
     result, arrays
         As :func:`.phonon.phonon` yields them, but for what belongs to the displacements.
     """
-    phonopy = crystal.phonopy
     modes = mesh_modes(
-        phonopy,
-        crystal.group,
-        settings.mesh or settings.mesh_length,
-        eigenvectors=settings.dos,
+        dynamics, group, settings.mesh or settings.mesh_length, eigenvectors=settings.dos
     )
     lowest, highest = modes.range
     imaginary = modes.imaginary(settings.tolerance)
-    label(phonopy, modes.symmetry, imaginary)
+    label(dynamics, group, imaginary)
     result = {
         "min_frequency": lowest,
         "max_frequency": highest,
@@ -73,7 +82,7 @@ def analyse(
         "tolerance": settings.tolerance,
         "imaginary": imaginary,
         "mesh": modes.mesh.tolist(),
-        "has_nac": phonopy.nac_params is not None,
+        "has_nac": isinstance(dynamics, DynamicalMatrixNAC),
         "zero_point_energy_per_atom": modes.zero_point_energy(),
         "thermal": modes.thermal(settings.temperatures),
     }
@@ -82,15 +91,12 @@ def analyse(
         "mesh_weights": modes.weights,
         "mesh_frequencies": modes.frequencies,
     }
-    if phonopy.nac_params is not None:
-        arrays["born_charges"] = phonopy.nac_params["born"]
-        arrays["dielectric"] = phonopy.nac_params["dielectric"]
     if settings.dos:
-        arrays |= density_of_states(modes, crystal.group, settings.dos_spacing, settings.dos_sigma)
+        arrays |= density_of_states(modes, group, settings.dos_spacing, settings.dos_sigma)
         arrays["temperatures"] = np.array(settings.temperatures)
         arrays["thermal_displacements"] = thermal_displacements(
-            modes, crystal.group, phonopy.primitive, settings.temperatures
+            modes, group, dynamics.primitive, settings.temperatures
         )
     if settings.band_structure:
-        arrays |= bands(phonopy, settings.band_spacing)
+        arrays |= bands(dynamics, settings.band_spacing)
     return result, arrays

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from phonopy import Phonopy
 from phonopy.gruneisen.core import GruneisenBase
 from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
+from phonopy.physical_units import get_physical_units
 
 from pet_flows.properties.phonon.modes import MeshModes
 
@@ -47,7 +47,7 @@ class ModeGruneisen:
 
 
 def mode_gruneisen(
-    smaller: Phonopy, middle: Phonopy, larger: Phonopy, modes: MeshModes
+    smaller: DynamicalMatrix, middle: DynamicalMatrix, larger: DynamicalMatrix, modes: MeshModes
 ) -> ModeGruneisen:
     """Grüneisen parameters from a central difference of dynamical matrices.
 
@@ -58,22 +58,14 @@ def mode_gruneisen(
     Parameters
     ----------
     smaller, middle, larger
-        The same crystal in the same supercell at V - dV, V and V + dV, with force constants.
+        Dynamical matrices of the same crystal in the same supercell at V - dV, V and V + dV.
     modes
         Mesh of the one in the middle.
     """
-    here, above, below = (_dynamical_matrix(p) for p in (middle, larger, smaller))
-    found = GruneisenBase(here, above, below, qpoints=modes.qpoints)
+    found = GruneisenBase(middle, larger, smaller, qpoints=modes.qpoints)
     squares = np.array(found.get_eigenvalues())
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.array(found.get_gruneisen())
     values[modes.acoustic] = 0.0
-    frequencies = np.sign(squares) * np.sqrt(np.abs(squares)) * middle.unit_conversion_factor
+    frequencies = np.sign(squares) * np.sqrt(np.abs(squares)) * get_physical_units().DefaultToTHz
     return ModeGruneisen(values, frequencies, modes.acoustic, modes.weights)
-
-
-def _dynamical_matrix(phonopy: Phonopy) -> DynamicalMatrix:
-    found = phonopy.dynamical_matrix
-    if found is None:
-        raise ValueError("phonopy has no force constants")
-    return found

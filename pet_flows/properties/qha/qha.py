@@ -156,7 +156,9 @@ def _displace(series: VolumeSeries, potential: Potential, settings: QHASettings)
             atoms = volume.relaxed.last.system.atoms
             crystal = strained(series.crystal, atoms, settings.displacement)
             matrix, positions = series.crystal.matrix, crystal.displaced()
-            systems = displaced_systems(potential, bound, crystal.supercell, matrix, positions)
+            systems = displaced_systems(
+                potential, bound, crystal.group, crystal.supercell, matrix, positions
+            )
         except (StructureError, *LIBRARY_ERRORS) as error:
             volume.error = no_phonons(error)
             continue
@@ -209,8 +211,8 @@ def _vibrate(
         return
     crystal = volume.displaced.crystal
     forces = np.array([r.forces for r in done])
-    crystal.phonopy.force_constants = fit(crystal, forces[1:], forces[0])
-    modes = mesh_modes(crystal.phonopy, crystal.group, series.mesh)
+    dynamics = crystal.dynamics(fit(crystal, forces[1:], forces[0]))
+    modes = mesh_modes(dynamics, crystal.group, series.mesh)
     # every mode must count at every volume: one left out would be a step in F(V)
     worst = modes.range[0]
     if worst < ZERO:
@@ -220,4 +222,4 @@ def _vibrate(
             "energy: leave this volume out, or relax the crystal first.",
         )
         return
-    volume.stable = Stable(volume.step, volume.relaxed, crystal.phonopy, modes, done[0].max_force)
+    volume.stable = Stable(volume.step, volume.relaxed, dynamics, modes, done[0].max_force)

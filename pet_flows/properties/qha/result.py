@@ -115,7 +115,7 @@ def _gruneisen(good: list[Stable]) -> ModeGruneisen | None:
     if not {-1, 0, 1} <= by_step.keys():
         return None
     smaller, middle, larger = (by_step[n] for n in (-1, 0, 1))
-    return mode_gruneisen(smaller.phonopy, middle.phonopy, larger.phonopy, middle.modes)
+    return mode_gruneisen(smaller.dynamics, middle.dynamics, larger.dynamics, middle.modes)
 
 
 def _result(

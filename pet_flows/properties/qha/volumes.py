@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from phonopy import Phonopy
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
 
 from pet_flows.engines.evaluation import System
 from pet_flows.errors import StructureError
@@ -33,8 +33,8 @@ class Stable:
 
     step: int
     relaxed: Descent[VolumeStep]
-    phonopy: Phonopy
-    """with force constants"""
+    dynamics: DynamicalMatrix
+    """of its force constants"""
     modes: MeshModes
     residual: float
     """eV/Å, largest force in the supercell without displacements"""

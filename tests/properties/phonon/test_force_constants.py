@@ -95,7 +95,7 @@ def test_sums_vanish_and_pairs_are_symmetric(name: str) -> None:
     found = fit(crystal, forces, np.zeros(forces.shape[1:]))
     largest = np.abs(found).max()
     assert np.abs(found.sum(1)).max() < 1e-11 * largest
-    whole = compact_fc_to_full_fc(crystal.phonopy.primitive, found)
+    whole = compact_fc_to_full_fc(crystal.cells[0], found)
     assert np.abs(whole - whole.transpose(1, 0, 3, 2)).max() < 1e-11 * largest
 
 
@@ -110,7 +110,7 @@ def test_too_few_displacements_are_refused() -> None:
 
 def test_elements_without_a_mass_in_phonopy_have_one() -> None:
     crystal = harmonic(bulk("PuO", "rocksalt", a=4.96), 0.01, 5.0, 100)
-    assert crystal.phonopy.primitive.masses == pytest.approx([244.06, 15.999], abs=0.01)
-    of_silicon = harmonic(bulk("Si"), 0.01, 5.0, 100).phonopy.primitive
+    assert crystal.cells[0].masses == pytest.approx([244.06, 15.999], abs=0.01)
+    of_silicon = harmonic(bulk("Si"), 0.01, 5.0, 100).cells[0]
     default = PhonopyAtoms(["Si"], cell=np.eye(3), scaled_positions=[[0, 0, 0]]).masses
     assert of_silicon.masses.tolist() == [default[0]] * 2

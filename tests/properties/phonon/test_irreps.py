@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from phonopy.structure.symmetry import Symmetry
 from scipy.spatial.transform import Rotation
 
+from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.phonon.declaration import PhononSettings
 from pet_flows.properties.phonon.irreps import label
 from pet_flows.properties.phonon.phonon import phonon
@@ -25,7 +25,8 @@ def names(emt: AsePotential, atoms: Atoms, q: tuple[float, ...]) -> list[str | N
     crystal = to_phonopy(outcome.blobs["phonon"])
     frequencies = crystal.run_qpoints([q]).frequencies[0]
     modes = [{"q": list(q), "frequency": float(f), "irrep": "?"} for f in frequencies]
-    label(crystal, Symmetry(crystal.primitive, 1e-5), modes)
+    assert crystal.dynamical_matrix is not None
+    label(crystal.dynamical_matrix, SpaceGroup.find(outcome.atoms), modes)
     return [mode["irrep"] for mode in modes]
 
 
