@@ -3,8 +3,8 @@
     git worktree add /tmp/before 030c526
     OMP_NUM_THREADS=1 python benchmarks/before.py /tmp/before [--turns 3] [--json before.json]
 
-Both trees run the cases ``200 relaxations`` and ``20 phonons`` of ``benchmarks/properties.py``, each
-in processes of its own, in turns, with the same weights and the same interpreter, on one thread.
+Both trees run the cases ``200 relaxations`` and ``20 phonons`` of ``benchmarks/properties.py``, in
+processes of their own, in turns, with the same weights and the same interpreter, on one thread.
 Seconds are CPU seconds of those processes, without imports and without what loads and warms up.
 The phonons of each tree are of what that tree has relaxed.
 
@@ -110,8 +110,9 @@ def ask(tree: Path, args: argparse.Namespace, model: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
         subprocess.run(
-            [sys.executable, "-P", __file__, str(tree), "--child", str(found), "--model", str(model),
-             "--crystals", str(args.crystals), "--phonons", str(args.phonons)],
+            [sys.executable, "-P", __file__, str(tree), "--child", str(found),
+             "--model", str(model), "--crystals", str(args.crystals),
+             "--phonons", str(args.phonons)],
             env=environment, cwd=folder, check=True,
         )  # fmt: skip
         answer: dict[str, Any] = json.loads(found.read_text())
@@ -142,13 +143,14 @@ def agreement(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     for k in (k for k, found in enumerate(same) if not found):
         lines.append(
             f"  crystal {k}: {apart[k]:.1e} eV/atom; steps before {theirs['steps'][k]}, now "
-            f"{ours['steps'][k]}; largest force then {theirs['max_force'][k]:.1e}, {ours['max_force'][k]:.1e}"
+            f"{ours['steps'][k]}; largest force in eV/Å before {theirs['max_force'][k]:.1e}, now "
+            f"{ours['max_force'][k]:.1e}"
         )
     off = [abs(a - b) for a, b in zip(ours["highest"], theirs["highest"], strict=True)]
     close = sum(d <= SAME_FREQUENCY for d in off)
     lines.append(
-        f"{close} of {len(off)} highest frequencies agree within {SAME_FREQUENCY:g} THz, all within "
-        f"{max(off):.1e} THz."
+        f"{close} of {len(off)} highest frequencies agree within {SAME_FREQUENCY:g} THz, all "
+        f"within {max(off):.1e} THz."
     )
     return "\n".join(lines)
 

@@ -149,7 +149,8 @@ def _agreed(
     """What moyopy says at both of two tolerances; None where these differ, or no angle is right.
 
     Where the whole group that it says at the higher one is exact, or far from that, it need not be
-    asked at the lower one. Some cells have a part of it alone, which may be exact although the rest is not.
+    asked at the lower one. Some cells have a part of it alone, which may be exact although the rest
+    is not.
     """
     cell, places = np.frombuffer(lattice).reshape(3, 3), np.frombuffer(fractional).reshape(-1, 3)
     kinds = np.frombuffer(numbers, dtype=np.int64)

@@ -52,7 +52,8 @@ def phonon_result(
     """
     own = in_primitive_cell(phonopy)
     constants, dynamics = own.force_constants, own.dynamical_matrix
-    assert constants is not None and dynamics is not None
+    assert constants is not None
+    assert dynamics is not None
     group = SpaceGroup.find(_atoms(own.primitive), _SYMPREC)
     result, arrays = analyse(dynamics, group, settings or PhononSettings())
     arrays |= charges(own.nac_params) | {
