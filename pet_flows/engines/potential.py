@@ -10,6 +10,7 @@ from ase import Atoms
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluator import Evaluator
+from pet_flows.engines.heap import keep_freed
 from pet_flows.engines.metatomic import MetatomicRaw
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.raw import RawModel
@@ -150,6 +151,7 @@ def _potential(resolved: ResolvedPotential, chunk_atoms: int | None) -> Potentia
 
 @lru_cache(maxsize=4)
 def _raw(resolved: ResolvedPotential) -> RawModel:
+    keep_freed()
     family = family_of(resolved.spec.model)
     if family is not None:
         return family[0].load(resolved, pick_device(resolved.spec.device))
