@@ -22,9 +22,13 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pet_flows.dft.importers.importing import import_references
 from pet_flows.dft.importers.kinds import kind_of
 from pet_flows.dft.importers.options import Options
+from pet_flows.dft.importers.phonon_result import phonon_result
 from pet_flows.errors import PetFlowsError
+from pet_flows.properties.phonon.declaration import PhononSettings
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
 from pet_flows.store.results import ResultStore
+from tests.properties.phonon.test_phonon_compare import lopsided
+from tests.symmetrization.systems import crystals
 
 PBE = Options(level={"functional": "PBE"}, material_id="mp-30")
 VASPRUN = Path(__file__).parent / "data" / "Si64_displaced.vasprun.xml.gz"
@@ -312,3 +316,15 @@ def test_forces_without_a_cell_of_theirs(store, tmp_path, copper):
 def test_a_folder_without_phonopy_says_so(store, tmp_path):
     with pytest.raises(PetFlowsError, match="holds nothing of phonopy at any depth"):
         import_references(store, str(tmp_path), "phonopy", PBE)
+
+
+def test_a_mesh_is_reduced_by_no_symmetry_that_is_not_exact():
+    """A perovskite but for 1e-5 Å, whose force constants are those of no symmetry."""
+    atoms = crystals()["perovskite"][0].copy()
+    atoms.rattle(1e-5, seed=1)
+    made = lopsided(atoms)
+    _, arrays = phonon_result(made, PhononSettings(mesh=(4, 4, 4)))
+    made.run_mesh([4, 4, 4], is_gamma_center=True, is_mesh_symmetry=False)
+    weights = arrays["mesh_weights"]
+    mean = weights @ arrays["mesh_frequencies"].mean(1) / weights.sum()
+    assert mean == pytest.approx(made.mesh.frequencies.mean(), rel=1e-6)

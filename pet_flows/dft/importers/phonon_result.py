@@ -15,6 +15,7 @@ from pet_flows.crystallography.primitive import find_primitive
 from pet_flows.errors import PetFlowsError
 from pet_flows.properties.phonon.declaration import PhononSettings
 from pet_flows.properties.phonon.masses import masses
+from pet_flows.properties.phonon.mesh import EXACT
 from pet_flows.properties.phonon.nonanalytical import nac_params
 from pet_flows.properties.phonon.result import analyse, charges
 
@@ -54,7 +55,8 @@ def phonon_result(
     constants, dynamics = own.force_constants, own.dynamical_matrix
     assert constants is not None
     assert dynamics is not None
-    group = SpaceGroup.find(_atoms(own.primitive), _SYMPREC)
+    # no wider: modes of the mesh are those of all its images only where force constants agree
+    group = SpaceGroup.find(_atoms(own.primitive), EXACT)
     result, arrays = analyse(dynamics, group, settings or PhononSettings())
     arrays |= charges(own.nac_params) | {
         "force_constants": np.array(constants),

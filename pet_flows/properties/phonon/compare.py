@@ -14,6 +14,7 @@ from pet_flows.crystallography.alignment import PrimitiveCell, align
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.errors import PetFlowsError, StructureError
 from pet_flows.properties.comparison import NotComparable, Side, Value, distance, number
+from pet_flows.properties.phonon.mesh import EXACT
 from pet_flows.properties.phonon.modes import mesh_modes
 from pet_flows.properties.phonon.phonopy_yaml import to_phonopy
 from pet_flows.properties.phonon.spectrum import Spectrum
@@ -178,7 +179,7 @@ def _on_own_mesh(phonopy: Phonopy, length: float) -> Spectrum:
     cell = phonopy.primitive
     atoms = Atoms(numbers=cell.numbers, positions=cell.positions, cell=cell.cell, pbc=True)
     assert phonopy.dynamical_matrix is not None
-    modes = mesh_modes(phonopy.dynamical_matrix, SpaceGroup.find(atoms), length)
+    modes = mesh_modes(phonopy.dynamical_matrix, SpaceGroup.find(atoms, EXACT), length)
     return Spectrum(modes.frequencies, modes.weights, modes.acoustic)
 
 

@@ -14,8 +14,8 @@ from phonopy.structure.symmetry import Symmetry
 
 from pet_flows.crystallography.group import SpaceGroup
 
-#: Å; of cells that have been made exact
-_EXACT = 1e-5
+#: Å; of cells that have been made exact, and of others what their force constants obey
+EXACT = 1e-5
 
 
 def run_mesh(
@@ -31,7 +31,7 @@ def run_mesh(
     dynamics
         Of force constants that obey the group.
     group
-        Of the primitive cell.
+        Of the primitive cell. Where that repeats itself, nothing is reduced by it.
     mesh
         Numbers of points along each axis, or a length in Å.
     eigenvectors
@@ -58,13 +58,15 @@ def _symmetry(
     Where a length gives numbers that break the symmetry phonopy takes a mesh of the conventional
     cell instead, which its ``Symmetry`` alone knows.
     """
+    if len(group.primitive.atoms) < len(dynamics.primitive):
+        return None  # its operations are those of another lattice
     cell = dynamics.primitive.cell
     rotations, translations = group.columns
     if np.ndim(mesh) == 0:
         numbers = length2mesh(float(mesh), cell, rotations=rotations)  # type: ignore[arg-type]
         moved = numbers[:, None] * rotations.transpose(0, 2, 1) / numbers
-        if np.abs(moved - np.rint(moved)).max() > _EXACT:
-            return Symmetry(dynamics.primitive, _EXACT)
+        if np.abs(moved - np.rint(moved)).max() > EXACT:
+            return Symmetry(dynamics.primitive, EXACT)
     operations = SimpleNamespace(
         rotations=rotations,
         translations=translations,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.calculators.emt import EMT
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
@@ -177,6 +178,34 @@ def test_cells_that_are_not_the_same_have_a_distance_but_no_modes_to_pair(ours: 
     # meshes of 4 and of 14 points along an axis, other supercells
     assert found["spectrum_w1"].difference < 0.15
     assert found["f_300K"].difference == pytest.approx(0, abs=0.2)
+
+
+def lopsided(atoms: Atoms) -> Phonopy:
+    """Force constants without symmetry, but those of pairs and of the sum rule."""
+    unit = PhonopyAtoms(numbers=atoms.numbers, cell=atoms.cell, positions=atoms.positions)
+    phonopy = Phonopy(unit, supercell_matrix=np.eye(3), primitive_matrix="P")
+    n = len(atoms)
+    root = np.random.default_rng(4).normal(size=(3 * n, 3 * n))
+    pairs = -(root @ root.T).reshape(n, 3, n, 3).swapaxes(1, 2)
+    pairs = (pairs + pairs.swapaxes(2, 3)) / 2
+    pairs[np.arange(n), np.arange(n)] -= pairs.sum(1)
+    phonopy.force_constants = pairs
+    return phonopy
+
+
+@pytest.mark.parametrize("off", [0.0, 2e-3])
+def test_a_mesh_is_reduced_by_no_symmetry_that_force_constants_lack(
+    ours: Outcome, off: float
+) -> None:
+    """A cell that repeats itself, and one that is symmetric but for 0.002 Å."""
+    atoms = bulk("Cu", cubic=True) if off == 0.0 else bulk("CuAu", "rocksalt", a=5.2)
+    atoms = atoms * (1, 1, 2)
+    atoms.rattle(off, seed=1)
+    theirs = lopsided(atoms)
+    found = values(side(ours), reference(theirs))
+    theirs.run_mesh(40.0, is_mesh_symmetry=False)
+    expected = theirs.mesh.frequencies.mean()
+    assert found["mean_frequency"].dft == pytest.approx(expected, rel=1e-6)
 
 
 def test_instability_is_one_tolerance_of_ours_and_leaves_out_thermal_numbers(
