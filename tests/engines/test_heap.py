@@ -18,7 +18,7 @@ def use():
     del tensors
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 use(), use()
-print(use())
+print(min(use() for _ in range(9)))  # a busy system takes pages of its own accord
 """
 
 
