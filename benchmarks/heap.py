@@ -10,7 +10,6 @@ and system, and page faults.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 
@@ -19,13 +18,16 @@ import numpy as np
 CHILD = """
 import resource, sys, torch
 from ase.build import bulk
+from pet_flows.engines import potential
 from pet_flows.engines.evaluation import System
-from pet_flows.engines.potential import get_potential
 from pet_flows.models.spec import PotentialSpec
 
 torch.set_num_threads(1)
-model = sys.argv[1]
-potential = get_potential(PotentialSpec(model=model, symmetrization="none", dtype="float64"))
+model, kind = sys.argv[1:]
+if kind != "ours":
+    potential.keep_freed = lambda: False
+spec = PotentialSpec(model=model, symmetrization="none", dtype="float64")
+potential = potential.get_potential(spec)
 systems = []
 for seed in range(8):
     atoms = bulk("Si", cubic=True) * ((3,) * 3 if model == "pet-mvl" else (2,) * 3)
@@ -42,12 +44,10 @@ print((after.ru_utime - before.ru_utime) / n, (after.ru_stime - before.ru_stime)
 """
 
 
-def measured(model: str, environment: dict[str, str]) -> list[float]:
+def measured(model: str, kind: str) -> list[float]:
     """CPU seconds of user and system and page faults for an atom."""
-    command = [sys.executable, "-c", CHILD, model]
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", CHILD, model, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()[-3:]]
 
 
@@ -55,15 +55,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="pet-mvl")
     args = parser.parse_args()
-    kinds: dict[str, dict[str, str]] = {
-        "ours": {},
-        # any setting of the user's leaves glibc as it is; this one is its own default
-        "glibc's own": {"MALLOC_ARENA_TEST_": "8"},
-    }
-    runs: dict[str, list[list[float]]] = {name: [] for name in kinds}
+    runs: dict[str, list[list[float]]] = {"ours": [], "glibc's own": []}
     for _ in range(3):
-        for name, environment in kinds.items():
-            runs[name].append(measured(args.model, environment))
+        for kind, own in runs.items():
+            own.append(measured(args.model, kind))
     print("| | user, ms/atom | system, ms/atom | page faults per atom |")
     print("|---|---:|---:|---:|")
     for name, own in runs.items():

@@ -52,7 +52,7 @@ def free_memory(device: torch.device) -> float:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return float(torch.cuda.mem_get_info(device)[0] + unused)
-    return min(_available(), _left_in_control_groups())
+    return min(_available(), left_in_control_groups())
 
 
 class Memory:
@@ -186,7 +186,7 @@ class _ControlGroup:
         return max(0.0, most - used)
 
 
-def _left_in_control_groups(process: Path = Path("/proc/self")) -> float:
+def left_in_control_groups(process: Path = Path("/proc/self")) -> float:
     """Bytes left of the limits of this process's groups; infinite without one."""
     return min((group.left() for group in _control_groups(process)), default=np.inf)
 

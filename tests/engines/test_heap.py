@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from pet_flows.engines import heap
 
 FAULTS = """
 import resource, torch
@@ -38,7 +41,29 @@ def test_what_tensors_leave_is_used_again_without_the_system():
     assert int(kept) < int(given_back) / 4
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone has these settings")
-def test_settings_of_the_user_stay():
-    said, _ = faults(True, {**os.environ, "MALLOC_TRIM_THRESHOLD_": "131072"})
-    assert said == "False"
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MALLOC_TRIM_THRESHOLD_", "131072", True),
+        ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072", True),
+        ("MALLOC_ARENA_MAX", "2", False),
+        ("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=2000", False),
+    ],
+)
+def test_thresholds_of_the_user_stay_and_other_settings_do_not_matter(
+    monkeypatch, name, value, said
+):
+    for each in [key for key in os.environ if key.startswith(("MALLOC_", "GLIBC_TUNABLES"))]:
+        monkeypatch.delenv(each)
+    assert not heap.is_set_by_user()
+    monkeypatch.setenv(name, value)
+    assert heap.is_set_by_user() is said
+    if said:
+        assert not heap.keep_freed.__wrapped__()  # whatever was found before
+
+
+def test_a_container_that_has_little_keeps_little(monkeypatch):
+    monkeypatch.setattr(heap, "left_in_control_groups", lambda: 1.6e9)
+    assert heap.kept_at_most() <= 1e8
+    monkeypatch.setattr(heap, "left_in_control_groups", lambda: np.inf)
+    assert 1e8 < heap.kept_at_most() <= heap.MOST

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pet_flows.engines.memory import _left_in_control_groups
+from pet_flows.engines.memory import left_in_control_groups
 
 STAT = "anon 2000\nfile 6900\ninactive_file 4000\nactive_file 2500\n"
 #: version 1 counts the groups below apart
@@ -53,15 +53,15 @@ def tree(tmp_path: Path) -> Path:
 def test_the_limit_of_a_group_around_it_holds(tmp_path: Path, tree: Path, limited: str) -> None:
     mount = f"/ {tree} rw,nosuid shared:4 - cgroup2 cgroup2 rw"
     mine = process(tmp_path, "0::/slurm/job_7/step_0\n", [mount])
-    assert _left_in_control_groups(mine) == np.inf
+    assert left_in_control_groups(mine) == np.inf
     group(tree / limited, 10000)  # what is read again each time is what the files say
-    assert _left_in_control_groups(mine) == 10000 - (9000 - 6500)
+    assert left_in_control_groups(mine) == 10000 - (9000 - 6500)
     group(tree / limited, 10000, used=9500)
-    assert _left_in_control_groups(mine) == 7000
+    assert left_in_control_groups(mine) == 7000
     group(tree / limited, 10000, high=8000)
-    assert _left_in_control_groups(mine) == 5500
+    assert left_in_control_groups(mine) == 5500
     group(tree / limited, 1000)
-    assert _left_in_control_groups(mine) == 0
+    assert left_in_control_groups(mine) == 0
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path, root: str, p
     top = tmp_path / "cgroup"
     group(top, 10000)
     mine = process(tmp_path, f"0::{path}\n", [f"{root} {top} ro - cgroup2 cgroup rw"])
-    assert _left_in_control_groups(mine) == 7500
+    assert left_in_control_groups(mine) == 7500
 
 
 def test_the_memory_controller_of_version_1(tmp_path: Path) -> None:
@@ -84,18 +84,18 @@ def test_the_memory_controller_of_version_1(tmp_path: Path) -> None:
         f"/ {tmp_path / 'cpu'} rw - cgroup cgroup rw,cpu,cpuacct",
         f"/ {top} rw - cgroup cgroup rw,memory,hugetlb",
     ]
-    assert _left_in_control_groups(process(tmp_path, rows, mounts)) == 7500
+    assert left_in_control_groups(process(tmp_path, rows, mounts)) == 7500
 
 
 def test_no_groups_no_limit(tmp_path: Path) -> None:
-    assert _left_in_control_groups(tmp_path / "nowhere") == np.inf
+    assert left_in_control_groups(tmp_path / "nowhere") == np.inf
     half = process(tmp_path, "0::/a\n", [f"/ {tmp_path} rw - cgroup2 cgroup2 rw"])
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "memory.max").write_text("1000\n")  # and nothing that says what is used
-    assert _left_in_control_groups(half) == np.inf
+    assert left_in_control_groups(half) == np.inf
 
 
 def test_this_process_has_groups_where_linux_has_them() -> None:
-    left = _left_in_control_groups()
+    left = left_in_control_groups()
     assert left > 0
     assert os.path.exists("/proc/self/cgroup") or left == np.inf
