@@ -112,6 +112,20 @@ class SpaceGroup:
             shifts=self.shifts[which],
         )
 
+    def in_cell(self, primitive: Primitive, fractional: np.ndarray) -> SpaceGroup:
+        """The same of another cell of the crystal, exactly symmetric.
+
+        Parameters
+        ----------
+        primitive
+            How that cell is built from this primitive cell, its sites in the same order, whatever
+            lattice vectors are between theirs and these.
+        fractional
+            ``(N, 3)``, positions of its atoms in the primitive basis.
+        """
+        shifts = _shifts(fractional[primitive.atoms], self.rotations, self.permutations)
+        return replace(self, primitive=primitive, fractional=fractional, shifts=shifts)
+
     def orbits(self) -> np.ndarray:
         """``(k,)`` int, one atom of the primitive cell for each set that operations exchange."""
         return np.unique(self.permutations.min(0))

@@ -7,6 +7,7 @@ import pytest
 from ase.build import make_supercell, molecule
 
 from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.primitive import Primitive
 from pet_flows.errors import StructureError
 from tests.symmetrization import checks
 from tests.symmetrization.systems import crystals, evaluate, orthogonal, turned
@@ -153,3 +154,22 @@ def test_a_subgroup_keeps_less():
     q = less.operations(crystals()["fcc"][0].cell.array)[1]
     mean = less.symmetrize_stress(stress, crystals()["fcc"][0].cell.array)
     np.testing.assert_allclose(mean, (stress + q.T @ stress @ q) / 2, atol=1e-12)
+
+
+def test_a_group_in_another_cell_projects_onto_that_cell():
+    """The atoms of the supercell are other images of those of the primitive cell."""
+    rng = np.random.default_rng(0)
+    primitive = crystals()["quartz"][0].copy()
+    group = SpaceGroup.find(primitive, 1e-5)
+    larger = primitive * (2, 1, 1)
+    larger.positions += rng.integers(-3, 4, (len(larger), 3)) @ larger.cell.array
+    n = len(primitive)
+    cut = Primitive(np.arange(n), np.diag([0.5, 1, 1]), np.tile(np.arange(n), 2))
+    own = larger.positions @ np.linalg.inv(primitive.cell.array)
+    found = group.in_cell(cut, own)
+    assert found.project_positions(larger.positions, larger.cell.array) == pytest.approx(
+        larger.positions, abs=1e-10
+    )
+    moved = larger.positions + rng.normal(scale=0.05, size=larger.positions.shape)
+    larger.positions = found.project_positions(moved, larger.cell.array)
+    assert len(SpaceGroup.find(larger, 1e-5)) == len(group)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -130,7 +129,8 @@ def _repeated(group: SpaceGroup, supercell: Atoms, matrix: np.ndarray) -> SpaceG
     copies = len(supercell) // n
     primitive = Primitive(np.arange(n) * copies, basis, np.repeat(np.arange(n), copies))
     fractional = supercell.positions @ np.linalg.inv(basis @ supercell.cell.array)
-    return replace(group, primitive=primitive, fractional=fractional)
+    # phonopy has wrapped what was outside the cell
+    return group.in_cell(primitive, fractional)
 
 
 def primitive_of(atoms: Atoms) -> Atoms:
