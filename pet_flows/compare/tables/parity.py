@@ -81,12 +81,14 @@ def _draw(axes: Axes, rows: Sequence[Row], name: str, labelled: int) -> None:
             axes.scatter(reference, value, s=26, label=label, **style)
     for row, comparison in worst(rows, name, labelled):
         above = comparison.value > comparison.reference
+        # away from the diagonal, but not over the axis
+        leftwards = above and comparison.reference > limits[0] + 0.3 * (limits[1] - limits[0])
         axes.annotate(
             str(row.crystal),
             (comparison.reference, comparison.value),
-            xytext=(-4, 4) if above else (4, -10),
+            xytext=(-4 if leftwards else 4, 4 if above else -10),
             textcoords="offset points",
-            ha="right" if above else "left",
+            ha="right" if leftwards else "left",
             fontsize=8,
         )
     axes.set(xlim=limits, ylim=limits, aspect="equal")
