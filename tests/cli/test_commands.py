@@ -1,6 +1,7 @@
 """Single commands as a new user meets them: what they print, what they refuse, how they end."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 
+import pet_flows
 from pet_flows.cli import COMMANDS, main
 from pet_flows.cli.screen import MOST_FAILURES
 
@@ -71,8 +73,13 @@ def test_a_model_card_is_readable(capsys, monkeypatch):
     lines = [line.split() for line in out.splitlines()]
     assert ["elements", "n", "energy", "meV/atom", "forces", "eV/Å", "stress", "GPa"] in lines
     rows = {words[0]: words[1:] for words in lines[-16:]}
-    assert rows["all"] == ["539", "1.8", "0.046", "0.07"]
-    assert rows["Cu"] == ["21", "1.0", "0.018"]  # its stresses are not in the validation set
+    card = Path(pet_flows.__file__).parent / "models" / "data" / "pet-mvl.json"
+    errors = json.loads(card.read_text())["validation"]
+    energy, force = "energy_mae_meV_per_atom", "forces_mae_eV_per_A"
+    both = {name: [f"{errors[name][energy]:.1f}", f"{errors[name][force]:.3f}"]
+            for name in ("all", "Cu")}  # fmt: skip
+    assert rows["all"] == ["539", *both["all"], f"{errors['all']['stress_mae_GPa']:.2f}"]
+    assert rows["Cu"] == ["21", *both["Cu"]]  # its stresses are not in the validation set
     assert ["licence", "BSD-3-Clause"] in lines
     assert "{" not in out
 
