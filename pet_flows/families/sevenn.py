@@ -94,11 +94,15 @@ class AtomicEnergies:
     """
 
     def __init__(self, model: Any, mode: int | None = None):
+        from pet_flows.families.sevenn_convolution import with_channels_last
+
         model.set_is_batch_data(True)
         self._modules = {
             name: module.eval() for name, module in model._modules.items() if name not in _SUMS
         }
-        self._types = model.z_to_onehot_tensor.to(next(model.parameters()).device)
+        first = next(model.parameters())
+        with_channels_last(self._modules, first.dtype)
+        self._types = model.z_to_onehot_tensor.to(first.device)
         self._mode = mode
 
     def __call__(self, edges: Edges) -> torch.Tensor:

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.spatial.transform import Rotation
 
 from pet_flows.compare.potential import level_of
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import get_potential
 from pet_flows.errors import PetFlowsError
+from pet_flows.families.sevenn_convolution import Convolution, with_channels_last
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from tests.families.atoms import salt, silicon, values, water
@@ -59,6 +62,52 @@ def test_batches_give_what_single_structures_give():
         assert one.energy == pytest.approx(alone.energy, abs=1e-10)
         np.testing.assert_allclose(one.forces, alone.forces, atol=1e-10)
         np.testing.assert_allclose(one.stress, alone.stress, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "variant"), [("7net-0", None), ("7net-l3i5", None), ("7net-mf-0", "PBE")]
+)
+def test_it_is_invariant_to_round_off(model, variant):
+    """With e3nn's float32 coefficients water's energy changed by 1e-9 eV, its forces by 1e-8."""
+    spec = PotentialSpec(model=f"sevenn:{model}", variant=variant, symmetrization="none")
+    calculator = SymmetrizedCalculator(spec)
+    rotation = Rotation.random(random_state=1).as_matrix()
+    plain, turned = water(), water()
+    turned.positions = plain.positions @ rotation
+    energies, forces = values(plain, calculator)[:2], values(turned, calculator)[:2]
+    np.testing.assert_allclose(forces[0], energies[0], atol=1e-12)
+    np.testing.assert_allclose(forces[1], energies[1] @ rotation, atol=1e-12)
+
+
+def test_convolutions_are_those_of_sevennet():
+    """But for the precision of e3nn's coefficients; a kind that is not known stays as it is."""
+    from sevenn.util import load_checkpoint
+
+    own = load_checkpoint("7net-0").build_model().double()._modules["1_convolution"]
+    modules = {"convolution": own, "other": torch.nn.Identity()}
+    with_channels_last(modules, torch.float64)
+    assert type(modules["convolution"]) is Convolution
+    assert type(modules["other"]) is torch.nn.Identity
+    generator = torch.Generator().manual_seed(0)
+
+    def data():
+        generator.manual_seed(0)
+        numbers = {own.key_x: (5, 480), own.key_filter: (40, 9), own.key_weight_input: (40, 8)}
+        drawn = {
+            key: torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+            for key, shape in numbers.items()
+        }
+        drawn[own.key_edge_idx] = torch.randint(0, 5, (2, 40), generator=generator)
+        return drawn
+
+    found = []
+    for module in (own, modules["convolution"]):
+        given = data()
+        sums = module(dict(given))[own.key_x]
+        inputs = [tensor for tensor in given.values() if tensor.requires_grad]
+        found.append([sums, *torch.autograd.grad(sums.sin().sum(), inputs)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_energies_by_atom_serve_ecse():
