@@ -76,12 +76,14 @@ class Convolution(torch.nn.Module):
             last = block.unflatten(1, (channels, width)).transpose(1, 2).flatten(1)
             sent = last.index_select(0, of).unflatten(1, (width, channels))
             coupling = coupling.unflatten(1, (rows, width))
-            messages = coupling * sent if width == 1 else torch.bmm(coupling, sent)
-            parts = messages.split([components for _, components, _ in paths], dim=1)
+            joint = coupling if width == 1 else torch.bmm(coupling, sent)
+            parts = joint.split([components for _, components, _ in paths], dim=1)
             for (number, components, place), part in zip(paths, parts, strict=True):
-                weighted = (part * weights[number].unsqueeze(1)).flatten(1)
-                onto = weighted.new_zeros(len(features), weighted.shape[1])
-                onto = onto.index_add(0, to, weighted).unflatten(1, (components, channels))
+                weight = weights[number].unsqueeze(1)
+                # scalars are weighted before they get components
+                message = torch.bmm(part, sent * weight) if width == 1 else part * weight
+                onto = message.new_zeros(len(features), components * channels)
+                onto = onto.index_add(0, to, message.flatten(1)).unflatten(1, (-1, channels))
                 sums[place] = onto.transpose(1, 2).flatten(1)
         ordered = torch.cat([sums[place] for place in sorted(sums)], dim=1)
         data[self._keys[0]] = ordered / self._denominator
