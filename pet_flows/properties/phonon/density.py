@@ -24,7 +24,7 @@ def density_of_states(
     Parameters
     ----------
     modes
-        With eigenvectors, on a mesh reduced by symmetry.
+        With eigenvectors, on a mesh reduced by symmetry, and with tetrahedra where those are used.
     group
         Of the primitive cell.
     spacing
@@ -140,6 +140,8 @@ def _gaussians(modes: MeshModes, parts: np.ndarray, points: np.ndarray, sigma: f
 
 def _tetrahedra(modes: MeshModes, parts: np.ndarray, points: np.ndarray) -> np.ndarray:
     mesh = modes.phonopy_mesh
+    if mesh is None:
+        raise ValueError("these modes were computed without tetrahedra")
     found = TetrahedronDOSAccumulator(
         modes.frequencies,
         mesh.bz_grid,

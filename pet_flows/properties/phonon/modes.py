@@ -15,7 +15,7 @@ from phonopy.phonon.qpoints import QpointsPhonon
 from phonopy.physical_units import get_physical_units
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.properties.phonon.mesh import run_mesh
+from pet_flows.properties.phonon.mesh import reduced_mesh
 
 #: THz; the acoustic modes at Γ are zero by the sum rule, others below this are left out of the
 #: thermal properties with the imaginary ones
@@ -47,7 +47,7 @@ class MeshModes:
     eigenvectors
         ``(q, 3n, 3n)`` complex, a mode in each column, if they were asked for.
     phonopy_mesh
-        phonopy's own object.
+        phonopy's own object, if tetrahedra were asked for.
     """
 
     mesh: np.ndarray
@@ -56,7 +56,7 @@ class MeshModes:
     frequencies: np.ndarray
     acoustic: np.ndarray
     eigenvectors: np.ndarray | None
-    phonopy_mesh: Mesh
+    phonopy_mesh: Mesh | None
 
     @property
     def range(self) -> tuple[float, float]:
@@ -123,6 +123,7 @@ def mesh_modes(
     mesh: tuple[int, int, int] | float,
     *,
     eigenvectors: bool = False,
+    tetrahedra: bool = False,
 ) -> MeshModes:
     """Phonons on a mesh, given as numbers or as a length in Å.
 
@@ -134,21 +135,24 @@ def mesh_modes(
         Of the primitive cell; the mesh is reduced by it.
     eigenvectors
         Keep them, for projections.
+    tetrahedra
+        Keep phonopy's mesh, which knows its tetrahedra.
     """
-    modes = run_mesh(dynamics, group, mesh, eigenvectors)
-    frequencies = np.array(modes.frequencies)
+    points = reduced_mesh(dynamics, group, mesh, tetrahedra)
+    found = QpointsPhonon(points.qpoints, dynamics, with_eigenvectors=eigenvectors)
+    frequencies = np.array(found.frequencies)
     acoustic = np.zeros(frequencies.shape, dtype=bool)
-    gamma = np.argwhere((np.abs(modes.qpoints) < 1e-9).all(1))
+    gamma = np.argwhere((np.abs(points.qpoints) < 1e-9).all(1))
     for (q,) in gamma:
         acoustic[q, np.argsort(np.abs(frequencies[q]), kind="stable")[:3]] = True
     return MeshModes(
-        mesh=np.array(modes.mesh_numbers),
-        qpoints=np.array(modes.qpoints),
-        weights=np.array(modes.weights),
+        mesh=points.numbers,
+        qpoints=points.qpoints,
+        weights=points.weights,
         frequencies=frequencies,
         acoustic=acoustic,
-        eigenvectors=modes.eigenvectors,
-        phonopy_mesh=modes,
+        eigenvectors=found.eigenvectors,
+        phonopy_mesh=points.phonopy,
     )
 
 

@@ -70,8 +70,9 @@ def analyse(
         As :func:`.phonon.phonon` yields them, but for what belongs to the displacements.
     """
     modes = mesh_modes(
-        dynamics, group, settings.mesh or settings.mesh_length, eigenvectors=settings.dos
-    )
+        dynamics, group, settings.mesh or settings.mesh_length,
+        eigenvectors=settings.dos, tetrahedra=settings.dos and settings.dos_sigma is None,
+    )  # fmt: skip
     lowest, highest = modes.range
     imaginary = modes.imaginary(settings.tolerance)
     label(dynamics, group, imaginary)
