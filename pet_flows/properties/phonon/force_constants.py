@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import Primitive, get_primitive, get_primitive_matrix, get_supercell
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.crystallography.standard import standard_cell
+from pet_flows.crystallography.standard import StandardCell, standard_cell
 from pet_flows.errors import StructureError
 from pet_flows.properties.phonon.displacements import displacements
 from pet_flows.properties.phonon.least_squares import solve
@@ -41,6 +41,8 @@ class Harmonic:
         Å, shortest lattice vector of the supercell.
     group
         Of the primitive cell.
+    standard
+        Its conventional cell.
     moved
         ``(d,)`` int, displaced atoms of the supercell.
     vectors
@@ -54,6 +56,7 @@ class Harmonic:
     matrix: np.ndarray
     shortest: float
     group: SpaceGroup
+    standard: StandardCell
     moved: np.ndarray
     vectors: np.ndarray
     cells: tuple[Primitive, PhonopyAtoms]
@@ -87,7 +90,7 @@ def harmonic(primitive: Atoms, displacement: float, min_length: float, max_atoms
     max_atoms
         Of the supercell.
     """
-    primitive, conventional = _standard(primitive)
+    primitive, standard = _standard(primitive)
     group = SpaceGroup.find(primitive, _EXACT)
     if len(group.primitive.atoms) < len(primitive):
         raise StructureError(
@@ -97,9 +100,10 @@ def harmonic(primitive: Atoms, displacement: float, min_length: float, max_atoms
         )
     cell = primitive.cell.array
     matrix, shortest = supercell_matrix(
-        cell, group.rotations, conventional, min_length, max(1, max_atoms // len(primitive))
-    )
-    return _displaced(primitive, matrix, shortest, group, displacement)
+        cell, group.rotations, np.rint(standard.basis).astype(int), min_length,
+        max(1, max_atoms // len(primitive)),
+    )  # fmt: skip
+    return _displaced(primitive, matrix, shortest, group, standard, displacement)
 
 
 def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmonic:
@@ -117,7 +121,9 @@ def strained(crystal: Harmonic, primitive: Atoms, displacement: float) -> Harmon
     """
     supercell = crystal.matrix @ primitive.cell.array
     shortest = float(np.linalg.norm(minkowski_reduce(supercell)[0], axis=1).min())
-    return _displaced(primitive, crystal.matrix, shortest, crystal.group, displacement)
+    return _displaced(
+        primitive, crystal.matrix, shortest, crystal.group, crystal.standard, displacement
+    )
 
 
 def _displaced(
@@ -125,6 +131,7 @@ def _displaced(
     matrix: np.ndarray,
     shortest: float,
     group: SpaceGroup,
+    standard: StandardCell,
     displacement: float,
 ) -> Harmonic:
     """Supercell and displacements of a crystal whose symmetry is known."""
@@ -142,6 +149,7 @@ def _displaced(
         matrix=matrix,
         shortest=shortest,
         group=group,
+        standard=standard,
         moved=np.array([copies[atom] for atom, _ in wanted]),
         vectors=np.array([vector for _, vector in wanted]),
         cells=(cut, repeated),
@@ -158,11 +166,11 @@ def phonopy_atoms(atoms: Atoms) -> PhonopyAtoms:
     )
 
 
-def _standard(primitive: Atoms) -> tuple[Atoms, np.ndarray]:
+def _standard(primitive: Atoms) -> tuple[Atoms, StandardCell]:
     """The primitive cell in the usual basis of its centring, right-handed, not rotated or shifted.
 
-    Meshes and supercells are then the same from whatever cell one starts. With it ``(3, 3)`` int,
-    rows: the conventional cell in terms of it.
+    Meshes and supercells are then the same from whatever cell one starts. With it the conventional
+    cell in terms of it, whose basis is of whole numbers.
     """
     cell, scaled = primitive.cell.array, primitive.get_scaled_positions(wrap=False)
     found = standard_cell(cell, scaled, primitive.numbers, _EXACT)
@@ -170,15 +178,15 @@ def _standard(primitive: Atoms) -> tuple[Atoms, np.ndarray]:
         raise StructureError(
             "no_symmetry", "No symmetry is found in this cell: check whether atoms overlap."
         )
-    conventional = np.rint(found.basis).astype(int)
+    conventional = np.rint(found.basis)
     centring: Any = found.international[0]
     basis = np.rint(np.asarray(get_primitive_matrix(centring)).T @ conventional)
     if abs(abs(np.linalg.det(basis)) - 1.0) > 1e-6:
-        return primitive, conventional
+        return primitive, replace(found, basis=conventional)
     basis *= np.sign(np.linalg.det(basis @ cell))
     standard = primitive.copy()
     standard.set_cell(basis @ cell)
-    return standard, np.rint(conventional @ np.linalg.inv(basis)).astype(int)
+    return standard, replace(found, basis=np.rint(conventional @ np.linalg.inv(basis)))
 
 
 def fit(crystal: Harmonic, forces: np.ndarray, residual: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from phonopy.phonon.irreps import IrRepLabels
 from phonopy.phonon.symmetry_adapted_modes import SymmetryAdaptedModes
 
 from pet_flows.crystallography.group import SpaceGroup
-from pet_flows.crystallography.standard import point_group, standard_cell
+from pet_flows.crystallography.standard import StandardCell, point_group, standard_cell
 
 #: THz; modes of a mesh belong to the symmetry-adapted mode nearer than this
 _SAME_FREQUENCY = 1e-3
@@ -21,7 +21,12 @@ _SAME_Q = 1e-4
 _EXACT = 1e-5
 
 
-def label(dynamics: DynamicalMatrix, group: SpaceGroup, modes: list[dict[str, Any]]) -> None:
+def label(
+    dynamics: DynamicalMatrix,
+    group: SpaceGroup,
+    modes: list[dict[str, Any]],
+    standard: StandardCell | None = None,
+) -> None:
     """Fill in the ``irrep`` of modes, each with ``q`` and ``frequency`` (THz).
 
     The names are Mulliken's: at Γ of the crystal's point group, elsewhere of the little co-group,
@@ -38,13 +43,15 @@ def label(dynamics: DynamicalMatrix, group: SpaceGroup, modes: list[dict[str, An
         Of its primitive cell.
     modes
         As :meth:`.modes.MeshModes.imaginary` lists them; changed in place.
+    standard
+        The conventional cell in terms of the primitive one, sought where it is not given.
     """
     known: dict[tuple[float, ...], list[tuple[float, str | None]]] = {}
     for mode in modes:
         q = tuple(mode["q"])
         if q not in known:
             try:
-                known[q] = _labels(dynamics, group, np.array(q))
+                known[q] = _labels(dynamics, group, np.array(q), standard)
             except (AssertionError, ArithmeticError, LookupError, RuntimeError, ValueError):
                 known[q] = []  # not in the tables; a missing name must not cost the result
         close = [name for f, name in known[q] if abs(f - mode["frequency"]) < _SAME_FREQUENCY]
@@ -53,7 +60,7 @@ def label(dynamics: DynamicalMatrix, group: SpaceGroup, modes: list[dict[str, An
 
 
 def _labels(
-    dynamics: DynamicalMatrix, group: SpaceGroup, q: np.ndarray
+    dynamics: DynamicalMatrix, group: SpaceGroup, q: np.ndarray, standard: StandardCell | None
 ) -> list[tuple[float, str | None]]:
     """Frequency (THz) and name of each set of degenerate modes at q."""
     modes = SymmetryAdaptedModes(dynamics, q, _little_group(group, q))
@@ -64,8 +71,9 @@ def _labels(
         return []
     characters = modes.characters * np.exp(2j * np.pi * translations @ q)
     if np.abs(q).max() < 1e-9:
-        cell = dynamics.primitive
-        standard = standard_cell(cell.cell, cell.scaled_positions, cell.numbers, _EXACT)
+        if standard is None:
+            cell = dynamics.primitive
+            standard = standard_cell(cell.cell, cell.scaled_positions, cell.numbers, _EXACT)
         if standard is None:
             return []
         symbol, basis = point_group(rotations.transpose(0, 2, 1))[0], standard.basis

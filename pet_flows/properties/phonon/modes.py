@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import seekpath
 from ase.units import _e, _hplanck
 from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, DynamicalMatrixNAC
 from phonopy.phonon.mesh import Mesh
@@ -15,7 +13,9 @@ from phonopy.phonon.qpoints import QpointsPhonon
 from phonopy.physical_units import get_physical_units
 
 from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.standard import StandardCell
 from pet_flows.properties.phonon.mesh import reduced_mesh
+from pet_flows.properties.phonon.path import band_path
 
 #: THz; the acoustic modes at Γ are zero by the sum rule, others below this are left out of the
 #: thermal properties with the imaginary ones
@@ -163,7 +163,9 @@ def frequencies_at(
     return np.array(QpointsPhonon(qpoints, dynamics, nac_q_direction=direction).frequencies)
 
 
-def bands(dynamics: DynamicalMatrix, spacing: float) -> dict[str, np.ndarray]:
+def bands(
+    dynamics: DynamicalMatrix, spacing: float, standard: StandardCell
+) -> dict[str, np.ndarray]:
     """Band structure along seekpath's path, in the setting of the primitive cell given.
 
     Parameters
@@ -172,6 +174,8 @@ def bands(dynamics: DynamicalMatrix, spacing: float) -> dict[str, np.ndarray]:
         phonopy's dynamical matrix.
     spacing
         1/Å, distance of neighbouring q-points (with 2π).
+    standard
+        The conventional cell in terms of the primitive one.
 
     Returns
     -------
@@ -180,22 +184,17 @@ def bands(dynamics: DynamicalMatrix, spacing: float) -> dict[str, np.ndarray]:
         ``band_segments (s, 2)`` first and last index of each straight line, ``band_labels
         (s, 2)`` the names of its ends.
     """
-    cell = dynamics.primitive
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of cells between two of its cases: either path will do
-        path = seekpath.get_path_orig_cell((cell.cell, cell.scaled_positions, cell.numbers))
-    reciprocal = 2 * np.pi * np.linalg.inv(cell.cell).T
+    reciprocal = 2 * np.pi * np.linalg.inv(dynamics.primitive.cell).T
     qpoints, distances, segments, labels = [], [], [], []
     travelled, count = 0.0, 0
-    for start, end in path["path"]:
-        a, b = np.array(path["point_coords"][start]), np.array(path["point_coords"][end])
+    for names, a, b in band_path(dynamics.primitive, standard):
         length = float(np.linalg.norm((b - a) @ reciprocal))
         n = max(2, round(length / spacing) + 1)
         steps = np.linspace(0.0, 1.0, n)
         qpoints.append(a + steps[:, None] * (b - a))
         distances.append(travelled + steps * length)
         segments.append((count, count + n - 1))
-        labels.append((start, end))
+        labels.append(names)
         travelled, count = travelled + length, count + n
     every = np.concatenate(qpoints)
     frequencies = frequencies_at(dynamics, every)

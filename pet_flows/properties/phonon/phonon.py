@@ -206,7 +206,7 @@ def _outcome(displaced: _Displaced, results: list[Evaluation], settings: PhononS
     forces = np.array([r.forces for r in results])
     constants = fit(crystal, forces[1:], forces[0])
     dynamics = crystal.dynamics(constants, displaced.charges)
-    result, arrays = analyse(dynamics, crystal.group, settings)
+    result, arrays = analyse(dynamics, crystal.group, settings, crystal.standard)
     arrays |= measured(crystal, constants, forces) | charges(displaced.charges)
     residual = results[0].max_force
     return displaced.primitive.outcome(

@@ -8,10 +8,13 @@ import numpy as np
 from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, DynamicalMatrixNAC, NacParams
 
 from pet_flows.crystallography.group import SpaceGroup
+from pet_flows.crystallography.standard import StandardCell, standard_cell
+from pet_flows.errors import StructureError
 from pet_flows.properties.phonon.declaration import PhononSettings
 from pet_flows.properties.phonon.density import density_of_states, thermal_displacements
 from pet_flows.properties.phonon.force_constants import Harmonic
 from pet_flows.properties.phonon.irreps import label
+from pet_flows.properties.phonon.mesh import EXACT
 from pet_flows.properties.phonon.modes import bands, mesh_modes
 
 
@@ -51,7 +54,10 @@ def charges(nac: NacParams | None) -> dict[str, np.ndarray]:
 
 
 def analyse(
-    dynamics: DynamicalMatrix, group: SpaceGroup, settings: PhononSettings
+    dynamics: DynamicalMatrix,
+    group: SpaceGroup,
+    settings: PhononSettings,
+    standard: StandardCell | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Modes, stability and thermal properties of a crystal whose force constants are known.
 
@@ -63,6 +69,8 @@ def analyse(
         Of the primitive cell, which force constants and charges obey.
     settings
         Mesh, temperatures, tolerance, what is asked for.
+    standard
+        The conventional cell in terms of the primitive one, sought where it is not given.
 
     Returns
     -------
@@ -75,7 +83,8 @@ def analyse(
     )  # fmt: skip
     lowest, highest = modes.range
     imaginary = modes.imaginary(settings.tolerance)
-    label(dynamics, group, imaginary)
+    standard = standard or _standard(dynamics)
+    label(dynamics, group, imaginary, standard)
     result = {
         "min_frequency": lowest,
         "max_frequency": highest,
@@ -99,5 +108,15 @@ def analyse(
             modes, group, dynamics.primitive, settings.temperatures
         )
     if settings.band_structure:
-        arrays |= bands(dynamics, settings.band_spacing)
+        arrays |= bands(dynamics, settings.band_spacing, standard)
     return result, arrays
+
+
+def _standard(dynamics: DynamicalMatrix) -> StandardCell:
+    cell = dynamics.primitive
+    found = standard_cell(cell.cell, cell.scaled_positions, cell.numbers, EXACT)
+    if found is None:
+        raise StructureError(
+            "no_symmetry", "No symmetry is found in this cell: check whether atoms overlap."
+        )
+    return found
