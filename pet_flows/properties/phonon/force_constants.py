@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, NacParams, get_dynamical_matrix
 from phonopy.structure.atoms import PhonopyAtoms
-from phonopy.structure.cells import Primitive, get_primitive, get_primitive_matrix, get_supercell
+from phonopy.structure.cells import Primitive, get_primitive_matrix, get_supercell
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.standard import StandardCell, standard_cell
@@ -18,7 +18,7 @@ from pet_flows.errors import StructureError
 from pet_flows.properties.phonon.displacements import displacements
 from pet_flows.properties.phonon.least_squares import solve
 from pet_flows.properties.phonon.masses import masses
-from pet_flows.properties.phonon.pairs import Pairs
+from pet_flows.properties.phonon.pairs import Pairs, Places
 from pet_flows.properties.phonon.supercells import supercell_matrix
 
 #: Å; the crystal has been made exact before
@@ -138,7 +138,7 @@ def _displaced(
     wanted = displacements(group, primitive.cell.array, displacement)
     # not by Phonopy, which would look for the symmetry of both
     repeated = get_supercell(phonopy_atoms(primitive), matrix.T)
-    cut = get_primitive(repeated, np.linalg.inv(matrix.T))
+    cut = _Cut(repeated, np.linalg.inv(matrix.T))
     copies = cut.p2s_map
     supercell = Atoms(
         numbers=repeated.numbers, positions=repeated.positions, cell=repeated.cell, pbc=True
@@ -154,6 +154,23 @@ def _displaced(
         vectors=np.array([vector for _, vector in wanted]),
         cells=(cut, repeated),
     )
+
+
+class _Cut(Primitive):
+    """phonopy's primitive cell of a supercell in which the copies of each atom stand together.
+
+    phonopy looks for the atom that each translation takes each atom to among all positions, which
+    takes longer than all the rest.
+    """
+
+    def _get_atomic_permutations(self, supercell: PhonopyAtoms) -> np.ndarray:
+        matrix = np.rint(np.linalg.inv(self.primitive_matrix).T).astype(int)
+        fractional = supercell.scaled_positions @ matrix
+        cells = np.rint(fractional - fractional[self.s2p_map]).astype(int)
+        copies = len(cells) // len(self.p2s_map)
+        together = cells.reshape(-1, copies, 3)
+        atoms = np.repeat(np.arange(len(together)), copies)
+        return Places(matrix, together).find(atoms, cells + together[0][:, None])
 
 
 def phonopy_atoms(atoms: Atoms) -> PhonopyAtoms:

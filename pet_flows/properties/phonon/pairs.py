@@ -104,7 +104,7 @@ def _tensors(q: np.ndarray, exchanged: np.ndarray) -> np.ndarray:
     return made.reshape(-1, 9, 9)
 
 
-class _Places:
+class Places:
     """Which atom of a supercell is in which primitive cell."""
 
     def __init__(self, matrix: np.ndarray, cells: np.ndarray):
@@ -135,7 +135,7 @@ class _Places:
 def _images(group: SpaceGroup, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """``(m, P)`` int, the pair that each operation takes each pair to."""
     n, copies, _ = cells.shape
-    places = _Places(matrix, cells)
+    places = Places(matrix, cells)
     atoms = np.repeat(np.arange(n), copies)
     lattice = (cells - cells[:, :1]).reshape(-1, 3)
     shifts = np.rint(group.shifts - group.shifts[:, :1]).astype(int)
@@ -154,7 +154,7 @@ def _images(group: SpaceGroup, matrix: np.ndarray, cells: np.ndarray) -> np.ndar
 def _exchange(matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """``(P,)`` int, the pair of the same two atoms the other way round."""
     n, copies, _ = cells.shape
-    places = _Places(matrix, cells)
+    places = Places(matrix, cells)
     atoms = np.repeat(np.arange(n), copies)
     lattice = (cells - cells[:, :1]).reshape(-1, 3)
     firsts = np.arange(n)[:, None]

@@ -1,6 +1,6 @@
 """The path of a band structure, from seekpath's tables for a conventional cell that is known.
 
-seekpath itself looks for the conventional cell, which takes longer than the bands of a small crystal.
+seekpath itself looks for the conventional cell, which takes longer than a small crystal's bands.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal as of_group
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.cells import Primitive
 from scipy.spatial.transform import Rotation
 from symfc import Symfc
 from symfc.utils.utils import SymfcAtoms
@@ -114,3 +115,12 @@ def test_elements_without_a_mass_in_phonopy_have_one() -> None:
     of_silicon = harmonic(bulk("Si"), 0.01, 5.0, 100).cells[0]
     default = PhonopyAtoms(["Si"], cell=np.eye(3), scaled_positions=[[0, 0, 0]]).masses
     assert of_silicon.masses.tolist() == [default[0]] * 2
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_translations_of_a_supercell_are_those_that_phonopy_finds(name: str) -> None:
+    crystal = harmonic(CRYSTALS[name], 0.01, 7.0, 100)
+    ours, supercell = crystal.cells
+    theirs = Primitive(supercell, ours.primitive_matrix)
+    assert ours.atomic_permutations.tolist() == theirs.atomic_permutations.tolist()
+    assert len(ours.atomic_permutations) == len(supercell) // len(ours)
