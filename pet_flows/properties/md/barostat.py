@@ -50,12 +50,6 @@ class Piston:
         self.values = np.zeros(11)
         """the momentum (3, 3); eV, ∫ P dV so far; eV, given by the cell's own thermostat"""
 
-    @property
-    def energy(self) -> float:
-        """EV, its part of the conserved quantity."""
-        work, heat = self.values[9:]
-        return float((self.values[:9] ** 2).sum() / (2.0 * self.mass) + work - heat)
-
     def state(self) -> np.ndarray:
         """What a checkpoint must hold."""
         return self.values.copy()
@@ -88,6 +82,13 @@ class Pistons:
         self._inertia = np.array([piston.mass for piston in pistons])
         self._degrees = np.array([piston.degrees for piston in pistons])
         self._owners, self._masses = owners, masses
+
+    @property
+    def energies(self) -> np.ndarray:
+        """``(S,)`` eV, their parts of the conserved quantities."""
+        kinetic = (self.momenta**2).sum((1, 2)) / (2.0 * self._inertia)
+        found: np.ndarray = kinetic + self._work - self._heat
+        return found
 
     def push(
         self,

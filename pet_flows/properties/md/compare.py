@@ -120,8 +120,7 @@ def _pairs(side: Side, r: np.ndarray) -> tuple[dict[tuple[str, ...], np.ndarray]
     species = (frames["numbers"] == kinds[:, None]).astype(float)
     step = float(r[1] - r[0])
     pairs = RadialDistribution(species, float(r[-1]) + step / 2)
-    for positions, cell in zip(frames["positions"], frames["cell"], strict=True):
-        pairs.add(positions, cell)
+    pairs.add(frames["positions"], frames["cell"])
     own, functions = pairs.result()
     symbols = [chemical_symbols[z] for z in kinds]
     found = {

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 #: lags that each level of the displacements knows
 _LAGS = 16
-_PLACES = np.arange(_LAGS + 1)
-#: atoms whose spectra are taken at once
+#: ps; a lag shorter than this may be ballistic
+BALLISTIC = 0.3
+#: d ln MSD / d ln t of what diffuses; a solid's is near 0
+DIFFUSIVE = 0.7
+#: atoms that are looked at together, so that what is needed of them stays in the cache
 _ATOMS = 64
 
 
@@ -35,24 +39,43 @@ class Displacements:
         self._origins = np.zeros(shape, dtype=np.int64)
 
     def add(self, positions: np.ndarray) -> None:
-        """One more sample of unwrapped positions (N, 3) in Å."""
-        level = 0
-        while level < len(self._last) and self._count % 2**level == 0:
-            count = self._count // 2**level
-            last = self._last[level]
-            last[count % (_LAGS + 1)] = positions
-            first = 1 if level == 0 else _LAGS // 2 + 1
-            lags = slice(first, max(first, min(count, _LAGS) + 1))
-            moved = positions - last.take((count - _PLACES[lags]) % (_LAGS + 1), 0)
-            self._sums[level, lags] += self._species @ np.square(moved, out=moved)
-            self._origins[level, lags] += 1
-            level += 1
-            if count == _LAGS and level == len(self._last):
-                self._grow(last)
-        self._count += 1
+        """More samples of unwrapped positions (K, N, 3) in Å, in their order."""
+        count, level = self._count, 0
+        self._count += len(positions)
+        while level < len(self._last) and len(positions):
+            if level + 1 == len(self._last) and count + len(positions) > _LAGS:
+                self._grow()
+            self._correlate(level, count, positions)
+            # of every level the next one sees every other sample
+            positions = positions[count % 2 :: 2]
+            count, level = (count + 1) // 2, level + 1
 
-    def _grow(self, last: np.ndarray) -> None:
-        """Add a level; every other position of the one below, just full, belongs to it."""
+    def _correlate(self, level: int, count: int, positions: np.ndarray) -> None:
+        """Take samples (K, N, 3) into one level, which has seen ``count`` of them."""
+        last, first = self._last[level], 1 if level == 0 else _LAGS // 2 + 1
+        places = count + np.arange(len(positions))
+        lags = np.arange(first, _LAGS + 1)
+        known = places[:, None] >= lags
+        if known.any():
+            before = last.take(np.arange(count - _LAGS, count) % (_LAGS + 1), 0)
+            series = np.concatenate([before, positions])
+            partners = _LAGS + np.arange(len(positions))[:, None] - lags
+            squares = np.empty((len(lags), *positions.shape[1:]))
+            for a in range(0, positions.shape[1], _ATOMS):
+                some = series[:, a : a + _ATOMS]
+                moved = some.take(partners, 0)
+                moved -= some[_LAGS:, None]
+                if not known.all():
+                    moved[~known] = 0.0
+                squares[:, a : a + _ATOMS] = np.square(moved, out=moved).sum(0)
+            self._sums[level, first:] += self._species @ squares
+            self._origins[level, first:] += known.sum(0)
+        kept = slice(-_LAGS - 1, None)
+        last[places[kept] % (_LAGS + 1)] = positions[kept]
+
+    def _grow(self) -> None:
+        """Add a level; every other position of the one below, not yet full, belongs to it."""
+        last = self._last[-1]
         kept = np.zeros_like(last)
         kept[: _LAGS // 2 + 1] = last[::2]
         self._last = np.concatenate([self._last, kept[None]])
@@ -83,6 +106,38 @@ class Displacements:
         )
 
 
+def diffusion(
+    time: np.ndarray, squares: np.ndarray, whole: float
+) -> dict[int, tuple[float, float]] | None:
+    """Per species that diffuses its coefficient and the error of that, cm²/s.
+
+    Slope of the mean squared displacement between a tenth and a half of the run, the mean of
+    the three axes; the error is that of the mean. Species that do not diffuse (exponent below
+    0.7, or no larger than twice the error) are left out; None if there are none, or if the run
+    is too short to tell (a tenth of it must be beyond 0.3 ps).
+
+    Parameters
+    ----------
+    time, squares
+        Lags ``(L,)`` in ps, mean squared displacements ``(E, L, 3)`` in Å².
+    whole
+        ps, length of the run.
+    """
+    fitted = (time >= whole / 10.0) & (time <= whole / 2.0)
+    if whole / 10.0 < BALLISTIC or fitted.sum() < 4:
+        return None
+    found = {}
+    for species, square in enumerate(squares[:, fitted]):
+        if square.min() <= 0:
+            continue
+        exponent = np.polyfit(np.log(time[fitted]), np.log(square.sum(1)), 1)[0]
+        axes = np.polyfit(time[fitted], square, 1)[0] / 2.0 * 1e-4  # Å²/ps to cm²/s
+        mean, error = float(axes.mean()), float(axes.std(ddof=1) / np.sqrt(3.0))
+        if exponent >= DIFFUSIVE and mean > 2.0 * error:
+            found[species] = (mean, error)
+    return found or None
+
+
 class VelocityCorrelation:
     """Velocity autocorrelation of each species, block by block.
 
@@ -105,24 +160,28 @@ class VelocityCorrelation:
         self._origins = np.zeros(lags, dtype=np.int64)
 
     def add(self, velocities: np.ndarray) -> None:
-        """One more sample of velocities (N, 3)."""
-        self._block[self._held] = velocities
-        self._held += 1
-        if self._held == len(self._block):
-            sums, origins = self._correlated()
-            self._sums += sums
-            self._origins += origins
-            self._held = 0
+        """More samples of velocities (K, N, 3), in their order."""
+        while len(velocities):
+            some = velocities[: len(self._block) - self._held]
+            self._block[self._held : self._held + len(some)] = some
+            self._held += len(some)
+            velocities = velocities[len(some) :]
+            if self._held == len(self._block):
+                sums, origins = self._correlated()
+                self._sums += sums
+                self._origins += origins
+                self._held = 0
 
     def _correlated(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums (E, lags) over atoms, axes and origins of the block so far, and origins (lags,)."""
         lags, n = len(self._block), self._held
         sums = np.zeros_like(self._sums)
+        length = next_fast_len(2 * n, real=True)
         for a in range(0, self._block.shape[1], _ATOMS):
             some = slice(a, a + _ATOMS)
-            spectrum = np.fft.rfft(self._block[:n, some], n=2 * lags, axis=0)
+            spectrum = np.fft.rfft(self._block[:n, some], n=length, axis=0)
             power = (np.abs(spectrum) ** 2).sum(-1) @ self._species[:, some].T
-            sums += np.fft.irfft(power, n=2 * lags, axis=0)[:lags].T
+            sums[:, :n] += np.fft.irfft(power, n=length, axis=0)[:n].T
         return sums, np.maximum(0, n - np.arange(lags))
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:

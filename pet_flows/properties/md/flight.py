@@ -11,8 +11,8 @@ from ase import units
 from pet_flows.geometry.ragged import owners_of, sum_by
 from pet_flows.properties.md.barostat import Pistons
 from pet_flows.properties.md.frames import Snapshot
-from pet_flows.properties.md.integrate_run import Run, Schedule
-from pet_flows.properties.md.thermostat import noise
+from pet_flows.properties.md.integrate_run import Run
+from pet_flows.properties.md.thermostat import Chains, noise
 
 if TYPE_CHECKING:
     from torch_sim.integrators.md import MDState
@@ -39,6 +39,10 @@ class Flight:
         eV/Å³, zero where there is none.
     owners
         ``(N,)`` int, whose each atom is.
+    energies
+        ``(S,)`` eV, potential ones.
+    chains
+        Of Nosé–Hoover thermostats.
     pistons
         At constant pressure.
     phases
@@ -63,6 +67,9 @@ class Flight:
             for run, end, cell in zip(runs, ends, self.cells, strict=True)
         ]
         self.stresses = np.stack([phase.stress for phase in self.phases])
+        self.energies: np.ndarray = state.energy.numpy()
+        chains = [run.chain for run in runs if run.chain is not None]
+        self.chains = Chains(chains) if chains else None
         pistons = [run.piston for run in runs if run.piston is not None]
         self.pistons = Pistons(pistons, self.owners, self.masses) if pistons else None
 
@@ -76,6 +83,14 @@ class Flight:
         """``(S,)`` eV."""
         each = (self.momenta**2 / self.masses).sum(1) / 2.0
         return sum_by(self.owners, each, len(self.phases))
+
+    def conserved(self, kinetic: np.ndarray) -> np.ndarray:
+        """``(S,)`` eV, what an exact integration would keep; ``kinetic`` likewise, of the atoms."""
+        found = self.energies + kinetic - np.array([run.heat for run in self.runs])
+        for parts in (self.chains, self.pistons):
+            if parts is not None:
+                found += parts.energies
+        return found
 
     def temperatures(self, kinetic: np.ndarray) -> np.ndarray:
         """``(S,)`` K, of kinetic energies ``(S,)`` in eV."""
@@ -96,13 +111,9 @@ class Flight:
         self.momenta[atoms] = self.forces[atoms] = 0.0
         self.pistons.momenta[which] = self.stresses[which] = 0.0
 
-    def chain(self, schedule: Schedule, time: float) -> None:
-        """Move the chains of thermostats on, and the momenta with them."""
-        factors = [
-            1.0 if run.chain is None else run.chain.advance(kinetic, schedule.kT(run.step), time)
-            for run, kinetic in zip(self.runs, self.kinetic.tolist(), strict=True)
-        ]
-        self.momenta *= np.array(factors)[self.owners, None]
+    def chain(self, chains: Chains, kT: np.ndarray, time: float) -> None:
+        """Move the chains of thermostats on, of targets ``(S,)`` eV, and the momenta with them."""
+        self.momenta *= chains.advance(self.kinetic, kT, time)[self.owners, None]
 
     def kick(self, time: float) -> None:
         """Momenta under the forces."""
@@ -130,14 +141,14 @@ class Phase:
         stress = self.run.last.stress
         return np.zeros((3, 3)) if stress is None else stress
 
-    def snapshot(self, kinetic: float) -> Snapshot:
-        """What is observed and stored of it; ``kinetic`` in eV."""
-        run, potential = self.run, self.run.last.energy
+    def snapshot(self, kinetic: float, conserved: float) -> Snapshot:
+        """What is observed and stored of it; both in eV."""
+        run = self.run
         return Snapshot(
             step=run.step,
-            potential=potential,
+            potential=run.last.energy,
             kinetic=kinetic,
-            conserved=run.conserved(potential, kinetic),
+            conserved=conserved,
             stress=self.stress,
             cell=run.hand * self.cell,
             positions=self.positions,

@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from ase import units
 
 from pet_flows.engines.evaluator import Evaluator
 from pet_flows.engines.moving_batch import weigh
@@ -23,11 +22,11 @@ from pet_flows.engines.quiet import torch_sim as ts
 from pet_flows.engines.torchsim import BatchedModel
 from pet_flows.errors import StructureError
 from pet_flows.properties.batch import capacity_of, evaluate_each
-from pet_flows.properties.md.barostat import Pistons
 from pet_flows.properties.md.declaration import MDSettings
+from pet_flows.properties.md.ensembles import Ensemble, exploded
 from pet_flows.properties.md.flight import Flight, Phase
-from pet_flows.properties.md.integrate_run import Run, Schedule
-from pet_flows.properties.md.thermostat import maxwell_boltzmann, ornstein_uhlenbeck
+from pet_flows.properties.md.integrate_run import Run
+from pet_flows.properties.md.thermostat import maxwell_boltzmann
 
 #: runs in flight: each holds an open file, and systems allow as few as 1024
 MOST_RUNS = 500
@@ -64,11 +63,7 @@ class Integration:
         self.model = BatchedModel[Run](partial(evaluate_each, evaluator))
         self.settings = settings
         self.capacity = capacity_of(evaluator)
-        self.dt = settings.timestep * units.fs
-        self.schedule = Schedule(settings)
-        picoseconds = settings.timestep * 1e-3
-        self._decay = float(np.exp(-settings.friction * picoseconds))
-        self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
+        self.ensemble = Ensemble(settings)
         self._waiting: deque[Run] = deque()
         self._done: deque[Run] = deque()
         self._state: verlet.MDState | None = None
@@ -123,13 +118,13 @@ class Integration:
     def _enter(self, runs: list[Run]) -> None:
         """Evaluate runs where they begin or go on, and let them move with the others."""
         state = self.model.enter(runs)
-        momenta = []
+        momenta, first_kT = [], self.ensemble.schedule.first_kT
         ends = np.cumsum([len(run) for run in runs]).tolist()
         for place, (run, end) in enumerate(zip(runs, ends, strict=True)):
             own = slice(end - len(run), end)
             if run.momenta is None:
                 masses = state.masses[own].numpy()
-                run.momenta = maxwell_boltzmann(masses, self.schedule.first_kT, run.generator)
+                run.momenta = maxwell_boltzmann(masses, first_kT, run.generator)
             momenta.append(run.momenta)
             if run.positions is not None and run.cell is not None:  # not where it began
                 state.positions[own] = torch.from_numpy(run.positions)
@@ -142,9 +137,9 @@ class Integration:
             forces=output["forces"],
         )
         flight = Flight(fresh, runs)
-        for phase, kinetic in zip(flight.phases, flight.kinetic.tolist(), strict=True):
+        for phase, kinetic, conserved in zip(flight.phases, *_energies(flight), strict=True):
             if phase.run.step == 0 and phase.run.error is None:
-                self._observe(phase, kinetic)
+                self._observe(phase, kinetic, conserved)
         self._state = fresh if self._state is None else ts.concatenate_states([self._state, fresh])
         self._flight = None
 
@@ -156,26 +151,19 @@ class Integration:
 
     def _advance(self, state: verlet.MDState) -> None:
         """One time step of all."""
-        flight, constant_volume = self._in_flight(state), self.settings.ensemble != "npt_langevin"
-        if constant_volume:
-            self._thermostatted(flight)
-        elif flight.pistons is not None:
-            self._pushed(flight, flight.pistons)
+        flight = self._in_flight(state)
+        self.ensemble.before(flight)
         output = self.model(state)
         state.energy = output["energy"]
+        flight.energies = state.energy.numpy()
         flight.forces[:] = output["forces"].numpy()
         flight.stresses[:] = output["stress"].numpy()
-        if constant_volume:
-            flight.kick(self.dt / 2)
-            if self.settings.ensemble == "nvt_nose_hoover":
-                flight.chain(self.schedule, self.dt / 2)
-        elif flight.pistons is not None:
-            self._pushed_after(flight, flight.pistons)
-        kinetic = flight.kinetic
-        hot = flight.temperatures(kinetic).tolist()
-        for phase, energy, temperature in zip(flight.phases, kinetic.tolist(), hot, strict=True):
+        self.ensemble.after(flight)
+        kinetic, conserved = _energies(flight)
+        hot = flight.temperatures(np.array(kinetic)).tolist()
+        for phase, *found in zip(flight.phases, hot, kinetic, conserved, strict=True):
             phase.run.step += 1
-            self._watch(phase, energy, temperature)
+            self._watch(phase, *found)
         if self.on_step is None:
             return
         try:
@@ -188,69 +176,15 @@ class Integration:
                         self._save(phase, copy)
             raise
 
-    def _thermostatted(self, flight: Flight) -> None:
-        """Constant volume up to the evaluation: velocity Verlet, Nosé–Hoover around it, or BAOAB.
-
-        BAOAB: B. Leimkuhler, C. Matthews, Proc. R. Soc. A 472, 20160138 (2016).
-        """
-        ensemble, dt = self.settings.ensemble, self.dt
-        if ensemble == "nvt_nose_hoover":
-            flight.chain(self.schedule, self.dt / 2)
-        flight.kick(dt / 2)
-        if ensemble != "nvt_langevin":
-            flight.drift(dt)
-            return
-        flight.drift(dt / 2)
-        self._thermalized(flight)
-        flight.drift(dt / 2)
-
-    def _thermalized(self, flight: Flight) -> np.ndarray:
-        """Noise of the atoms; ``(S,)`` eV, at which temperatures."""
-        before = flight.kinetic
-        kT = np.array([self.schedule.kT(run.step) for run in flight.runs])
-        ornstein_uhlenbeck(
-            flight.momenta, flight.masses[:, 0], kT[flight.owners], self._decay, flight.noise()
-        )
-        for run, heat in zip(flight.runs, (flight.kinetic - before).tolist(), strict=True):
-            run.heat += heat
-        return kT
-
-    def _pushed(self, flight: Flight, pistons: Pistons) -> None:
-        """Constant pressure up to the evaluation: kicks, half a drift, noise, half a drift."""
-        p, dt = flight.momenta, self.dt
-        pressures = self._pressures(flight)
-        pistons.push(p, flight.stresses, flight.cells, pressures, dt / 2)
-        broken = ~np.isfinite(pistons.momenta).all((1, 2))
-        for place in np.nonzero(broken)[0].tolist():
-            run = flight.runs[place]
-            run.error = self._exploded(run, "the cell's motion grew beyond any number")
-        flight.stop(broken)
-        pistons.kick(p, flight.forces, dt / 2)
-        pistons.drift(flight.positions, flight.cells, p, pressures, dt / 2)
-        kT = self._thermalized(flight)
-        pistons.thermalize(kT, self._cell_decay, [run.generator for run in flight.runs])
-        pistons.drift(flight.positions, flight.cells, p, pressures, dt / 2)
-
-    def _pushed_after(self, flight: Flight, pistons: Pistons) -> None:
-        """The same kicks in reverse."""
-        flight.stop(np.array([run.error is not None for run in flight.runs]))
-        pistons.kick(flight.momenta, flight.forces, self.dt / 2)
-        pressures = self._pressures(flight)
-        pistons.push(flight.momenta, flight.stresses, flight.cells, pressures, self.dt / 2)
-
-    def _pressures(self, flight: Flight) -> np.ndarray:
-        """``(S,)`` eV/Å³, those that are asked for now."""
-        return np.array([self.schedule.pressure(run.step) for run in flight.runs])
-
-    def _watch(self, phase: Phase, kinetic: float, temperature: float) -> None:
+    def _watch(self, phase: Phase, temperature: float, kinetic: float, conserved: float) -> None:
         """Observe, store, and stop what exploded or cannot be stored."""
         run, settings = phase.run, self.settings
         if run.error is not None:
             return
         last = run.step == settings.steps
         if not temperature <= settings.max_temperature:
-            run.error = self._exploded(run, f"{temperature:.0f} K")
-        self._observe(phase, kinetic, last or run.error is not None)
+            run.error = exploded(run, settings, f"{temperature:.0f} K")
+        self._observe(phase, kinetic, conserved, last or run.error is not None)
         copy = run.step % self.store_every == 0 and not last
         if run.error is None and (run.step % self.checkpoint_every == 0 or copy or last):
             self._save(phase, copy)
@@ -265,21 +199,16 @@ class Integration:
             if not last or error.reason != "storage_error":  # the result holds all of it
                 run.error = error
 
-    def _exploded(self, run: Run, what: str) -> StructureError:
-        return StructureError(
-            "exploded",
-            f"The run exploded: {what} after {run.step} steps of {self.settings.timestep:g} fs; "
-            "use a shorter timestep, a relaxed structure, or a model trained for these conditions.",
-        )
-
-    def _observe(self, phase: Phase, kinetic: float, always: bool = False) -> None:
+    def _observe(
+        self, phase: Phase, kinetic: float, conserved: float, always: bool = False
+    ) -> None:
         """Sample the run, and store a frame."""
         run = phase.run
         store = always or run.step % self.settings.stride == 0
         sample = run.observables.wants(run.step) and run.error is None
         if not (store or sample):
             return
-        now = phase.snapshot(kinetic)
+        now = phase.snapshot(kinetic, conserved)
         if sample:
             run.observables.add(now)
         if store:
@@ -296,3 +225,9 @@ class Integration:
                 self._done.append(run)
         if leaving:
             self._state, self._flight = self.model.leave(self._state, leaving), None
+
+
+def _energies(flight: Flight) -> tuple[list[float], list[float]]:
+    """Kinetic and conserved energy of each run, eV."""
+    kinetic = flight.kinetic
+    return kinetic.tolist(), flight.conserved(kinetic).tolist()

@@ -101,15 +101,6 @@ class Run(MovingSystem):
             run.max_strain = settings.max_strain
         return run
 
-    def conserved(self, potential: float, kinetic: float) -> float:
-        """EV, what an exact integration would keep."""
-        total = potential + kinetic - self.heat
-        if self.chain is not None:
-            total += self.chain.energy
-        if self.piston is not None:
-            total += self.piston.energy
-        return total
-
     def save(
         self, positions: np.ndarray, cell: np.ndarray, momenta: np.ndarray, copy: bool = False
     ) -> None:

@@ -1,5 +1,9 @@
 """What a run is asked about, gathered while it runs in memory that does not grow with its length.
 
+Samples wait (:class:`.samples.Samples`) until averages are taken of many at once. When that is
+depends on the run's own samples alone, and those that wait are in its checkpoint: what comes out is
+the same bit by bit, however often it was killed.
+
 Velocities and positions are taken relative to the centre of mass. In a moving cell displacements
 are those of the fractional coordinates, in the first cell that was seen.
 """
@@ -18,24 +22,23 @@ from pet_flows.properties.md.correlation import (
     Displacements,
     VelocityCorrelation,
     density_of_states,
+    diffusion,
 )
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.frames import Snapshot
 from pet_flows.properties.md.running import RunningMean, RunningSlope
+from pet_flows.properties.md.samples import Samples
 from pet_flows.properties.md.structure import (
     Fluctuation,
     RadialDistribution,
     nearest_neighbour_distance,
+    summed_squares,
 )
 
 #: rms fluctuation over nearest-neighbour distance beyond which a crystal is one no more
 MELTED = 0.2
 #: samples in a block of the velocity autocorrelation, at most
 LONGEST_BLOCK = 2000
-#: ps; a lag shorter than this may be ballistic
-BALLISTIC = 0.3
-#: d ln MSD / d ln t of what diffuses; a solid's is near 0
-DIFFUSIVE = 0.7
 
 
 class Observables:
@@ -72,7 +75,7 @@ class Observables:
         self._kinetic = np.zeros(len(kinds))
         self._cell = np.zeros((3, 3))
         self._first: np.ndarray | None = None
-        self._last: tuple[bytes, float, np.ndarray] | None = None
+        self._waiting = Samples(len(numbers))
         self._neighbour = 0.0
         self._moved = Displacements(species)
         self._spacing = settings.observe_every * settings.timestep * 1e-3
@@ -84,7 +87,7 @@ class Observables:
     @property
     def count(self) -> int:
         """Samples so far."""
-        return self._scalars["temperature"].count
+        return self._scalars["temperature"].count + len(self._waiting)
 
     def wants(self, step: int) -> bool:
         """Whether a step is to be sampled."""
@@ -93,51 +96,64 @@ class Observables:
 
     def add(self, now: Snapshot) -> None:
         """Sample a step."""
-        time = now.step * self._settings.timestep * 1e-3
-        n = len(self._masses)
-        total = now.momenta.sum(0)
-        self._momentum = max(self._momentum, float(np.sqrt(total @ total)))
-        self._scalars["temperature"].add(2.0 * now.kinetic / (self._degrees * units.kB))
-        self._scalars["potential"].add(now.potential / n)
-        self._drift.add(time, now.conserved / n)
-        self._kinetic += self._species @ ((now.momenta**2).sum(1) / self._masses / 2.0)
-        self._cell += now.cell
+        self._waiting.add(now)
+        if self._waiting.full:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take averages of the samples that wait."""
+        if not len(self._waiting):
+            return
+        settings, scalars, n = self._settings, self._scalars, len(self._masses)
+        now = self._waiting.take()
+        steps, kinetic, momenta, positions, cells = (
+            now[name] for name in ("step", "kinetic", "momenta", "positions", "cell")
+        )
+        series = {
+            "temperature": 2.0 * kinetic / (self._degrees * units.kB),
+            "potential": now["potential"] / n,
+        }
+        # products of matrices: sums over the middle of an array take ten times as long
+        total = np.ones(n) @ momenta
+        self._momentum = max(self._momentum, float(np.sqrt((total**2).sum(1)).max()))
+        self._kinetic += self._species @ (summed_squares(momenta) / self._masses / 2.0)
+        self._cell += cells.sum(0)
         if self._first is None:
-            self._first = now.cell.copy() if self._periodic else np.eye(3)
+            self._first = cells[0].copy() if self._periodic else np.eye(3)
             if self._periodic:
-                self._neighbour = nearest_neighbour_distance(now.positions, now.cell) or 0.0
-        placed = now.positions
+                self._neighbour = nearest_neighbour_distance(positions[0], cells[0]) or 0.0
+        placed = positions
         if self._periodic:
-            volume, change = self._measured(now.cell, self._first)
-            pressure = 2.0 * now.kinetic / (3.0 * volume) - now.stress.trace() / 3.0
-            self._scalars["pressure"].add(pressure / GPa)
-            self._scalars["volume"].add(volume / n)
-            placed = now.positions @ change
-        self._velocities.add(now.momenta / self._masses[:, None] - total / self._mass)
-        placed = placed - self._masses @ placed / self._mass
+            volumes = np.abs(np.linalg.det(cells))
+            static = np.trace(now["stress"], axis1=1, axis2=2) / 3.0
+            series["pressure"] = (2.0 * kinetic / (3.0 * volumes) - static) / GPa
+            series["volume"] = volumes / n
+            placed = positions @ np.linalg.solve(cells, self._first)
+        for name, values in series.items():
+            for value in values.tolist():
+                scalars[name].add(value)
+        times = steps * settings.timestep * 1e-3
+        for time, value in zip(times.tolist(), (now["conserved"] / n).tolist(), strict=True):
+            self._drift.add(time, value)
+        self._velocities.add(momenta / self._masses[:, None] - total[:, None] / self._mass)
+        placed = placed - (self._masses @ placed)[:, None] / self._mass
         self._moved.add(placed)
         self._fluctuation.add(placed)
-        if self._periodic and now.step % self._settings.stride == 0:
-            self._pairs.add(now.positions, now.cell)
-
-    def _measured(self, cell: np.ndarray, first: np.ndarray) -> tuple[float, np.ndarray]:
-        """Volume in Å³, and ``(3, 3)`` that takes positions to the first cell."""
-        # most cells are the one before
-        key = cell.tobytes()
-        if self._last is None or self._last[0] != key:
-            volume = abs(float(np.linalg.det(cell)))
-            self._last = key, volume, np.linalg.solve(cell, first)
-        return self._last[1:]
+        if self._periodic:
+            stored = steps % settings.stride == 0
+            self._pairs.add(positions[stored], cells[stored])
 
     @property
     def lindemann(self) -> float | None:
         """Rms fluctuation about the mean position over the nearest-neighbour distance."""
+        self._settle()
         if not self._neighbour or len(self._masses) == 1:
             return None
         return self._fluctuation.rms / self._neighbour
 
     def result(self) -> dict[str, Any]:
         """Their part of the record's ``result``."""
+        self._settle()
         settings = self._settings
         thermostat = settings.ensemble != "nve"
         barostat = settings.ensemble == "npt_langevin"
@@ -180,28 +196,11 @@ class Observables:
         return lags * self._spacing, squares
 
     def diffusion(self) -> dict[str, tuple[float, float]] | None:
-        """Per element the diffusion coefficient and its error, cm²/s.
-
-        Slope of the mean squared displacement between a tenth and a half of the run, the mean of
-        the three axes; the error is that of the mean. Elements that do not diffuse (exponent below
-        0.7, or no larger than twice the error) are left out; None if there are none, or if the run
-        is too short to tell (a tenth of it must be beyond 0.3 ps).
-        """
+        """Per element the diffusion coefficient and its error, cm²/s; see :func:`.diffusion`."""
+        self._settle()
         time, squares = self._displacements()
-        whole = (self.count - 1) * self._spacing
-        fitted = (time >= whole / 10.0) & (time <= whole / 2.0)
-        if whole / 10.0 < BALLISTIC or fitted.sum() < 4:
-            return None
-        found = {}
-        for element, square in zip(self.elements, squares[:, fitted], strict=True):
-            if square.min() <= 0:
-                continue
-            exponent = np.polyfit(np.log(time[fitted]), np.log(square.sum(1)), 1)[0]
-            axes = np.polyfit(time[fitted], square, 1)[0] / 2.0 * 1e-4  # Å²/ps to cm²/s
-            mean, error = float(axes.mean()), float(axes.std(ddof=1) / np.sqrt(3.0))
-            if exponent >= DIFFUSIVE and mean > 2.0 * error:
-                found[element] = (mean, error)
-        return found or None
+        found = diffusion(time, squares, (self.count - 1) * self._spacing)
+        return None if found is None else {self.elements[e]: d for e, d in found.items()}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Blob ``observables``.
@@ -211,6 +210,7 @@ class Observables:
         ``vdos_frequency`` (F,) THz and ``vdos`` (E, F) 1/THz, whose integral is 3 per atom; for
         periodic systems ``rdf_r`` (B,) Å, ``rdf`` (P, B), ``rdf_pairs`` (P, 2) of elements.
         """
+        self._settle()
         amounts = self._species.sum(1)
         time, squares = self._displacements()
         lags, vacf = self._velocities.result()
@@ -247,6 +247,7 @@ class Observables:
             "first": np.zeros((0, 3)) if self._first is None else self._first,
             "neighbour": np.array(self._neighbour),
             "drift": self._drift.state(),
+            **{f"waiting.{name}": values for name, values in self._waiting.state().items()},
         }
         flat.update({f"scalar.{name}": mean.state() for name, mean in self._scalars.items()})
         for name, part in self._parts().items():
@@ -258,15 +259,17 @@ class Observables:
         self._momentum, self._neighbour = float(state["momentum"]), float(state["neighbour"])
         self._kinetic, self._cell = state["kinetic"].copy(), state["cell"].copy()
         self._first = state["first"].copy() if len(state["first"]) else None
-        self._last = None
         self._drift.restore(state["drift"])
         for name, mean in self._scalars.items():
             mean.restore(state[f"scalar.{name}"])
-        for name, part in self._parts().items():
+
+        def of(name: str) -> dict[str, np.ndarray]:
             start = f"{name}."
-            part.restore(
-                {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-            )
+            return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+
+        for name, part in self._parts().items():
+            part.restore(of(name))
+        self._waiting.restore(of("waiting"))
 
     def _parts(self) -> dict[str, Any]:
         return {

@@ -74,8 +74,8 @@ class RunningSlope:
     """Least squares slope of y(x)."""
 
     def __init__(self) -> None:
-        #: count, means of x and y, sums of (x - x̄)² and (x - x̄)(y - ȳ)
-        self._sums = np.zeros(5)
+        #: count, means of x and y, sums of (x - x̄)² and (x - x̄)(y - ȳ); numbers of Python
+        self._sums = [0.0] * 5
 
     def add(self, x: float, y: float) -> None:
         """One more point."""
@@ -90,12 +90,12 @@ class RunningSlope:
     @property
     def slope(self) -> float | None:
         """None of fewer than three points."""
-        return float(self._sums[4] / self._sums[3]) if self._sums[0] > 2 else None
+        return self._sums[4] / self._sums[3] if self._sums[0] > 2 else None
 
     def state(self) -> np.ndarray:
         """What a checkpoint must hold."""
-        return self._sums.copy()
+        return np.array(self._sums)
 
     def restore(self, state: np.ndarray) -> None:
         """Inverse of :meth:`state`."""
-        self._sums = state.copy()
+        self._sums = state.tolist()

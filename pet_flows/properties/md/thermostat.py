@@ -6,6 +6,8 @@ here each run has its own generator or chain, which its checkpoint holds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -65,10 +67,7 @@ def ornstein_uhlenbeck(
 
 
 class NoseHooverChain:
-    """Chain of thermostats on the kinetic energy of one system.
-
-    Equations and factorization of G. J. Martyna, M. E. Tuckerman, D. J. Tobias, M. L. Klein,
-    Mol. Phys. 87, 1117 (1996), with Yoshida's fourth-order weights.
+    """Chain of thermostats on the kinetic energy of one system, which :class:`Chains` moves.
 
     Parameters
     ----------
@@ -86,55 +85,78 @@ class NoseHooverChain:
         self.degrees = degrees
         self.masses = np.full(length, kT * time**2)
         self.masses[0] *= degrees
-        self.momenta = np.zeros(length)
-        self.stored = 0.0
-        """eV, ∫ kT (degrees dξ₁ + dξ₂ + ...): the chain's potential energy, ramps included"""
-
-    @property
-    def energy(self) -> float:
-        """EV; with kinetic and potential energy of the atoms it is conserved."""
-        return float((self.momenta**2 / self.masses).sum() / 2.0) + self.stored
-
-    def advance(self, kinetic: float, kT: float, time: float) -> float:
-        """Move the chain on by ``time`` (ASE units).
-
-        Parameters
-        ----------
-        kinetic
-            eV, of the atoms now.
-
-        Returns
-        -------
-        float
-            Factor by which the atoms' momenta must be multiplied.
-        """
-        factor = 1.0
-        for weight in YOSHIDA:
-            step = weight * time
-            for j in reversed(range(len(self.momenta))):
-                self._push(j, 2.0 * kinetic, kT, step / 2.0)
-            moved = step * self.momenta / self.masses
-            self.stored += kT * float(self.degrees * moved[0] + moved[1:].sum())
-            scale = float(np.exp(-moved[0]))
-            factor *= scale
-            kinetic *= scale**2
-            for j in range(len(self.momenta)):
-                self._push(j, 2.0 * kinetic, kT, step / 2.0)
-        return factor
-
-    def _push(self, j: int, twice_kinetic: float, kT: float, step: float) -> None:
-        """Force of what a thermostat holds, damped by the next one."""
-        p, q = self.momenta, self.masses
-        damping = 1.0
-        if j + 1 < len(p):
-            damping = float(np.exp(-step / 2.0 * p[j + 1] / q[j + 1]))
-        held = twice_kinetic - self.degrees * kT if j == 0 else p[j - 1] ** 2 / q[j - 1] - kT
-        p[j] = damping * (damping * p[j] + step * held)
+        self.values = np.zeros(length + 1)
+        """momenta of the thermostats; eV, ∫ kT (degrees dξ₁ + dξ₂ + ...): the chain's potential
+        energy, ramps included"""
 
     def state(self) -> np.ndarray:
         """What a checkpoint must hold."""
-        return np.append(self.momenta, self.stored)
+        return self.values.copy()
 
     def restore(self, state: np.ndarray) -> None:
         """Inverse of :meth:`state`."""
-        self.momenta, self.stored = state[:-1].copy(), float(state[-1])
+        self.values[:] = state
+
+
+class Chains:
+    """The chains of S runs.
+
+    Equations and factorization of G. J. Martyna, M. E. Tuckerman, D. J. Tobias, M. L. Klein,
+    Mol. Phys. 87, 1117 (1996), with Yoshida's fourth-order weights.
+
+    Parameters
+    ----------
+    chains
+        In the order of the runs, all of the same length; their values are kept here from now on.
+    """
+
+    def __init__(self, chains: Sequence[NoseHooverChain]):
+        values = np.stack([chain.values for chain in chains])
+        for chain, row in zip(chains, values, strict=True):
+            chain.values = row
+        self._momenta, self._stored = values[:, :-1].T, values[:, -1]
+        self._masses = np.stack([chain.masses for chain in chains]).T
+        self._degrees = np.array([chain.degrees for chain in chains])
+
+    @property
+    def energies(self) -> np.ndarray:
+        """``(S,)`` eV; with kinetic and potential energy of the atoms they are conserved."""
+        found: np.ndarray = (self._momenta**2 / self._masses).sum(0) / 2.0 + self._stored
+        return found
+
+    def advance(self, kinetic: np.ndarray, kT: np.ndarray, time: float) -> np.ndarray:
+        """Move the chains on by ``time`` (ASE units).
+
+        Parameters
+        ----------
+        kinetic, kT
+            ``(S,)`` eV, of the atoms now; of the targets.
+
+        Returns
+        -------
+        np.ndarray
+            ``(S,)``, factors by which the atoms' momenta must be multiplied.
+        """
+        factors = np.ones(len(kinetic))
+        for weight in YOSHIDA:
+            step = weight * time
+            for j in reversed(range(len(self._momenta))):
+                self._push(j, 2.0 * kinetic, kT, step / 2.0)
+            moved = step * self._momenta / self._masses
+            self._stored += kT * (self._degrees * moved[0] + moved[1:].sum(0))
+            scales = np.exp(-moved[0])
+            factors = factors * scales
+            kinetic = kinetic * scales**2
+            for j in range(len(self._momenta)):
+                self._push(j, 2.0 * kinetic, kT, step / 2.0)
+        return factors
+
+    def _push(self, j: int, twice_kinetic: np.ndarray, kT: np.ndarray, step: float) -> None:
+        """Forces of what a thermostat holds, damped by the next one."""
+        p, q = self._momenta, self._masses
+        held = twice_kinetic - self._degrees * kT if j == 0 else p[j - 1] ** 2 / q[j - 1] - kT
+        if j + 1 == len(p):
+            p[j] += step * held
+            return
+        damping = np.exp(-step / 2.0 * p[j + 1] / q[j + 1])
+        p[j] = damping * (damping * p[j] + step * held)

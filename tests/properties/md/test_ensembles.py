@@ -14,7 +14,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.md import md
 from pet_flows.properties.md.running import RunningMean
-from pet_flows.properties.md.thermostat import NoseHooverChain
+from pet_flows.properties.md.thermostat import Chains, NoseHooverChain
 from pet_flows.properties.outcome import Outcome
 from pet_flows.properties.registry import get_property
 from tests.properties.md.potentials import LawCalculator, LawPotential, Springs, ideal_gas
@@ -46,13 +46,13 @@ def test_the_chain_is_the_one_of_ase() -> None:
     p = np.random.default_rng(0).normal(size=(len(masses), 3)) * np.sqrt(masses * 0.05)
     kT, time, delta = 300 * units.kB, 20 * units.fs, 2 * units.fs
     theirs = NoseHooverChainThermostat(len(masses), masses, 300, time)
-    ours = NoseHooverChain(3 * len(masses), kT, time)
+    ours = Chains([NoseHooverChain(3 * len(masses), kT, time)])
     q = p.copy()
     for _ in range(50):
         p = theirs.integrate_nhc(p, delta)
-        q = q * ours.advance(float((q**2 / masses).sum() / 2), kT, delta)
+        q = q * ours.advance((q**2 / masses).sum(keepdims=True)[0] / 2, np.array([kT]), delta)
     assert q == pytest.approx(p, abs=1e-12)
-    assert ours.energy == pytest.approx(theirs.get_thermostat_energy(), abs=1e-10)
+    assert ours.energies[0] == pytest.approx(theirs.get_thermostat_energy(), abs=1e-10)
 
 
 @pytest.mark.parametrize("motion", ["full", "isotropic"])

@@ -19,6 +19,8 @@ from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.pet import PETRaw
 from pet_flows.engines.potential import Potential
 from pet_flows.models.spec import PotentialSpec
+from pet_flows.properties.md import samples
+from pet_flows.properties.md.correlation import Displacements
 from pet_flows.properties.md.declaration import MDSettings
 from pet_flows.properties.md.md import md
 from pet_flows.properties.md.trajectory import read_trajectory, write_trajectory
@@ -129,6 +131,62 @@ def test_a_process_that_is_told_to_stop_loses_no_step(tmp_path: Path, ensemble: 
     for key, values in whole.blobs["trajectory"].items():
         assert np.array_equal(rest.blobs["trajectory"][key], values), key
     assert rest.result == whole.result
+
+
+def test_averages_are_taken_of_many_samples_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever checkpoints are made, and whoever else is in the batch."""
+    counted: list[int] = []
+    add = Displacements.add
+
+    def counting(self: Displacements, positions: np.ndarray) -> None:
+        counted.append(len(positions))
+        add(self, positions)
+
+    monkeypatch.setattr(Displacements, "add", counting)
+    settings = LANGEVIN.model_copy(update={"observe_every": 1, "steps": 69})
+    found = md(
+        [copper(), copper()], LawPotential(Springs(copper())), settings, checkpoints=tmp_path / "r",
+        checkpoint_every=3,
+    )  # fmt: skip
+    assert all(outcome.state == "ok" for outcome in found)
+    assert sorted(counted) == [6, 6, 32, 32, 32, 32]
+
+
+def test_checkpoints_of_before_samples_waited_are_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are those of one sample at a time, without the keys of what waits."""
+    settings = NVE.model_copy(update={"ensemble": "npt_langevin", "observe_every": 1})
+    law, folder = Springs(copper()), tmp_path / "runs"
+    whole = next(md([copper()], LawPotential(law), settings))
+    broken = LawPotential(law)
+
+    def stop() -> None:
+        if broken.evaluator.evaluated > 45:
+            raise KeyboardInterrupt
+
+    broken.evaluator.before = stop
+    with monkeypatch.context() as patched:
+        patched.setattr(samples, "MOST", 1)
+        with pytest.raises(KeyboardInterrupt):
+            list(md([copper()], broken, settings, checkpoints=folder, checkpoint_every=10))
+    (checkpoint,) = folder.glob("*.npz")
+    with np.load(checkpoint) as file:
+        state = {key: file[key] for key in file.files}
+    old = {key: value for key, value in state.items() if "waiting" not in key}
+    assert len(old) == len(state) - 8
+    np.savez(checkpoint, **old)
+    again = LawPotential(law)
+    rest = next(md([copper()], again, settings, checkpoints=folder, checkpoint_every=10))
+    assert again.evaluator.evaluated == 21
+    for key, values in frames(whole).items():
+        assert np.array_equal(frames(rest)[key], values), key
+    for key, values in whole.blobs["observables"].items():
+        if values.dtype.kind == "f":
+            assert rest.blobs["observables"][key] == pytest.approx(values, rel=1e-11), key
+    assert rest.result["temperature"] == whole.result["temperature"]
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from ase import Atoms, units
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
+from pet_flows.properties.md import samples
 from pet_flows.properties.md.correlation import (
     Displacements,
     VelocityCorrelation,
@@ -20,6 +21,7 @@ from pet_flows.properties.md.observables import Observables
 from pet_flows.properties.md.running import RunningMean, RunningSlope
 from pet_flows.properties.md.structure import (
     Fluctuation,
+    Near,
     RadialDistribution,
     nearest_neighbour_distance,
 )
@@ -50,8 +52,8 @@ def test_running_numbers() -> None:
 def test_displacements_are_those_over_all_origins() -> None:
     walk = np.cumsum(RNG.normal(size=(300, 5, 3)), axis=0)
     moved = Displacements(SPECIES)
-    for positions in walk:
-        moved.add(positions)
+    for some in np.split(walk, [1, 5, 40, 41, 200]):
+        moved.add(some)
     lags, squares = moved.result()
     assert lags.max() >= 256
     assert len(set(lags.tolist())) == len(lags)
@@ -66,8 +68,8 @@ def test_displacements_are_those_over_all_origins() -> None:
 def test_velocity_correlation_is_that_of_each_block() -> None:
     velocities = RNG.normal(size=(130, 5, 3))
     found = VelocityCorrelation(SPECIES, 50)
-    for v in velocities:
-        found.add(v)
+    for some in np.split(velocities, [3, 60]):
+        found.add(some)
     lags, vacf = found.result()
     assert lags.tolist() == list(range(50))
     for kind, atoms in enumerate(SPECIES.astype(bool)):
@@ -97,8 +99,7 @@ def test_pair_distributions_count_neighbours() -> None:
     atoms.rattle(0.05, seed=1)
     species = np.array([atoms.numbers == 11, atoms.numbers == 17]).astype(float)
     pairs = RadialDistribution(species, 9.0)
-    for _ in range(3):
-        pairs.add(atoms.positions, atoms.cell.array)
+    pairs.add(np.stack([atoms.positions] * 3), np.stack([atoms.cell.array] * 3))
     r, g = pairs.result()
     i, j, d = neighbor_list("ijd", atoms, 9.0)
     shells = 4 / 3 * np.pi * np.diff(pairs.edges**3)
@@ -115,43 +116,99 @@ def test_pair_distributions_count_neighbours() -> None:
 def test_fluctuation_and_nearest_neighbours() -> None:
     crystal = bulk("Cu", cubic=True) * 2
     fluctuation = Fluctuation(len(crystal))
-    samples = [crystal.positions + RNG.normal(size=(32, 3)) * 0.1 for _ in range(400)]
-    for positions in samples:
-        fluctuation.add(positions)
-    expected = np.sqrt(np.var(samples, axis=0).sum(-1).mean())
+    moved = crystal.positions + RNG.normal(size=(400, 32, 3)) * 0.1
+    for some in np.split(moved, [1, 30, 33]):
+        fluctuation.add(some)
+    expected = np.sqrt(np.var(moved, axis=0).sum(-1).mean())
     assert fluctuation.rms == pytest.approx(expected)
     assert nearest_neighbour_distance(crystal.positions, crystal.cell.array) == pytest.approx(
         3.61 / np.sqrt(2)
     )
 
 
-def test_a_checkpoint_loses_nothing() -> None:
-    numbers = np.array([3, 53, 3, 53])
-    settings = MDSettings(stride=4, correlation_time=0.05, equilibration=7, rdf_cutoff=4.0)
-    cells = [np.eye(3) * (4.0 + 0.01 * RNG.normal()) for _ in range(400)]
-    walk = np.cumsum(0.05 * RNG.normal(size=(400, 4, 3)), axis=0)
+def test_kept_pairs_are_those_of_a_search() -> None:
+    """Of a cell that deforms, and of atoms that walk far out of it: bin by bin."""
+    n, steps = 12, 60
+    kinds = np.arange(n) % 2
+    species = (kinds == np.arange(2)[:, None]).astype(float)
+    walk = RNG.uniform(0, 6, (n, 3)) + np.cumsum(0.05 * RNG.normal(size=(steps, n, 3)), axis=0)
+    strains = np.cumsum(0.004 * RNG.normal(size=(steps, 3, 3)), axis=0)
+    cells = 6.0 * (np.eye(3) + strains)
+    kept = RadialDistribution(species, 7.0)
+    kept.add(walk, cells)
+    found, near, searched = np.zeros((3, 140)), Near(walk[0], cells[0], 7.0), 1
+    for positions, cell in zip(walk, cells, strict=True):
+        atoms = Atoms("H12", positions, cell=cell, pbc=True)
+        i, j, d = neighbor_list("ijd", atoms, 7.0)
+        of = kinds[i] + kinds[j]
+        found += [np.histogram(d[of == pair], kept.edges)[0] / 2 for pair in range(3)]
+        if not near.holds(positions, cell):
+            near, searched = Near(positions, cell, 7.0), searched + 1
+    assert 3 < searched < steps / 2
+    assert np.array_equal(kept.state()["counts"], found)
 
-    def observe(broken_at: int | None) -> Observables:
-        found = Observables(numbers, True, 12, settings)
-        for step in range(400):
-            if step == broken_at:
-                state = {key: np.array(value) for key, value in found.state().items()}
-                found = Observables(numbers, True, 12, settings)
-                found.restore(state)
-            if found.wants(step):
-                p = walk[step] * 3.0
-                found.add(
-                    Snapshot(step, -1.0 * step, 2.0, 0.1 * step, np.eye(3), cells[step],
-                             walk[step], p, p)
-                )  # fmt: skip
-        return found
 
-    whole = observe(None)
-    for broken_at in (3, 7, 110, 399):
-        again = observe(broken_at)
+NUMBERS = np.array([3, 53, 3, 53])
+SETTINGS = MDSettings(stride=4, correlation_time=0.05, equilibration=7, rdf_cutoff=4.0)
+CELLS = [np.eye(3) * (4.0 + 0.01 * RNG.normal()) for _ in range(400)]
+WALK = np.cumsum(0.05 * RNG.normal(size=(400, 4, 3)), axis=0)
+
+
+def observed(settings: MDSettings, broken_at: int | None = None) -> Observables:
+    """400 steps, with a checkpoint before one of them from which another goes on."""
+    found = Observables(NUMBERS, True, 12, settings)
+    for step in range(400):
+        if step == broken_at:
+            state = {key: np.array(value) for key, value in found.state().items()}
+            found = Observables(NUMBERS, True, 12, settings)
+            found.restore(state)
+        if found.wants(step):
+            p, kinetic = WALK[step] * 3.0, 2.0 + 0.1 * np.sin(step)
+            found.add(
+                Snapshot(step, -1.0 * step, kinetic, 0.1 * step, np.eye(3), CELLS[step],
+                         WALK[step], p, p)
+            )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_checkpoint_loses_nothing(every: int) -> None:
+    settings = SETTINGS.model_copy(update={"observe_every": every})
+    whole = observed(settings)
+    for broken_at in (3, 7, 8, 110, 399):
+        again = observed(settings, broken_at)
         assert again.result() == whole.result()
         for key, values in whole.arrays().items():
             assert np.array_equal(again.arrays()[key], values), key
+
+
+@pytest.mark.parametrize("most", [1, 7, 1000])
+def test_how_many_samples_are_looked_at_together_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    settings = SETTINGS.model_copy(update={"observe_every": 1})
+    whole = observed(settings)
+    monkeypatch.setattr(samples, "MOST", most)
+    other = observed(settings)
+    for key, values in whole.arrays().items():
+        if values.dtype.kind == "f":
+            scale = np.abs(values).max()
+            assert other.arrays()[key] == pytest.approx(values, rel=1e-12, abs=1e-13 * scale), key
+    ours, theirs = whole.result(), other.result()
+    for key in ("temperature", "pressure", "potential_energy_per_atom", "volume_per_atom", "drift"):
+        assert theirs[key] == ours[key]
+    assert theirs["lindemann"] == pytest.approx(ours["lindemann"], rel=1e-12)
+    assert theirs["momentum"] == pytest.approx(ours["momentum"], rel=1e-12)
+
+
+def test_samples_that_wait_have_few_bytes() -> None:
+    for n_atoms in (1, 64, 5000, 10**6):
+        waiting = samples.Samples(n_atoms)
+        one = Snapshot(0, 0.0, 0.0, 0.0, *np.zeros((2, 3, 3)), *np.zeros((3, n_atoms, 3)))
+        while not waiting.full:
+            waiting.add(one)
+        size = sum(array.nbytes for array in waiting.take().values())
+        assert size < max(samples.BYTES + 200 * samples.MOST, 50 * n_atoms)
 
 
 def test_a_gas_diffuses_as_einstein_says_and_no_solid_does() -> None:
