@@ -31,7 +31,7 @@ class Ensemble:
         self._cell_decay = float(np.exp(-settings.barostat_friction * picoseconds))
 
     def before(self, flight: Flight) -> None:
-        """Up to the evaluation, which gives the flight's energies, forces and stresses anew."""
+        """Up to the evaluation, which renews the flight's energies, forces and stresses."""
         if flight.pistons is None:
             self._at_volume(flight)
         else:

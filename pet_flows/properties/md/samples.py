@@ -20,15 +20,15 @@ class Samples:
     """
 
     def __init__(self, n_atoms: int):
-        self._room = max(1, min(MOST, BYTES // (48 * n_atoms)))
+        self._capacity = max(1, min(MOST, BYTES // (48 * n_atoms)))
         numbers = dict.fromkeys(("potential", "kinetic", "conserved"), ())
         shapes = {
             **numbers, "stress": (3, 3), "cell": (3, 3), "positions": (n_atoms, 3),
             "momenta": (n_atoms, 3),
         }  # fmt: skip
-        self._arrays: dict[str, np.ndarray] = {"step": np.zeros(self._room, dtype=np.int64)}
+        self._arrays: dict[str, np.ndarray] = {"step": np.zeros(self._capacity, dtype=np.int64)}
         for name, shape in shapes.items():
-            self._arrays[name] = np.zeros((self._room, *shape))
+            self._arrays[name] = np.zeros((self._capacity, *shape))
         self._count = 0
 
     def __len__(self) -> int:
@@ -37,8 +37,8 @@ class Samples:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for another."""
-        return self._count == self._room
+        """Whether there is no space for another."""
+        return self._count == self._capacity
 
     def add(self, now: Snapshot) -> None:
         """One more; its arrays are copied."""
