@@ -14,6 +14,8 @@ from ase.geometry import minkowski_reduce
 
 #: relative tolerance for equal entries of the averaged metric
 TIGHT = 1e-6
+#: a matrix whose square misses one by less is orthogonal, but for round-off
+ORTHOGONAL = 1e-10
 #: orders of the groups a lattice can have, inversion included
 _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 
@@ -21,13 +23,25 @@ _ORDERS = (48, 24, 16, 12, 8, 4, 2)
 AT_ONCE = 1_000_000
 
 _SMALL = np.array([c for c in itertools.product(range(-2, 3), repeat=3) if any(c)])
-_SMALL_FLOATS = _SMALL.astype(float)
+#: where in a symmetric matrix of nine are the six that differ, squares first; and the reverse
+_OF_SIX = np.array([0, 4, 8, 5, 2, 1])
+_NINE = np.array([0, 5, 4, 5, 1, 3, 4, 3, 2])
+
+
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    """``(n, 6)``, what gives squared lengths of integer vectors ``(n, 3)`` from a metric."""
+    products: np.ndarray = vectors[:, _OF_SIX // 3] * vectors[:, _OF_SIX % 3]
+    return products * np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
+
+
+_SMALL_SQUARES = _squares(_SMALL)
 #: combinations of the vectors of a reduced basis, and which of these each is not shorter than
 _NOT_SHORTER = np.array(
     [[0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, -1, 0], [1, 0, -1], [0, 1, -1],
      [1, 1, 1], [1, -1, 1], [1, 1, -1], [1, -1, -1]], dtype=float,
 )  # fmt: skip
 _THAN = np.array([0, 1, 1, 2, 2, 1, 2, 2, 2, 2, 2, 2])
+_NOT_SHORTER_SQUARES = _squares(_NOT_SHORTER)
 #: Å; of ASE, which gives a basis back as it is where it is reduced up to this
 ROUND_OFF = 1e-12
 
@@ -61,15 +75,22 @@ def pseudo_symmetry(basis: np.ndarray, tolerance: float) -> tuple[np.ndarray, fl
         Matrices ``(m, 3, 3)`` int, the largest strain kept, and the smallest one dropped
         (inf where none is below twice the tolerance).
     """
-    inverse = np.linalg.inv(basis)
+    metric = _six(basis @ basis.T)
     # twice the tolerance, so that what is just beyond it is seen and can be warned about
-    ops = _combined(_as_long(basis, basis, 2 * tolerance + 1e-9))
-    deformations = inverse @ ops @ basis
+    ops, changes = _combined(_as_long(metric, metric[:3], 2 * tolerance + 1e-9))
+    inverse = np.linalg.inv(basis)
+    # b⁻¹ (W G Wᵀ − G) b⁻ᵀ, which is zero of what is orthogonal
+    both = (inverse[:, None, :, None] * inverse[None, :, None, :]).reshape(9, 9)
+    excess = (changes @ metric - metric)[:, _NINE] @ both.T
+    squares = (excess * excess).sum(1)
     # singular values need long: first out with what is farther from orthogonal than they allow
-    excess = deformations @ deformations.transpose(0, 2, 1) - np.eye(3)
-    near = np.einsum("mij,mij->m", excess, excess) <= 3 * ((1 + 2 * tolerance) ** 2 - 1) ** 2 + 1e-9
-    ops, deformations = ops[near], deformations[near]
-    strains = np.abs(np.linalg.svd(deformations, compute_uv=False) - 1).max(1)
+    near = squares <= 3 * ((1 + 2 * tolerance) ** 2 - 1) ** 2 + 1e-9
+    ops, excess, squares = ops[near], excess[near], squares[near]
+    strains = np.sqrt(squares) / 2
+    some = strains > ORTHOGONAL
+    if some.any():
+        values = np.linalg.eigvalsh(excess[some].reshape(-1, 3, 3))
+        strains[some] = np.abs(np.sqrt(np.maximum(1 + values, 0.0)) - 1).max(1)
     order = np.argsort(strains, kind="stable")
     order = order[strains[order] <= 2 * tolerance + 1e-9]
     ops, strains = ops[order], strains[order]
@@ -101,7 +122,8 @@ def mappings(
         ``(m, 3, 3)`` int W, by strain, ``W basis`` being ``onto`` but for a rotation and a strain;
         strains ``(m,)``.
     """
-    maps = _combined(_as_long(basis, onto, tolerance))
+    target = np.einsum("ia,ia->i", onto, onto)
+    maps, _ = _combined(_as_long(_six(basis @ basis.T), target, tolerance))
     deformations = np.linalg.inv(onto) @ maps @ basis
     strains = np.abs(np.linalg.svd(deformations, compute_uv=False) - 1).max(1)
     order = np.argsort(strains, kind="stable")
@@ -159,20 +181,56 @@ def labels(ops: np.ndarray) -> np.ndarray:
     return ops.reshape(*ops.shape[:-2], 9) @ 32.0 ** np.arange(9)
 
 
-def _as_long(basis: np.ndarray, onto: np.ndarray, tolerance: float) -> list[np.ndarray]:
-    """Small vectors, by their places, as long as each of ``onto (3, 3)`` up to a strain."""
-    lengths = np.linalg.norm(_SMALL_FLOATS @ basis, axis=1)
-    near = np.abs(lengths / np.linalg.norm(onto, axis=1)[:, None] - 1) <= tolerance
-    return [np.nonzero(row)[0] for row in near]
+def mean_metric(ops: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """``(3, 3)``, mean of ``W G Wᵀ`` over integer matrices ``(m, 3, 3)``."""
+    rows = ops.transpose(1, 0, 2).reshape(3, -1).astype(float)
+    changed = (rows.reshape(-1, 3) @ metric).reshape(3, -1)
+    mean: np.ndarray = changed @ rows.T / len(ops)
+    return mean
 
 
-def _combined(rows: list[np.ndarray]) -> np.ndarray:
-    """All matrices ``(m, 3, 3)`` of determinant ±1 with one of the vectors ``rows[i]`` as row i.
+def _six(metric: np.ndarray) -> np.ndarray:
+    """``(6,)``, what differs in a symmetric matrix ``(3, 3)``."""
+    return metric.ravel()[_OF_SIX]
 
-    Vectors are given by their places among the small ones.
+
+def _as_long(metric: np.ndarray, squares: np.ndarray, tolerance: float) -> np.ndarray:
+    """``(3, 124)`` bool, which small vectors are as long as each of three up to a strain.
+
+    ``metric (6,)`` is of their lattice, ``squares (3,)`` those of the lengths.
     """
+    ratios = (_SMALL_SQUARES @ metric) / squares[:, None]
+    return np.abs(np.sqrt(ratios) - 1) <= tolerance
+
+
+def _combined(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All matrices of determinant ±1 with one of some small vectors as each row.
+
+    Parameters
+    ----------
+    near
+        ``(3, 124)`` bool, which of the small ones may be each row.
+
+    Returns
+    -------
+    tuple
+        ``(m, 3, 3)`` int W; ``(m, 6, 6)``, what takes a metric G, as :func:`_six`, to ``W G Wᵀ``.
+    """
+    return _of_rows(near.tobytes())
+
+
+@lru_cache(maxsize=64)  # crystals have few shapes
+def _of_rows(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    rows = [np.nonzero(row)[0] for row in np.frombuffer(content, dtype=bool).reshape(3, -1)]
     chosen = np.nonzero(_unimodular()[np.ix_(*rows)])
-    return _SMALL[np.stack([r[c] for r, c in zip(rows, chosen, strict=True)], axis=1)]
+    matrices = _SMALL[np.stack([r[c] for r, c in zip(rows, chosen, strict=True)], axis=1)]
+    i, j = _OF_SIX // 3, _OF_SIX % 3
+    one, other = matrices[:, i].astype(float), matrices[:, j].astype(float)
+    changes = one[:, :, i] * other[:, :, j]
+    changes[:, :, 3:] += one[:, :, j[3:]] * other[:, :, i[3:]]
+    for array in (matrices, changes):
+        array.flags.writeable = False
+    return matrices, changes
 
 
 @cache
@@ -199,15 +257,21 @@ def canonical_bases(metric: np.ndarray) -> np.ndarray:
     numpy.ndarray
         ``(m, 3, 3)`` int: the bases are these matrices times the one of ``metric``.
     """
-    given = np.linalg.cholesky(metric)
-    basis = reduced(given)
-    scale = abs(np.linalg.det(basis)) ** (2 / 3)
-    squares = ((_SMALL_FLOATS @ basis) ** 2).sum(1)
-    near = np.abs(squares - (basis**2).sum(1)[:, None]) <= TIGHT * scale
-    combos = _combined([np.nonzero(row)[0] for row in near])
-    gram = combos @ (basis @ basis.T) @ combos.transpose(0, 2, 1) / scale
-    for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
-        equal = gram[:, i, j] <= gram[:, i, j].min() + TIGHT
-        combos, gram = combos[equal], gram[equal]
-    to_given = np.rint(basis @ np.linalg.inv(given)).astype(int)
-    return combos @ to_given
+    scale = np.linalg.det(metric) ** (1 / 3)
+    own = _six(metric)
+    least, to_given = TIGHT / 1e3 * scale, None
+    shorter = _NOT_SHORTER_SQUARES @ own < own[_THAN] - least
+    if shorter.any() or own[0] > own[1] + least or own[1] > own[2] + least:
+        given = np.linalg.cholesky(metric)
+        basis = reduced(given)
+        own = _six(basis @ basis.T)
+        to_given = np.rint(basis @ np.linalg.inv(given)).astype(int)
+    near = np.abs(_SMALL_SQUARES @ own - own[:3, None]) <= TIGHT * scale
+    combos, changes = _combined(near)
+    gram = changes @ (own / scale)
+    left = np.arange(len(combos))
+    for column in gram.T:  # squares first
+        values = column[left]
+        left = left[values <= values.min() + TIGHT]
+    found: np.ndarray = combos[left]
+    return found if to_given is None else found @ to_given

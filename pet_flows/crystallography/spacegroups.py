@@ -22,8 +22,10 @@ import moyopy
 import numpy as np
 import spglib
 
+from pet_flows.crystallography.lattice import labels
 from pet_flows.crystallography.sites import Sites
 from pet_flows.geometry.closest import closest_pair
+from pet_flows.geometry.faces import volume_of
 from pet_flows.geometry.sound import LONGEST
 
 #: how far beside the given tolerances nothing may change
@@ -134,7 +136,7 @@ def is_sound(lattice: np.ndarray, fractional: np.ndarray) -> bool:
         return False
     if np.abs(lattice).max() > LONGEST:
         return False
-    return bool(abs(np.linalg.det(lattice)) / len(fractional) > LEAST_VOLUME)
+    return abs(volume_of(lattice)) / len(fractional) > LEAST_VOLUME
 
 
 def _apart(lattice: np.ndarray, fractional: np.ndarray) -> bool:
@@ -159,7 +161,7 @@ def _agreed(
     loose = _moyopy(cell, places, kinds, high)
     if loose is None or loose.number < FIRST_ORTHORHOMBIC:
         return None
-    if len(np.unique(loose.rotations, axis=0)) == _order(loose.number):
+    if len(set(labels(loose.rotations).tolist())) == _order(loose.number):
         permutations, residual = _permutations(loose, cell, places, kinds)
         if residual <= EXACTLY * low:
             return replace(loose, permutations=permutations)

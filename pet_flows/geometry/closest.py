@@ -11,6 +11,7 @@ from ase.geometry import minkowski_reduce
 from scipy.spatial import cKDTree
 
 from pet_flows.geometry.boxes import completed
+from pet_flows.geometry.faces import faces_of
 
 #: Å; atoms closer than this are one atom written twice (H2, the shortest bond, has 0.74)
 OVERLAP = 0.5
@@ -47,54 +48,54 @@ def closest_pair(
     """
     periodic = np.array(pbc, dtype=bool)
     box = completed(np.array(cell, dtype=float), periodic)
-    inverse, heights = _heights(box)
+    faces = faces_of(box)
     own: Pair | None = None
     # of cells this high no shorter lattice vector nor second image can be within
-    images = _AROUND[13:14]
-    if (heights[periodic] <= 2 * within).any():
+    images = None
+    if min(np.array(faces.heights)[periodic], default=np.inf) <= 2 * within:
         if periodic.sum() > 1:
             box[periodic] = minkowski_reduce(box, pbc=periodic)[0][periodic]
-            inverse, heights = _heights(box)
+            faces = faces_of(box)
         images = _AROUND[~_AROUND[:, ~periodic].any(1)]
         shortest = float(np.linalg.norm(box[periodic], axis=1).min())
         if shortest < within:
             own = Pair(0, 0, shortest)
-    scaled = positions @ inverse
-    pairs = _every_pair(len(scaled)) if len(scaled) <= FEW else _near(
-        scaled, periodic, heights, within
-    )  # fmt: skip
-    if not len(pairs):
+    if len(positions) == 1:
         return own
-    offsets = scaled[pairs[:, 0]] - scaled[pairs[:, 1]]
+    scaled = positions @ faces.inverse
+    one, other = _every_pair(len(scaled)) if len(scaled) <= FEW else _near(
+        scaled, periodic, np.array(faces.heights), within
+    )  # fmt: skip
+    if not len(one):
+        return own
+    offsets = scaled.take(one, 0) - scaled.take(other, 0)
     offsets -= np.rint(offsets) * periodic
-    vectors = (offsets[:, None] + images) @ box
-    squares = np.einsum("pia,pia->pi", vectors, vectors).min(1)
+    if images is None:
+        vectors = offsets @ box
+        squares = (vectors * vectors).sum(1)
+    else:
+        vectors = (offsets[:, None] + images) @ box
+        squares = (vectors * vectors).sum(2).min(1)
     nearest = int(squares.argmin())
-    first, second = sorted(pairs[nearest].tolist())
+    first, second = sorted((int(one[nearest]), int(other[nearest])))
     found = Pair(first, second, float(np.sqrt(squares[nearest])))
     best = found if own is None or found.distance < own.distance else own
     return best if best.distance < within else None
 
 
 @lru_cache(maxsize=FEW + 1)
-def _every_pair(n: int) -> np.ndarray:
-    """``(n (n - 1) / 2, 2)`` int."""
-    return np.stack(np.triu_indices(n, 1), 1)
+def _every_pair(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both ``(n (n - 1) / 2,)`` int."""
+    return np.triu_indices(n, 1)
 
 
 def _near(
     scaled: np.ndarray, periodic: np.ndarray, heights: np.ndarray, within: float
-) -> np.ndarray:
-    """Pairs ``(p, 2)`` int, all that may be nearer to each other than ``within`` among them."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both ``(p,)`` int of pairs, all that may be nearer to each other than ``within`` among them."""
     inside = scaled - np.floor(scaled) * periodic
     inside[:, periodic] = np.where(inside[:, periodic] >= 1.0, 0.0, inside[:, periodic])
     # along the normals of the cell's faces two atoms are no farther apart than they are
     tree = cKDTree(inside * heights, boxsize=np.where(periodic, heights, 0.0))
     pairs: np.ndarray = tree.query_pairs(within, p=np.inf, output_type="ndarray")
-    return pairs
-
-
-def _heights(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of a cell, and the distances ``(3,)`` between its faces."""
-    inverse = np.linalg.inv(cell)
-    return inverse, 1.0 / np.sqrt((inverse * inverse).sum(0))
+    return pairs[:, 0], pairs[:, 1]

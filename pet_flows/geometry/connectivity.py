@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from ase import Atoms
 
 from pet_flows.errors import StructureError
+from pet_flows.geometry.faces import lengths_of, volume_of
 from pet_flows.geometry.neighbours import find_neighbours
 from pet_flows.geometry.ragged import rows_of, starts_of
 
@@ -24,10 +27,9 @@ def periodic_rank(atoms: Atoms, cutoff: float) -> int:
     """
     # of a small cell each atom is linked to its own images
     cell = atoms.cell.array
-    squares = np.einsum("ia,ia->i", cell, cell)
-    if (squares < cutoff**2).all():
-        upright = np.linalg.det(cell) ** 2 > UPRIGHT**2 * squares.prod()
-        return 3 if upright else _rank(cell)
+    lengths = lengths_of(cell)
+    if max(lengths) < cutoff:
+        return 3 if abs(volume_of(cell)) > UPRIGHT * prod(lengths) else _rank(cell)
     every = np.ones(3, dtype=bool)
     i, j, shift, _ = find_neighbours(atoms.positions, cell, every, cutoff)
     if not len(i):

@@ -30,6 +30,8 @@ def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:
         ``bad_electrons``: one of them is no whole number, or larger than any cell's, or the
         multiplicity is below 1.
     """
+    if not info:  # which most say nothing in
+        return dict(NEUTRAL)
     found = {}
     for name, usual in NEUTRAL.items():
         said = next((one for one in _NAMES[name] if info.get(one) is not None), None)
@@ -52,6 +54,8 @@ def electrons_of(info: Mapping[str, Any]) -> dict[str, int]:
 
 def told(info: Mapping[str, Any]) -> dict[str, int]:
     """Only what differs from a neutral singlet; nothing of what cannot be understood."""
+    if not info:
+        return {}
     try:
         found = electrons_of(info)
     except StructureError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from ase.geometry import minkowski_reduce
 
 from pet_flows.errors import StructureError
 from pet_flows.geometry.boxes import FARTHEST, SHORTEST, completed, refuse_unsearchable
+from pet_flows.geometry.faces import faces_of, lengths_of, volume_of
 
 #: Å; a cell and atoms within this are always searchable
 ROOMY = 100.0
@@ -118,10 +118,9 @@ def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.nda
     vesin takes very long over skewed ones, and dies of those whose vectors are not independent.
     """
     if periodic.all():
-        with suppress(np.linalg.LinAlgError):
-            heights = 1.0 / np.sqrt((np.linalg.inv(cell) ** 2).sum(0))
-            if (heights > UPRIGHT * np.sqrt((cell**2).sum(1))).all():
-                return np.ascontiguousarray(cell).copy(), None
+        heights = faces_of(cell).heights if volume_of(cell) else (0.0, 0.0, 0.0)
+        if all(h > UPRIGHT * n for h, n in zip(heights, lengths_of(cell), strict=True)):
+            return np.ascontiguousarray(cell).copy(), None
     if periodic.any() and np.linalg.matrix_rank(cell[periodic]) < periodic.sum():
         raise StructureError(
             "degenerate_cell",

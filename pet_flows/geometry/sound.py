@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
 from pet_flows.errors import StructureError
 from pet_flows.geometry.closest import closest_pair
+from pet_flows.geometry.faces import lengths_of, volume_of
 
 #: Å; longer lattice vectors are no crystal's
 LONGEST = 1e5
@@ -39,7 +41,10 @@ def refuse_flat(cell: np.ndarray, pbc: Sequence[bool] | np.ndarray) -> None:
     if not periodic.any():
         return
     content = content_of(cell, periodic)
-    lengths = np.sqrt((np.asarray(cell)[periodic] ** 2).sum(1)).prod()
+    whole = lengths_of(np.asarray(cell, dtype=float))
+    lengths = prod(
+        length for length, is_periodic in zip(whole, periodic, strict=True) if is_periodic
+    )
     if content < LEAST_CONTENT or content <= LEAST_SHARE * lengths:
         raise StructureError(
             "degenerate_cell",
@@ -96,5 +101,5 @@ def refuse_crowded(
 def content_of(cell: np.ndarray, periodic: np.ndarray) -> float:
     """Volume, area or length that the periodic axes enclose, in Å to their number."""
     if periodic.all():
-        return abs(float(np.linalg.det(cell)))
+        return abs(volume_of(np.asarray(cell, dtype=float)))
     return float(np.linalg.svd(np.asarray(cell, dtype=float)[periodic], compute_uv=False).prod())

@@ -40,8 +40,8 @@ def check(atoms: Atoms, elements: Collection[int] | None = None) -> None:
     if len(atoms) == 0:
         raise StructureError("empty", "The structure has no atoms; give one that has.")
     for name, rows in (("position of atom", atoms.positions), ("lattice vector", atoms.cell.array)):
-        wrong = np.nonzero(~np.isfinite(rows).all(1))[0]
-        if len(wrong):
+        if not np.isfinite(rows).all():
+            wrong = np.nonzero(~np.isfinite(rows).all(1))[0]
             raise StructureError(
                 "not_finite_input",
                 f"The {name} {wrong[0]} is not finite ({rows[wrong[0]].tolist()}); check the file.",

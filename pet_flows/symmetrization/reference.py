@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from pet_flows.crystallography.lattice import (
     TIGHT,
     canonical_bases,
     labels,
+    mean_metric,
     pseudo_symmetry,
     reduced,
     table_of,
@@ -151,21 +152,28 @@ def make_reference(
     tolerance = max(tolerance, 10 * TIGHT)
     basis = reduced(lattice)
     ops, kept, dropped = pseudo_symmetry(basis, tolerance)
-    metric = (ops @ (basis @ basis.T) @ ops.transpose(0, 2, 1)).mean(0)
+    metric = mean_metric(ops, basis @ basis.T)
     bases = canonical_bases(metric)
-    canonical = (bases @ metric @ bases.transpose(0, 2, 1)).mean(0)
-    first = bases[0]
-    integers = np.rint(bases @ np.linalg.inv(first)).astype(int)
-    # an order that does not depend on which basis came first: identity, then by entries
-    flat = integers.reshape(-1, 9)
-    other = (flat != np.eye(3, dtype=int).ravel()).any(1)
-    integers = integers[np.lexsort((*flat.T[::-1], other))]
+    canonical = mean_metric(bases, metric)
     reference = CrystalReference(
         h0=np.linalg.cholesky(canonical),
-        integers=integers,
+        integers=_holohedry(np.ascontiguousarray(bases, dtype=np.int64).tobytes()),
         tolerance=tolerance,
         kept=kept,
         dropped=dropped if np.isfinite(dropped) else None,
         source=source,
     )
-    return reference, first @ basis
+    return reference, bases[0] @ basis
+
+
+@lru_cache(maxsize=256)  # of few crystals it is another
+def _holohedry(bases: bytes) -> np.ndarray:
+    """Integer matrices ``(m, 3, 3)`` that take bases which share a metric to each other."""
+    every = np.frombuffer(bases, dtype=np.int64).reshape(-1, 3, 3)
+    integers = np.rint(every @ np.linalg.inv(every[0])).astype(int)
+    # an order that does not depend on which basis came first: identity, then by entries
+    flat = integers.reshape(-1, 9)
+    other = (flat != np.eye(3, dtype=int).ravel()).any(1)
+    ordered: np.ndarray = integers[np.lexsort((*flat.T[::-1], other))]
+    ordered.flags.writeable = False
+    return ordered
