@@ -20,7 +20,7 @@ from pet_flows.crystallography.lattice import multiply, table_of
 from pet_flows.crystallography.primitive import Primitive, find_primitive
 from pet_flows.crystallography.projection import Projection
 from pet_flows.crystallography.sites import EXACT, Sites
-from pet_flows.crystallography.spacegroups import space_groups
+from pet_flows.crystallography.spacegroups import off_lattice, space_groups
 from pet_flows.errors import StructureError
 
 #: Å, of :meth:`SpaceGroup.find`
@@ -173,6 +173,28 @@ class SpaceGroup:
         snapped.positions = self.project_positions(moved, cell)
         return snapped
 
+    def placed(self, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cell ``(3, 3)`` and positions ``(N, 3)`` Å of what this was found of, made exact.
+
+        Of the cell as it was; :meth:`snap` asks besides where the atoms are by now.
+        """
+        exact = self.project_cell(cell)
+        return exact, self.fractional @ (self.primitive.basis @ exact)
+
+    def residual(self, positions: np.ndarray, cell: np.ndarray) -> float:
+        """By how far a structure ``(N, 3)``, ``(3, 3)`` misses this symmetry, at most, in Å.
+
+        Measured by how far the cell is from one that the operations keep, and atoms from where
+        they were made exact: nearer than that no operation need be looked at.
+        """
+        lattice = self.primitive.basis @ cell
+        moved = positions @ np.linalg.inv(lattice) - self.fractional
+        moved -= moved[:1]
+        moved -= np.rint(moved)
+        missed = moved @ lattice
+        atoms = 2 * float(np.sqrt((missed * missed).sum(1).max()))
+        return max(atoms, off_lattice(self.rotations.astype(float), lattice))
+
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
         return {
@@ -245,8 +267,9 @@ def _group(atoms: Atoms, primitive: Primitive, tolerance: float) -> SpaceGroup |
         rotations, permutations, shifts, every,
     )  # fmt: skip
     snapped = group.projection.average(every)
-    # a projection that is not the same twice was none
-    if np.abs(group.projection.average(snapped) - snapped).max() > 1e-9:
+    # a projection that is not the same twice was none; of operations that hold exactly it is one
+    exactly = answer.permutations is not None
+    if not exactly and np.abs(group.projection.average(snapped) - snapped).max() > 1e-9:
         return None
     exact = replace(group, fractional=snapped)
     exact.__dict__["projection"] = group.projection.around(snapped)

@@ -17,6 +17,7 @@ from pet_flows.crystallography.spacegroups import (
     off_lattice,
     without_doubt,
 )
+from pet_flows.geometry.faces import lengths_of, volume_of
 
 #: cell ``(3, 3)`` Å, rows; fractional positions ``(N, 3)``; atomic numbers ``(N,)``
 Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -56,7 +57,7 @@ def _near(before: Cell, after: Cell, tolerance: float) -> bool:
     both are equal but for the volume it is the same distance.
     """
     (first, old, _), (last, new, _) = before, after
-    scale = abs(np.linalg.det(first) / np.linalg.det(last)) ** (1 / 3)
+    scale = abs(volume_of(first) / volume_of(last)) ** (1 / 3)
     stretches = np.linalg.svd(np.linalg.solve(scale * last, first), compute_uv=False)
     strain = float(np.abs(stretches - 1).max())
     moved = new - old
@@ -65,17 +66,18 @@ def _near(before: Cell, after: Cell, tolerance: float) -> bool:
     moved -= moved.mean(0)
     distances = (
         np.sqrt(((moved @ first) ** 2).sum(1).max()),
-        strain * np.sqrt((first**2).sum(1).max()),
+        strain * max(lengths_of(first)),
     )
     return bool(MARGIN * tolerance * scale * (1 + strain) + 2 * sum(distances) <= FARTHEST[1])
 
 
 def _holds(answer: Answer, cell: np.ndarray, places: np.ndarray, within: float) -> bool:
     """Whether a structure has operations within a distance in Å, wherever its origin is now."""
-    if off_lattice(answer, cell) > within:
+    rotations = answer.rotations.astype(float)
+    if off_lattice(rotations, cell) > within:
         return False
-    offset = places @ answer.rotations.astype(float) - places[answer.permutations]
+    offset = places @ rotations - places[answer.permutations]
     offset -= offset[:, :1]
     offset -= np.rint(offset)
     missed = offset @ cell
-    return bool((np.einsum("mna,mna->mn", missed, missed) <= within**2).all())
+    return bool((missed * missed).sum(2).max() <= within**2)

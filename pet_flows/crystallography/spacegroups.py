@@ -16,6 +16,7 @@ import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
+from math import sqrt
 from typing import Any
 
 import moyopy
@@ -173,12 +174,11 @@ def _agreed(
     return exact if len(loose.rotations) == len(exact.rotations) else None
 
 
-def off_lattice(answer: Answer, lattice: np.ndarray) -> float:
-    """By how far, in Å, operations miss a lattice that they should map on itself."""
+def off_lattice(rotations: np.ndarray, lattice: np.ndarray) -> float:
+    """By how far, in Å, operations ``(m, 3, 3)`` miss a lattice that they should keep."""
     metric = lattice @ lattice.T
-    rotations = answer.rotations.astype(float)
-    change = np.abs(rotations @ metric @ rotations.swapaxes(1, 2) - metric)
-    return float(change.max() / np.sqrt(metric.trace()))
+    change = rotations @ metric @ rotations.swapaxes(1, 2) - metric
+    return float(np.abs(change).max()) / sqrt(metric.trace())
 
 
 def _permutations(
@@ -189,7 +189,7 @@ def _permutations(
     sites = Sites(numbers, lattice, fractional @ lattice)
     places = fractional @ rotations + answer.translations[:, None]
     permutations, residual = sites.nearest(places, np.arange(len(numbers)))
-    return permutations, max(off_lattice(answer, lattice), float(residual.max()))
+    return permutations, max(off_lattice(rotations, lattice), float(residual.max()))
 
 
 @lru_cache(maxsize=230)

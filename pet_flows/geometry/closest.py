@@ -92,7 +92,7 @@ def _every_pair(n: int) -> tuple[np.ndarray, np.ndarray]:
 def _near(
     scaled: np.ndarray, periodic: np.ndarray, heights: np.ndarray, within: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both ``(p,)`` int of pairs, all that may be nearer to each other than ``within`` among them."""
+    """Both ``(p,)`` int of pairs, among them all that may be nearer to each other than that."""
     inside = scaled - np.floor(scaled) * periodic
     inside[:, periodic] = np.where(inside[:, periodic] >= 1.0, 0.0, inside[:, periodic])
     # along the normals of the cell's faces two atoms are no farther apart than they are

@@ -43,13 +43,14 @@ def faces_of(cell: np.ndarray) -> Faces:
         size / sqrt(r * r + s * s + t * t),
         size / sqrt(x * x + y * y + z * z),
     )
-    return Faces(volume, heights, np.array(((u, r, x), (v, s, y), (w, t, z))) / volume)
+    share = 1.0 / volume
+    return Faces(volume, heights, np.array(((u, r, x), (v, s, y), (w, t, z))) * share)
 
 
 def volume_of(cell: np.ndarray) -> float:
     """Volume in Å³ of a cell ``(3, 3)``, negative where it is left-handed."""
     (a, b, c), (d, e, f), (g, h, i) = cell.tolist()
-    volume: float = a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g)
+    volume: float = (b * f - c * e) * g + (c * d - a * f) * h + (a * e - b * d) * i
     return volume
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from ase import Atoms
 from pymatgen.core import Composition, Lattice, Species, Structure
@@ -51,6 +53,9 @@ def strip(structure: Structure) -> tuple[Structure, list[str]]:
 
     species = []
     for site in structure:
+        if all(map(_is_bare, site.species)):
+            species.append(site.species)
+            continue
         amounts: dict[Element | DummySpecies, float] = {}
         for specie, occupancy in site.species.items():
             if isinstance(specie, Species | DummySpecies):
@@ -155,6 +160,12 @@ def structure_from_atoms(atoms: Atoms) -> tuple[Structure | None, list[str]]:
     said = {name: atoms.info[name] for name in SAID if name in atoms.info}
     structure.properties |= said
     return structure, dropped
+
+
+@lru_cache(maxsize=1024)
+def _is_bare(specie: Element | Species | DummySpecies) -> bool:
+    """Whether it says what element it is and nothing else."""
+    return isinstance(specie, Element) and specie.name == Element.from_Z(specie.Z).name
 
 
 def _element(specie: Element | Species | DummySpecies) -> Element | DummySpecies:

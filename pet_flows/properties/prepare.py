@@ -116,13 +116,14 @@ def snapped(atoms: Atoms, symprec: float) -> tuple[Atoms, SpaceGroup | None, tup
         group = SpaceGroup.find(copy, symprec)
     except StructureError as error:
         return copy, None, (f"No symmetry was kept. {error.message}",)
-    exact = group.snap(copy)
-    move = float(np.abs(exact.positions - copy.positions).max())
-    stretch = float(np.abs(exact.cell.array - copy.cell.array).max())
+    cell, positions = group.placed(copy.cell.array)
+    move = float(np.abs(positions - copy.positions).max())
+    stretch = float(np.abs(cell - copy.cell.array).max())
     notes: tuple[str, ...] = ()
     if max(move, stretch) > WORTH_SAYING:
         notes = (
             f"Made exactly symmetric ({group.international}) at symprec {symprec:g} Å: atoms moved "
             f"by up to {move:.1e} Å, lattice vectors by up to {stretch:.1e} Å.",
         )
-    return exact, group, notes
+    copy.cell[:], copy.positions = cell, positions
+    return copy, group, notes

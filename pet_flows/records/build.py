@@ -15,6 +15,7 @@ from bson.errors import InvalidDocument
 from pydantic import BaseModel, ValidationError
 from pymatgen.core import Structure
 
+from pet_flows.geometry.faces import volume_of
 from pet_flows.properties.outcome import Outcome
 from pet_flows.records.kept import Kept
 from pet_flows.records.keys import input_digest, record_key, settings_digest
@@ -29,6 +30,10 @@ logger = logging.getLogger(__name__)
 MAX_ATOMS_INSIDE = 200
 #: bytes of BSON; no document is larger (MongoDB itself stops at 16 MB)
 MAX_DOCUMENT = 1_000_000
+
+#: what is long, in BSON's own types already, and nothing that validation changes
+_AS_GIVEN = {"settings", "input_structure", "structure", "symmetry_reference", "result"}
+_FIELDS = tuple(field.alias or name for name, field in Record.model_fields.items())
 
 Blobs = dict[str, dict[str, np.ndarray]]
 Recorded = tuple[dict[str, Any], Blobs]
@@ -239,13 +244,14 @@ def _complete(
         "result": result,
     }
     try:
-        record = Record.model_validate(content).model_dump(by_alias=True)
+        head = Record.model_validate(content).model_dump(by_alias=True, exclude=_AS_GIVEN)
     except ValidationError as error:
         said = "; ".join(str(e["msg"]).removeprefix("Value error, ") for e in error.errors())
         raise _Unfit(
             "invalid_result",
             f"The property gave a result that cannot be stored ({said}): report it to its authors.",
         ) from None
+    record = {name: content[name] if name in _AS_GIVEN else head[name] for name in _FIELDS}
     try:
         size = len(bson.encode(record))
     except (OverflowError, ValueError, InvalidDocument) as error:  # integers above 64 bits
@@ -279,7 +285,7 @@ def _refuse_not_finite(values: Mapping[str, Any], atoms: Atoms | None) -> None:
             "The final structure has NaN or infinite coordinates: check the structure that was "
             "given, or try another model.",
         )
-    if atoms is not None and not abs(atoms.cell.complete().volume) > 0:
+    if atoms is not None and not volume_of(atoms.cell.array) and not atoms.cell.complete().volume:
         raise _Unfit(
             "not_finite", "The final cell has no volume: check the structure, or try another model."
         )

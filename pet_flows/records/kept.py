@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from pymatgen.core import Composition, Lattice, Structure
 
 from pet_flows.geometry.electrons import told
+from pet_flows.geometry.faces import volume_of
 from pet_flows.records.structures import electrons_in, with_electrons
 
 #: of each site, elements and how much of it they have
@@ -61,7 +62,9 @@ class Kept:
 
         Open axes without a vector get one of 1 Å, across the others.
         """
-        cell = atoms.cell.complete().array
+        cell = atoms.cell.array
+        if not volume_of(cell):
+            cell = atoms.cell.complete().array
         sites: Sites = tuple({str(chemical_symbols[z]): 1} for z in atoms.numbers.tolist())
         inverse = np.linalg.inv(cell)
         fractional = np.array([place @ inverse for place in atoms.positions]).reshape(-1, 3)
@@ -82,8 +85,7 @@ class Kept:
     @cached_property
     def volume(self) -> float:
         """Å³."""
-        (a, b, c), (d, e, f), (g, h, i) = self.cell.tolist()
-        return abs((b * f - c * e) * g + (c * d - a * f) * h + (a * e - b * d) * i)
+        return abs(volume_of(self.cell))
 
     def atoms(self) -> Atoms:
         """ASE's atoms, with charge and spin; every site must be a whole atom."""

@@ -99,7 +99,14 @@ def _chemistry(amounts: tuple[tuple[str, float], ...]) -> _Chemistry:
         "chemsys": "-".join(elements),
     }
     reduced = {str(element): n for element, n in composition.reduced_composition.items()}
-    return _Chemistry(names, elements, reduced, float(composition.weight))
+    weight = sum(amount * _mass(element.symbol) for element, amount in composition.items())
+    return _Chemistry(names, elements, reduced, weight)
+
+
+@lru_cache(maxsize=256)
+def _mass(symbol: str) -> float:
+    """In u; pymatgen looks at units each time."""
+    return float(get_el_sp(symbol).atomic_mass)
 
 
 #: bytes of cell and fractional positions; atomic numbers

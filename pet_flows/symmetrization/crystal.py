@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from pet_flows.crystallography.primitive import Primitive, find_primitive, is_pr
 from pet_flows.crystallography.spacegroups import is_p1
 from pet_flows.errors import StructureError
 from pet_flows.geometry.connectivity import periodic_rank
+from pet_flows.geometry.faces import lengths_of, volume_of
 from pet_flows.symmetrization.crystal_batch import LIMIT
 from pet_flows.symmetrization.crystal_bound import CrystalBound
 from pet_flows.symmetrization.reference import TOLERANCE, CrystalReference, make_reference
@@ -215,9 +217,8 @@ def _check(atoms: Atoms, cutoff: float, group: SpaceGroup | None) -> tuple[str, 
     Its primitive cell, where that is known, is connected as it is itself.
     """
     cell = atoms.cell.array
-    lengths = np.linalg.norm(cell, axis=1)
-    volume = abs(np.linalg.det(cell))
-    if not atoms.pbc.all() or not volume > 1e-6 * max(float(np.prod(lengths)), 1e-6):
+    volume = abs(volume_of(cell))
+    if not atoms.pbc.all() or not volume > 1e-6 * max(prod(lengths_of(cell)), 1e-6):
         raise StructureError(
             "symmetrization_refused",
             "The crystal symmetrization needs three independent periodic lattice vectors; use "

@@ -86,7 +86,7 @@ class CrystalBound:
             )
         found = None
         if group_of_atoms is not None:
-            found = self._of_group(group_of_atoms, atoms.positions, cell, rotation)
+            found = self._of_group(group_of_atoms, atoms.positions, cell)
         if found is None:
             found = self._find(atoms.positions, cell, rotation, primitive)
         self.known = [found]
@@ -212,13 +212,15 @@ class CrystalBound:
         return found if found.is_group(self.reference.table) else alone
 
     def _of_group(
-        self, group: SpaceGroup, positions: np.ndarray, cell: np.ndarray, rotation: np.ndarray
+        self, group: SpaceGroup, positions: np.ndarray, cell: np.ndarray
     ) -> Subgroup | None:
         """The symmetry of a structure whose space group is known; None if that is not exact."""
         primitive = group.primitive
         if self._oriented:
             alone = Subgroup(primitive, np.array([0]), np.arange(len(primitive.atoms))[None])
             return alone if primitive.residual(positions, cell) <= EXACT else None
+        if group.residual(positions, cell) > EXACT:
+            return None
         # W of the primitive basis b in that of the reference: b = M h0 F
         change = primitive.basis @ self.setting
         place = self.reference.places(np.rint(np.linalg.inv(change) @ group.rotations @ change))
@@ -226,9 +228,6 @@ class CrystalBound:
         if place[order[0]] != 0 or (np.diff(place[order]) == 0).any():
             return None
         # they have all their products, being those of a space group in another basis
-        matrices = rotation.T @ self.reference.holohedry[place] @ rotation
-        if group.projection.symmetry.residual(positions, cell[None], matrices)[0] > EXACT:
-            return None
         return Subgroup(primitive, place[order], group.permutations[order])
 
     def _inherited(self, parent: Subgroup) -> Subgroup:

@@ -98,5 +98,6 @@ def strain_of(stretches: np.ndarray) -> np.ndarray:
     """The same from the ``(..., 3)`` eigenvalues of S; infinite where S is singular."""
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithms = np.log(stretches)
-        strain = np.abs(logarithms - logarithms.mean(-1, keepdims=True)).max(-1)
+        mean = np.add.reduce(logarithms, -1, keepdims=True) / 3
+        strain = np.abs(logarithms - mean).max(-1)
     return np.where(np.isnan(strain), np.inf, strain)

@@ -173,3 +173,19 @@ def test_a_group_in_another_cell_projects_onto_that_cell():
     moved = larger.positions + rng.normal(scale=0.05, size=larger.positions.shape)
     larger.positions = found.project_positions(moved, larger.cell.array)
     assert len(SpaceGroup.find(larger, 1e-5)) == len(group)
+
+
+@pytest.mark.parametrize("name", ["fcc", "quartz", "perovskite"])
+def test_what_a_group_was_found_of_is_placed_as_it_is_snapped(name):
+    """In a supercell as well, and nothing of it is missed; what has moved misses twice of that."""
+    atoms = crystals()[name][0].repeat((2, 1, 1))
+    atoms.rattle(1e-4, seed=2)
+    group = SpaceGroup.find(atoms)
+    cell, positions = group.placed(atoms.cell.array)
+    snapped = group.snap(atoms)
+    np.testing.assert_allclose(cell, snapped.cell.array, atol=1e-13)
+    np.testing.assert_allclose(positions, snapped.positions, atol=1e-12)
+    assert group.residual(positions, cell) < 1e-12
+    positions[-1] += [0.003, 0.0, 0.0]
+    assert group.residual(positions, cell) == pytest.approx(0.006, rel=1e-6)
+    assert group.residual(snapped.positions, cell * [1.0, 1.0, 1.001]) > 1e-3

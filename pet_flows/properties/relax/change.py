@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
+from pet_flows.geometry.faces import volume_of
+
 
 def volume_change(before: Atoms, after: Atoms) -> float:
     """Relative change of the volume; zero without a volume."""
     if not before.pbc.all():
         return 0.0
-    return float(after.get_volume() / before.get_volume() - 1.0)
+    return abs(volume_of(after.cell.array) / volume_of(before.cell.array)) - 1.0
 
 
 def rmsd(before: Atoms, after: Atoms) -> float:

@@ -14,6 +14,7 @@ from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import Potential
 from pet_flows.errors import PetFlowsError, StructureError
+from pet_flows.geometry.faces import volume_of
 from pet_flows.properties.outcome import (
     Outcome,
     Progress,
@@ -245,7 +246,7 @@ def _outcome(descent: Descent[_Relaxation], settings: RelaxSettings) -> Outcome:
             f"Round-off of float32 kept it from the criteria after {rough} steps; it was "
             "finished in float64."
         )
-    volume = atoms.get_volume() if atoms.pbc.all() else 0.0
+    volume = abs(volume_of(atoms.cell.array)) if atoms.pbc.all() else 0.0
     first = descent.first_energy
     if relaxation.new_references:  # energies of one crystal under two references do not compare
         first = None
