@@ -17,6 +17,7 @@ from pet_flows.engines.potential import Potential
 from pet_flows.errors import StructureError
 from pet_flows.properties.elastic.axes import in_ieee_axes
 from pet_flows.properties.elastic.declaration import ElasticSettings
+from pet_flows.properties.elastic.ions import refuse_falling
 from pet_flows.properties.elastic.strains import StrainPlan, plan
 from pet_flows.properties.elastic.tensor import Moduli, fit, mandel, mandel_rotations, moduli, voigt
 from pet_flows.properties.outcome import Outcome, Progress, spent
@@ -94,8 +95,8 @@ def elastic(
         Result as :class:`.declaration.ElasticResult`; tensors in Voigt's notation, GPa, ``tensor``
         in the axes of the outcome's ``atoms``. An unstable crystal is a result. ``unconverged`` if
         the ions of a cell did not relax (``steps_exhausted``); ``failed`` with ``not_relaxed`` if
-        the stress of the crystal is larger than ``max_stress``, with ``no_volume`` for slabs and
-        molecules.
+        the stress of the crystal is larger than ``max_stress``, with ``unstable_ions`` if those of
+        strained cells fall into another structure, with ``no_volume`` for slabs and molecules.
     """
     settings = settings or ElasticSettings()
     potential = potential.with_(dtype="float64")
@@ -137,7 +138,7 @@ def elastic(
             done = len(crystal.points)
             progress(crystal.specimen.index, done, done + len(crystal.waiting))
         if not crystal.waiting:
-            broken = crystal.error
+            broken = crystal.error or _falling(crystal, settings)
             yield crystal.failure(broken) if broken else _outcome(crystal, settings)
 
 
@@ -181,6 +182,22 @@ def _not_relaxed(stress: float, settings: ElasticSettings) -> StructureError:
         f"({settings.max_stress:g} GPa), and elastic constants are those of a crystal without; "
         "relax its cell first, or raise max_stress.",
     )
+
+
+def _falling(crystal: _Crystal, settings: ElasticSettings) -> StructureError | None:
+    """Of ions that do not follow the strains."""
+    start = crystal.points[None].last.system
+    ways = {}
+    for strain, point in crystal.points.items():
+        if strain is not None:
+            n, magnitude = strain
+            affine = start.strained(crystal.plan.states[n].deformation(magnitude))
+            ways[strain] = point.last.system.positions - affine.positions
+    try:
+        refuse_falling(ways, settings.strain_magnitudes)
+    except StructureError as error:
+        return error
+    return None
 
 
 def _slopes(crystal: _Crystal, magnitudes: Sequence[float]) -> np.ndarray:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from ase.spacegroup import crystal
 from ase.units import GPa
 from pymatgen.core.tensors import Tensor
 from scipy.spatial.transform import Rotation
@@ -194,6 +198,31 @@ def test_bad_structures_fail_alone(copper: Atoms, hexagonal: Atoms) -> None:
     np.testing.assert_allclose(tensor_of(outcomes[0]), tensor_of(one(copper)), atol=1e-9)
     np.testing.assert_allclose(tensor_of(outcomes[5]), tensor_of(one(hexagonal)), atol=1e-9)
     assert (0, 7, 7) in seen
+
+
+def test_ions_that_fall_into_another_structure_are_refused() -> None:
+    """Rutile of atoms that attract each other is kept by its symmetry alone."""
+    potential = AsePotential(partial(LennardJones, sigma=2.3, epsilon=0.4, rc=7.0, smooth=True))
+    rutile = crystal(
+        ["Cu", "Ag"],
+        [(0, 0, 0), (0.3, 0.3, 0)],
+        spacegroup=136,
+        cellpar=[4.48, 4.48, 5.38, *[90] * 3],
+    )
+    (relaxation,) = relax([rutile], potential, RelaxSettings(fmax=1e-4))
+    assert relaxation.state == "ok"
+    (outcome,) = elastic([relaxation.atoms], potential)
+    assert (outcome.state, outcome.reason) == ("failed", "unstable_ions")
+    assert "0.1 and 0.2 %" in outcome.message
+    # it does fall, where nothing but a little noise is done to it
+    moved = relaxation.atoms.copy()
+    moved.rattle(0.01, seed=1)
+    free = RelaxSettings(fmax=1e-4, fix_symmetry=False, relax_cell=False)
+    (fallen,) = relax([moved], potential, free)
+    assert fallen.result["energy_per_atom"] < relaxation.result["energy_per_atom"] - 0.01
+    # as far as clamped ions know, the crystal is one like others
+    (clamped,) = elastic([relaxation.atoms], potential, ElasticSettings(relax_ions=False))
+    assert clamped.state == "ok"
 
 
 def test_ions_out_of_steps_are_unconverged(hexagonal: Atoms) -> None:
