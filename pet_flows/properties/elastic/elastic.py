@@ -189,7 +189,7 @@ def _falling(crystal: _Crystal, settings: ElasticSettings) -> StructureError | N
     start = crystal.points[None].last.system
     ways = {}
     for strain, point in crystal.points.items():
-        if strain is not None:
+        if strain is not None and point.converged:
             n, magnitude = strain
             affine = start.strained(crystal.plan.states[n].deformation(magnitude))
             ways[strain] = point.last.system.positions - affine.positions

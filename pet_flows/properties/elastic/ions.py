@@ -27,7 +27,8 @@ def refuse_falling(
     Parameters
     ----------
     ways
-        Strain and signed magnitude → ``(n, 3)`` Å, what ions moved beyond the affine deformation.
+        Strain and signed magnitude → ``(n, 3)`` Å, what ions moved beyond the affine deformation,
+        of cells whose ions are at rest.
     magnitudes
         Of the strains, smallest first; of a single one nothing is known.
 
@@ -40,9 +41,9 @@ def refuse_falling(
         return
     small, large = magnitudes[-2:]
     for (n, magnitude), far in ways.items():
-        if abs(magnitude) != large:
+        near = ways.get((n, np.sign(magnitude) * small))
+        if abs(magnitude) != large or near is None:
             continue
-        near = ways[n, np.sign(magnitude) * small]
         length = _longest(far)
         if _longest(far - large / small * near) > max(LEFT, FOLLOWING * length):
             raise StructureError(
