@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from ase.geometry import minkowski_reduce
 
 from pet_flows.errors import StructureError
 from pet_flows.geometry.boxes import FARTHEST, SHORTEST, completed, refuse_unsearchable
-from pet_flows.geometry.faces import faces_of, lengths_of, volume_of
+from pet_flows.geometry.faces import faces_of, lengths_of
 
 #: Å; a cell and atoms within this are always searchable
 ROOMY = 100.0
@@ -118,9 +119,10 @@ def _compact(cell: np.ndarray, periodic: np.ndarray) -> tuple[np.ndarray, np.nda
     vesin takes very long over skewed ones, and dies of those whose vectors are not independent.
     """
     if periodic.all():
-        heights = faces_of(cell).heights if volume_of(cell) else (0.0, 0.0, 0.0)
-        if all(h > UPRIGHT * n for h, n in zip(heights, lengths_of(cell), strict=True)):
-            return np.ascontiguousarray(cell).copy(), None
+        with suppress(ZeroDivisionError):  # of what has no volume, up to round-off
+            heights = faces_of(cell).heights
+            if all(h > UPRIGHT * n for h, n in zip(heights, lengths_of(cell), strict=True)):
+                return np.ascontiguousarray(cell).copy(), None
     if periodic.any() and np.linalg.matrix_rank(cell[periodic]) < periodic.sum():
         raise StructureError(
             "degenerate_cell",

@@ -147,6 +147,13 @@ def test_what_cannot_be_searched_is_refused_by_ase_calculators_too():
         (np.zeros((3, 3)), (False, True, False), 0.0, "degenerate_cell"),
         ([[3, 0, 0], [6, 0, 0], [0, 0, 9]], (True, True, False), 0.0, "degenerate_cell"),
         ([[1, 2, 3], [4, 5, 6], [7, 8, 9]], (True, True, True), 0.0, "degenerate_cell"),
+        # a volume that only the order of its sum makes zero
+        (
+            [[1.2, 3.1, -0.4], [4.1, -2.0, 1.1], [5.3, 1.1, 0.7000000000000001]],
+            (True, True, True),
+            0.0,
+            "degenerate_cell",
+        ),
         (np.eye(3) * 4, (True, True, True), np.nan, "not_finite"),
         (np.eye(3) * 4, (False, False, False), np.nan, "not_finite"),
         (np.diag([4, 4, np.inf]), (True, True, True), 0.0, "not_finite"),
