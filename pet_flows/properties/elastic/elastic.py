@@ -194,7 +194,7 @@ def _falling(crystal: _Crystal, settings: ElasticSettings) -> StructureError | N
             affine = start.strained(crystal.plan.states[n].deformation(magnitude))
             ways[strain] = point.last.system.positions - affine.positions
     try:
-        refuse_falling(ways, settings.strain_magnitudes)
+        refuse_falling(ways, settings.strain_magnitudes, settings.fmax)
     except StructureError as error:
         return error
     return None

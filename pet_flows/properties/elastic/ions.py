@@ -8,15 +8,17 @@ import numpy as np
 
 from pet_flows.errors import StructureError
 
-#: of a way, by how much it may miss twice that under half the strain: it does by 0.41 where ways
-#: grow as the root of the strain, as at an instability, and by 1 where they do not grow
-FOLLOWING = 0.25
-#: Å; what a soft mode has left within `fmax`
-LEFT = 0.01
+#: of what ways that grow as the root of the strain, as at an instability, miss of growing with it;
+#: those that do not grow at all miss more
+FOLLOWING = 0.6
+#: Å; what a soft mode may have left in each cell, whatever `fmax`
+LEFT = 0.003
+#: eV/Å²; of a soft mode, which is left as far from its place as forces of `fmax` allow
+SOFT = 1.0
 
 
 def refuse_falling(
-    ways: Mapping[tuple[int, float], np.ndarray], magnitudes: Sequence[float]
+    ways: Mapping[tuple[int, float], np.ndarray], magnitudes: Sequence[float], fmax: float
 ) -> None:
     """Refuse a crystal that is a saddle of the energy for its ions.
 
@@ -31,6 +33,8 @@ def refuse_falling(
         of cells whose ions are at rest.
     magnitudes
         Of the strains, smallest first; of a single one nothing is known.
+    fmax
+        eV/Å, forces at which ions are at rest.
 
     Raises
     ------
@@ -40,12 +44,14 @@ def refuse_falling(
     if len(magnitudes) < 2:
         return
     small, large = magnitudes[-2:]
+    ratio = large / small
+    left = (LEFT + fmax / SOFT) * (1 + ratio)
     for (n, magnitude), far in ways.items():
         near = ways.get((n, np.sign(magnitude) * small))
         if abs(magnitude) != large or near is None:
             continue
         length = _longest(far)
-        if _longest(far - large / small * near) > max(LEFT, FOLLOWING * length):
+        if _longest(far - ratio * near) > max(left, FOLLOWING * (np.sqrt(ratio) - 1) * length):
             raise StructureError(
                 "unstable_ions",
                 f"Strained by {100 * small:g} and {100 * large:g} %, ions move by "
