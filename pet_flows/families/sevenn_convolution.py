@@ -108,10 +108,11 @@ def with_channels_last(modules: dict[str, torch.nn.Module], dtype: torch.dtype) 
 
 
 def _keeps_channels_apart(product: Any) -> bool:
-    ones = all(block.mul == 1 for block in product.irreps_in2)
-    places = [path.i_out for path in product.instructions]
+    """Each output of one path, and each degree of features with one."""
+    paths = product.instructions
     return (
-        ones
-        and all(p.connection_mode == "uvu" and p.has_weight for p in product.instructions)
-        and sorted(places) == list(range(len(product.irreps_out)))
+        all(block.mul == 1 for block in product.irreps_in2)
+        and all(path.connection_mode == "uvu" and path.has_weight for path in paths)
+        and sorted(path.i_out for path in paths) == list(range(len(product.irreps_out)))
+        and {path.i_in1 for path in paths} == set(range(len(product.irreps_in1)))
     )
