@@ -94,7 +94,7 @@ class AtomicEnergies:
     """
 
     def __init__(self, model: Any, mode: int | None = None):
-        from pet_flows.families.sevenn_convolution import with_channels_last
+        from pet_flows.engines.sevenn_convolution import with_channels_last
 
         model.set_is_batch_data(True)
         self._modules = {

@@ -9,8 +9,8 @@ from pet_flows.compare.potential import level_of
 from pet_flows.engines.ase import SymmetrizedCalculator
 from pet_flows.engines.evaluation import System
 from pet_flows.engines.potential import get_potential
+from pet_flows.engines.sevenn_convolution import Convolution, with_channels_last
 from pet_flows.errors import PetFlowsError
-from pet_flows.families.sevenn_convolution import Convolution, with_channels_last
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from tests.families.atoms import salt, silicon, values, water
