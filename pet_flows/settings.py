@@ -61,6 +61,18 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
+    @field_validator("store", mode="before")
+    @classmethod
+    def _no_server(cls, value: Any) -> Any:
+        if isinstance(value, str) and "://" in value:
+            scheme = value.partition("://")[0]  # what follows may be a password
+            raise ValueError(
+                f"store must be the path of a file, not the address of a server ({scheme}://...): "
+                "a MongoDB is named in jobflow's own configuration, for which JOBFLOW_CONFIG_FILE "
+                "and configs/jobflow.yaml of pet-flows are there"
+            )
+        return value
+
     @field_validator("store")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
