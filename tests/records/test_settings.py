@@ -68,7 +68,7 @@ def test_a_bad_variable_is_named(settings_file, monkeypatch):
 
 def test_the_address_of_a_server_is_no_file(settings_file, monkeypatch):
     monkeypatch.setenv("PET_FLOWS_STORE", "mongodb://me:secret@db.example.org/results")
-    with pytest.raises(PetFlowsError, match="store must be .*JOBFLOW_CONFIG_FILE") as told:
+    with pytest.raises(PetFlowsError, match=r"store must be .*JOBFLOW_CONFIG_FILE") as told:
         get_settings()
     assert "secret" not in str(told.value)
 
