@@ -1,4 +1,4 @@
-"""The space group of one structure: find it, snap to it, and keep a geometry and forces in it.
+"""The space group of one structure: find it, make it exact, and keep a geometry and forces in it.
 
 The one type of a space group: relaxations, elastic tensors, phonons and audits all use it.
 
@@ -143,18 +143,6 @@ class SpaceGroup:
         """Nearest cell ``(3, 3)`` of this symmetry, without rotating it."""
         return self.projection.cells(np.asarray(cell, dtype=float)[None])[0]
 
-    def project_positions(self, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        """Nearest positions ``(N, 3)`` Å of this symmetry; the centroid stays.
-
-        Parameters
-        ----------
-        positions
-            ``(N, 3)`` Å, of the same atoms in the same order, wrapped or not.
-        cell
-            ``(3, 3)`` Å, already of this symmetry.
-        """
-        return self.projection.positions(positions, np.asarray(cell, dtype=float)[None])
-
     def symmetrize_forces(self, forces: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Average of forces ``(N, 3)`` eV/Å over all operations and translations."""
         return self.projection.forces(forces, np.asarray(cell, dtype=float)[None])
@@ -164,19 +152,10 @@ class SpaceGroup:
         cells = np.asarray(cell, dtype=float)[None]
         return self.projection.stresses(np.asarray(stress)[None], cells)[0]
 
-    def snap(self, atoms: Atoms) -> Atoms:
-        """Copy of a structure, moved onto this symmetry exactly."""
-        snapped = atoms.copy()
-        cell = self.project_cell(atoms.cell.array)
-        snapped.cell[:] = cell
-        moved = atoms.positions @ np.linalg.solve(atoms.cell.array, cell)
-        snapped.positions = self.project_positions(moved, cell)
-        return snapped
-
     def placed(self, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cell ``(3, 3)`` and positions ``(N, 3)`` Å of what this was found of, made exact.
 
-        Of the cell as it was; :meth:`snap` asks besides where the atoms are by now.
+        Of the cell as it was; `Projection.positions` asks where the atoms are by now.
         """
         exact = self.project_cell(cell)
         return exact, self.fractional @ (self.primitive.basis @ exact)

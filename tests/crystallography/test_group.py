@@ -9,6 +9,7 @@ from ase.build import make_supercell, molecule
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.crystallography.primitive import Primitive
 from pet_flows.errors import StructureError
+from tests.crystallography.snap import snap
 from tests.symmetrization import checks
 from tests.symmetrization.systems import crystals, evaluate, orthogonal, turned
 
@@ -33,7 +34,7 @@ def test_snaps_in_one_pass_and_keeps_origin_and_orientation(name):
     atoms = rounded(name)
     group = SpaceGroup.find(atoms)
     assert group.number == NUMBERS[name]
-    snapped = group.snap(atoms)
+    snapped = snap(group, atoms)
     assert abs(snapped.positions - atoms.positions).max() < 4e-4
     np.testing.assert_allclose(
         snapped.get_scaled_positions(False).mean(0), atoms.get_scaled_positions(False).mean(0),
@@ -41,7 +42,7 @@ def test_snaps_in_one_pass_and_keeps_origin_and_orientation(name):
     )  # fmt: skip
     tight = SpaceGroup.find(snapped, 1e-8)
     assert tight.number == group.number
-    again = tight.snap(snapped)
+    again = snap(tight, snapped)
     np.testing.assert_allclose(again.positions, snapped.positions, atol=2e-13)
     np.testing.assert_allclose(again.cell.array, snapped.cell.array, atol=2e-13)
 
@@ -49,7 +50,7 @@ def test_snaps_in_one_pass_and_keeps_origin_and_orientation(name):
 @pytest.mark.parametrize("name", ["diamond", "wurtzite", "quartz"])
 def test_snapped_supercells_cost_what_their_primitive_cell_does(name):
     atoms = rounded(name)
-    snapped = SpaceGroup.find(atoms).snap(atoms)
+    snapped = snap(SpaceGroup.find(atoms), atoms)
     result = evaluate("crystal", snapped)
     assert result.n_evaluations == crystals()[name][1]
     group = SpaceGroup.find(snapped, 1e-8)
@@ -69,15 +70,15 @@ def test_snapped_supercell_of_rocksalt():
 def test_projection_does_not_mind_wrapping_nor_drift():
     atoms = rounded("quartz")
     group = SpaceGroup.find(atoms)
-    atoms = group.snap(atoms)
+    atoms = snap(group, atoms)
     moved = atoms.copy()
     drift = np.array([5.3, 2.0, 1.0])
     moved.positions += np.random.default_rng(0).normal(0, 1e-3, moved.positions.shape) + drift
     cell = atoms.cell.array
-    free = group.project_positions(moved.positions, cell)
+    free = group.projection.positions(moved.positions, cell[None])
     assert abs(free - atoms.positions - drift).max() < 3e-3
     moved.wrap()
-    shift = (group.project_positions(moved.positions, cell) - free) @ np.linalg.inv(cell)
+    shift = (group.projection.positions(moved.positions, cell[None]) - free) @ np.linalg.inv(cell)
     np.testing.assert_allclose(shift, np.rint(shift), atol=1e-12)
 
 
@@ -85,14 +86,14 @@ def test_projection_is_one_and_the_nearest():
     """Idempotent; forces that obey the symmetry move positions that stay in it."""
     atoms = rounded("wurtzite", seed=2)
     group = SpaceGroup.find(atoms)
-    atoms = group.snap(atoms)
+    atoms = snap(group, atoms)
     cell = group.project_cell(atoms.cell.array @ (np.eye(3) + 0.01 * orthogonal(1)))
     np.testing.assert_allclose(group.project_cell(cell), cell, atol=1e-13)
     noise = np.random.default_rng(0).normal(size=(len(atoms), 3))
     forces = group.symmetrize_forces(noise, atoms.cell.array)
     stepped = atoms.positions + 0.02 * forces
     np.testing.assert_allclose(
-        group.project_positions(stepped, atoms.cell.array), stepped, atol=1e-13
+        group.projection.positions(stepped, atoms.cell.array[None]), stepped, atol=1e-13
     )
     left = noise - forces
     np.testing.assert_allclose(group.symmetrize_forces(left, atoms.cell.array), 0, atol=1e-14)
@@ -102,7 +103,9 @@ def test_survives_json():
     atoms = rounded("pyrite")
     group = SpaceGroup.find(atoms)
     again = SpaceGroup.from_dict(json.loads(json.dumps(group.as_dict())))
-    np.testing.assert_allclose(again.snap(atoms).positions, group.snap(atoms).positions, atol=1e-13)
+    np.testing.assert_allclose(
+        snap(again, atoms).positions, snap(group, atoms).positions, atol=1e-13
+    )
 
 
 def test_charges_and_moments_do_not_count():
@@ -167,11 +170,11 @@ def test_a_group_in_another_cell_projects_onto_that_cell():
     cut = Primitive(np.arange(n), np.diag([0.5, 1, 1]), np.tile(np.arange(n), 2))
     own = larger.positions @ np.linalg.inv(primitive.cell.array)
     found = group.in_cell(cut, own)
-    assert found.project_positions(larger.positions, larger.cell.array) == pytest.approx(
+    assert found.projection.positions(larger.positions, larger.cell.array[None]) == pytest.approx(
         larger.positions, abs=1e-10
     )
     moved = larger.positions + rng.normal(scale=0.05, size=larger.positions.shape)
-    larger.positions = found.project_positions(moved, larger.cell.array)
+    larger.positions = found.projection.positions(moved, larger.cell.array[None])
     assert len(SpaceGroup.find(larger, 1e-5)) == len(group)
 
 
@@ -182,7 +185,7 @@ def test_what_a_group_was_found_of_is_placed_as_it_is_snapped(name):
     atoms.rattle(1e-4, seed=2)
     group = SpaceGroup.find(atoms)
     cell, positions = group.placed(atoms.cell.array)
-    snapped = group.snap(atoms)
+    snapped = snap(group, atoms)
     np.testing.assert_allclose(cell, snapped.cell.array, atol=1e-13)
     np.testing.assert_allclose(positions, snapped.positions, atol=1e-12)
     assert group.residual(positions, cell) < 1e-12

@@ -6,6 +6,7 @@ from ase.build import bulk, make_supercell
 
 from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.symmetrization.crystal import Crystal, inherited_by_supercell
+from tests.crystallography.snap import snap
 from tests.symmetrization.systems import (
     AXIS,
     SIDE,
@@ -156,7 +157,7 @@ def snapped_supercell():
     atoms = turned(atoms, orthogonal(1))
     atoms.positions = atoms.positions.round(4)
     atoms.set_cell(atoms.cell.array.round(4))
-    result = evaluate("crystal", SpaceGroup.find(atoms).snap(atoms))
+    result = evaluate("crystal", snap(SpaceGroup.find(atoms), atoms))
     assert result.n_evaluations == 1
     assert abs(result.forces).max() < 1e-12
 

@@ -97,7 +97,7 @@ def test_projections_together_are_those_alone():
         np.testing.assert_allclose(projected[n], cell, rtol=0, atol=1e-13)
         begin, end = end, end + len(found[n])
         alone = (
-            group.project_positions(positions[n], cell),
+            group.projection.positions(positions[n], cell[None]),
             group.symmetrize_forces(forces[n], cell),
         )
         for one, two in zip(alone, together, strict=True):

@@ -62,7 +62,7 @@ def test_a_symmetric_change_is_known_to_be_one_without_looking(monkeypatch):
         cell = group.project_cell(cell)
         moved = moved + rng.normal(scale=0.05, size=moved.shape) + [3.0, 0.2, 0.1]
         atoms.set_cell(cell)
-        atoms.positions = group.project_positions(moved, cell)
+        atoms.positions = group.projection.positions(moved, cell[None])
     assert batch.plan(*geometry(found)).copies.tolist() == first.copies.tolist()
     assert not looked
     one = [len(atoms) for atoms in found].index(5)  # of perovskite

@@ -13,6 +13,7 @@ from pet_flows.crystallography.group import SpaceGroup
 from pet_flows.properties.elastic.axes import EQUAL, ieee_frames, in_ieee_axes
 from pet_flows.properties.elastic.strains import plan
 from pet_flows.properties.elastic.tensor import mandel_rotations, voigt
+from tests.crystallography.snap import snap
 from tests.properties.elastic.test_tensor import random_tensor
 
 GENERAL = ("CuO", [(0.11, 0.23, 0.31), (0.35, 0.02, 0.83)])
@@ -88,7 +89,7 @@ def made(entry: tuple) -> tuple[Atoms, SpaceGroup, np.ndarray]:
     atoms = crystal(elements, places, spacegroup=number, cellpar=cell)
     group = SpaceGroup.find(atoms, 1e-4)
     assert group.number == number
-    atoms = group.snap(atoms)
+    atoms = snap(group, atoms)
     m = mandel_rotations(group.operations(atoms.cell.array))
     return atoms, group, (m @ random_tensor(number) @ m.transpose(0, 2, 1)).mean(0)
 
