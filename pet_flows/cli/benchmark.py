@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pet_flows.cli.arguments import Dtype
 from pet_flows.cli.query import Format
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def command(
     seed: Seed = 0,
     variant: Variant = None,
     name: Name = None,
+    dtype: Dtype = None,
     device: Device = None,
     trust: Trust = False,
     shape: Shape = Format.table,
@@ -70,9 +72,10 @@ def command(
     from pet_flows.store.results import ResultStore
     from pet_flows.validate import validated
 
-    campaign = name or taken.file.stem
+    # of two precisions of a potential, means are not taken together
+    campaign = name or "-".join(part for part in (taken.file.stem, dtype) if part)
     potentials = [
-        {"model": model, "variant": variant, "trust": trust}
+        {"model": model, "variant": variant, "dtype": dtype, "trust": trust}
         for model in models or [get_settings().model]
     ]
     values = {

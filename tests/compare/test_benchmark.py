@@ -14,6 +14,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pet_flows.cli import main
 from pet_flows.compare.benchmark import take_sample
 from pet_flows.errors import PetFlowsError
+from pet_flows.store.results import ResultStore
 
 NAME = "ase:ase.calculators.emt.EMT()"
 OFF = 5.0
@@ -83,6 +84,23 @@ def test_heat_capacities_are_told(tmp_path, monkeypatch, capsys):
     (error,) = line["errors"]
     assert (error["name"], error["n"], error["unit"]) == ("cv_300K", 1, "J/K/mol")
     assert -2.5 < error["bias"] < -0.5
+
+
+def test_the_precision_is_asked_for(tmp_path, monkeypatch, capsys):
+    """Of a campaign of its own, so that means are never of both."""
+    monkeypatch.chdir(tmp_path)
+    entry = {"mp_id": "wbm-1", "formula": "Cu", "corrected_energy": -4.0,
+             "structure": AseAtomsAdaptor.get_structure(bulk("Cu", a=3.6)).as_dict()}  # fmt: skip
+    (tmp_path / "wbm.json").write_text(json.dumps([entry]))
+    for dtype in ("float32", "float64"):
+        with pytest.raises(SystemExit) as ended:
+            main(["benchmark", "wbm.json", "--dtype", dtype, "--format", "json"])
+        assert not ended.value.code
+        (line,) = json.loads(capsys.readouterr().out)["potentials"]
+        assert line["states"] == {"relax": {"ok": 1}}
+        with ResultStore.open(read_only=True) as store:
+            (record,) = store.query({"sources.campaign": f"equilibrium-1-0-{dtype}"})
+        assert record["potential"]["dtype"] == dtype
 
 
 def test_a_seed_gives_the_same_sample(public_set, tmp_path):
