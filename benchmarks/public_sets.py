@@ -3,11 +3,14 @@
 Beside the store of `pet-flows benchmark alexandria-binary-pbe-phonon-....json.gz`::
 
     python benchmarks/public_sets.py benchmark/phonon-7-0.json
+    python benchmarks/public_sets.py benchmark/phonon-7-0.json --again sevenn:7net-0
     python benchmarks/public_sets.py SET.json.gz --lengths chgnet:0.3.0
 
 The first prints, for each potential, mean absolute errors in J/K/mol of atoms and of cells, of all
-crystals and of those without imaginary modes; the second heat capacities of four crystals of the
-set and CPU seconds with supercells of different `min_length`.
+crystals and of those without imaginary modes. The second relaxes the ten crystals of the sample
+with the fewest atoms again, in float64, and prints how far heat capacities of the store, of
+crystals that were perhaps relaxed in float32, are from theirs. The third prints heat capacities of
+four crystals of the set and CPU seconds with supercells of different `min_length`.
 """
 
 from __future__ import annotations
@@ -18,31 +21,40 @@ import json
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pymatgen.core import Structure
 
 import pet_flows
 
+#: crystals that are computed again
+AGAIN = 10
 LENGTHS = (8.0, 10.0, 12.0, 16.0)
 #: BaO2, CaC2, HgI, SnF4
 CRYSTALS = ("mp-1105", "mp-2482", "mp-22859", "mp-2706")
 
 
-def errors(sample: Path) -> None:
-    """Mean absolute errors of what the store of this folder has."""
+def records(sample: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+    """Entry of the sample, record, and heat capacity at 300 K by atom, of the store of here."""
     entries = {entry["mp_id"]: entry for entry in json.loads(sample.read_text())}
-    found: dict[str, list[tuple[float, int, bool]]] = defaultdict(list)
     with pet_flows.ResultStore.open(read_only=True) as store:
         query = {"sources.campaign": sample.stem, "property": "phonon", "state": "ok"}
         for record in store.query(query):
-            entry = entries[record["sources"][0]["material_id"]]
-            atoms = len(entry["structure"]["sites"])
             (cv,) = (point["cv"] for point in record["result"]["thermal"] if point["T"] == 300)
-            wrong = abs(cv - entry["heat_capacity"] / atoms)
-            row = wrong, atoms, record["result"]["has_imaginary_modes"]
-            found[record["potential"]["name"]].append(row)
+            yield entries[record["sources"][0]["material_id"]], record, cv
+
+
+def errors(sample: Path) -> None:
+    """Mean absolute errors of what the store of this folder has."""
+    found: dict[str, list[tuple[float, int, bool]]] = defaultdict(list)
+    for entry, record, cv in records(sample):
+        atoms = len(entry["structure"]["sites"])
+        wrong = abs(cv - entry["heat_capacity"] / atoms)
+        row = wrong, atoms, record["result"]["has_imaginary_modes"]
+        found[record["potential"]["name"]].append(row)
     for name, rows in sorted(found.items()):
         error, size, imaginary = map(np.array, zip(*rows, strict=True))
         for what, chosen in (("all", imaginary | True), ("no imaginary modes", ~imaginary)):
@@ -50,6 +62,22 @@ def errors(sample: Path) -> None:
             print(
                 f"{name}, {what}: n = {chosen.sum()}, {by_atom:.2f} by atom, {by_cell:.1f} by cell"
             )
+
+
+def again(sample: Path, model: str) -> None:
+    """How far heat capacities are from those of crystals relaxed in float64, of the smallest."""
+    potential = pet_flows.load_potential(model)
+    name = model.rpartition(":")[2]
+    there = [(e, r, cv) for e, r, cv in records(sample) if r["potential"]["name"] == name]
+    there.sort(key=lambda one: len(one[0]["structure"]["sites"]))
+    for entry, record, cv in there[:AGAIN]:
+        relaxed = pet_flows.relax(Structure.from_dict(entry["structure"]), potential)
+        phonon = pet_flows.phonon(
+            relaxed, potential, min_length=record["settings"]["min_length"], band_structure=False,
+            dos=False,
+        )  # fmt: skip
+        (double,) = (point.cv for point in phonon.result.thermal if point.T == 300)
+        print(f"{entry['formula']}: {cv:.4f}, float64 {double:.4f}, {cv - double:+.1e}", flush=True)
 
 
 def lengths(path: Path, model: str) -> None:
@@ -76,11 +104,14 @@ def main() -> None:
     parser.add_argument(
         "sample", type=Path, help="that pet-flows benchmark wrote, or the whole set"
     )
+    parser.add_argument("--again", metavar="MODEL", help="compute some in float64 again")
     parser.add_argument("--lengths", metavar="MODEL", help="vary supercells of this potential")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     if args.lengths:
         lengths(args.sample, args.lengths)
+    elif args.again:
+        again(args.sample, args.again)
     else:
         errors(args.sample)
 
