@@ -6,6 +6,7 @@ workers may run on any number of machines.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -28,10 +29,13 @@ from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.launch.resident import BEGUN, WorkDone, Worker
 from pet_flows.launch.stopping import Stopping
 from pet_flows.settings import get_settings
+from pet_flows.store.patience import SlowServerError
 from pet_flows.store.process import name_of_process
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
+
+logger = logging.getLogger(__name__)
 
 #: where workers make folders of their own, and which the last of them removes
 FOLDER = Path("pet_flows_workers")
@@ -92,8 +96,8 @@ def run_worker(
 
     who = load_fworker(tuple(categories), fworker)
     stopping = Stopping()
-    pad = launchpad if isinstance(launchpad, LaunchPad) else load_launchpad(launchpad)
-    job_store = shared_job_store()
+    pad = launchpad if isinstance(launchpad, LaunchPad) else _waited_for(load_launchpad, launchpad)
+    job_store = _waited_for(shared_job_store)
     job_store.close()
     refuse_other_settings(job_store)
     use_workflow_lock()
@@ -111,6 +115,24 @@ def run_worker(
         if Path(folder).name == FOLDER.name and own.parent != start:  # another is the user's own
             with suppress(OSError):
                 own.parent.rmdir()
+
+
+def _waited_for[**P, T](connect: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Connect to a server that has much to do: as patiently as a worker is when it works.
+
+    Raises
+    ------
+    PetFlowsError
+        There is no server; or it answers nobody for ``reconnect_seconds`` of the settings.
+    """
+    deadline = time.monotonic() + get_settings().reconnect_seconds
+    while True:
+        try:
+            return connect(*args, **kwargs)
+        except SlowServerError as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.warning("%s The worker tries again.", error)
 
 
 def _own_folder(among: Path) -> Path:

@@ -15,7 +15,7 @@ from pymongo.errors import (
 )
 
 from pet_flows.errors import PetFlowsError
-from pet_flows.store.patience import ServerAwayError, brief
+from pet_flows.store.patience import ServerAwayError, SlowServerError, brief
 
 #: s to find a server that is there
 TIMEOUT = 10.0
@@ -23,6 +23,10 @@ TIMEOUT = 10.0
 _NO_RIGHT, _WRONG_USER, _ATLAS = 13, 18, 8000
 #: what is said to somebody who gave no name at all
 _NOBODY = re.compile(r"requires authentication|without authentication|not logged in", re.IGNORECASE)
+#: what systems say where no server listens, or of a name that nobody has
+_NOBODY_THERE = re.compile(
+    r"refused|not known|no address|name resolution|unreachable|no route", re.IGNORECASE
+)
 
 
 class AccessError(ServerAwayError):
@@ -44,7 +48,7 @@ def check_server(client: Any, named_in: str, database: str, collection: str) -> 
     Raises
     ------
     ServerAwayError
-        It does not answer within 10 s.
+        It does not answer within 10 s; a SlowServerError, if only that is known.
     AccessError
         It refuses the user.
     """
@@ -54,10 +58,16 @@ def check_server(client: Any, named_in: str, database: str, collection: str) -> 
     except (PyMongoError, ConfigurationError) as error:
         if is_refusal(error):
             raise refused(error, named_in) from None
-        raise ServerAwayError(
+        kind = SlowServerError if _is_slow(error) else ServerAwayError
+        raise kind(
             f"The MongoDB named in {named_in} does not answer ({brief(error)}); start it, or "
             "correct host and port there."
         ) from None
+
+
+def _is_slow(error: PyMongoError) -> bool:
+    """Whether nothing came back in time, where no server would have been said at once."""
+    return error.timeout and not _NOBODY_THERE.search(str(error))
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -33,6 +33,10 @@ class ServerAwayError(PetFlowsError):
     """A database does not answer: it says nothing about the job that needed it."""
 
 
+class SlowServerError(ServerAwayError):
+    """A database is where it should be, or nobody says that it is not, and takes too long."""
+
+
 def patient[**P, T](function: Callable[P, T]) -> Callable[P, T]:
     """Repeat an idempotent function while the server restarts or the network is away.
 

@@ -64,9 +64,13 @@ class Forked:
             raise subprocess.TimeoutExpired("a forked worker", timeout or 0.0)
         return self._process.exitcode
 
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self._said.read_text() if self._said.exists() else ""
+
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:
         self.wait(timeout)
-        return self._said.read_text(), None
+        return self.said(), None
 
 
 def _context() -> multiprocessing.context.ForkServerContext:

@@ -4,6 +4,8 @@ import hashlib
 import os
 import platform
 import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -262,6 +264,36 @@ def test_a_server_that_restarts_is_waited_for(tmp_path, site, monkeypatch):
         assert worker.returncode == 0, said
         assert states(pad) == ["COMPLETED"] * 4, said
         pad.connection.close()
+
+
+def test_a_server_that_has_no_time_yet_is_waited_for(tmp_path, site):
+    with running(tmp_path / "server.mv") as (uri, server):
+        site.uri = uri
+        site.__post_init__()
+        pad = LaunchPad.from_file(str(site.launchpad_file))
+        pad.reset("", require_password=False, max_reset_wo_password=10**9)
+        submit(site.flow(1), launchpad=pad)
+        server.send_signal(signal.SIGSTOP)
+        try:
+            soon = "import pet_flows.store.access as access\naccess.TIMEOUT = 0.5"
+            worker = site.worker(soon, nlaunches=1)
+            assert wait_until(lambda: "The worker tries again" in worker.said())
+        finally:
+            server.send_signal(signal.SIGCONT)
+        said, _ = worker.communicate(timeout=60)
+        assert "ran 1" in said
+        assert states(pad) == ["COMPLETED"], said
+        pad.connection.close()
+
+
+def test_a_server_that_is_not_there_is_not_waited_for(site, monkeypatch):
+    monkeypatch.setattr("pet_flows.store.access.TIMEOUT", 0.5)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        site.uri = f"mongodb://127.0.0.1:{free.getsockname()[1]}"
+    site.__post_init__()
+    with pytest.raises(PetFlowsError, match=r"does not answer .*refused.*correct host and port"):
+        run_worker(launchpad=site.launchpad_file)
 
 
 def test_sentences(site, tmp_path):
