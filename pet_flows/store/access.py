@@ -58,16 +58,15 @@ def check_server(client: Any, named_in: str, database: str, collection: str) -> 
     except (PyMongoError, ConfigurationError) as error:
         if is_refusal(error):
             raise refused(error, named_in) from None
-        kind = SlowServerError if _is_slow(error) else ServerAwayError
-        raise kind(
+        if error.timeout and not _NOBODY_THERE.search(str(error)):
+            raise SlowServerError(
+                f"The MongoDB named in {named_in} does not answer within {TIMEOUT:g} s "
+                f"({brief(error)}); wait until it has less to do, or correct host and port there."
+            ) from None
+        raise ServerAwayError(
             f"The MongoDB named in {named_in} does not answer ({brief(error)}); start it, or "
             "correct host and port there."
         ) from None
-
-
-def _is_slow(error: PyMongoError) -> bool:
-    """Whether nothing came back in time, where no server would have been said at once."""
-    return error.timeout and not _NOBODY_THERE.search(str(error))
 
 
 def is_refusal(error: BaseException) -> bool:
