@@ -1,9 +1,10 @@
-"""Heat capacities of a public set: errors by cell, as matcalc counts them, and shorter supercells.
+r"""Heat capacities of a public set: errors by cell, as matcalc counts them, and shorter supercells.
 
 Beside the store of `pet-flows benchmark alexandria-binary-pbe-phonon-....json.gz`::
 
     python benchmarks/public_sets.py benchmark/phonon-7-0.json
-    python benchmarks/public_sets.py benchmark/phonon-7-0.json --again sevenn:7net-0
+    python benchmarks/public_sets.py benchmark/phonon-7-0.json --campaign phonon-7-0-float32 \
+        --again sevenn:7net-0
     python benchmarks/public_sets.py SET.json.gz --lengths chgnet:0.3.0
 
 The first prints, for each potential, mean absolute errors in J/K/mol of atoms and of cells, of all
@@ -37,20 +38,20 @@ LENGTHS = (8.0, 10.0, 12.0, 16.0)
 CRYSTALS = ("mp-1105", "mp-2482", "mp-22859", "mp-2706")
 
 
-def records(sample: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+def records(sample: Path, campaign: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
     """Entry of the sample, record, and heat capacity at 300 K by atom, of the store of here."""
     entries = {entry["mp_id"]: entry for entry in json.loads(sample.read_text())}
     with pet_flows.ResultStore.open(read_only=True) as store:
-        query = {"sources.campaign": sample.stem, "property": "phonon", "state": "ok"}
+        query = {"sources.campaign": campaign, "property": "phonon", "state": "ok"}
         for record in store.query(query):
             (cv,) = (point["cv"] for point in record["result"]["thermal"] if point["T"] == 300)
             yield entries[record["sources"][0]["material_id"]], record, cv
 
 
-def errors(sample: Path) -> None:
+def errors(sample: Path, campaign: str) -> None:
     """Mean absolute errors of what the store of this folder has."""
     found: dict[str, list[tuple[float, int, bool]]] = defaultdict(list)
-    for entry, record, cv in records(sample):
+    for entry, record, cv in records(sample, campaign):
         atoms = len(entry["structure"]["sites"])
         wrong = abs(cv - entry["heat_capacity"] / atoms)
         row = wrong, atoms, record["result"]["has_imaginary_modes"]
@@ -64,11 +65,11 @@ def errors(sample: Path) -> None:
             )
 
 
-def again(sample: Path, model: str) -> None:
+def again(sample: Path, campaign: str, model: str) -> None:
     """How far heat capacities are from those of crystals relaxed in float64, of the smallest."""
     potential = pet_flows.load_potential(model)
     name = model.rpartition(":")[2]
-    there = [(e, r, cv) for e, r, cv in records(sample) if r["potential"]["name"] == name]
+    there = [one for one in records(sample, campaign) if one[1]["potential"]["name"] == name]
     there.sort(key=lambda one: len(one[0]["structure"]["sites"]))
     for entry, record, cv in there[:AGAIN]:
         relaxed = pet_flows.relax(Structure.from_dict(entry["structure"]), potential)
@@ -106,14 +107,16 @@ def main() -> None:
     )
     parser.add_argument("--again", metavar="MODEL", help="compute some in float64 again")
     parser.add_argument("--lengths", metavar="MODEL", help="vary supercells of this potential")
+    parser.add_argument("--campaign", help="default: after the sample")
     args = parser.parse_args()
+    campaign = args.campaign or args.sample.stem
     warnings.simplefilter("ignore")
     if args.lengths:
         lengths(args.sample, args.lengths)
     elif args.again:
-        again(args.sample, args.again)
+        again(args.sample, campaign, args.again)
     else:
-        errors(args.sample)
+        errors(args.sample, campaign)
 
 
 if __name__ == "__main__":
