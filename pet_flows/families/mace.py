@@ -36,11 +36,16 @@ def load(found: ResolvedPotential, device: torch.device) -> WholeRaw:
         from mace.calculators.mace_torchsim import MaceTorchSimModel
 
         from pet_flows.engines.quiet import torch_sim  # noqa: F401  without its greeting
+        from pet_flows.engines.wigner import with_exact_coefficients
 
         try:
             module = torch.load(found.file.path, map_location=device, weights_only=False)
             heads = list(getattr(module, "heads", None) or ["Default"])
             _refuse_other(found.name, found.spec.variant, heads)
+            module = module.to(dtype)
+            if dtype == torch.float64:
+                with_exact_coefficients(module)
+                _with_exact_contractions(module)
             model = MaceTorchSimModel(
                 module, device=device, dtype=dtype, head=found.spec.variant or heads[0]
             )
@@ -55,6 +60,37 @@ def load(found: ResolvedPotential, device: torch.device) -> WholeRaw:
     types = frozenset(int(z) for z in module.atomic_numbers)
     layers = int(module.num_interactions)
     return raw_of(model, types, layers, is_invariant=True, cutoff=float(module.r_max))
+
+
+def _with_exact_contractions(model: torch.nn.Module) -> None:
+    """The products of coefficients of symmetric contractions as those of tensor products.
+
+    Those of cuequivariance are of another basis, and stay.
+    """
+    import torch
+    from e3nn.o3 import Irreps
+    from mace.modules.symmetric_contraction import SymmetricContraction
+    from mace.tools.cg import U_matrix_real
+
+    from pet_flows.engines.wigner import replace_rounded
+
+    made: dict[tuple[str, str, int], torch.Tensor] = {}
+    for module in model.modules():
+        if not isinstance(module, SymmetricContraction):
+            continue
+        for (_, irrep), contraction in zip(module.irreps_out, module.contractions, strict=True):
+            inside = contraction.coupling_irreps
+            for order in range(1, contraction.correlation + 1):
+                rounded = contraction.U_tensors(order)
+                if not torch.equal(rounded, rounded.float().to(rounded.dtype)):
+                    continue  # made in float64; to make them takes a while
+                key = str(inside), str(irrep), order
+                if key not in made:
+                    made[key] = U_matrix_real(
+                        irreps_in=inside, irreps_out=Irreps(str(irrep)), correlation=order,
+                        use_cueq_cg=False, dtype=torch.float64,
+                    )[-1]  # fmt: skip
+                replace_rounded(rounded, made[key])
 
 
 def _refuse_other(name: str, variant: str | None, heads: list[str]) -> None:

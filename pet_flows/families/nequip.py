@@ -52,6 +52,7 @@ def load(found: ResolvedPotential, device: torch.device) -> EdgeRaw:
 
     from pet_flows.engines.edges import EdgeRaw
     from pet_flows.engines.foreign import process_as_it_is
+    from pet_flows.engines.wigner import with_exact_coefficients
     from pet_flows.models.load import DTYPES
 
     with process_as_it_is(torch.float64):
@@ -68,8 +69,10 @@ def load(found: ResolvedPotential, device: torch.device) -> EdgeRaw:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     layers = sum(type(each).__name__ == "ConvNetLayer" for each in model.modules())
+    model = _converted(model, dtype).to(device)
+    with_exact_coefficients(model)
     return EdgeRaw(
-        AtomicEnergies(_converted(model, dtype).to(device), types), cutoff, max(1, layers),
+        AtomicEnergies(model, types), cutoff, max(1, layers),
         frozenset(types), dtype, device, hops=layers or None,
     )  # fmt: skip
 

@@ -51,6 +51,7 @@ def load(found: ResolvedPotential, device: torch.device) -> EdgeRaw:
     """The model of a checkpoint."""
     from pet_flows.engines.edges import EdgeRaw
     from pet_flows.engines.foreign import process_as_it_is
+    from pet_flows.engines.wigner import with_exact_coefficients
     from pet_flows.models.load import DTYPES
 
     with process_as_it_is():
@@ -76,8 +77,10 @@ def load(found: ResolvedPotential, device: torch.device) -> EdgeRaw:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     layers = sum(name.endswith("_convolution") for name in model._modules)
+    model = model.to(device, dtype)
+    with_exact_coefficients(model)  # of convolutions that stay e3nn's
     return EdgeRaw(
-        AtomicEnergies(model.to(device, dtype), None if variant is None else modes[variant]),
+        AtomicEnergies(model, None if variant is None else modes[variant]),
         float(model.cutoff), layers, frozenset(model.type_map), dtype, device, hops=layers,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from ase.build import bulk, molecule
+from scipy.spatial.transform import Rotation
 
 
 def salt():
@@ -33,3 +34,14 @@ def values(atoms, calculator):
     atoms.calc = calculator
     found = [atoms.get_potential_energy(), atoms.get_forces()]
     return [*found, atoms.get_stress()] if atoms.pbc.all() else found
+
+
+def changes(atoms, calculator, sign=1.0):
+    """Of energy, eV, and forces, eV/Å, of a structure when it is turned; and its largest force."""
+    turn = sign * Rotation.random(random_state=1).as_matrix()
+    turned = atoms.copy()
+    turned.set_cell(atoms.cell.array @ turn)
+    turned.positions = atoms.positions @ turn
+    plain, other = values(atoms, calculator), values(turned, calculator)
+    change = abs(other[1] - plain[1] @ turn).max()
+    return abs(other[0] - plain[0]), change, abs(plain[1]).max()

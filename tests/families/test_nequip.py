@@ -22,16 +22,16 @@ from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.locate import open_job_store
 from pet_flows.store.results import ResultStore
-from tests.families.atoms import salt, silicon, values, water
+from tests.families.atoms import changes, salt, silicon, values, water
 
 NEEDS = "needs pip install 'pet-flows[nequip]'"
 ELEMENTS = ("H", "O", "Na", "Si", "Cl")
 
 
-def hyperparameters(dtype, cutoff_by_pair):
+def hyperparameters(dtype, cutoff_by_pair, layers=2):
     return {
         "_target_": "nequip.model.NequIPGNNModel", "seed": 3, "model_dtype": dtype, "r_max": 4.5,
-        "type_names": list(ELEMENTS), "num_layers": 2, "l_max": 2, "num_features": 8,
+        "type_names": list(ELEMENTS), "num_layers": layers, "l_max": 2, "num_features": 8,
         "radial_mlp_width": 16, "avg_num_neighbors": 10.0, "per_type_energy_scales": 1.3,
         "per_type_energy_shifts": {name: -100.0 * n for n, name in enumerate(ELEMENTS)},
         "per_edge_type_cutoff": {"Na": 4.0, "Cl": {"Na": 3.7, "Cl": 4.5}} if cutoff_by_pair
@@ -41,7 +41,7 @@ def hyperparameters(dtype, cutoff_by_pair):
     }  # fmt: skip
 
 
-def save_checkpoint(path, dtype="float64", cutoff_by_pair=False):
+def save_checkpoint(path, dtype="float64", cutoff_by_pair=False, layers=2, scale=1.0):
     """What its trainer writes, of random weights, with data for a package beside it."""
     from nequip.train import NequIPLightningModule
     from nequip.utils import get_current_code_versions
@@ -52,7 +52,7 @@ def save_checkpoint(path, dtype="float64", cutoff_by_pair=False):
         data = path.parent / "data.xyz"
         salt().write(data, format="extxyz")
         module = NequIPLightningModule(
-            model=hyperparameters(dtype, cutoff_by_pair),
+            model=hyperparameters(dtype, cutoff_by_pair, layers),
             num_datasets={"train": 1, "val": 0, "test": 0},
             info_dict={
                 "versions": get_current_code_versions(verbose=False),
@@ -69,6 +69,10 @@ def save_checkpoint(path, dtype="float64", cutoff_by_pair=False):
                 },
             },
         )  # fmt: skip
+        with torch.no_grad():
+            for name, tensor in module.state_dict().items():
+                if name.endswith(".weight"):
+                    tensor *= scale
         torch.save(
             {
                 "state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams),
@@ -213,6 +217,16 @@ def test_energies_by_atom_serve_ecse(file):
         ours = SymmetrizedCalculator(spec(file, symmetrization=symmetrization))
         for one, other in zip(values(silicon(), ours), plain, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_one_that_was_made_in_float32_is_invariant_to_round_off_in_float64(folder, sign):
+    """With the float32 coefficients that it holds, forces change by 5e-12 of the largest."""
+    # with two layers there are no coefficients but of scalars
+    path = save_checkpoint(folder / "single.ckpt", "float32", layers=4, scale=1.5)
+    _, change, largest = changes(salt(), SymmetrizedCalculator(spec(path)), sign)
+    assert largest > 1.0
+    assert change < 1e-13 * largest
 
 
 def test_it_is_invariant_and_it_is_screened(package):

@@ -13,7 +13,7 @@ from pet_flows.engines.sevenn_convolution import Convolution, with_channels_last
 from pet_flows.errors import PetFlowsError
 from pet_flows.models.resolve import resolve
 from pet_flows.models.spec import PotentialSpec
-from tests.families.atoms import salt, silicon, values, water
+from tests.families.atoms import changes, salt, silicon, values, water
 
 pytest.importorskip("sevenn", reason="needs pip install 'pet-flows[sevenn]'")
 
@@ -77,6 +77,15 @@ def test_it_is_invariant_to_round_off(model, variant):
     energies, forces = values(plain, calculator)[:2], values(turned, calculator)[:2]
     np.testing.assert_allclose(forces[0], energies[0], atol=1e-12)
     np.testing.assert_allclose(forces[1], energies[1] @ rotation, atol=1e-12)
+
+
+def test_inversion_is_none_of_its_symmetries_but_a_symmetrization_adds_it():
+    """Its models are made with ``is_parity: False``: their scalars may be pseudoscalars."""
+    given = PotentialSpec(model="sevenn:7net-mf-0", variant="PBE")
+    for symmetrization, least, most in (("none", 1e-4, 1e-1), ("crystal", 0.0, 1e-12)):
+        calculator = SymmetrizedCalculator(given, symmetrization=symmetrization)
+        _, change, _ = changes(salt(), calculator, sign=-1.0)
+        assert least <= change < most
 
 
 def test_convolutions_are_those_of_sevennet():
