@@ -94,6 +94,7 @@ def run_worker(
     """
     from fireworks import LaunchPad
 
+    begun = time.monotonic()
     who = load_fworker(tuple(categories), fworker)
     stopping = Stopping()
     pad = launchpad if isinstance(launchpad, LaunchPad) else _waited_for(load_launchpad, launchpad)
@@ -106,8 +107,10 @@ def run_worker(
     own = _own_folder(start / folder)
     who.env = {**who.env, HEARTBEAT_SAID: set_heartbeat(own / BEGUN)}
     worker = Worker(pad, who, own, nlaunches, idle_timeout, on_launch, stopping)
+    # waiting for the server was of the same time
+    left = None if time_limit is None else time_limit - (time.monotonic() - begun)
     try:
-        with stopping.listening(time_limit):
+        with stopping.listening(left):
             return worker.run()
     finally:
         os.chdir(start)

@@ -21,7 +21,8 @@ from pet_flows.launch.processes import MOST_IN_VAIN, Tally, run_workers, visible
 from pet_flows.launch.stopping import Stopping
 from pet_flows.launch.submit import submit
 from tests.launch import bodies
-from tests.launch.test_worker import states, wait_until
+from tests.launch.test_worker import states
+from tests.mongodb_server.start import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from pet_flows.launch.lock import use_workflow_lock
 from pet_flows.launch.recovery import Recovery, watch
 from pet_flows.launch.submit import submit
 from tests.launch.test_recovery import quiet
-from tests.launch.test_worker import state, states, wait_until
+from tests.launch.test_worker import state, states
+from tests.mongodb_server.start import wait_until
 
 pytestmark = pytest.mark.usefixtures("soon")
 

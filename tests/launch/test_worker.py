@@ -4,8 +4,6 @@ import hashlib
 import os
 import platform
 import re
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fireworks import Firework, LaunchPad, PyTask
+from fireworks import Firework, PyTask
 from jobflow import CURRENT_JOB
 
 from pet_flows.cli import main
@@ -30,7 +28,6 @@ from pet_flows.launch.worker import _own_folder, run_worker
 from pet_flows.models.spec import PotentialSpec
 from pet_flows.store.process import name_of_process
 from tests.launch.conftest import script
-from tests.mongodb_server.start import running, wait_until
 
 
 def states(launchpad) -> list[str]:
@@ -244,56 +241,6 @@ def test_who_comes_back_too_late_leaves_the_lock_to_its_new_owner(site, launchpa
         slow.__exit__()
         assert launchpad.workflows.find_one({"nodes": fw_id})["locked"] == quick.mark
     assert "locked" not in launchpad.workflows.find_one({"nodes": fw_id})
-
-
-def test_a_server_that_restarts_is_waited_for(tmp_path, site, monkeypatch):
-    data = tmp_path / "server.mv"
-    with running(data) as (uri, server):
-        site.uri = uri
-        site.__post_init__()
-        pad = LaunchPad.from_file(str(site.launchpad_file))
-        pad.reset("", require_password=False, max_reset_wo_password=10**9)
-        submit(site.flow(4, seconds=0.7), launchpad=pad)
-        worker = site.worker(idle_timeout=4.0)
-        assert wait_until(lambda: len(site.lines("start")) == 2)
-        server.kill()
-        server.wait()
-    time.sleep(1.5)
-    with running(data, int(uri.rpartition(":")[2])):
-        said, _ = worker.communicate(timeout=150)
-        assert worker.returncode == 0, said
-        assert states(pad) == ["COMPLETED"] * 4, said
-        pad.connection.close()
-
-
-def test_a_server_that_has_no_time_yet_is_waited_for(tmp_path, site):
-    with running(tmp_path / "server.mv") as (uri, server):
-        site.uri = uri
-        site.__post_init__()
-        pad = LaunchPad.from_file(str(site.launchpad_file))
-        pad.reset("", require_password=False, max_reset_wo_password=10**9)
-        submit(site.flow(1), launchpad=pad)
-        server.send_signal(signal.SIGSTOP)
-        try:
-            soon = "import pet_flows.store.access as access\naccess.TIMEOUT = 0.5"
-            worker = site.worker(soon, nlaunches=1)
-            assert wait_until(lambda: "The worker tries again" in worker.said())
-        finally:
-            server.send_signal(signal.SIGCONT)
-        said, _ = worker.communicate(timeout=60)
-        assert "ran 1" in said
-        assert states(pad) == ["COMPLETED"], said
-        pad.connection.close()
-
-
-def test_a_server_that_is_not_there_is_not_waited_for(site, monkeypatch):
-    monkeypatch.setattr("pet_flows.store.access.TIMEOUT", 0.5)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        site.uri = f"mongodb://127.0.0.1:{free.getsockname()[1]}"
-    site.__post_init__()
-    with pytest.raises(PetFlowsError, match=r"does not answer .*refused.*correct host and port"):
-        run_worker(launchpad=site.launchpad_file)
 
 
 def test_sentences(site, tmp_path):
